@@ -1,0 +1,61 @@
+"""What every page knows without its view's doing: theme, the frame's links, toasts."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib.messages import get_messages
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from .toasts import Toast, toast_of
+
+THEMES = ("light", "dark", "auto")
+THEME_COOKIE = "theme"
+
+# What the frame links to, by URL name. A link whose name does not resolve is not shown.
+NAMES = {
+    "home": "home",
+    "search": "search",
+    "sign_in": "accounts:sign_in",
+    "sign_out": "accounts:sign_out",
+    "profile": "accounts:profile",
+    "tokens": "accounts:tokens",
+    "new_project": "namespaces:project_new",
+    "new_group": "namespaces:group_new",
+    "admin": "admin_area:home",
+    "help": "help",
+    "theme": "ui:theme",
+}
+
+
+def theme(request: HttpRequest) -> dict[str, str]:
+    """``theme``: light, dark, or auto when nobody chose."""
+    chosen = request.COOKIES.get(THEME_COOKIE, "auto")
+    return {"theme": chosen if chosen in THEMES else "auto"}
+
+
+def navigation(request: HttpRequest) -> dict[str, Any]:
+    """``frame``: the addresses of the top bar; an empty one is not shown."""
+    return {"frame": {key: _address(name) for key, name in NAMES.items()}}
+
+
+def toasts(request: HttpRequest) -> dict[str, Any]:
+    """``toasts``: what is to be said on this page. Only a page that shows them uses them up."""
+    return {"toasts": _Toasts(request)}
+
+
+class _Toasts:
+    """Reads the messages when a template asks, not when a context is made."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+
+    def __iter__(self) -> Iterator[Toast]:
+        return (toast_of(message) for message in get_messages(self._request))
+
+
+def _address(name: str) -> str:
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return ""
