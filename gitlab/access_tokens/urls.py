@@ -1,0 +1,9 @@
+"""The addresses of this package's pages."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver
+
+app_name = "access_tokens"
+
+urlpatterns: list[URLPattern | URLResolver] = []

@@ -1,0 +1,121 @@
+"""People.
+
+    User ── 1:1 ── namespaces.Namespace (kind "user", path = username)
+
+A user name is the first segment of image paths, so it is kept in lower case and follows the same
+grammar as every other path.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+
+class UserManager(BaseUserManager["User"]):
+    """Rows only. `services.create_user` is what also makes the personal namespace."""
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        """The user of a name, whatever case it is typed in."""
+        return self.get(username=(username or "").lower())
+
+    def create_superuser(self, username: str, email: str, password: str, **extra: Any) -> User:
+        """What ``manage.py createsuperuser`` calls: an administrator with a namespace."""
+        from gitlab.accounts import services
+
+        return services.create_user(
+            username=username, email=email, password=password, is_superuser=True, **extra
+        )
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """Somebody who can sign in. A blocked one can't, and their tokens are refused."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active", "Active"
+        BLOCKED = "blocked", "Blocked"
+
+    username = models.CharField(max_length=150, unique=True)
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=255)
+    state = models.CharField(max_length=16, choices=State, default=State.ACTIVE)
+    external = models.BooleanField(
+        default=False, help_text="Sees what they are a member of and what is public, nothing else."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    blocked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    USERNAME_FIELD = "username"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS = ["email", "name"]
+
+    objects = UserManager()
+
+    class Meta:
+        ordering = ["username"]
+        constraints = [
+            models.CheckConstraint(
+                name="user_username_lower", condition=models.Q(username=Lower("username"))
+            ),
+            models.CheckConstraint(
+                name="user_email_lower", condition=models.Q(email=Lower("email"))
+            ),
+            models.CheckConstraint(
+                name="user_state_known", condition=models.Q(state__in=["active", "blocked"])
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "username"], name="user_by_state")]
+
+    @property
+    def is_active(self) -> bool:  # type: ignore[override]
+        """Django's word for "may sign in"."""
+        return self.state == self.State.ACTIVE
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether an administrator has locked them out."""
+        return self.state == self.State.BLOCKED
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether they administer the whole installation."""
+        return self.is_superuser
+
+    @property
+    def is_staff(self) -> bool:
+        """Django's word for "may see the console"."""
+        return self.is_superuser
+
+    def get_full_name(self) -> str:
+        """The name that people read."""
+        return self.name
+
+    def get_short_name(self) -> str:
+        """The name that people type."""
+        return self.username
+
+    def __str__(self) -> str:
+        return self.username
+
+
+class FailedLogin(models.Model):
+    """One refused credential. Counted within a window, then swept."""
+
+    address = models.CharField(max_length=64)
+    username = models.CharField(max_length=150)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["address", "at"], name="failed_login_by_address"),
+            models.Index(fields=["username", "at"], name="failed_login_by_username"),
+            models.Index(fields=["at"], name="failed_login_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.username} from {self.address}"

@@ -1,0 +1,33 @@
+"""Is this the password? Asked by the sign-in page and by the token endpoint."""
+
+from __future__ import annotations
+
+from django.contrib.auth.hashers import make_password
+
+from gitlab.accounts import remembered_passwords
+from gitlab.accounts.models import User
+
+
+def find(login: str) -> User | None:
+    """The user of a name or of an e-mail address, in any case."""
+    login = login.lower()
+    field = "email" if "@" in login else "username"
+    return User.objects.filter(**{field: login}).first()
+
+
+def check(login: str, password: str) -> User | None:
+    """The active user with this password, or None.
+
+    A name that nobody has costs a hash as well, so that the time does not tell who exists; a
+    blocked user is only found out after the hash, for the same reason.
+    """
+    user = find(login)
+    if user is None:
+        make_password(password)
+        return None
+    if remembered_passwords.knows(user, password):
+        return user if user.is_active else None
+    if not user.check_password(password) or not user.is_active:
+        return None
+    remembered_passwords.remember(user, password)
+    return user

@@ -1,0 +1,65 @@
+"""What happened, by whom, from where. Rows are added and never changed."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+class AuditQuerySet(models.QuerySet["AuditEvent"]):
+    """Reads and adds; refuses the rest."""
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        """Refused. Raises `TypeError`."""
+        raise TypeError("audit events are never changed")
+
+    def delete(self) -> NoReturn:
+        """Refused. Raises `TypeError`."""
+        raise TypeError("audit events are never deleted")
+
+
+class AuditEvent(models.Model):
+    """One thing that happened. Names are copied, so that they outlive what they name."""
+
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    actor_name = models.CharField(max_length=255, blank=True)
+    action = models.CharField(max_length=64)
+    target_type = models.CharField(max_length=64, blank=True)
+    target_id = models.BigIntegerField(null=True, blank=True)
+    target_path = models.CharField(max_length=255, blank=True)
+    details = models.JSONField(default=dict, blank=True)
+    address = models.CharField(max_length=64, blank=True)
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = AuditQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [
+            models.Index(fields=["-at"], name="audit_by_time"),
+            models.Index(fields=["target_type", "target_id", "-at"], name="audit_by_target"),
+            models.Index(fields=["target_path", "-at"], name="audit_by_path"),
+            models.Index(fields=["actor", "-at"], name="audit_by_actor"),
+        ]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Add the row. Raises `TypeError` for one that exists."""
+        if not self._state.adding:
+            raise TypeError("audit events are never changed")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused. Raises `TypeError`."""
+        raise TypeError("audit events are never deleted")
+
+    def __str__(self) -> str:
+        return f"{self.actor_name or 'nobody'}: {self.action} {self.target_path}"

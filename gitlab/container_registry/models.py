@@ -1,0 +1,101 @@
+"""GitLab's row about one repository in the registry.
+
+    ContainerRepository ──► namespaces.Project
+
+    status     null ──schedule──► delete_scheduled ──take──► delete_ongoing ──done──► (no row)
+                 ▲                       ▲                        │
+                 │                       └──── a failure ─────────┤
+                 └── retry (admin, person) ◄── delete_failed ◄────┘ after several
+
+The status is the queue: a worker that dies leaves the row where another one finds it. Whoever
+holds `lease` owns the deletion; a lease that has not moved for a while is taken over.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from gitlab.namespaces.models import MAX_PATH_LENGTH, Project
+
+
+class ContainerRepository(models.Model):
+    """An image of a project. `name` is what follows the project's path, "" for its root."""
+
+    class Status(models.TextChoices):
+        DELETE_SCHEDULED = "delete_scheduled", "Deletion scheduled"
+        DELETE_ONGOING = "delete_ongoing", "Being deleted"
+        DELETE_FAILED = "delete_failed", "Deletion failed"
+
+    project = models.ForeignKey(
+        Project, on_delete=models.PROTECT, related_name="container_repositories"
+    )
+    name = models.CharField(max_length=MAX_PATH_LENGTH, blank=True)
+    path = models.CharField(max_length=MAX_PATH_LENGTH, unique=True)
+    # Null rather than "": it is what GitLab's API shows for an image at rest.
+    status = models.CharField(max_length=16, choices=Status, null=True, blank=True)  # noqa: DJ001
+    status_changed_at = models.DateTimeField(default=timezone.now, editable=False)
+    failed_deletion_count = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True, editable=False)
+    failure_reason = models.CharField(max_length=500, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True, editable=False)
+    lease = models.UUIDField(null=True, blank=True, editable=False)
+    lease_renewed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    deleted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name_plural = "container repositories"
+        ordering = ["path"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "name"], name="container_repository_name_in_project"
+            ),
+            models.CheckConstraint(
+                name="container_repository_path_lower", condition=Q(path=Lower("path"))
+            ),
+            models.CheckConstraint(
+                name="container_repository_status_known",
+                condition=Q(status__isnull=True)
+                | Q(status__in=["delete_scheduled", "delete_ongoing", "delete_failed"]),
+            ),
+            models.CheckConstraint(
+                name="container_repository_lease_while_ongoing",
+                condition=(
+                    Q(
+                        status="delete_ongoing",
+                        lease__isnull=False,
+                        lease_renewed_at__isnull=False,
+                        started_at__isnull=False,
+                    )
+                    | (
+                        (Q(status__isnull=True) | ~Q(status="delete_ongoing"))
+                        & Q(lease__isnull=True)
+                    )
+                ),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["status", "next_attempt_at"],
+                name="container_repository_queue",
+                condition=Q(status__isnull=False),
+            ),
+        ]
+
+    @property
+    def is_being_deleted(self) -> bool:
+        """Whether its deletion is queued or under way."""
+        return self.status in (self.Status.DELETE_SCHEDULED, self.Status.DELETE_ONGOING)
+
+    def __str__(self) -> str:
+        return self.path
