@@ -1,0 +1,81 @@
+# What people type. `make` alone lists it.
+#
+# The environment in .venv is made once and brought up to date only when the pinned requirements
+# change: two stamp files in it remember what is installed.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+RUN_STAMP := $(VENV)/.stamp-run
+DEV_STAMP := $(VENV)/.stamp-dev
+PYTHON_GITLAB_STAMP := .venv-python-gitlab/.stamp
+PYTEST := $(PY) -m pytest -n $(JOBS)
+JOBS ?= 2
+PIP_COMPILE := $(PY) -m piptools compile --quiet --no-emit-index-url --no-emit-trusted-host \
+	--no-emit-find-links --strip-extras $(if $(UPGRADE),--upgrade)
+
+export PYTHON ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test e2e lint format typecheck coverage requirements install install-dev \
+	test-packages check-packages python-gitlab clean
+
+help: ## List what there is
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+run: $(RUN_STAMP) ## Start Berth: web, registry and worker, until Ctrl-C
+	@$(PY) manage.py serve
+
+test: $(DEV_STAMP) test-packages ## Run every test, on SQLite and on PostgreSQL
+	$(PYTEST) tests
+	$(PYTEST) --engine=postgresql -m "not e2e and not system and not engineless" tests
+
+e2e: $(DEV_STAMP) test-packages ## Run the tests that use docker, podman, skopeo and buildah
+	$(PYTEST) -m e2e tests
+
+lint: $(DEV_STAMP) ## Check style, formatting and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: $(DEV_STAMP) ## Put the code into the form that lint wants
+	$(PY) -m ruff check --fix-only .
+	$(PY) -m ruff format .
+
+typecheck: $(DEV_STAMP) ## Check types only
+	$(PY) -m mypy
+
+coverage: $(DEV_STAMP) ## Run unit and endpoint tests and write htmlcov/
+	$(PYTEST) -m "not e2e and not system" --cov --cov-report=term --cov-report=html tests
+
+requirements: $(DEV_STAMP) ## Pin the requirements anew (UPGRADE=1 takes the newest)
+	$(PIP_COMPILE) --output-file requirements.txt requirements.in
+	$(PIP_COMPILE) --output-file requirements-dev.txt requirements-dev.in
+
+install: $(RUN_STAMP) ## Make the environment that Berth runs in
+
+install-dev: $(DEV_STAMP) ## The same, with what tests and checks need
+
+test-packages: ## Install the Debian packages that the tests use (needs root; skips elsewhere)
+	@scripts/install-test-packages
+
+check-packages: ## Say which of those packages are missing, and install nothing
+	@scripts/install-test-packages --check
+
+python-gitlab: $(PYTHON_GITLAB_STAMP) ## An environment of its own for PyPI's python-gitlab
+
+clean: ## Remove caches and reports; the environment and the state folder stay
+	rm -rf .mypy_cache .ruff_cache .pytest_cache htmlcov .coverage .coverage.* tests/.artifacts
+	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+$(RUN_STAMP): requirements.txt scripts/make-environment
+	@scripts/make-environment $(VENV) requirements.txt
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.txt requirements.txt scripts/make-environment
+	@scripts/make-environment $(VENV) requirements.txt requirements-dev.txt
+	@touch $(RUN_STAMP) $@
+
+# It is imported as `gitlab`, as our own package is, so the two never share an environment.
+$(PYTHON_GITLAB_STAMP): scripts/make-environment
+	@scripts/make-environment .venv-python-gitlab --package "python-gitlab>=8"
+	@touch $@

@@ -1,0 +1,81 @@
+"""How gunicorn serves a process of Berth. Its role comes from the settings (``BERTH__ROLES``).
+
+python -m gunicorn --config deploy/gunicorn.py gitlab.wsgi
+"""
+
+from pathlib import Path
+
+from gitlab.settings import CONFIG, ROLES
+
+bind = [
+    *([CONFIG.web_http_addr] if "web" in ROLES else []),
+    *([CONFIG.registry_http_addr] if "registry" in ROLES else []),
+]
+proc_name = f"berth-{'-'.join(sorted(ROLES))}"
+
+# Threads, since a push or pull mostly waits for the network or the disk.
+worker_class = "gthread"
+workers = 2
+threads = 16 if "registry" in ROLES else 8
+preload_app = False
+
+# With threads this is about the worker's heartbeat, not about requests: an upload may take hours.
+timeout = 60
+# On SIGTERM what is in flight may finish.
+graceful_timeout = 60
+# Longer than the 60 s for which nginx and most load balancers keep an idle connection, so that
+# it is never we who close one that they are about to use.
+keepalive = 75
+# The heartbeat is a file: on a disk that is busy with fsync it would come late.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+
+if CONFIG.berth.tls_certificate and CONFIG.berth.tls_key:
+    certfile = str(CONFIG.berth.tls_certificate)
+    keyfile = str(CONFIG.berth.tls_key)
+
+# Twenty scopes with long names make a request line of several kilobytes.
+limit_request_line = 8190
+limit_request_field_size = 8190
+limit_request_fields = 100
+
+# Whose X-Forwarded-Proto counts; nobody's unless configured (gunicorn would trust loopback).
+forwarded_allow_ips = ",".join(CONFIG.berth.trusted_proxies)
+secure_scheme_headers = {"X-FORWARDED-PROTO": "https"}
+# No proxy may set SCRIPT_NAME, PATH_INFO or REMOTE_USER by a header field.
+forwarder_headers = ""
+# X_Forwarded_For must not pass for X-Forwarded-For.
+header_map = "drop"
+permit_obsolete_folding = False
+strip_header_spaces = False
+permit_unconventional_http_method = False
+permit_unconventional_http_version = False
+casefold_http_method = False
+proxy_protocol = "off"
+
+# A socket in the home folder that can change a running server, and that two servers would share.
+control_socket_disable = True
+
+accesslog = None
+errorlog = "-"
+loglevel = "info"
+_LINES = {
+    "handlers": ["stderr"],
+    "level": "INFO",
+    "propagate": False,
+}
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {
+            "()": "gitlab.logs.LineFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        },
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        "gunicorn.error": {**_LINES, "qualname": "gunicorn.error"},
+        "gunicorn.access": {**_LINES, "qualname": "gunicorn.access"},
+    },
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+}
