@@ -28,6 +28,11 @@ NAMES = {
 }
 
 
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """All of it: what the settings name."""
+    return {**theme(request), **navigation(request), **toasts(request)}
+
+
 def theme(request: HttpRequest) -> dict[str, str]:
     """``theme``: light, dark, or auto when nobody chose."""
     chosen = request.COOKIES.get(THEME_COOKIE, "auto")

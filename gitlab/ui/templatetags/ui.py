@@ -17,6 +17,7 @@ from django.forms.widgets import FileInput
 from django.template import Context
 from django.template.loader import render_to_string
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
@@ -24,7 +25,7 @@ register = template.Library()
 MEBIBYTE = 1024 * 1024
 SHORT_DIGEST = 12
 PAGE_PARAMETERS = ("after", "before", "page")
-AVATAR_TONES = ("accent", "info", "good", "warn", "bad", "plain")
+AVATAR_TONES = ("accent", "info", "good", "warn", "plain")
 TONE_ICONS = {
     "good": "circle-check",
     "warn": "triangle-alert",
@@ -255,8 +256,6 @@ def _address_with(context: Context, **changes: str) -> str:
     """The query of this page with some parameters changed and the page cursors dropped."""
     request = context.get("request")
     if request is None:
-        from django.utils.http import urlencode
-
         return "?" + urlencode(changes)
     query = request.GET.copy()
     for key in PAGE_PARAMETERS:
@@ -324,6 +323,8 @@ def filter_bar(
         value=query.get(name, ""),
         placeholder=placeholder,
         kept=kept,
+        keep=keep,
+        path=request.path if request else "",
     )
 
 

@@ -16,6 +16,15 @@ function wake(part) {
 }
 document.addEventListener("htmx:afterSwap", () => wake(document));
 
+// A filter keeps the order that the table's own links have set since the page was loaded.
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  if (!detail.elt.matches("[data-filter]")) return;
+  const now = new URLSearchParams(location.search);
+  for (const name of detail.elt.dataset.keep.split(",")) {
+    if (now.has(name)) detail.parameters.set(name, now.get(name));
+  }
+});
+
 // Copy
 on("click", "[data-copy]", async (button) => {
   const text = button.dataset.copy;
@@ -146,7 +155,7 @@ on("click", "[data-theme-choice] button", async (button, event) => {
   for (const each of form.querySelectorAll("button")) each.setAttribute("aria-pressed", String(each === button));
   const body = new FormData(form);
   body.set("theme", button.value);
-  await fetch(form.action, { method: "POST", body, redirect: "manual" });
+  await fetch(form.getAttribute("action"), { method: "POST", body, redirect: "manual" });
 });
 
 // Dialogs: one that is in the page …
@@ -172,8 +181,8 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   const form = event.target;
   const body = new URLSearchParams(new FormData(form, button));
-  const url = new URL(button.formAction, location.href);
-  const post = (button.getAttribute("formmethod") ?? form.method) === "post";
+  const url = new URL(button.getAttribute("formaction") ?? form.getAttribute("action") ?? "", location.href);
+  const post = (button.getAttribute("formmethod") ?? form.getAttribute("method")) === "post";
   if (!post) url.search = body;
   const plain = () => { delete button.dataset.modal; form.requestSubmit(button); };
   showPanel(url, post ? { method: "POST", body } : {}, plain);
