@@ -73,8 +73,12 @@ class Namespace(models.Model):
     )
     full_path = models.CharField(max_length=MAX_PATH_LENGTH, unique=True)
     visibility = models.CharField(max_length=8, choices=Visibility, default=Visibility.PRIVATE)
+    pending_delete_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
+
+    abilities: frozenset[str] = frozenset()
+    """What whoever it was loaded for may do here. Filled by `loaders`, kept nowhere."""
 
     class Meta:
         ordering = ["full_path"]
@@ -93,7 +97,14 @@ class Namespace(models.Model):
                 condition=Q(visibility__in=["private", "internal", "public"]),
             ),
         ]
-        indexes = [models.Index(fields=["kind", "full_path"], name="namespace_by_kind")]
+        indexes = [
+            models.Index(fields=["kind", "full_path"], name="namespace_by_kind"),
+            models.Index(
+                fields=["pending_delete_at"],
+                name="namespace_pending_delete",
+                condition=Q(pending_delete_at__isnull=False),
+            ),
+        ]
 
     @property
     def is_group(self) -> bool:
@@ -131,6 +142,9 @@ class Project(models.Model):
     pending_delete_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
+
+    abilities: frozenset[str] = frozenset()
+    """What whoever it was loaded for may do here. Filled by `loaders`, kept nowhere."""
 
     class Meta:
         ordering = ["full_path"]
