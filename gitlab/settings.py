@@ -1,0 +1,261 @@
+"""Where everything is put together: from `gitlab.config` to what Django and the packages read."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from gitlab.config import PROJECT, BadConfiguration, load
+
+try:
+    LOADED = load()
+except BadConfiguration as error:
+    sys.exit(str(error))
+CONFIG = LOADED.configuration
+ROLES = CONFIG.roles
+HOME = CONFIG.home
+BASE_DIR = PROJECT
+
+DEBUG = CONFIG.berth.debug
+SECRET_KEY = CONFIG.secret("secret_key")
+ALLOWED_HOSTS = CONFIG.hosts
+CSRF_TRUSTED_ORIGINS = ["{0.scheme}://{0.netloc}".format(urlsplit(CONFIG.external_url))]
+ROOT_URLCONF = "gitlab.urls"
+WSGI_APPLICATION = "gitlab.wsgi.application"
+# Redirecting to an address with a slash would lose the body of a push.
+APPEND_SLASH = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+
+_WEB_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "rest_framework",
+    "csp",
+    "gitlab.accounts",
+    "gitlab.namespaces",
+    "gitlab.access_tokens",
+    "gitlab.container_registry",
+    "gitlab.audit",
+    "gitlab.admin_area",
+    "gitlab.ui",
+]
+# Commands, migrations and tests see both sides; a process that serves one loads that one only.
+INSTALLED_APPS = [
+    "gitlab",
+    "tokens",
+    *(_WEB_APPS if "web" in ROLES else []),
+    *(["registry"] if "registry" in ROLES else []),
+]
+_WEB_MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "gitlab.accounts.middleware.BlockedUserMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+# The registry's views do for themselves what they need: each middleware costs every request.
+MIDDLEWARE = [
+    "gitlab.middleware.RequestIdMiddleware",
+    *(_WEB_MIDDLEWARE if "web" in ROLES else []),
+]
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "gitlab.ui.context_processors.frame",
+            ],
+        },
+    },
+]
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Django's description of the database that a URL names: sqlite or postgresql."""
+    split = urlsplit(url)
+    if split.scheme == "sqlite":
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": unquote(split.path.removeprefix("/"))
+            if split.path.startswith("//")
+            else unquote(split.path),
+            "CONN_MAX_AGE": None,
+            "OPTIONS": {
+                "timeout": 30,
+                # A transaction that will write takes the lock at once: select_for_update does
+                # nothing on SQLite, and upgrading a read lock fails under load.
+                "transaction_mode": "IMMEDIATE",
+                # FULL, since what was answered with 201 has to survive a power cut.
+                "init_command": (
+                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                    "PRAGMA cache_size=-32000; PRAGMA mmap_size=268435456;"
+                ),
+            },
+        }
+    if split.scheme in ("postgres", "postgresql"):
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": unquote(split.path.removeprefix("/")),
+            "USER": unquote(split.username or ""),
+            "PASSWORD": unquote(split.password or ""),
+            "HOST": unquote(split.hostname or "") or _query(split.query).get("host", ""),
+            "PORT": str(split.port or _query(split.query).get("port", "")),
+            "CONN_MAX_AGE": 600,
+            "CONN_HEALTH_CHECKS": "registry" not in ROLES or "web" in ROLES,
+            "OPTIONS": {"connect_timeout": 3},
+        }
+    sys.exit(f"berth.database_url: {split.scheme} is no engine; use sqlite:// or postgresql://")
+
+
+def _query(text: str) -> dict[str, str]:
+    return {k: unquote(v) for k, _, v in (part.partition("=") for part in text.split("&")) if k}
+
+
+DATABASES = {
+    "default": _database(CONFIG.database_url("gitlab")),
+    "registry": _database(CONFIG.database_url("registry")),
+}
+DATABASE_ROUTERS = ["gitlab.database_router.SideRouter"]
+if {"registry"} == ROLES:
+    # A registry's process has no way to GitLab's database, not even by mistake.
+    DATABASES["default"] = {"ENGINE": "django.db.backends.dummy"}
+
+_CACHE_URL = CONFIG.berth.cache_url
+CACHES: dict[str, Any] = {
+    "default": (
+        {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": _CACHE_URL.get_secret_value(),
+        }
+        if _CACHE_URL
+        else {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "gitlab_cache",
+            "OPTIONS": {"MAX_ENTRIES": 20_000},
+        }
+    ),
+}
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["gitlab.accounts.backends.ActiveUserBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "accounts:sign_in"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "accounts:sign_in"
+
+_HTTPS = CONFIG.external_url.startswith("https://")
+# Browsers send cookies to every port of a host: a name of our own keeps two installations apart.
+SESSION_COOKIE_NAME = f"berth_session_{urlsplit(CONFIG.external_url).port or ''}"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    },
+}
+
+STATIC_URL = "/static/"
+STATIC_ROOT = HOME / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": (
+            "django.contrib.staticfiles.storage.StaticFilesStorage"
+            if DEBUG
+            else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        )
+    },
+}
+WHITENOISE_USE_FINDERS = DEBUG
+
+# What both sides agree upon.
+TOKENS_AUTHORIZER = "gitlab.container_registry.authorizer.GitLabAuthorizer"
+TOKENS_ISSUER = (
+    CONFIG.gitlab_rails.registry_issuer if "web" in ROLES else CONFIG.registry.registry_issuer
+)
+TOKENS_LIFETIME = int(CONFIG.berth.token_expire_delay * 60)
+TOKENS_KEY_PATH = CONFIG.key_path
+TOKENS_CERTIFICATE_PATH = CONFIG.certificate_bundle
+TOKENS_CERTIFICATE_BUNDLE = CONFIG.certificate_bundle
+
+# The registry's side.
+REGISTRY_TOKEN_REALM = CONFIG.token_realm
+REGISTRY_HTTP_SECRET = CONFIG.secret("http_secret")
+REGISTRY_STORAGE = {
+    "driver": CONFIG.registry.storage.driver,
+    "root": CONFIG.storage_root,
+}
+REGISTRY_HEALTH_STORAGEDRIVER_ENABLED = CONFIG.registry.health_storagedriver_enabled
+REGISTRY_DELETE_ENABLED = CONFIG.berth.delete_enabled
+REGISTRY_GC_REVIEW_DELAY = CONFIG.berth.gc_review_delay
+REGISTRY_UNDO_WINDOW = CONFIG.berth.undo_window
+REGISTRY_UPLOAD_EXPIRY = CONFIG.berth.upload_expiry
+REGISTRY_MAX_MANIFEST_SIZE = CONFIG.berth.max_manifest_size
+REGISTRY_MAX_BLOB_SIZE = CONFIG.berth.max_blob_size
+REGISTRY_MAX_PAGE = CONFIG.berth.max_page
+
+# GitLab's side.
+EXTERNAL_URL = CONFIG.external_url
+CONTAINER_REGISTRY_ENABLED = CONFIG.gitlab_rails.registry_enabled
+CONTAINER_REGISTRY_API_URL = CONFIG.registry_api_url
+CONTAINER_REGISTRY_CA_BUNDLE = CONFIG.berth.registry_ca_bundle
+CONTAINER_REGISTRY_HOST_PORT = CONFIG.registry_host_port
+CONTAINER_REGISTRY_PLAIN_HTTP = CONFIG.plain_http
+CONTAINER_REGISTRY_UNDO_WINDOW = CONFIG.berth.undo_window
+PUSH_CREATES_PROJECTS = CONFIG.berth.push_creates_projects
+SIGNUP_ENABLED = CONFIG.berth.signup_enabled
+FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins
+TRUSTED_PROXIES = CONFIG.berth.trusted_proxies
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {
+            "()": "gitlab.logs.LineFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        },
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        # Refusals are the registry's daily bread: docker asks without a token first, always.
+        "django.request": {"level": "ERROR"},
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,25 @@
+"""Every address that a process of this role answers, put together from names."""
+
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, include, path
+
+urlpatterns: list[URLPattern | URLResolver] = []
+if "registry" in settings.ROLES:
+    urlpatterns += [path("", include("registry.urls"))]
+if "web" in settings.ROLES:
+    from django.contrib import admin
+
+    urlpatterns += [
+        path("", include("tokens.urls")),
+        path("admin/", admin.site.urls),
+        path("", include("gitlab.ui.urls")),
+        path("", include("gitlab.accounts.urls")),
+        path("", include("gitlab.access_tokens.urls")),
+        path("", include("gitlab.container_registry.urls")),
+        # Last, since a group's or project's page is any path that is left.
+        path("", include("gitlab.namespaces.urls")),
+    ]
+    handler400 = "gitlab.ui.views.bad_request"
+    handler403 = "gitlab.ui.views.permission_denied"
+    handler404 = "gitlab.ui.views.page_not_found"
+    handler500 = "gitlab.ui.views.server_error"

@@ -1,0 +1,8 @@
+"""The WSGI application of every serving process; its role comes from the settings."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gitlab.settings")
+application = get_wsgi_application()

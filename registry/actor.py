@@ -1,0 +1,16 @@
+"""Who does something, as far as the registry knows: what the token says and nothing more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """`name` is the token's subject, empty for GitLab's own jobs and for nobody.
+
+    `user` is what GitLab put into the token for itself; it goes back with the events, unread.
+    """
+
+    name: str = ""
+    user: str = ""

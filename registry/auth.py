@@ -1,0 +1,137 @@
+"""From a bearer token to what it may do, and from what was missing to the challenge.
+
+What a request needs is computed once; whether the token covers it, and the ``scope`` of the 401,
+both come from that value. Source: Docker Registry v2 authentication; RFC 6750, section 3.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from typing import Any
+
+from django.conf import settings
+
+from registry.actor import Actor
+from registry.errors import Code, RegistryError
+from tokens.access import Access
+from tokens.issue import SERVICE
+from tokens.verify import LEEWAY, Claims, InvalidToken, trusted, verify
+
+log = logging.getLogger("registry.auth")
+
+ACTIONS = {
+    "GET": ("pull",),
+    "HEAD": ("pull",),
+    "POST": ("pull", "push"),
+    "PUT": ("pull", "push"),
+    "PATCH": ("pull", "push"),
+    "DELETE": ("delete",),
+}
+"""What a method needs on the repository in the path, unless its view says otherwise."""
+
+CATALOG = Access("registry", "catalog", ("*",))
+
+_CACHED_TOKENS = 4096
+_BUNDLE_CHECK_INTERVAL = 2.0
+
+
+class _VerifiedTokens:
+    """Tokens that were verified, by their text, until they end or the trusted keys change.
+
+    Checking a signature costs more than answering most requests. An entry can't become wrong: the
+    same text says the same, and its end is looked at each time.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[str, Claims] = OrderedDict()
+        self._bundle: object = None
+        self._checked_at = 0.0
+
+    def claims(self, text: str) -> Claims:
+        """The claims of `text`. Raises `InvalidToken`."""
+        now = time.time()
+        if now - self._checked_at > _BUNDLE_CHECK_INTERVAL:
+            self._forget_when_keys_change(now)
+        found = self._entries.get(text)
+        if found is None:
+            found = verify(text)
+            with self._lock:
+                self._entries[text] = found
+                while len(self._entries) > _CACHED_TOKENS:
+                    self._entries.popitem(last=False)
+        elif found.expires_at + LEEWAY <= now:
+            self._entries.pop(text, None)
+            raise InvalidToken("expired")
+        return found
+
+    def _forget_when_keys_change(self, now: float) -> None:
+        self._checked_at = now
+        bundle = trusted()
+        if bundle is not self._bundle:
+            with self._lock:
+                self._bundle = bundle
+                self._entries.clear()
+
+
+_verified = _VerifiedTokens()
+
+
+class Caller:
+    """Whoever sent a request, by its Authorization field."""
+
+    __slots__ = ("_claims", "_error")
+
+    def __init__(self, authorization: str | None) -> None:
+        self._claims: Claims | None = None
+        self._error = ""
+        if not authorization:
+            return
+        scheme, _, text = authorization.partition(" ")
+        try:
+            if scheme.lower() != "bearer" or not text:
+                raise InvalidToken("no bearer token")
+            self._claims = _verified.claims(text.strip())
+        except InvalidToken as error:
+            log.info("token refused: %s", error)
+            self._error = "invalid_token"
+
+    @property
+    def actor(self) -> Actor:
+        """Who the registry notes as having done something."""
+        if self._claims is None:
+            return Actor()
+        return Actor(self._claims.subject or "", self._claims.user or "")
+
+    def may(self, needed: Access) -> bool:
+        """Whether the token covers `needed`."""
+        return self._claims is not None and self._claims.grants(needed)
+
+    def require(self, needed: Access | None) -> None:
+        """Raises UNAUTHORIZED, with the challenge that tells the client which token to get.
+
+        None asks for a valid token alone, as ``GET /v2/`` does.
+        """
+        if self._claims is not None:
+            if needed is None or self._claims.grants(needed):
+                return
+            raise _challenge(needed, "insufficient_scope")
+        raise _challenge(needed, self._error)
+
+
+def _challenge(needed: Access | None, error: str) -> RegistryError:
+    parts = [f'realm="{settings.REGISTRY_TOKEN_REALM}"', f'service="{SERVICE}"']
+    details: dict[str, Any] = {}
+    if needed is not None:
+        parts.append(f'scope="{needed}"')
+        details = {"type": needed.type, "name": needed.name, "actions": list(needed.actions)}
+    if error:
+        parts.append(f'error="{error}"')
+    return RegistryError(
+        Code.UNAUTHORIZED,
+        headers={"WWW-Authenticate": "Bearer " + ",".join(parts)},
+        **details,
+    )

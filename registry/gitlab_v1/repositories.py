@@ -1,0 +1,189 @@
+"""One repository, as GitLab's pages and jobs see it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from registry.auth import Caller
+from registry.errors import Code, RegistryError
+from registry.services import freed, repositories, repository_details, tag_details, tags
+from registry.services.tag_details import TagDetails
+from registry.v2.base import RegistryView, empty, last_entry, page_size
+from tokens.access import Access
+
+_MAX_FREED_TAGS = 1000
+
+
+def timestamp(moment: dt.datetime | None) -> str | None:
+    """RFC 3339 in UTC with milliseconds."""
+    return None if moment is None else moment.astimezone(dt.UTC).isoformat(timespec="milliseconds")
+
+
+class DiscoveryView(RegistryView):
+    """``GET /gitlab/v1/``: 200 or 401 says that this API is here."""
+
+    def needed(self, method: str, arguments: dict[str, Any]) -> Access | None:
+        """A valid token."""
+        return None
+
+    def get(self, request: HttpRequest, caller: Caller) -> HttpResponse:
+        """An empty object."""
+        return JsonResponse({})
+
+
+class RepositoryView(RegistryView):
+    """``/gitlab/v1/repositories/<path>/``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """Details, with the size where ``size`` is ``self`` or ``self_with_descendants``."""
+        size = request.GET.get("size")
+        if size not in (None, "self", "self_with_descendants"):
+            raise RegistryError(
+                Code.UNSUPPORTED, "size is self or self_with_descendants", status=400
+            )
+        found = repository_details.find(name, size=size)
+        body: dict[str, Any] = {
+            "name": name.rpartition("/")[2],
+            "path": name,
+            "tags_count": found.tags,
+            "collect_untagged": found.collect_untagged,
+            "created_at": timestamp(found.created_at),
+            "updated_at": timestamp(found.updated_at),
+            "last_published_at": timestamp(found.published_at),
+        }
+        if found.size is not None:
+            body |= {"size_bytes": found.size, "size_precision": "default"}
+        return JsonResponse(body)
+
+    def delete(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """Delete the image with everything in it: 204. What it held goes after the undo window."""
+        repositories.close(name, caller.actor)
+        return empty(204)
+
+
+def _as_json(tag: TagDetails) -> dict[str, Any]:
+    return {
+        "name": tag.name,
+        "digest": tag.digest,
+        "config_digest": tag.config_digest,
+        "media_type": tag.media_type,
+        "artifact_type": tag.artifact_type,
+        "size_bytes": tag.size,
+        "created_at": timestamp(tag.created_at),
+        "published_at": timestamp(tag.published_at),
+        "published_by": tag.published_by,
+        "platforms": tag.platforms,
+    }
+
+
+class TagsView(RegistryView):
+    """``GET /gitlab/v1/repositories/<path>/tags/list/``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """A page of tags with their details, with links to its neighbours."""
+        limit = page_size(request, default=100) or 1
+        asked = {
+            key: request.GET.get(key, "").replace("\0", "") for key in ("before", "name", "sort")
+        }
+        page = tag_details.page(
+            repositories.get_id(name),
+            limit=limit,
+            last=last_entry(request),
+            before=asked["before"],
+            name=asked["name"],
+            sort=asked["sort"] or "name",
+        )
+        links = []
+        path = f"/gitlab/v1/repositories/{name}/tags/list/"
+        kept = {key: asked[key] for key in ("name", "sort") if asked[key]} | {"n": str(limit)}
+        if page.has_previous and page.tags:
+            query = urlencode(kept | {"before": page.tags[0].name})
+            links.append(f'<{path}?{query}>; rel="previous"')
+        if page.has_next and page.tags:
+            query = urlencode(kept | {"last": page.tags[-1].name})
+            links.append(f'<{path}?{query}>; rel="next"')
+        headers = {"Link": ", ".join(links)} if links else {}
+        return JsonResponse([_as_json(tag) for tag in page.tags], safe=False, headers=headers)
+
+
+class TagView(RegistryView):
+    """``GET /gitlab/v1/repositories/<path>/tags/<tag>/``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str, tag: str) -> HttpResponse:
+        """One tag's details."""
+        tags.check(tag)
+        return JsonResponse(_as_json(tag_details.find(repositories.get_id(name), tag)))
+
+
+class HistoryView(RegistryView):
+    """``GET /gitlab/v1/repositories/<path>/tags/<tag>/history/``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str, tag: str) -> HttpResponse:
+        """What the tag pointed at, from when to when, the latest first."""
+        tags.check(tag)
+        intervals = tags.history(repositories.get_id(name), tag, page_size(request, default=100))
+        body = [
+            {
+                "id": interval.pk,
+                "digest": interval.digest,
+                "from": timestamp(interval.started_at),
+                "until": timestamp(interval.ended_at),
+                "pushed_by": interval.started_by,
+                "ended_by": interval.ended_by,
+                "restorable": interval.manifest_id is not None,
+            }
+            for interval in intervals
+        ]
+        return JsonResponse(body, safe=False)
+
+
+class FreedView(RegistryView):
+    """``GET /gitlab/v1/repositories/<path>/freed/?tags=a,b``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """What deleting these tags would free; without ``tags``, the whole image."""
+        repository_id = repositories.get_id(name)
+        names = [tag for tag in request.GET.get("tags", "").split(",") if tag]
+        if len(names) > _MAX_FREED_TAGS:
+            raise RegistryError(
+                Code.UNSUPPORTED, f"at most {_MAX_FREED_TAGS} tags at once", status=400
+            )
+        for tag in names:
+            tags.check(tag)
+        found = freed.by_tags(repository_id, names) if names else freed.by_repository(repository_id)
+        return JsonResponse(
+            {
+                "manifests": found.manifests,
+                "alone_bytes": found.alone,
+                "shared_bytes": found.shared,
+            }
+        )
+
+
+class DescendantsView(RegistryView):
+    """``GET /gitlab/v1/repository-paths/<path>/repositories/list/``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """The repositories at and below a path that have a tag."""
+        limit = page_size(request, default=100) or 1
+        found = repository_details.below(name, last_entry(request), limit)
+        headers = {}
+        if len(found) > limit:
+            found = found[:limit]
+            query = urlencode({"n": limit, "last": found[-1].name})
+            path = f"/gitlab/v1/repository-paths/{name}/repositories/list/"
+            headers = {"Link": f'<{path}?{query}>; rel="next"'}
+        body = [
+            {
+                "name": repository.name.rpartition("/")[2],
+                "path": repository.name,
+                "created_at": timestamp(repository.created_at),
+                "updated_at": timestamp(repository.updated_at),
+            }
+            for repository in found
+        ]
+        return JsonResponse(body, safe=False, headers=headers)

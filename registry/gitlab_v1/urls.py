@@ -1,0 +1,33 @@
+"""The addresses of the API for GitLab. Each ends in a slash."""
+
+from __future__ import annotations
+
+from django.urls import path, register_converter
+
+from registry.converters import NameConverter, ReferenceConverter
+from registry.gitlab_v1 import garbage, repositories
+from registry.v2.base import UnknownView
+
+register_converter(NameConverter, "name")
+register_converter(ReferenceConverter, "reference")
+
+urlpatterns = [
+    path("gitlab/v1/", repositories.DiscoveryView()),
+    path("gitlab/v1/events/", garbage.EventsView()),
+    path("gitlab/v1/garbage/", garbage.QueueView()),
+    path("gitlab/v1/garbage/reviews/", garbage.ReviewsView()),
+    path("gitlab/v1/garbage/receipts/", garbage.ReceiptsView()),
+    path("gitlab/v1/repositories/<name:name>/tags/list/", repositories.TagsView()),
+    path(
+        "gitlab/v1/repositories/<name:name>/tags/<reference:tag>/history/",
+        repositories.HistoryView(),
+    ),
+    path("gitlab/v1/repositories/<name:name>/tags/<reference:tag>/", repositories.TagView()),
+    path("gitlab/v1/repositories/<name:name>/freed/", repositories.FreedView()),
+    path("gitlab/v1/repositories/<name:name>/", repositories.RepositoryView()),
+    path(
+        "gitlab/v1/repository-paths/<name:name>/repositories/list/",
+        repositories.DescendantsView(),
+    ),
+    path("gitlab/v1/<name:rest>", UnknownView()),
+]

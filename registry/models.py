@@ -1,0 +1,310 @@
+"""What exists and who refers to what. The database is the truth; the store only holds bytes.
+
+::
+
+    Repository ◄── Tag ─────────────► Manifest ◄── ManifestChild   (an index lists a digest)
+        ▲                               ▲  ▲
+        │                               │  └────── ManifestBlob ──► RepositoryBlob ──► Blob
+        ├── RepositoryBlob              └ subject_digest                  (may serve)   (bytes)
+        └── UploadSession
+
+    Review     what may have become garbage, and when to look
+    Tombstone  bytes about to be unlinked            Receipt  what was removed, and why
+    Event      what happened, in order
+
+Foreign keys are `DO_NOTHING`: services delete in their own order, and the database refuses, at the
+commit, to lose a row that another one refers to. A manifest can't outlive its right to a blob, and
+an open tag can't lose its manifest, whatever a service gets wrong.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from registry.fields import ByteOrderedCharField
+
+NAME_LENGTH = 255
+TAG_LENGTH = 128
+DIGEST_LENGTH = 135
+"""``sha512:`` with 128 hexadecimal characters."""
+
+
+class Repository(models.Model):
+    """A name with content. Deleting closes it; a push to the same name opens a new one."""
+
+    name = ByteOrderedCharField(max_length=NAME_LENGTH)
+    collect_untagged = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True)
+    closed_by = models.CharField(max_length=255, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"], condition=Q(closed_at=None), name="repository_open_name"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["name", "closed_at"],
+                condition=Q(closed_at__isnull=False),
+                name="repository_closed_name",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Blob(models.Model):
+    """Bytes with a digest, once for all repositories."""
+
+    digest = ByteOrderedCharField(max_length=DIGEST_LENGTH, unique=True)
+    size = models.BigIntegerField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(size__gte=0), name="blob_size")]
+
+    def __str__(self) -> str:
+        return self.digest
+
+
+class RepositoryBlob(models.Model):
+    """This repository may serve that blob. A digest known elsewhere is unknown here."""
+
+    repository = models.ForeignKey(Repository, models.DO_NOTHING, db_index=False)
+    blob = models.ForeignKey(Blob, models.DO_NOTHING)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["repository", "blob"], name="repositoryblob_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.repository_id} may serve {self.blob_id}"
+
+
+class Manifest(models.Model):
+    """A manifest or an index: its exact bytes, and what they say that is asked for often.
+
+    `content_size` is the sum of what it refers to (for an index: of the children that are here).
+    `platforms` lists ``{"os", "architecture", "variant"}``. `image_created_at` is what the image's
+    configuration says. A deleted one waits for the collector, and a push revives it.
+    """
+
+    repository = models.ForeignKey(Repository, models.DO_NOTHING, db_index=False)
+    digest = ByteOrderedCharField(max_length=DIGEST_LENGTH)
+    media_type = models.CharField(max_length=255)
+    artifact_type = models.CharField(max_length=255, default="")
+    config_digest = models.CharField(max_length=DIGEST_LENGTH, default="")
+    subject_digest = models.CharField(max_length=DIGEST_LENGTH, null=True)
+    payload = models.BinaryField()
+    size = models.IntegerField()
+    content_size = models.BigIntegerField(default=0)
+    platforms = models.JSONField(default=list)
+    image_created_at = models.DateTimeField(null=True)
+    pushed_at = models.DateTimeField(default=timezone.now)
+    pushed_by = models.CharField(max_length=255, default="")
+    deleted_at = models.DateTimeField(null=True)
+    deleted_by = models.CharField(max_length=255, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["repository", "digest"], name="manifest_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["repository", "subject_digest", "digest"],
+                condition=Q(subject_digest__isnull=False),
+                name="manifest_referrers",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.digest
+
+
+class ManifestBlob(models.Model):
+    """A manifest refers to a blob, through its repository's right to it."""
+
+    manifest = models.ForeignKey(Manifest, models.DO_NOTHING, db_index=False)
+    link = models.ForeignKey(RepositoryBlob, models.DO_NOTHING)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["manifest", "link"], name="manifestblob_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.manifest_id} refers to {self.link_id}"
+
+
+class ManifestChild(models.Model):
+    """An index lists a digest, which may not be here (yet)."""
+
+    parent = models.ForeignKey(Manifest, models.DO_NOTHING, db_index=False)
+    repository = models.ForeignKey(Repository, models.DO_NOTHING, db_index=False)
+    digest = models.CharField(max_length=DIGEST_LENGTH)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["parent", "digest"], name="manifestchild_once"),
+        ]
+        indexes = [models.Index(fields=["repository", "digest"], name="manifestchild_digest")]
+
+    def __str__(self) -> str:
+        return f"{self.parent_id} lists {self.digest}"
+
+
+class Tag(models.Model):
+    """A name points at a manifest from one moment to another; open while it still does.
+
+    The digest stays when the manifest's row has gone, so that the history remains readable.
+    """
+
+    repository = models.ForeignKey(Repository, models.DO_NOTHING, db_index=False)
+    name = ByteOrderedCharField(max_length=TAG_LENGTH)
+    manifest = models.ForeignKey(Manifest, models.DO_NOTHING, null=True)
+    digest = models.CharField(max_length=DIGEST_LENGTH)
+    started_at = models.DateTimeField(default=timezone.now)
+    started_by = models.CharField(max_length=255, default="")
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.CharField(max_length=255, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["repository", "name"], condition=Q(ended_at=None), name="tag_open_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=False) | Q(manifest__isnull=False),
+                name="tag_open_has_manifest",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["repository", "name", "-id"], name="tag_history"),
+            models.Index(
+                fields=["repository", "started_at", "id"],
+                condition=Q(ended_at=None),
+                name="tag_published",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UploadSession(models.Model):
+    """An upload under way.
+
+    Each PATCH leaves a durable part ``{"name", "size", "digest"}``; the row says which count, so
+    `offset` always equals what would survive a crash. A committed session stays until it expires,
+    and answers a repeated PUT as it answered the first.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    repository = models.ForeignKey(Repository, models.DO_NOTHING)
+    opened_by = models.CharField(max_length=255, default="")
+    offset = models.BigIntegerField(default=0)
+    parts = models.JSONField(default=list)
+    committed_digest = models.CharField(max_length=DIGEST_LENGTH, default="")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Review(models.Model):
+    """Something that may have become garbage, and when to look at it.
+
+    `target` is the id of a manifest, of a right to a blob, of a blob that lost its last right, or
+    of a closed repository.
+    """
+
+    class Kind(models.TextChoices):
+        """What `target` names."""
+
+        MANIFEST = "manifest"
+        LINK = "link"
+        BLOB = "blob"
+        REPOSITORY = "repository"
+
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    target = models.BigIntegerField()
+    reason = models.CharField(max_length=64)
+    queued_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField()
+    attempts = models.IntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "target"], name="review_once"),
+        ]
+        indexes = [models.Index(fields=["due_at", "id"], name="review_due")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.target}"
+
+
+class Tombstone(models.Model):
+    """The row of this digest has gone and its bytes are about to. See `services.garbage`."""
+
+    digest = models.CharField(max_length=DIGEST_LENGTH, unique=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.digest
+
+
+class Receipt(models.Model):
+    """What the collector removed, and why it was sure."""
+
+    kind = models.CharField(max_length=16)
+    digest = models.CharField(max_length=DIGEST_LENGTH, db_index=True)
+    repository = ByteOrderedCharField(max_length=NAME_LENGTH)
+    bytes = models.BigIntegerField()
+    reason = models.CharField(max_length=64)
+    last_referrer = models.CharField(max_length=255, default="")
+    garbage_since = models.DateTimeField()
+    run = models.UUIDField()
+    removed_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.digest}"
+
+
+class Event(models.Model):
+    """What happened, written in the transaction in which it happened; read in order of id."""
+
+    class Action(models.TextChoices):
+        """What was done."""
+
+        PUSH = "push"
+        MOUNT = "mount"
+        DELETE = "delete"
+        RESTORE = "restore"
+        RENAME = "rename"
+
+    at = models.DateTimeField(default=timezone.now)
+    action = models.CharField(max_length=16, choices=Action.choices)
+    repository = ByteOrderedCharField(max_length=NAME_LENGTH)
+    tag = models.CharField(max_length=TAG_LENGTH, default="")
+    digest = models.CharField(max_length=DIGEST_LENGTH, default="")
+    media_type = models.CharField(max_length=255, default="")
+    size = models.BigIntegerField(default=0)
+    actor = models.CharField(max_length=255, default="")
+    user = models.TextField(default="")
+
+    class Meta:
+        indexes = [models.Index(fields=["repository", "id"], name="event_repository")]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.repository}"

@@ -1,0 +1,251 @@
+"""Manifests: found by tag or digest, pushed in one transaction, deleted with a way back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from registry import digest as digests
+from registry import manifest as parsing
+from registry.actor import Actor
+from registry.errors import Code, RegistryError
+from registry.manifest import ParsedManifest
+from registry.models import (
+    Event,
+    Manifest,
+    ManifestBlob,
+    ManifestChild,
+    RepositoryBlob,
+    Review,
+    Tag,
+)
+from registry.services import database, events, image_configs, repositories, reviews, tags
+from registry.services.image_configs import ImageConfig
+from registry.storage import base as storage
+
+_BY_TAG = """
+SELECT m.digest, m.media_type, m.payload FROM registry_repository r
+JOIN registry_tag t ON t.repository_id = r.id AND t.name = %s AND t.ended_at IS NULL
+JOIN registry_manifest m ON m.id = t.manifest_id
+WHERE r.name = %s AND r.closed_at IS NULL AND m.deleted_at IS NULL
+"""
+_BY_DIGEST = """
+SELECT m.digest, m.media_type, m.payload FROM registry_repository r
+JOIN registry_manifest m ON m.repository_id = r.id AND m.digest = %s
+WHERE r.name = %s AND r.closed_at IS NULL AND m.deleted_at IS NULL
+"""
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredManifest:
+    """The exact bytes of a manifest, with how to serve them."""
+
+    digest: str
+    media_type: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PushedManifest:
+    """What a push has made."""
+
+    digest: str
+    subject: str | None
+
+
+def find(name: str, reference: str) -> StoredManifest:
+    """A manifest by tag or digest, in one query. Raises MANIFEST_UNKNOWN, NAME_UNKNOWN."""
+    sql = _BY_DIGEST if ":" in reference else _BY_TAG
+    row = database.one(sql, [reference, name])
+    if row is None:
+        repositories.get_id(name)
+        raise RegistryError(Code.MANIFEST_UNKNOWN, reference=reference)
+    return StoredManifest(row[0], row[1], bytes(row[2]))
+
+
+def check_reference(reference: str) -> str:
+    """A tag or a digest. Raises DIGEST_INVALID, TAG_INVALID."""
+    return digests.check(reference) if ":" in reference else tags.check(reference)
+
+
+def push(
+    name: str,
+    reference: str,
+    payload: bytes,
+    content_type: str | None,
+    actor: Actor,
+) -> PushedManifest:
+    """Store a manifest, and let the tag point at it where `reference` is one.
+
+    Every blob that it refers to has to be in this repository and in the store; a child of an index
+    may be missing. All of it happens in one transaction, or nothing.
+
+    Raises MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN, SIZE_INVALID.
+    """
+    check_reference(reference)
+    parsed = parsing.parse(payload, content_type)
+    by_digest = ":" in reference
+    algorithm = digests.algorithm_of(reference) if by_digest else digests.SHA256
+    digest = digests.of(payload, algorithm)
+    if by_digest and digest != reference:
+        raise RegistryError(Code.DIGEST_INVALID, digest=reference)
+    with database.atomic():
+        repository_id = repositories.hold_or_open(name)
+        links = _links(repository_id, parsed)
+        config = image_configs.read(parsed.config)
+        manifest_id = _store(repository_id, digest, payload, parsed, config, actor)
+        _refer(repository_id, manifest_id, parsed, links)
+        tag = "" if by_digest else reference
+        if tag:
+            tags.point(repository_id, tag, manifest_id, digest, actor)
+        elif not Tag.objects.filter(manifest_id=manifest_id, ended_at=None).exists():
+            reviews.queue(
+                Review.Kind.MANIFEST, [manifest_id], "pushed without a tag", after=reviews.window()
+            )
+        events.record(
+            Event.Action.PUSH,
+            name,
+            actor,
+            tag=tag,
+            digest=digest,
+            media_type=parsed.media_type,
+            size=len(payload),
+        )
+    return PushedManifest(digest, parsed.subject.digest if parsed.subject else None)
+
+
+def _links(repository_id: int, parsed: ParsedManifest) -> list[int]:
+    """The ids of this repository's rights to all the blobs that the manifest needs."""
+    needed = parsed.needed_blobs
+    names = list(needed)
+    found: dict[str, tuple[int, int]] = {}
+    for start in range(0, len(names), _BATCH):
+        rows = RepositoryBlob.objects.filter(
+            repository_id=repository_id, blob__digest__in=names[start : start + _BATCH]
+        ).values_list("blob__digest", "pk", "blob__size")
+        found |= {digest: (link_id, size) for digest, link_id, size in rows}
+    store = storage.current()
+    missing = [d for d in names if d not in found or store.size(d) != found[d][1]]
+    if missing:
+        raise RegistryError(
+            Code.MANIFEST_BLOB_UNKNOWN,
+            digest=missing[0],
+            also=[(Code.MANIFEST_BLOB_UNKNOWN, {"digest": digest}) for digest in missing[1:50]],
+        )
+    for digest, descriptor in needed.items():
+        if descriptor.size != found[digest][1]:
+            raise RegistryError(
+                Code.MANIFEST_INVALID,
+                f"a descriptor says {descriptor.size} bytes where the blob has {found[digest][1]}",
+                digest=digest,
+            )
+    return [link_id for link_id, _ in found.values()]
+
+
+def _store(
+    repository_id: int,
+    digest: str,
+    payload: bytes,
+    parsed: ParsedManifest,
+    config: ImageConfig,
+    actor: Actor,
+) -> int:
+    """The id of the manifest's row: a new one, or the old one revived."""
+    row = Manifest(
+        repository_id=repository_id,
+        digest=digest,
+        media_type=parsed.media_type,
+        artifact_type=parsed.artifact_type,
+        config_digest=parsed.config.digest if parsed.config else "",
+        subject_digest=parsed.subject.digest if parsed.subject else None,
+        payload=payload,
+        size=len(payload),
+        content_size=_content_size(repository_id, parsed),
+        platforms=parsed.platforms if parsed.is_index else config.platforms,
+        image_created_at=config.created_at or _newest_child(repository_id, parsed),
+        pushed_by=actor.name,
+    )
+    Manifest.objects.bulk_create(
+        [row],
+        update_conflicts=True,
+        unique_fields=["repository", "digest"],
+        update_fields=["deleted_at", "deleted_by", "pushed_at", "pushed_by", "content_size"],
+    )
+    found = Manifest.objects.only("pk").get(repository_id=repository_id, digest=digest)
+    return found.pk
+
+
+def _children(repository_id: int, parsed: ParsedManifest) -> list[tuple[int, dt.datetime | None]]:
+    names = [child.digest for child in parsed.children]
+    found: list[tuple[int, dt.datetime | None]] = []
+    for start in range(0, len(names), _BATCH):
+        found += Manifest.objects.filter(
+            repository_id=repository_id,
+            digest__in=names[start : start + _BATCH],
+            deleted_at=None,
+        ).values_list("content_size", "image_created_at")
+    return found
+
+
+def _content_size(repository_id: int, parsed: ParsedManifest) -> int:
+    if not parsed.is_index:
+        return parsed.content_size
+    return sum(size for size, _ in _children(repository_id, parsed))
+
+
+def _newest_child(repository_id: int, parsed: ParsedManifest) -> dt.datetime | None:
+    made = [created for _, created in _children(repository_id, parsed) if created is not None]
+    return max(made, default=None)
+
+
+def _refer(repository_id: int, manifest_id: int, parsed: ParsedManifest, links: list[int]) -> None:
+    """The rows of what the manifest refers to. What is referred to is not up for review."""
+    ManifestBlob.objects.bulk_create(
+        [ManifestBlob(manifest_id=manifest_id, link_id=link_id) for link_id in links],
+        ignore_conflicts=True,
+        batch_size=_BATCH,
+    )
+    for start in range(0, len(links), _BATCH):
+        reviews.drop(Review.Kind.LINK, links[start : start + _BATCH])
+    digests_of_children = {child.digest for child in parsed.children}
+    ManifestChild.objects.bulk_create(
+        [
+            ManifestChild(parent_id=manifest_id, repository_id=repository_id, digest=digest)
+            for digest in sorted(digests_of_children)
+        ],
+        ignore_conflicts=True,
+        batch_size=_BATCH,
+    )
+
+
+def delete(name: str, digest: str, actor: Actor) -> None:
+    """Delete a manifest and the tags that point at it; it can be undone within the window.
+
+    Raises MANIFEST_UNKNOWN, NAME_UNKNOWN, UNSUPPORTED, and DENIED where an index lists it.
+    """
+    repositories.require_deletion()
+    digests.check(digest)
+    with database.atomic():
+        repository_id = repositories.hold(name)
+        found = Manifest.objects.filter(
+            repository_id=repository_id, digest=digest, deleted_at=None
+        ).first()
+        if found is None:
+            raise RegistryError(Code.MANIFEST_UNKNOWN, reference=digest)
+        parents = ManifestChild.objects.filter(
+            repository_id=repository_id, digest=digest, parent__deleted_at=None
+        )
+        if parents.exists():
+            raise RegistryError(
+                Code.DENIED, "an index of this repository lists the manifest", status=405
+            )
+        now = timezone.now()
+        Manifest.objects.filter(pk=found.pk).update(deleted_at=now, deleted_by=actor.name)
+        Tag.objects.filter(manifest_id=found.pk, ended_at=None).update(
+            ended_at=now, ended_by=actor.name
+        )
+        reviews.queue(Review.Kind.MANIFEST, [found.pk], "manifest deleted", after=reviews.window())
+        events.record(Event.Action.DELETE, name, actor, digest=digest, media_type=found.media_type)

@@ -1,0 +1,78 @@
+"""What a repository holds, in numbers: for GitLab's pages, never on the path of a pull."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.db.models import Max
+
+from registry.models import Repository, Tag
+from registry.services import database, repositories
+
+_HELD_BLOBS = """
+SELECT COALESCE(SUM(b.size), 0), COUNT(*) FROM registry_blob b WHERE b.id IN (
+    SELECT l.blob_id FROM registry_repository r
+    JOIN registry_repositoryblob l ON l.repository_id = r.id
+    WHERE {condition} AND r.closed_at IS NULL AND EXISTS (
+        SELECT 1 FROM registry_manifestblob u JOIN registry_manifest m ON m.id = u.manifest_id
+        WHERE u.link_id = l.id AND m.deleted_at IS NULL
+    )
+)
+"""
+
+
+@dataclass(frozen=True)
+class RepositoryDetails:
+    """`size` in bytes, each blob counted once; None where it was not asked for."""
+
+    name: str
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    published_at: dt.datetime | None
+    tags: int
+    collect_untagged: bool
+    size: int | None
+
+
+def find(name: str, *, size: str | None) -> RepositoryDetails:
+    """The details of `name`; `size` is None, ``self`` or ``self_with_descendants``.
+
+    Raises NAME_UNKNOWN.
+    """
+    repository = repositories.get(name)
+    open_tags = Tag.objects.filter(repository_id=repository.pk, ended_at=None)
+    published = open_tags.aggregate(Max("started_at"))["started_at__max"]
+    total = None if size is None else held_bytes(name, descendants=size != "self")
+    return RepositoryDetails(
+        name=repository.name,
+        created_at=repository.created_at,
+        updated_at=published or repository.updated_at,
+        published_at=published,
+        tags=open_tags.count(),
+        collect_untagged=repository.collect_untagged,
+        size=total,
+    )
+
+
+def held_bytes(name: str, *, descendants: bool) -> int:
+    """Bytes of the blobs that manifests of `name` refer to, each counted once."""
+    if descendants:
+        # "0" is the character after "/": a range of the index holds all names below.
+        sql = _HELD_BLOBS.format(condition="(r.name = %s OR (r.name > %s AND r.name < %s))")
+        row = database.one(sql, [name, f"{name}/", f"{name}0"])
+    else:
+        row = database.one(_HELD_BLOBS.format(condition="r.name = %s"), [name])
+    return int(row[0]) if row else 0
+
+
+def below(path: str, last: str, limit: int) -> list[Repository]:
+    """The repositories at and below `path` that have a tag, in order of name, after `last`.
+
+    One more than `limit` where there are more.
+    """
+    found = Repository.objects.filter(closed_at=None, tag__ended_at=None, tag__isnull=False)
+    names = found.filter(name=path) | found.filter(name__gt=f"{path}/", name__lt=f"{path}0")
+    if last:
+        names = names.filter(name__gt=last)
+    return list(names.distinct().order_by("name")[: limit + 1])

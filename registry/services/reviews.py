@@ -1,0 +1,68 @@
+"""The review queue: what may have become garbage, and when to look.
+
+Filled in the transaction that drops a reference, so that collecting costs what there is to collect.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.db.models import F
+from django.utils import timezone
+
+from registry.models import Review
+
+
+def grace() -> dt.timedelta:
+    """How long a dangling thing is left alone."""
+    delay: dt.timedelta = settings.REGISTRY_GC_REVIEW_DELAY
+    return delay
+
+
+def window() -> dt.timedelta:
+    """How long what was deleted stays whole: the longer of the grace and the undo window."""
+    return max(grace(), settings.REGISTRY_UNDO_WINDOW)
+
+
+def queue(
+    kind: Review.Kind,
+    targets: Iterable[int],
+    reason: str,
+    *,
+    after: dt.timedelta | None = None,
+) -> None:
+    """Have `targets` reviewed `after` from now (default: the grace).
+
+    A target that waits already keeps its place and is looked at at the later of both times.
+    """
+    now = timezone.now()
+    due = now + (grace() if after is None else after)
+    rows = [
+        Review(kind=kind, target=target, reason=reason, queued_at=now, due_at=due)
+        for target in sorted(set(targets))
+    ]
+    if rows:
+        Review.objects.bulk_create(
+            rows,
+            batch_size=200,
+            update_conflicts=True,
+            unique_fields=["kind", "target"],
+            update_fields=["due_at", "reason"],
+        )
+
+
+def drop(kind: Review.Kind, targets: Iterable[int]) -> None:
+    """`targets` are in use: there is nothing to review."""
+    Review.objects.filter(kind=kind, target__in=list(targets)).delete()
+
+
+def promise_link(link_id: int) -> bool:
+    """Protect a right to a blob for the grace, since somebody has been told that it is here.
+
+    Whether it was still up for review; False where the collector was quicker, or nobody queued it.
+    """
+    due = timezone.now() + grace()
+    found = Review.objects.filter(kind=Review.Kind.LINK, target=link_id)
+    return found.update(due_at=due, attempts=F("attempts")) > 0

@@ -1,0 +1,77 @@
+"""Tags: names that point at manifests, as intervals with a past."""
+
+from __future__ import annotations
+
+import re
+
+from django.utils import timezone
+
+from registry.actor import Actor
+from registry.errors import Code, RegistryError
+from registry.models import Event, Review, Tag
+from registry.services import database, events, repositories, reviews
+
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
+
+
+def check(name: str) -> str:
+    """`name` where it follows the grammar of tags. Raises TAG_INVALID."""
+    if not _TAG.fullmatch(name):
+        raise RegistryError(Code.TAG_INVALID)
+    return name
+
+
+def page(repository_id: int, last: str, limit: int) -> list[str]:
+    """The names after `last` in byte order, one more than `limit` where there are more."""
+    found = Tag.objects.filter(repository_id=repository_id, ended_at=None)
+    if last:
+        found = found.filter(name__gt=last)
+    return list(found.order_by("name").values_list("name", flat=True)[: limit + 1])
+
+
+def point(repository_id: int, name: str, manifest_id: int, digest: str, actor: Actor) -> bool:
+    """Let the tag `name` point at a manifest; whether it moved or is new.
+
+    In a transaction that holds the repository.
+    """
+    now = timezone.now()
+    current = Tag.objects.filter(repository_id=repository_id, name=name, ended_at=None).first()
+    if current is not None:
+        if current.manifest_id == manifest_id:
+            return False
+        Tag.objects.filter(pk=current.pk).update(ended_at=now, ended_by=actor.name)
+        if current.manifest_id is not None:
+            reviews.queue(Review.Kind.MANIFEST, [current.manifest_id], "tag moved")
+    Tag.objects.create(
+        repository_id=repository_id,
+        name=name,
+        manifest_id=manifest_id,
+        digest=digest,
+        started_at=now,
+        started_by=actor.name,
+    )
+    return True
+
+
+def delete(repository: str, name: str, actor: Actor) -> None:
+    """Take a tag away; what it pointed at stays until nothing else holds it.
+
+    Raises MANIFEST_UNKNOWN, UNSUPPORTED, TAG_INVALID.
+    """
+    repositories.require_deletion()
+    check(name)
+    with database.atomic():
+        repository_id = repositories.hold(repository)
+        current = Tag.objects.filter(repository_id=repository_id, name=name, ended_at=None).first()
+        if current is None:
+            raise RegistryError(Code.MANIFEST_UNKNOWN, f"there is no tag {name}", tag=name)
+        Tag.objects.filter(pk=current.pk).update(ended_at=timezone.now(), ended_by=actor.name)
+        if current.manifest_id is not None:
+            reviews.queue(Review.Kind.MANIFEST, [current.manifest_id], "tag deleted")
+        events.record(Event.Action.DELETE, repository, actor, tag=name, digest=current.digest)
+
+
+def history(repository_id: int, name: str, limit: int) -> list[Tag]:
+    """The intervals of a tag, the latest first."""
+    found = Tag.objects.filter(repository_id=repository_id, name=name)
+    return list(found.order_by("-pk")[:limit])

@@ -1,0 +1,185 @@
+"""Uploads: sessions, their durable parts, and the commit that makes a blob.
+
+An upload is written and hashed as it streams. Where one request carried all of it, the digest is
+known at the commit; otherwise the parts are read again, since the state of a hash can't be stored.
+Bytes are durable before the row that counts them, and in place before the row that names them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+
+from django.conf import settings
+from django.utils import timezone
+
+from registry import digest as digests
+from registry.actor import Actor
+from registry.errors import Code, RegistryError
+from registry.models import UploadSession
+from registry.services import blobs, database, repositories
+from registry.storage import base as storage
+from registry.storage.base import Part
+
+
+def start(name: str, actor: Actor) -> UploadSession:
+    """Open a session for an upload into the repository `name`, which a first push opens."""
+    repository_id = repositories.find_id(name)
+    if repository_id is None:
+        with database.atomic():
+            repository_id = repositories.hold_or_open(name)
+    return UploadSession.objects.create(
+        repository_id=repository_id,
+        opened_by=actor.name,
+        expires_at=timezone.now() + settings.REGISTRY_UPLOAD_EXPIRY,
+    )
+
+
+def find(name: str, session_id: uuid.UUID, actor: Actor) -> UploadSession:
+    """The session, where it belongs to this repository and to this actor.
+
+    Raises BLOB_UPLOAD_UNKNOWN.
+    """
+    session = UploadSession.objects.filter(
+        pk=session_id,
+        repository__name=name,
+        repository__closed_at=None,
+        opened_by=actor.name,
+        expires_at__gt=timezone.now(),
+    ).first()
+    if session is None:
+        raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
+    return session
+
+
+def append(session: UploadSession, chunks: Iterable[bytes], start: int | None) -> None:
+    """Add `chunks` at the end of the upload; `session` then has the new offset.
+
+    `start` is where the client believes the end to be, None where it did not say. Of two clients
+    that append at once one wins, and the other is told where the upload stands.
+
+    Raises RANGE_INVALID, BLOB_UPLOAD_UNKNOWN, SIZE_INVALID.
+    """
+    _require_open(session)
+    if start is not None and start != session.offset:
+        raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
+    part = storage.current().write(session.pk, _limited(chunks, session.offset))
+    _count(session, part)
+
+
+def _require_open(session: UploadSession) -> None:
+    if session.committed_digest:
+        raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
+
+
+def _limited(chunks: Iterable[bytes], offset: int) -> Iterator[bytes]:
+    limit = settings.REGISTRY_MAX_BLOB_SIZE
+    for chunk in chunks:
+        offset += len(chunk)
+        if offset > limit:
+            raise RegistryError(Code.SIZE_INVALID, f"a blob has at most {limit} bytes", status=413)
+        yield chunk
+
+
+def _count(session: UploadSession, part: Part) -> None:
+    """Let the session's row count a durable part, where nobody else has moved the end."""
+    store = storage.current()
+    if part.size == 0:
+        store.discard(session.pk, part)
+        return
+    parts = [*session.parts, asdict(part)]
+    offset = session.offset + part.size
+    won = UploadSession.objects.filter(
+        pk=session.pk, offset=session.offset, committed_digest=""
+    ).update(
+        offset=offset,
+        parts=parts,
+        expires_at=timezone.now() + settings.REGISTRY_UPLOAD_EXPIRY,
+    )
+    if not won:
+        store.discard(session.pk, part)
+        session.refresh_from_db()
+        raise RegistryError(
+            Code.RANGE_INVALID, "another request moved the end", offset=session.offset
+        )
+    session.offset, session.parts = offset, parts
+
+
+def commit(session: UploadSession, digest: str, chunks: Iterable[bytes], start: int | None) -> None:
+    """End the upload with the last `chunks` (mostly none): from here on it is a blob.
+
+    Runs twice with the same result. A wrong digest leaves the session as it was, without `chunks`.
+
+    Raises DIGEST_INVALID, RANGE_INVALID, BLOB_UPLOAD_UNKNOWN, SIZE_INVALID.
+    """
+    digests.check(digest)
+    if session.committed_digest:
+        if session.committed_digest != digest:
+            raise RegistryError(Code.DIGEST_INVALID)
+        return
+    if start is not None and start != session.offset:
+        raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
+    store = storage.current()
+    algorithm = digests.algorithm_of(digest)
+    last = store.write(session.pk, _limited(chunks, session.offset), algorithm)
+    parts = [Part(**part) for part in session.parts]
+    if last.size or not parts:
+        parts.append(last)
+    whole = parts[0]
+    try:
+        if len(parts) > 1 or digests.algorithm_of(whole.digest) != algorithm:
+            whole = store.join(session.pk, parts, algorithm)
+        if whole.digest != digest:
+            raise RegistryError(Code.DIGEST_INVALID, digest=digest)
+        _finish(session, whole, digest)
+    except FileNotFoundError as error:
+        raise RegistryError(
+            Code.BLOB_UPLOAD_UNKNOWN, "what was uploaded is lost: start the upload again"
+        ) from error
+    except RegistryError:
+        store.discard(session.pk, last)
+        if whole is not parts[0]:
+            store.discard(session.pk, whole)
+        raise
+    store.discard(session.pk)
+
+
+def _finish(session: UploadSession, whole: Part, digest: str) -> None:
+    with database.atomic():
+        repository = repositories.hold_by_id(session.repository_id)
+        if repository is None or repository.closed_at is not None:
+            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
+        # Of two commits at once, one finds the session taken.
+        claimed = UploadSession.objects.filter(
+            pk=session.pk, offset=session.offset, committed_digest=""
+        ).update(committed_digest=digest, parts=[])
+        if not claimed:
+            current = UploadSession.objects.filter(pk=session.pk).first()
+            if current is None or current.committed_digest != digest:
+                raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
+            return
+        blobs.grant(repository.pk, digest, whole.size)
+        storage.current().commit(session.pk, whole, digest)
+    session.committed_digest = digest
+
+
+def cancel(session: UploadSession) -> None:
+    """End an upload without a blob."""
+    _require_open(session)
+    UploadSession.objects.filter(pk=session.pk).delete()
+    storage.current().discard(session.pk)
+
+
+def purge_expired(limit: int) -> int:
+    """Remove up to `limit` sessions whose time is over, with their bytes; how many there were."""
+    expired = list(
+        UploadSession.objects.filter(expires_at__lte=timezone.now())
+        .order_by("expires_at")
+        .values_list("pk", flat=True)[:limit]
+    )
+    for session_id in expired:
+        # The row first: a request that comes now finds no session instead of half of one.
+        UploadSession.objects.filter(pk=session_id).delete()
+        storage.current().discard(session_id)
+    return len(expired)

@@ -1,0 +1,196 @@
+"""Bytes in files.
+
+The order that makes a 201 true: write a temporary file, fsync it, rename it into place, fsync the
+folder. Modes are set explicitly, since a umask belongs to whoever started the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import errno
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+from uuid import UUID
+
+from registry import digest as digests
+from registry.storage import paths
+from registry.storage.base import (
+    CHUNK,
+    Part,
+    StorageFull,
+    StorageUnavailable,
+    StoredBlob,
+)
+
+_FILE_MODE = 0o640
+_FOLDER_MODE = 0o750
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextlib.contextmanager
+def _named_failures() -> Iterator[None]:
+    """Turn what the operating system says into the store's own words."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull(os.strerror(error.errno or 0)) from error
+        raise StorageUnavailable(os.strerror(error.errno or 0)) from error
+
+
+def _make_folder(folder: Path) -> None:
+    """Make `folder` and what is above it, each entry durable in the folder that holds it."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            new.mkdir()
+            new.chmod(_FOLDER_MODE)
+        _sync_folder(new.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class FilesystemStore:
+    """A `BlobStore` below one folder. The folder is on one filesystem, so that renames work."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    def write(self, session: UUID, chunks: Iterable[bytes], algorithm: str = "sha256") -> Part:
+        """See `BlobStore.write`."""
+        name = uuid.uuid4().hex
+        path = paths.part(self.root, session, name)
+        hasher = hashlib.new(algorithm)
+        size = 0
+        with _named_failures():
+            # Nothing of an upload's folder has to survive by itself: a session whose parts are
+            # lost is refused at its next request, and the client starts again.
+            path.parent.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
+        try:
+            os.fchmod(descriptor, _FILE_MODE)
+            for chunk in chunks:
+                with _named_failures():
+                    _write_all(descriptor, chunk)
+                hasher.update(chunk)
+                size += len(chunk)
+            with _named_failures():
+                os.fsync(descriptor)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(descriptor)
+        with _named_failures():
+            _sync_folder(path.parent)
+        return Part(name, size, f"{algorithm}:{hasher.hexdigest()}")
+
+    def join(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> Part:
+        """See `BlobStore.join`."""
+
+        def content() -> Iterator[bytes]:
+            for part in parts:
+                with paths.part(self.root, session, part.name).open("rb", buffering=0) as file:
+                    while chunk := file.read(CHUNK):
+                        yield chunk
+
+        return self.write(session, content(), algorithm)
+
+    def commit(self, session: UUID, part: Part, digest: str) -> None:
+        """See `BlobStore.commit`."""
+        target = paths.blob(self.root, digest)
+        with _named_failures():
+            _make_folder(target.parent)
+            try:
+                paths.part(self.root, session, part.name).replace(target)
+            except FileNotFoundError:
+                if not target.exists():
+                    raise
+            _sync_folder(target.parent)
+
+    def discard(self, session: UUID, part: Part | None = None) -> None:
+        """See `BlobStore.discard`."""
+        with _named_failures():
+            if part is not None:
+                paths.part(self.root, session, part.name).unlink(missing_ok=True)
+                return
+            folder = paths.upload(self.root, session)
+            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                folder.parent.rmdir()
+
+    def size(self, digest: str) -> int | None:
+        """See `BlobStore.size`."""
+        try:
+            with _named_failures():
+                return paths.blob(self.root, digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def open(self, digest: str) -> BinaryIO:
+        """See `BlobStore.open`."""
+        with _named_failures():
+            return paths.blob(self.root, digest).open("rb", buffering=0)
+
+    def delete(self, digest: str) -> bool:
+        """See `BlobStore.delete`."""
+        path = paths.blob(self.root, digest)
+        try:
+            with _named_failures():
+                path.unlink()
+        except FileNotFoundError:
+            return False
+        with _named_failures():
+            _sync_folder(path.parent)
+        return True
+
+    def blobs(self) -> Iterator[StoredBlob]:
+        """See `BlobStore.blobs`."""
+        for folder, _, names in os.walk(paths.blobs(self.root)):
+            algorithm = Path(folder).parent.parent.name
+            for name in names:
+                digest = f"{algorithm}:{name}"
+                with contextlib.suppress(FileNotFoundError):
+                    status = os.stat(os.path.join(folder, name))
+                    if digests.is_digest(digest):
+                        modified = dt.datetime.fromtimestamp(status.st_mtime, dt.UTC)
+                        yield StoredBlob(digest, status.st_size, modified)
+
+    def check(self) -> None:
+        """See `BlobStore.check`."""
+        path = paths.health(self.root) / uuid.uuid4().hex
+        with _named_failures():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
+            try:
+                with path.open("wb") as file:
+                    file.write(path.name.encode())
+                    file.flush()
+                    os.fsync(file.fileno())
+                if path.read_text() != path.name:
+                    raise StorageUnavailable("what was written is not what is read")
+            finally:
+                path.unlink(missing_ok=True)
+
+
+def _write_all(descriptor: int, chunk: bytes) -> None:
+    """Write all of `chunk`: the operating system may take less at a time."""
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,131 @@
+"""What every view of ``/v2/`` and ``/gitlab/v1/`` shares: the order of checks, and the one handler.
+
+Method, name, right, then the work. Only here does a `RegistryError` become a response.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+
+from registry.auth import ACTIONS, Caller
+from registry.errors import Code, RegistryError
+from registry.services import repositories
+from registry.storage.base import StorageFull, StorageUnavailable
+from tokens.access import Access
+
+log = logging.getLogger("registry.v2")
+
+Handler = Callable[..., HttpResponseBase]
+API_VERSION = "registry/2.0"
+
+
+class RegistryView:
+    """A view whose methods are its own: ``get``, ``put``, …, each called with a `Caller`.
+
+    Subclasses override `needed` where the method's usual action is not what they need. HEAD is GET
+    unless there is a ``head``.
+    """
+
+    csrf_exempt = True
+    """For Django's middleware, where one process serves pages too. Cookies count for nothing."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Handler] = {}
+        for method in ("get", "head", "post", "put", "patch", "delete"):
+            handler = getattr(self, method, None)
+            if handler is not None:
+                self.handlers[method.upper()] = handler
+        if "GET" in self.handlers:
+            self.handlers.setdefault("HEAD", self.handlers["GET"])
+        self.allow = ", ".join([*self.handlers, "OPTIONS"])
+
+    def __call__(self, request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+        """Answer a request; whatever is refused is answered in the protocol's form."""
+        response: HttpResponseBase
+        try:
+            response = self._answer(request, arguments)
+        except RegistryError as error:
+            response = refusal(error)
+        except StorageFull as error:
+            log.error("the store is full: %s", error)
+            response = refusal(
+                RegistryError(Code.UNAVAILABLE, "the registry's storage is full", status=507)
+            )
+        except StorageUnavailable as error:
+            log.error("the store is not available: %s", error)
+            response = refusal(
+                RegistryError(
+                    Code.UNAVAILABLE,
+                    "the registry's storage is not available",
+                    headers={"Retry-After": "10"},
+                )
+            )
+        headers = response.headers
+        headers["Docker-Distribution-Api-Version"] = API_VERSION
+        headers["X-Content-Type-Options"] = "nosniff"
+        if isinstance(response, HttpResponse) and "Content-Length" not in headers:
+            headers["Content-Length"] = str(len(response.content))
+        return response
+
+    def _answer(self, request: HttpRequest, arguments: dict[str, Any]) -> HttpResponseBase:
+        method = request.method or ""
+        handler = self.handlers.get(method)
+        if handler is None:
+            if method == "OPTIONS":
+                return empty(200, {"Allow": self.allow})
+            raise RegistryError(Code.UNSUPPORTED, headers={"Allow": self.allow})
+        if "name" in arguments:
+            repositories.check_name(arguments["name"])
+        caller = Caller(request.META.get("HTTP_AUTHORIZATION"))
+        caller.require(self.needed(method, arguments))
+        return handler(request, caller, **arguments)
+
+    def needed(self, method: str, arguments: dict[str, Any]) -> Access | None:
+        """The access without which the request is answered with a challenge."""
+        return Access("repository", arguments["name"], ACTIONS[method])
+
+
+def empty(status: int, headers: dict[str, str] | None = None) -> HttpResponse:
+    """A response without a body, and so without a type."""
+    response = HttpResponse(status=status, headers=headers)
+    del response.headers["Content-Type"]
+    return response
+
+
+def refusal(error: RegistryError) -> JsonResponse:
+    """The response that `error` is."""
+    return JsonResponse(error.as_json(), status=error.status, headers=error.headers)
+
+
+def page_size(request: HttpRequest, default: int | None = None) -> int:
+    """The ``n`` of a list, clamped to the maximum. Raises PAGINATION_NUMBER_INVALID."""
+    text = request.GET.get("n", "")
+    maximum: int = settings.REGISTRY_MAX_PAGE
+    if not text:
+        return maximum if default is None else default
+    if not text.isascii() or not text.isdecimal() or len(text) > 19:
+        raise RegistryError(Code.PAGINATION_NUMBER_INVALID, n=text[:40])
+    return min(int(text), maximum)
+
+
+def last_entry(request: HttpRequest) -> str:
+    """The ``last`` of a list: what the page before ended with."""
+    return request.GET.get("last", "").replace("\0", "")
+
+
+class UnknownView:
+    """Whatever else lies below the registry's addresses: 404 in the protocol's form."""
+
+    csrf_exempt = True
+
+    def __call__(self, request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+        """Answer 404, whoever asks."""
+        error = RegistryError(Code.UNSUPPORTED, "there is nothing at this address", status=404)
+        response = refusal(error)
+        response.headers["Docker-Distribution-Api-Version"] = API_VERSION
+        return response

@@ -1,0 +1,77 @@
+"""end-8a, 8b, 12a, 12b and docker's catalog: lists, by pages that an index serves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from registry import digest as digests
+from registry import media_types
+from registry.auth import CATALOG, Caller
+from registry.services import catalog, referrers, repositories, tags
+from registry.v2.base import RegistryView, last_entry, page_size
+from tokens.access import Access
+
+
+def next_link(path: str, **parameters: Any) -> dict[str, str]:
+    """The ``Link`` header of a page that has a next one (RFC 8288), relative to the host."""
+    return {"Link": f'<{path}?{urlencode(parameters)}>; rel="next"'}
+
+
+class TagListView(RegistryView):
+    """``GET /v2/<name>/tags/list``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """The names after ``last``, in byte order."""
+        limit = page_size(request)
+        names = tags.page(repositories.get_id(name), last_entry(request), limit)
+        headers = {}
+        if len(names) > limit:
+            names = names[:limit]
+            if names:
+                headers = next_link(f"/v2/{name}/tags/list", n=limit, last=names[-1])
+        return JsonResponse({"name": name, "tags": names}, headers=headers)
+
+
+class CatalogView(RegistryView):
+    """``GET /v2/_catalog``, for those whom GitLab lets see it."""
+
+    def needed(self, method: str, arguments: dict[str, Any]) -> Access:
+        """``registry:catalog:*``."""
+        return CATALOG
+
+    def get(self, request: HttpRequest, caller: Caller) -> HttpResponse:
+        """The names of repositories after ``last``, in byte order."""
+        limit = page_size(request, default=100)
+        names = catalog.page(last_entry(request), limit)
+        headers = {}
+        if len(names) > limit:
+            names = names[:limit]
+            if names:
+                headers = next_link("/v2/_catalog", n=limit, last=names[-1])
+        return JsonResponse({"repositories": names}, headers=headers)
+
+
+class ReferrersView(RegistryView):
+    """``GET /v2/<name>/referrers/<digest>``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str, digest: str) -> HttpResponse:
+        """An index of the manifests whose subject is `digest`; empty where there are none."""
+        digests.check(digest)
+        artifact_type = request.GET.get("artifactType", "")
+        limit = page_size(request)
+        found = referrers.page(name, digest, artifact_type, last_entry(request), limit)
+        headers = {}
+        if len(found) > limit:
+            found = found[:limit]
+            parameters: dict[str, Any] = {"n": limit, "last": found[-1]["digest"]}
+            if artifact_type:
+                parameters["artifactType"] = artifact_type
+            headers = next_link(f"/v2/{name}/referrers/{digest}", **parameters)
+        if artifact_type:
+            headers["OCI-Filters-Applied"] = "artifactType"
+        index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": found}
+        return HttpResponse(json.dumps(index), content_type=media_types.OCI_INDEX, headers=headers)

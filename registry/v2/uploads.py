@@ -1,0 +1,170 @@
+"""end-4a, 4b, 5, 6, 11, 13, 14: uploads, in one request or many, and mounts.
+
+The address of a session carries its state, signed with ``http_secret``: whoever did not get it
+from here can't use the session, not even with a token for the repository. It is relative, so that
+it is right behind any proxy.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from registry import digest as digests
+from registry.auth import Caller
+from registry.errors import Code, RegistryError
+from registry.models import UploadSession
+from registry.services import blobs, repositories, uploads
+from registry.v2.base import RegistryView, empty
+from registry.v2.body import Body
+from tokens.access import Access
+
+MINIMUM_CHUNK = 0
+_CONTENT_RANGE = re.compile(r"(\d{1,19})-(\d{1,19})", re.ASCII)
+_SESSION_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+
+
+def _signature(session_id: uuid.UUID, name: str) -> str:
+    return salted_hmac(
+        "registry.upload",
+        f"{session_id}:{name}",
+        secret=settings.REGISTRY_HTTP_SECRET,
+        algorithm="sha256",
+    ).hexdigest()
+
+
+def _location(session_id: uuid.UUID, name: str) -> str:
+    return f"/v2/{name}/blobs/uploads/{session_id}?_state={_signature(session_id, name)}"
+
+
+def _session_headers(session: UploadSession, name: str) -> dict[str, str]:
+    return {
+        "Location": _location(session.pk, name),
+        "Range": f"0-{max(session.offset - 1, 0)}",
+        "Docker-Upload-UUID": str(session.pk),
+        "OCI-Chunk-Min-Length": str(MINIMUM_CHUNK),
+    }
+
+
+def _created(name: str, digest: str) -> HttpResponse:
+    headers = {"Location": f"/v2/{name}/blobs/{digest}", "Docker-Content-Digest": digest}
+    return empty(201, headers)
+
+
+def _single(request: HttpRequest, parameter: str) -> str | None:
+    """A query parameter that stands once, or not at all: what is checked is what is used."""
+    values = request.GET.getlist(parameter)
+    if len(values) > 1:
+        code = Code.NAME_INVALID if parameter == "from" else Code.DIGEST_INVALID
+        raise RegistryError(code, f"the parameter {parameter} stands more than once")
+    return values[0] if values else None
+
+
+class UploadsView(RegistryView):
+    """``POST /v2/<name>/blobs/uploads/``: open a session, mount, or upload in one request."""
+
+    def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """201 where it is a blob already, else 202 with the session's address."""
+        mount, digest = _single(request, "mount"), _single(request, "digest")
+        if mount is not None:
+            digests.check(mount)
+            source = _single(request, "from")
+            if source is not None:
+                repositories.check_name(source)
+                # A source that can't be read is no error: the client uploads instead.
+                if caller.may(Access.repository(source, "pull")) and blobs.mount(
+                    name, mount, source, caller.actor
+                ):
+                    return _created(name, mount)
+        elif digest is not None:
+            digests.check(digest)
+            session = uploads.start(name, caller.actor)
+            try:
+                uploads.commit(session, digest, Body(request.META).chunks(), None)
+            except BaseException:
+                uploads.cancel(session)
+                raise
+            return _created(name, digest)
+        session = uploads.start(name, caller.actor)
+        return empty(202, _session_headers(session, name))
+
+
+class UploadView(RegistryView):
+    """``/v2/<name>/blobs/uploads/<session>``: go on, ask, finish, cancel."""
+
+    def needed(self, method: str, arguments: dict[str, Any]) -> Access:
+        """Whoever may push may do all of it, also ask and cancel."""
+        return Access.repository(arguments["name"], "pull", "push")
+
+    def _session(
+        self, request: HttpRequest, caller: Caller, name: str, session: str
+    ) -> UploadSession:
+        """The session of the address, where its signature is ours. Raises BLOB_UPLOAD_UNKNOWN."""
+        if not _SESSION_ID.fullmatch(session):
+            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
+        session_id = uuid.UUID(session)
+        given = request.GET.get("_state", "")
+        if not constant_time_compare(given, _signature(session_id, name)):
+            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
+        return uploads.find(name, session_id, caller.actor)
+
+    def get(self, request: HttpRequest, caller: Caller, name: str, session: str) -> HttpResponse:
+        """Where the upload stands."""
+        found = self._session(request, caller, name, session)
+        return empty(204, _session_headers(found, name))
+
+    def patch(self, request: HttpRequest, caller: Caller, name: str, session: str) -> HttpResponse:
+        """The next piece."""
+        found = self._session(request, caller, name, session)
+        body = Body(request.META)
+        start = _start(request, body)
+        _explaining(found, name, uploads.append, body.chunks(), start)
+        return empty(202, _session_headers(found, name))
+
+    def put(self, request: HttpRequest, caller: Caller, name: str, session: str) -> HttpResponse:
+        """The last piece, mostly an empty one, and the digest of the whole."""
+        found = self._session(request, caller, name, session)
+        digest = digests.check(_single(request, "digest"))
+        body = Body(request.META)
+        start = _start(request, body)
+        _explaining(found, name, uploads.commit, digest, body.chunks(), start)
+        return _created(name, digest)
+
+    def delete(self, request: HttpRequest, caller: Caller, name: str, session: str) -> HttpResponse:
+        """Cancel."""
+        uploads.cancel(self._session(request, caller, name, session))
+        return empty(204)
+
+
+def _explaining(session: UploadSession, name: str, step: Any, *arguments: Any) -> None:
+    """Take a step, and where the range was wrong tell the client where the upload stands."""
+    try:
+        step(session, *arguments)
+    except RegistryError as error:
+        if error.code is Code.RANGE_INVALID:
+            error.headers |= _session_headers(session, name)
+        raise
+
+
+def _start(request: HttpRequest, body: Body) -> int | None:
+    """Where the client says that its piece starts. Raises RANGE_INVALID, SIZE_INVALID.
+
+    OCI's form is ``0-1023``, without the unit and the total of HTTP's own field.
+    """
+    field = request.META.get("HTTP_CONTENT_RANGE", "").strip()
+    if not field:
+        return None
+    matched = _CONTENT_RANGE.fullmatch(field)
+    if matched is None:
+        raise RegistryError(Code.RANGE_INVALID, "Content-Range has the form first-last")
+    first, last = int(matched[1]), int(matched[2])
+    if last < first:
+        raise RegistryError(Code.RANGE_INVALID, "Content-Range ends before it starts")
+    if body.length is not None and body.length != last - first + 1:
+        raise RegistryError(Code.SIZE_INVALID, "Content-Range and Content-Length differ")
+    return first

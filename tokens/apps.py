@@ -1,0 +1,11 @@
+"""The Django app of the token server: no models, one URL, one command."""
+
+from django.apps import AppConfig
+
+
+class TokensConfig(AppConfig):
+    """What a token says, how it is signed, how it is checked."""
+
+    name = "tokens"
+    label = "tokens"
+    verbose_name = "Registry tokens"

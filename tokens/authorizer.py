@@ -1,0 +1,90 @@
+"""The one thing that the token server does not know: who may do what.
+
+`settings.TOKENS_AUTHORIZER` names a class with the methods of `Authorizer`, as Django's
+authentication backends are named. The token server knows nothing else of users and projects.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from tokens.access import Access
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Somebody who has proven who they are.
+
+    `subject` goes into the token and the registry's records. `auth_type` is GitLab's word for the
+    kind of credential (``gitlab_or_ldap``, ``personal_access_token``, ``deploy_token``, ``build``).
+    `user_info` goes into the claim ``user``. `principal` is the authorizer's own.
+    """
+
+    subject: str
+    auth_type: str
+    user_info: Mapping[str, Any] = field(default_factory=dict)
+    principal: Any = None
+
+
+class LoginRefused(Exception):
+    """No identity: what was given is wrong, expired, revoked, or not meant for a registry."""
+
+
+class InvalidCredentials(LoginRefused):
+    """Answered with 401, the same for an unknown name as for a wrong password."""
+
+
+class InsufficientCredentials(LoginRefused):
+    """The credential is right and of no use here (no registry scope). Answered with 403."""
+
+
+class TooManyFailures(LoginRefused):
+    """Answered with 429; `retry_after` in seconds, 1 to 60."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many failed logins, retry in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class AccessForbidden(Exception):
+    """A request that is refused as a whole. The message is for the person: answered with 403."""
+
+
+class RegistryDisabled(Exception):
+    """GitLab's side has the registry switched off. Answered with 404 and UNAVAILABLE."""
+
+
+class Authorizer(Protocol):
+    """What GitLab's side provides. Each method is called at most once for a request, in order."""
+
+    def authenticate(self, username: str, password: str, *, address: str) -> Identity:
+        """Who this is. `address` is the client's. Raises `LoginRefused`."""
+
+    def authorize(self, identity: Identity | None, asked: Sequence[Access]) -> list[Access]:
+        """What of `asked` is granted, in order, without what is not. Changes nothing.
+
+        `identity` is None for an anonymous caller. Raises `AccessForbidden`, `RegistryDisabled`.
+        """
+
+    def record(self, identity: Identity | None, granted: Sequence[Access]) -> list[Access]:
+        """Record what the grant brings about (a project that a first push creates).
+
+        Answers what to sign: `granted`, with what the registry should know in `Access.meta`.
+        """
+
+
+@functools.cache
+def _load(dotted_path: str) -> Authorizer:
+    authorizer: Authorizer = import_string(dotted_path)()
+    return authorizer
+
+
+def current() -> Authorizer:
+    """The authorizer that the settings name."""
+    return _load(settings.TOKENS_AUTHORIZER)

@@ -1,0 +1,138 @@
+"""Checking: from a token's text to its claims, with certificates alone.
+
+Only a key of the bundle counts. What the token's own header says about keys (``jwk``, ``jku``,
+``x5u``) is never followed, and ``x5c`` only selects among the certificates that are trusted.
+Sources: RFC 7515, RFC 7519, RFC 8725.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+from django.conf import settings
+
+from tokens.access import Access, InvalidScope
+from tokens.issue import SERVICE
+from tokens.keys import TrustedKey, trusted_keys
+
+LEEWAY = 60
+"""Seconds by which two nodes' clocks may differ."""
+
+MAX_LIFETIME = 24 * 3600
+"""Seconds. A token that claims to live longer is not one of ours."""
+
+MAX_TEXT_LENGTH = 16 * 1024
+_REQUIRED = ["exp", "nbf", "iat", "iss", "aud", "jti"]
+
+
+class InvalidToken(Exception):
+    """The token is not accepted. The message is for the log and holds nothing of the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What an accepted token says. Times in seconds since the epoch."""
+
+    subject: str | None
+    access: tuple[Access, ...]
+    expires_at: float
+    token_id: str
+    user: str | None = None
+
+    def grants(self, needed: Access) -> bool:
+        """Whether one entry covers all of `needed`. Wildcards count in GitLab's own tokens only."""
+        own = self.subject is None
+        return any(entry.covers(needed, wildcards=own) for entry in self.access)
+
+
+@functools.lru_cache(maxsize=8)
+def _load_bundle(path: str, modified: int, size: int) -> dict[str, TrustedKey]:
+    return trusted_keys(Path(path).read_bytes())
+
+
+def trusted() -> dict[str, TrustedKey]:
+    """The keys that this node accepts, read anew when the bundle's file changes.
+
+    Raises `OSError` or `UnusableKey`.
+    """
+    path = str(settings.TOKENS_CERTIFICATE_BUNDLE)
+    status = os.stat(path)
+    return _load_bundle(path, status.st_mtime_ns, status.st_size)
+
+
+def verify(text: str) -> Claims:
+    """The claims of a token that is signed with a trusted key, in force, ours, and well formed.
+
+    Raises `InvalidToken`.
+    """
+    if len(text) > MAX_TEXT_LENGTH:
+        raise InvalidToken("too long")
+    try:
+        header = jwt.get_unverified_header(text)
+    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
+        raise InvalidToken("malformed header") from error
+    if "crit" in header or "b64" in header:
+        raise InvalidToken("a critical extension that nobody here knows")
+    key = _select(header, trusted())
+    try:
+        payload = jwt.decode(
+            text,
+            key.public,
+            algorithms=[key.algorithm],
+            audience=SERVICE,
+            issuer=settings.TOKENS_ISSUER,
+            leeway=LEEWAY,
+            options={"require": _REQUIRED, "strict_aud": True},
+        )
+    except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise InvalidToken(type(error).__name__) from error
+    return _claims(payload)
+
+
+def _select(header: dict[str, Any], keys: dict[str, TrustedKey]) -> TrustedKey:
+    kid = header.get("kid")
+    if isinstance(kid, str) and kid in keys:
+        return keys[kid]
+    chain = header.get("x5c")
+    if kid is None and isinstance(chain, list) and chain and isinstance(chain[0], str):
+        try:
+            leaf = base64.b64decode(chain[0], validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise InvalidToken("malformed x5c") from error
+        for key in keys.values():
+            if key.certificate_der == leaf:
+                return key
+    raise InvalidToken("no trusted key")
+
+
+def _claims(payload: dict[str, Any]) -> Claims:
+    issued, expires = payload["iat"], payload["exp"]
+    numeric = all(
+        isinstance(value, int | float) and not isinstance(value, bool)
+        for value in (issued, expires, payload["nbf"])
+    )
+    if not numeric or not 0 < expires - issued <= MAX_LIFETIME:
+        raise InvalidToken("implausible times")
+    if expires + LEEWAY <= time.time():
+        raise InvalidToken("expired")
+    subject, user = payload.get("sub"), payload.get("user")
+    if not isinstance(subject, str | None) or not isinstance(user, str | None):
+        raise InvalidToken("malformed subject")
+    if not isinstance(payload["jti"], str):
+        raise InvalidToken("malformed token id")
+    entries = payload.get("access", [])
+    if not isinstance(entries, list):
+        raise InvalidToken("malformed access")
+    try:
+        access = tuple(Access.from_claim(entry) for entry in entries)
+    except InvalidScope as error:
+        raise InvalidToken("malformed access entry") from error
+    return Claims(subject, access, float(expires), payload["jti"], user)

@@ -1,0 +1,197 @@
+"""``/jwt/auth``: credentials and scopes come in, a short token goes out.
+
+GET is docker's form (Basic credentials, parameters in the query), POST is OAuth2's (RFC 6749,
+section 4.3: everything in a form). Cookies count for nothing here, since other sites can make a
+browser send them. Source: Docker Registry v2 authentication, "Requesting a Token" and "OAuth2".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.utils.decorators import method_decorator
+from django.views import View
+from django.views.decorators.csrf import csrf_exempt
+
+from tokens import authorizer as authorizers
+from tokens.access import InvalidScope, parse_scopes
+from tokens.authorizer import Identity
+from tokens.issue import SERVICE, TokenTooLong, issue
+
+MAX_SCOPES = 20
+"""Scopes in one request: each is a line in the token, and a token has to fit into a header."""
+
+MAX_FORM_LENGTH = 64 * 1024
+MAX_PASSWORD_LENGTH = 4096
+_BAD_CREDENTIALS = (
+    "HTTP Basic: Access denied. The provided name, password or token is incorrect, or the token"
+    " has expired or been revoked."
+)
+
+
+class _Refusal(Exception):
+    """An answer other than a token."""
+
+    def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.headers = status, code, message, headers
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+class TokenView(View):
+    """The token endpoint."""
+
+    http_method_names = ["get", "post", "options"]
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer, with every refusal in the registry's error form and never as HTML."""
+        response: HttpResponse
+        try:
+            if request.method not in ("GET", "POST"):
+                raise _Refusal(405, "UNSUPPORTED", "use GET or POST", Allow="GET, POST")
+            response = self._answer(request)
+        except _Refusal as refusal:
+            body: dict[str, Any] = {
+                "errors": [{"code": refusal.code, "message": refusal.message}],
+            }
+            response = JsonResponse(body, status=refusal.status, headers=refusal.headers)
+        response["Cache-Control"] = "no-store"
+        response["Vary"] = "Authorization"
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        parameters = request.GET if request.method == "GET" else _form(request)
+        if parameters.get("service") != SERVICE:
+            return HttpResponse(status=HTTPStatus.NOT_FOUND)
+        authorizer = authorizers.current()
+        credentials = _basic(request) or _password_grant(request, parameters)
+        address = request.META.get("REMOTE_ADDR", "")
+        try:
+            identity = (
+                authorizer.authenticate(*credentials, address=address) if credentials else None
+            )
+            return self._token(identity, _scopes(parameters), authorizer)
+        except authorizers.TooManyFailures as error:
+            raise _Refusal(
+                429, "TOOMANYREQUESTS", str(error), **{"Retry-After": str(error.retry_after)}
+            ) from error
+        except authorizers.InsufficientCredentials as error:
+            raise _Refusal(403, "DENIED", "access forbidden") from error
+        except authorizers.LoginRefused as error:
+            raise _Refusal(
+                401,
+                "UNAUTHORIZED",
+                _BAD_CREDENTIALS,
+                **{"WWW-Authenticate": 'Basic realm="GitLab", charset="UTF-8"'},
+            ) from error
+        except authorizers.AccessForbidden as error:
+            raise _Refusal(403, "DENIED", str(error)) from error
+        except authorizers.RegistryDisabled as error:
+            raise _Refusal(404, "UNAVAILABLE", "registry not enabled") from error
+
+    def _token(
+        self, identity: Identity | None, scopes: list[str], authorizer: authorizers.Authorizer
+    ) -> HttpResponse:
+        try:
+            asked = parse_scopes(scopes)
+        except InvalidScope as error:
+            raise _Refusal(400, "UNSUPPORTED", f"malformed scope: {error}") from error
+        granted = authorizer.authorize(identity, [a for a in asked if a.is_well_formed])
+        if identity is None and not granted:
+            raise _Refusal(403, "DENIED", "access forbidden")
+        granted = authorizer.record(identity, granted)
+        try:
+            token = issue(
+                granted,
+                subject=identity.subject if identity else "",
+                auth_type=identity.auth_type if identity else "none",
+                user=identity.user_info if identity and identity.user_info else None,
+            )
+        except TokenTooLong as error:
+            raise _Refusal(400, "UNSUPPORTED", str(error)) from error
+        issued_at = dt.datetime.fromtimestamp(token.issued_at, dt.UTC)
+        answer: dict[str, Any] = {
+            "token": token.text,
+            "access_token": token.text,
+            "expires_in": token.expires_in,
+            "issued_at": issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        return JsonResponse(answer)
+
+
+def _form(request: HttpRequest) -> QueryDict:
+    """The parameters of a POST. Only the OAuth2 form's own media type is read."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise _Refusal(400, "UNSUPPORTED", "POST takes application/x-www-form-urlencoded")
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdecimal() or int(length) > MAX_FORM_LENGTH:
+        raise _Refusal(413, "UNSUPPORTED", f"a form of at most {MAX_FORM_LENGTH} bytes is read")
+    try:
+        return QueryDict(request.read(int(length)).decode("ascii"))
+    except UnicodeDecodeError as error:
+        raise _Refusal(400, "UNSUPPORTED", "the form is not percent-encoded") from error
+
+
+def _scopes(parameters: QueryDict) -> list[str]:
+    values = parameters.getlist("scope")
+    scopes = [scope for value in values for scope in value.split(" ") if scope]
+    if len(scopes) > MAX_SCOPES:
+        raise _Refusal(400, "UNSUPPORTED", f"at most {MAX_SCOPES} scopes a request")
+    return scopes
+
+
+def _basic(request: HttpRequest) -> tuple[str, str] | None:
+    """Name and password of the Authorization field; None where there are none to speak of.
+
+    Some clients send ``Basic Og==``, an empty name with an empty password, to say "anonymous".
+    """
+    field = request.META.get("HTTP_AUTHORIZATION", "")
+    if not field:
+        return None
+    refused = authorizers.InvalidCredentials()
+    scheme, _, encoded = field.partition(" ")
+    if scheme.lower() != "basic":
+        raise _unauthorized() from refused
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
+    except (binascii.Error, ValueError) as error:
+        raise _unauthorized() from error
+    name, separator, password = text.partition(":")
+    if separator and not name and not password:
+        return None
+    return _plausible(name, password)
+
+
+def _password_grant(request: HttpRequest, parameters: QueryDict) -> tuple[str, str] | None:
+    if request.method != "POST":
+        return None
+    grant = parameters.get("grant_type")
+    if grant != "password":
+        raise _Refusal(
+            400, "UNSUPPORTED", "grant_type is password; refresh tokens are not issued here"
+        )
+    name, password = parameters.get("username") or "", parameters.get("password") or ""
+    if not name and not password:
+        return None
+    return _plausible(name, password)
+
+
+def _plausible(name: str, password: str) -> tuple[str, str]:
+    """Refuse at once what no account can have, so that nobody makes us hash a megabyte."""
+    if not name or not password or len(password) > MAX_PASSWORD_LENGTH or "\0" in name + password:
+        raise _unauthorized()
+    return name, password
+
+
+def _unauthorized() -> _Refusal:
+    return _Refusal(
+        401,
+        "UNAUTHORIZED",
+        _BAD_CREDENTIALS,
+        **{"WWW-Authenticate": 'Basic realm="GitLab", charset="UTF-8"'},
+    )
