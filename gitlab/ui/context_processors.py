@@ -29,24 +29,18 @@ NAMES = {
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """All of it: what the settings name."""
-    return {**theme(request), **navigation(request), **toasts(request)}
+    """``theme``; ``frame``: addresses of the top bar, empty where there is none; ``toasts``."""
+    return {
+        "theme": theme_of(request),
+        "frame": {key: _address(name) for key, name in NAMES.items()},
+        "toasts": _Toasts(request),
+    }
 
 
-def theme(request: HttpRequest) -> dict[str, str]:
-    """``theme``: light, dark, or auto when nobody chose."""
-    chosen = request.COOKIES.get(THEME_COOKIE, "auto")
-    return {"theme": chosen if chosen in THEMES else "auto"}
-
-
-def navigation(request: HttpRequest) -> dict[str, Any]:
-    """``frame``: the addresses of the top bar; an empty one is not shown."""
-    return {"frame": {key: _address(name) for key, name in NAMES.items()}}
-
-
-def toasts(request: HttpRequest) -> dict[str, Any]:
-    """``toasts``: what is to be said on this page. Only a page that shows them uses them up."""
-    return {"toasts": _Toasts(request)}
+def theme_of(request: HttpRequest) -> str:
+    """Light, dark, or auto when nobody chose."""
+    chosen = request.COOKIES.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else "auto"
 
 
 class _Toasts:

@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
-from .context_processors import THEME_COOKIE, THEMES
+from .context_processors import THEME_COOKIE, THEMES, theme_of
 from .toasts import Toast
 
 YEAR = 365 * 24 * 60 * 60
@@ -69,10 +69,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def _error(
     request: HttpRequest, status: int, *, reason: str = "", template: str = ""
 ) -> HttpResponse:
-    chosen = request.COOKIES.get(THEME_COOKIE, "auto")
     context = {
         "request_id": getattr(request, "request_id", ""),
-        "theme": chosen if chosen in THEMES else "auto",
+        "theme": theme_of(request),
         "reason": reason,
     }
     return HttpResponse(render_to_string(template or f"{status}.html", context), status=status)
@@ -120,7 +119,6 @@ def _samples() -> dict[str, Any]:
             "size": size,
             "pushed": now - timedelta(minutes=minutes),
             "protected": index == 1,
-            "signed": index < 2,
         }
         for index, (name, size, minutes) in enumerate(
             [
@@ -155,4 +153,4 @@ def _samples() -> dict[str, Any]:
 
 
 def _names(file: str, pattern: str) -> list[str]:
-    return re.findall(pattern, (STATIC / file).read_text(), re.M)
+    return re.findall(pattern, (STATIC / file).read_text(), re.MULTILINE)

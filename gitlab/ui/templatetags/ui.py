@@ -4,6 +4,7 @@ A component with a body is a block (``{% card %}…{% endcard %}``). What belong
 than its body is put into a slot: ``{% slot "actions" %}…{% endslot %}``, for the nearest block.
 """
 
+import math
 import re
 import secrets
 from collections.abc import Iterable, Mapping
@@ -16,13 +17,20 @@ from django.forms.utils import flatatt
 from django.forms.widgets import FileInput
 from django.template import Context
 from django.template.loader import render_to_string
-from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
 
 MEBIBYTE = 1024 * 1024
+NOW = 45  # seconds that are "just now"
+UNITS = (  # a unit, its seconds, how many of it make the next one
+    ("minute", 60, 60),
+    ("hour", 3_600, 24),
+    ("day", 86_400, 30),
+    ("month", 2_629_800, 12),
+    ("year", 31_557_600, math.inf),
+)
 SHORT_DIGEST = 12
 PAGE_PARAMETERS = ("after", "before", "page")
 AVATAR_TONES = ("accent", "info", "good", "warn", "plain")
@@ -36,7 +44,7 @@ JOB_ICONS = {"running": "loader-circle", "waiting": "clock", "done": "circle-che
 
 # Slots travel in the body between two comments that nobody outside this run can write.
 _NONCE = secrets.token_hex(8)
-_SLOT = re.compile(rf"<!--slot:{_NONCE}:(\w+)-->(.*?)<!--/slot:{_NONCE}-->", re.S)
+_SLOT = re.compile(rf"<!--slot:{_NONCE}:(\w+)-->(.*?)<!--/slot:{_NONCE}-->", re.DOTALL)
 
 
 def _slots(content: str) -> tuple[SafeString, dict[str, SafeString]]:
@@ -70,8 +78,8 @@ def _csrf(context: Context) -> Any:
     return context.get("csrf_token", "")
 
 
-@register.simple_block_tag(takes_context=True)
-def slot(context: Context, content: str, name: str) -> SafeString:
+@register.simple_block_tag
+def slot(content: str, name: str) -> SafeString:
     """A part of the nearest block component that stands elsewhere than its body."""
     return mark_safe(f"<!--slot:{_NONCE}:{name}-->{content}<!--/slot:{_NONCE}-->")  # noqa: S308
 
@@ -89,7 +97,7 @@ def icon(name: str, label: str = "", size: str = "") -> dict[str, Any]:
 
 
 @register.inclusion_tag("ui/components/button.html")
-def button(
+def button(  # noqa: PLR0913  (each is a keyword of the tag)
     label: str,
     variant: str = "default",
     href: str = "",
@@ -177,9 +185,7 @@ def form_errors(form: Any) -> dict[str, Any]:
 
 
 @register.inclusion_tag("ui/components/badge.html")
-def badge(
-    label: str | int, tone: str = "", icon: str = "", title: str = ""
-) -> dict[str, Any]:
+def badge(label: str | int, tone: str = "", icon: str = "", title: str = "") -> dict[str, Any]:
     """A small label. Tone: good, warn, bad, info, accent or nothing."""
     return {"label": label, "tone": tone, "icon": icon, "title": title}
 
@@ -343,7 +349,10 @@ def filter_select(
 
 @register.inclusion_tag("ui/components/pagination.html")
 def pagination(
-    previous: str = "", next: str = "", text: str = "", label: str = "Pages"  # noqa: A002
+    previous: str = "",
+    next: str = "",  # noqa: A002
+    text: str = "",
+    label: str = "Pages",
 ) -> dict[str, Any]:
     """Keyset pages: addresses of the previous and the next one, empty where there is none."""
     return {"previous": previous, "next": next, "text": text, "label": label}
@@ -373,7 +382,7 @@ def menu(
 
 
 @register.inclusion_tag("ui/components/menu_item.html", takes_context=True)
-def menu_item(
+def menu_item(  # noqa: PLR0913  (each is a keyword of the tag)
     context: Context,
     label: str,
     href: str = "",
@@ -403,7 +412,7 @@ def menu_item(
 @register.simple_tag
 def menu_line() -> SafeString:
     """A line between parts of a menu."""
-    return format_html('<hr class="menu__line">')
+    return mark_safe('<hr class="menu__line">')
 
 
 @register.simple_block_tag
@@ -464,20 +473,13 @@ def size(count: int | None) -> dict[str, Any]:
 def relative(moment: datetime, now: datetime | None = None) -> str:
     """A moment as people say it: ``3 minutes ago``, ``in 2 days``."""
     seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
-    distance = abs(seconds)
-    if distance < 45:
+    if abs(seconds) < NOW:
         return "just now" if seconds >= 0 else "in a moment"
-    for unit, length, limit in (
-        ("minute", 60, 60),
-        ("hour", 3_600, 24),
-        ("day", 86_400, 30),
-        ("month", 2_629_800, 12),
-        ("year", 31_557_600, 0),
-    ):
-        count = max(1, round(distance / length))
-        if not limit or count < limit:
-            break
-    words = f"{count} {unit}" + ("" if count == 1 else "s")
+    words = next(
+        f"{count} {unit}" + ("" if count == 1 else "s")
+        for unit, length, limit in UNITS
+        if (count := max(1, round(abs(seconds) / length))) < limit
+    )
     return f"{words} ago" if seconds >= 0 else f"in {words}"
 
 
@@ -530,7 +532,7 @@ def avatar(name: str, size: str = "", square: bool = False) -> dict[str, Any]:
 
 
 @register.simple_block_tag(takes_context=True)
-def confirm(
+def confirm(  # noqa: PLR0913  (each is a keyword of the tag)
     context: Context,
     content: str,
     title: str,
