@@ -1,0 +1,235 @@
+"""What every test stands on: a state folder of its own, an engine, a key pair, an installation.
+
+Settings are read from the environment when Django loads, so this file makes the folder and cleans
+the environment first. Each xdist worker has its own folder and its own databases; a PostgreSQL
+server is started once, by the session that distributes the tests.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e import components
+from tests.e2e.clients import Buildah, Docker, Podman, Skopeo
+from tests.e2e.installation import Installation
+from tests.e2e.postgresql import Server
+
+pytest_plugins: list[str] = []
+
+_STATE = pytest.StashKey[Path]()
+_SERVER = pytest.StashKey[Server]()
+_SETTINGS = ("BERTH_", "REGISTRY_", "GITLAB_", "EXTERNAL_URL", "ROLES")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engine",
+        choices=["sqlite", "postgresql"],
+        default="sqlite",
+        help="the database engine that unit and endpoint tests run on",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    home = Path(tempfile.mkdtemp(prefix="berth-test-"))
+    config.stash[_STATE] = home
+    for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
+        del os.environ[name]
+    # An empty file, so that a developer's own settings stay out.
+    (home / "gitlab.toml").touch()
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "gitlab.settings",
+        "GITLAB_CONFIG": str(home / "gitlab.toml"),
+        "BERTH_HOME": str(home),
+    }
+    if config.getoption("engine") == "postgresql":
+        _use_postgresql(config)
+    if _is_distributing(config):
+        return  # The workers collect and run; this session only hands out.
+    _load_django(home)
+
+
+def _is_distributing(config: pytest.Config) -> bool:
+    return bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
+
+
+def _use_postgresql(config: pytest.Config) -> None:
+    workerinput: dict[str, str] | None = getattr(config, "workerinput", None)
+    if workerinput is None:
+        reason = components.missing("postgresql")
+        if reason and os.environ.get("REQUIRE_ALL") == "1":
+            raise pytest.UsageError(f"{reason}, and REQUIRE_ALL=1 is set")
+        if reason:
+            pytest.exit(f"--engine=postgresql: {reason}; nothing is run", returncode=0)
+        server = Server()
+        config.stash[_SERVER] = server
+        try:
+            server.start()
+        except BaseException:
+            server.stop()
+            raise
+        urls = {side: server.url(side) for side in ("gitlab", "registry")}
+    else:
+        urls = {side: workerinput[f"{side}_url"] for side in ("gitlab", "registry")}
+    os.environ["BERTH__DATABASE_URL"] = urls["gitlab"]
+    os.environ["BERTH__REGISTRY_DATABASE_URL"] = urls["registry"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    server = node.config.stash.get(_SERVER, None)
+    if server is not None:
+        for side in ("gitlab", "registry"):
+            node.workerinput[f"{side}_url"] = server.url(side)
+
+
+def _load_django(home: Path) -> None:
+    import django
+    from django.conf import settings
+
+    # A password's hash is slow on purpose. MD5 shows the same behaviour in no time.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Names of static files as they are: nobody has collected them.
+    settings.STORAGES["staticfiles"] = {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+    }
+    settings.WHITENOISE_AUTOREFRESH = True
+    for alias, database in settings.DATABASES.items():
+        if database["ENGINE"].endswith("sqlite3"):
+            # A file, as in production: SQLite in memory locks differently. Nothing is synced.
+            database["TEST"] = {"NAME": str(home / "db" / f"test_{alias}.sqlite3")}
+            options = database["OPTIONS"]
+            options["init_command"] = options["init_command"].replace(
+                "synchronous=FULL", "synchronous=OFF"
+            )
+        else:
+            database["CONN_MAX_AGE"] = 0
+    django.setup()
+
+    from gitlab.management import preparation
+
+    preparation.prepare_folders(settings.CONFIG)
+    preparation.prepare_secrets(settings.CONFIG)
+    preparation.prepare_keys(settings.CONFIG, lambda text: None)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    server = config.stash.get(_SERVER, None)
+    if server is not None:
+        server.stop()
+    home = config.stash.get(_STATE, None)
+    if home is not None:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    engine = config.getoption("engine")
+    for item in items:
+        for other in {"sqlite", "postgresql"} - {engine}:
+            if item.get_closest_marker(other):
+                item.add_marker(pytest.mark.skip(reason=f"runs with --engine={other}"))
+
+
+@pytest.fixture(scope="session")
+def engine(request: pytest.FixtureRequest) -> str:
+    """``sqlite`` or ``postgresql``: what this run uses."""
+    name: str = request.config.getoption("engine")
+    return name
+
+
+@pytest.fixture(scope="session")
+def state_folder() -> Path:
+    """The state folder of this worker's settings."""
+    from django.conf import settings
+
+    home: Path = settings.HOME
+    return home
+
+
+@pytest.fixture
+def require() -> Any:
+    """``require("redis")``: the program's path, or a skip; under ``REQUIRE_ALL=1`` a failure."""
+    return components.require
+
+
+@pytest.fixture
+def make_installation(tmp_path: Path) -> Iterator[Any]:
+    """``make_installation(BERTH__UNDO_WINDOW="2s")``: a running installation with settings."""
+    started: list[Installation] = []
+
+    def make(**settings: str) -> Installation:
+        folder = tmp_path / f"installation-{len(started)}"
+        installation = Installation(folder, **settings)
+        started.append(installation)
+        installation.start()
+        return installation
+
+    yield make
+    for installation in started:
+        installation.stop()
+
+
+@pytest.fixture(scope="session")
+def berth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A real installation, one for all tests of this worker: its grace and undo are seconds."""
+    installation = Installation(
+        tmp_path_factory.mktemp("berth"),
+        BERTH__GC_REVIEW_DELAY="2s",
+        BERTH__UNDO_WINDOW="2s",
+    )
+    installation.start()
+    yield installation
+    installation.stop()
+
+
+@pytest.fixture(scope="session")
+def dockerd() -> Iterator[Docker]:
+    """A docker daemon of this worker's own."""
+    components.require("docker")
+    docker = Docker(Path(tempfile.mkdtemp(prefix="berth-docker-")))
+    try:
+        docker.start()
+        yield docker
+    finally:
+        docker.stop()
+
+
+@pytest.fixture
+def docker(dockerd: Docker, tmp_path: Path) -> Iterator[Docker]:
+    """The docker client, logged in nowhere, with no images left by other tests."""
+    dockerd.use_config(tmp_path / "docker-config")
+    yield dockerd
+    dockerd.remove_images()
+
+
+@pytest.fixture
+def podman(tmp_path: Path) -> Iterator[Podman]:
+    """podman with its own storage and its own file of logins."""
+    components.require("podman")
+    client = Podman(tmp_path / "podman")
+    yield client
+    client.remove()
+
+
+@pytest.fixture
+def buildah(tmp_path: Path) -> Iterator[Buildah]:
+    """buildah with its own storage and its own file of logins."""
+    components.require("buildah")
+    client = Buildah(tmp_path / "buildah")
+    yield client
+    client.remove()
+
+
+@pytest.fixture
+def skopeo(tmp_path: Path) -> Skopeo:
+    """skopeo with its own file of logins."""
+    components.require("skopeo")
+    return Skopeo(tmp_path / "skopeo")

@@ -1,0 +1,68 @@
+"""The programs of others that tests use: where they are, or why a test can't run."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+_ALSO_IN = [Path("/usr/sbin"), Path("/sbin")]
+_NEEDS = {
+    "docker": ("docker", "dockerd"),
+    "podman": ("podman",),
+    "skopeo": ("skopeo",),
+    "buildah": ("buildah",),
+    "docker-registry": ("docker-registry",),
+    "postgresql": ("initdb", "postgres"),
+    "redis": ("redis-server",),
+    "nginx": ("nginx",),
+    "chromium": ("chromium",),
+}
+_NEED_ROOT = {"docker", "podman", "buildah"}
+
+
+@functools.cache
+def find(program: str) -> Path | None:
+    """The program, also where a person's PATH doesn't look."""
+    found = shutil.which(program)
+    if found:
+        return Path(found)
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
+    for folder in [*_ALSO_IN, *reversed(versions)]:
+        if os.access(folder / program, os.X_OK):
+            return folder / program
+    return None
+
+
+def missing(component: str) -> str:
+    """Why tests that need `component` can't run here; empty where they can."""
+    programs = [program for program in _NEEDS[component] if find(program) is None]
+    if programs:
+        return f"{component} is not installed ({', '.join(programs)} not found)"
+    if component in _NEED_ROOT and os.geteuid() != 0:
+        return f"{component} is run as root in these tests"
+    return ""
+
+
+def require(component: str) -> Path:
+    """The first program of `component`. Skips the test, or fails it under ``REQUIRE_ALL=1``."""
+    reason = missing(component)
+    if reason and os.environ.get("REQUIRE_ALL") == "1":
+        pytest.fail(f"{reason}, and REQUIRE_ALL=1 is set: run make test-packages", pytrace=False)
+    if reason:
+        pytest.skip(reason)
+    path = find(_NEEDS[component][0])
+    assert path is not None
+    return path
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

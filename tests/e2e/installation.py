@@ -1,0 +1,222 @@
+"""Berth as people run it: ``manage.py serve`` in a state folder of its own, on free ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.e2e.components import free_port
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+_OURS = ("BERTH_", "REGISTRY_", "GITLAB_", "EXTERNAL_URL", "ROLES", "DJANGO_SETTINGS_MODULE")
+PASSWORD = "correct-horse-battery"
+
+
+class Installation:
+    """A node, or with ``BERTH__ROLES`` one half of it.
+
+    Settings are given as the environment spells them: ``Installation(folder, EXTERNAL_URL=…)``.
+    Ports are chosen freely unless the addresses are given.
+    """
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.root_password = PASSWORD
+        self.settings = {
+            "EXTERNAL_URL": f"http://localhost:{free_port()}",
+            "REGISTRY_EXTERNAL_URL": f"http://localhost:{free_port()}",
+            "GITLAB_ROOT_PASSWORD": self.root_password,
+            "BERTH_HOME": str(self.home),
+            "GITLAB_CONFIG": str(folder / "gitlab.toml"),
+            **settings,
+        }
+        self.log_path = folder / "log"
+        self._popen: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "gitlab.toml").touch()
+
+    # Addresses
+
+    @property
+    def url(self) -> str:
+        """GitLab's address."""
+        return self.settings["EXTERNAL_URL"]
+
+    @property
+    def registry_url(self) -> str:
+        """The registry's address, with the scheme."""
+        return self.settings["REGISTRY_EXTERNAL_URL"]
+
+    @property
+    def registry(self) -> str:
+        """The registry as docker types it: ``localhost:40123``."""
+        return self.registry_url.partition("://")[2]
+
+    # Running
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of its processes: the tests' own, without settings, and its settings."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+        return {**kept, **self.settings, "DJANGO_SETTINGS_MODULE": "gitlab.settings"}
+
+    def start(self, timeout: float = 90) -> None:
+        """Start it and wait until it says that it is ready."""
+        offset = self.log_path.stat().st_size if self.log_path.exists() else 0
+        with self.log_path.open("ab") as log:
+            self._popen = subprocess.Popen(
+                [sys.executable, "manage.py", "serve"],
+                cwd=PROJECT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + timeout
+        while "\nReady." not in self.log()[offset:]:
+            if self._popen.poll() is not None or time.monotonic() > deadline:
+                code = self._popen.poll()
+                self.stop()
+                raise AssertionError(f"Berth did not start (exit code {code}):\n{self.log()}")
+            time.sleep(0.1)
+
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 80) -> int | None:
+        """Stop it as a person would; the exit code."""
+        if self._popen is None:
+            return None
+        if self._popen.poll() is None:
+            self._popen.send_signal(number)
+            try:
+                self._popen.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self._popen.send_signal(signal.SIGINT)
+                self._popen.send_signal(signal.SIGINT)
+                self._popen.wait(10)
+                raise
+        return self._popen.returncode
+
+    @property
+    def pid(self) -> int:
+        """The process id of ``manage.py serve``."""
+        assert self._popen is not None
+        return self._popen.pid
+
+    def wait(self, timeout: float = 30) -> int:
+        """The exit code, once it has ended by itself."""
+        assert self._popen is not None
+        return self._popen.wait(timeout)
+
+    def log(self) -> str:
+        """Everything that its processes have printed."""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def manage(self, *arguments: str, given: str | None = None, **settings: str) -> str:
+        """What ``manage.py`` prints. Raises `CalledProcessError`; its stderr is in the message."""
+        ran = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=PROJECT,
+            env={**self.environment, **settings},
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        if ran.returncode:
+            raise AssertionError(f"manage.py {' '.join(arguments)}:\n{ran.stdout}{ran.stderr}")
+        return ran.stdout
+
+    def run_python(self, code: str) -> Any:
+        """Runs `code` with its settings; what it assigns to ``answer`` comes back through JSON."""
+        lines = f"answer = None\n{code}\nimport json\nprint('ANSWER ' + json.dumps(answer))\n"
+        printed = self.manage("shell", "--no-imports", "-c", lines)
+        found = re.search(r"^ANSWER (.*)$", printed, re.MULTILINE)
+        assert found, printed
+        return json.loads(found[1])
+
+    # People and projects
+
+    def create_user(self, username: str, *, password: str = PASSWORD) -> str:
+        """A person with a namespace of their own. Answers the password."""
+        self.run_python(
+            "from gitlab.accounts import services\n"
+            f"services.create_user(username={username!r}, email={username + '@example.com'!r},"
+            f" name={username.title()!r}, password={password!r})"
+        )
+        return password
+
+    def create_project(self, path: str, *, owner: str, visibility: str = "private") -> None:
+        """A project in a namespace that is there: ``create_project("alice/app", owner="alice")``."""
+        namespace, _, name = path.rpartition("/")
+        self.run_python(
+            "from gitlab.accounts.models import User\n"
+            "from gitlab.namespaces import services\n"
+            "from gitlab.namespaces.models import Namespace\n"
+            f"owner = User.objects.get(username={owner!r})\n"
+            f"namespace = Namespace.objects.get(full_path={namespace!r})\n"
+            f"services.create_project(namespace=namespace, path={name!r}, name={name!r},"
+            f" visibility={visibility!r}, actor=owner)"
+        )
+
+    def set_visibility(self, path: str, visibility: str) -> None:
+        """Make a project private, internal or public."""
+        self.run_python(
+            "from gitlab.namespaces.models import Project\n"
+            f"changed = Project.objects.filter(full_path={path!r}).update(visibility={visibility!r})\n"
+            "assert changed == 1, changed"
+        )
+
+    # The wire
+
+    def token(self, *scopes: str, username: str = "root", password: str | None = None) -> str:
+        """A token from ``/jwt/auth``."""
+        response = httpx.get(
+            f"{self.url}/jwt/auth",
+            params=[("service", "container_registry"), *(("scope", scope) for scope in scopes)],
+            auth=(username, password or self.root_password),
+        )
+        response.raise_for_status()
+        text: str = response.json()["token"]
+        return text
+
+    def request(
+        self, method: str, path: str, *scopes: str, username: str = "root", **options: Any
+    ) -> httpx.Response:
+        """A request to the registry, with a token for `scopes`."""
+        headers = {
+            "Authorization": f"Bearer {self.token(*scopes, username=username)}",
+            **options.pop("headers", {}),
+        }
+        return httpx.request(
+            method, f"{self.registry_url}{path}", headers=headers, timeout=60, **options
+        )
+
+    def bytes_on_disk(self) -> int:
+        """The size of all files in the registry's store."""
+        total = 0
+        for path in (self.home / "registry").rglob("*"):
+            with suppress(FileNotFoundError):
+                total += path.stat().st_size if path.is_file() else 0
+        return total
+
+
+def wait_until(condition: Any, *, timeout: float = 30, interval: float = 0.2) -> Any:
+    """The first true value of `condition`. Fails after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"still {value!r} after {timeout} s")
+        time.sleep(interval)
