@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -36,6 +37,7 @@ LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LONGEST = 10 * 366 * 86400
 
 
 class BadConfiguration(Exception):
@@ -48,10 +50,12 @@ def _duration(value: object) -> object:
         matched = _DURATION.fullmatch(value.strip())
         if matched is None:
             raise ValueError("a duration is a number with s, m, h, d or w, as in 15m")
-        return timedelta(seconds=float(matched[1]) * _SECONDS[matched[2] or "s"])
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return timedelta(seconds=value)
-    return value
+        value = float(matched[1]) * _SECONDS[matched[2] or "s"]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value if isinstance(value, timedelta) else "no duration"
+    if not 0 <= value <= _LONGEST:
+        raise ValueError("a duration is at least 0 and at most 10 years")
+    return timedelta(seconds=value)
 
 
 def _address(value: str) -> str:
@@ -60,6 +64,8 @@ def _address(value: str) -> str:
         raise ValueError("an address has the form http://host:port or https://host")
     if split.query or split.fragment or split.username:
         raise ValueError("an address has no query, no fragment and no name in it")
+    if split.port == 0:  # One that is no number, or too large, is refused by `port` itself.
+        raise ValueError("a port is 1 to 65535")
     return value.rstrip("/")
 
 
@@ -76,6 +82,15 @@ def _listener(value: str) -> str:
     return value
 
 
+def _networks(values: list[str]) -> list[str]:
+    for value in values:
+        try:
+            ip_network(value, strict=False)
+        except ValueError:
+            raise ValueError("each is an IP address or a network, as in 10.0.0.0/8") from None
+    return values
+
+
 def _comma_list(value: object) -> object:
     return (
         [part.strip() for part in value.split(",") if part.strip()]
@@ -89,6 +104,7 @@ Address = Annotated[str, AfterValidator(_address)]
 BareAddress = Annotated[str, AfterValidator(_bare_address)]
 Listener = Annotated[str, AfterValidator(_listener)]
 Names = Annotated[list[str], BeforeValidator(_comma_list)]
+Networks = Annotated[Names, AfterValidator(_networks)]
 Role = Literal["web", "registry"]
 
 
@@ -149,7 +165,10 @@ class Berth(_Table):
     """``[berth]``: what GitLab's own file has no word for."""
 
     home: Path = PROJECT / "var"
-    roles: Annotated[list[Role], BeforeValidator(_comma_list)] = ["web", "registry"]
+    roles: Annotated[list[Role], BeforeValidator(_comma_list), Field(min_length=1)] = [
+        "web",
+        "registry",
+    ]
     web_http_addr: Listener | None = None
     database_url: SecretStr | None = None
     registry_database_url: SecretStr | None = None
@@ -165,7 +184,7 @@ class Berth(_Table):
     max_manifest_size: int = Field(default=4 * 1024**2, gt=0, le=64 * 1024**2)
     max_blob_size: int = Field(default=20 * 1024**3, gt=0)
     max_page: int = Field(default=1000, gt=0, le=10_000)
-    trusted_proxies: Names = []
+    trusted_proxies: Networks = []
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     registry_ca_bundle: Path | None = None
@@ -373,6 +392,8 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
         branch = tree
         for table in tables:
             branch = branch.setdefault(table, {})
+            if not isinstance(branch, dict):
+                raise BadConfiguration(f"{table} is a table of settings and not a value")
         branch[name] = value
     return tree
 

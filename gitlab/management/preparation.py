@@ -214,6 +214,16 @@ def _fingerprint() -> str:
     return summary.hexdigest()
 
 
+def check_agreement(config: Configuration) -> None:
+    """Both sides on one node agree about what they have to agree about."""
+    ours, theirs = config.gitlab_rails.registry_issuer, config.registry.registry_issuer
+    if {"web", "registry"} <= config.roles and ours != theirs:
+        raise NotPrepared(
+            f"gitlab_rails.registry_issuer ({ours}) and registry.registry_issuer ({theirs}) must be"
+            " equal, or the registry refuses every token."
+        )
+
+
 def check_files(config: Configuration) -> None:
     """The files that the settings name are there."""
     certificate, key = config.berth.tls_certificate, config.berth.tls_key

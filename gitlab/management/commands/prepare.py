@@ -35,6 +35,7 @@ class Command(BaseCommand):
                 "This node serves nothing: berth.roles names the registry alone and"
                 " registry.enable is false."
             )
+        preparation.check_agreement(config)
         preparation.check_files(config)
         preparation.prepare_folders(config)
         preparation.prepare_secrets(config)
