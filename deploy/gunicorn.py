@@ -5,6 +5,10 @@ python -m gunicorn --config deploy/gunicorn.py gitlab.wsgi
 
 from pathlib import Path
 
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+
+from gitlab.logs import LineFormatter
 from gitlab.settings import CONFIG, ROLES
 
 bind = [
@@ -58,24 +62,21 @@ control_socket_disable = True
 accesslog = None
 errorlog = "-"
 loglevel = "info"
-_LINES = {
-    "handlers": ["stderr"],
-    "level": "INFO",
-    "propagate": False,
-}
-logconfig_dict = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": "gitlab.logs.LineFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-        },
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {
-        "gunicorn.error": {**_LINES, "qualname": "gunicorn.error"},
-        "gunicorn.access": {**_LINES, "qualname": "gunicorn.access"},
-    },
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-}
+
+
+class CleanLogger(Logger):
+    """gunicorn's log in the form of ours, without secrets.
+
+    A class and not `logconfig_dict`, which would switch the access log on for every request.
+    """
+
+    def setup(self, cfg: Config) -> None:
+        """Replace the formatters that gunicorn has just set."""
+        super().setup(cfg)
+        formatter = LineFormatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+        for log in (self.error_log, self.access_log):
+            for handler in log.handlers:
+                handler.setFormatter(formatter)
+
+
+logger_class = CleanLogger
