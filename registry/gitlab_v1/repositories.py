@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,12 +11,25 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
-from registry.services import freed, repositories, repository_details, tag_details, tags
+from registry.services import (
+    freed,
+    renaming,
+    repositories,
+    repository_details,
+    tag_details,
+    tags,
+    undo,
+)
 from registry.services.tag_details import TagDetails
 from registry.v2.base import RegistryView, empty, last_entry, page_size
+from registry.v2.body import Body
 from tokens.access import Access
 
+REPOSITORY_ID = "Gitlab-Repository-Id"
+"""The header that names the repository which was deleted: undo needs it."""
+
 _MAX_FREED_TAGS = 1000
+_MAX_JSON = 256 * 1024
 
 
 def timestamp(moment: dt.datetime | None) -> str | None:
@@ -47,6 +61,7 @@ class RepositoryView(RegistryView):
             )
         found = repository_details.find(name, size=size)
         body: dict[str, Any] = {
+            "id": found.id,
             "name": name.rpartition("/")[2],
             "path": name,
             "tags_count": found.tags,
@@ -60,9 +75,76 @@ class RepositoryView(RegistryView):
         return JsonResponse(body)
 
     def delete(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-        """Delete the image with everything in it: 204. What it held goes after the undo window."""
-        repositories.close(name, caller.actor)
-        return empty(204)
+        """Delete the image with everything in it: 204, with the id that undo needs.
+
+        What it held goes after the undo window.
+        """
+        repository_id = repositories.close(name, caller.actor)
+        return empty(204, {REPOSITORY_ID: str(repository_id)})
+
+    def patch(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """Rename (``name``), move (``namespace``), or set ``collect_untagged``: 204.
+
+        A dry run of the first two answers 202. Where the image goes needs push too.
+        """
+        body = json_object(request)
+        keep = body.get("collect_untagged")
+        if isinstance(keep, bool) and len(body) == 1:
+            repositories.set_collect_untagged(name, keep)
+            return empty(204)
+        target = _target(name, body)
+        caller.require(Access.repository(target, "push"))
+        dry_run = request.GET.get("dry_run") == "true"
+        renaming.rename(name, target, caller.actor, dry_run=dry_run)
+        return empty(202 if dry_run else 204)
+
+
+def json_object(request: HttpRequest) -> dict[str, Any]:
+    """The body where it is a JSON object of moderate size. Raises UNSUPPORTED with 400."""
+    try:
+        body = json.loads(Body(request.META).read_whole(_MAX_JSON))
+    except (ValueError, RecursionError) as error:
+        raise RegistryError(Code.UNSUPPORTED, "the body is not JSON", status=400) from error
+    if not isinstance(body, dict):
+        raise RegistryError(Code.UNSUPPORTED, "the body is not a JSON object", status=400)
+    return body
+
+
+def _target(name: str, body: dict[str, Any]) -> str:
+    new_name, namespace = body.get("name"), body.get("namespace")
+    if isinstance(new_name, str) and "/" not in new_name and len(body) == 1:
+        parent = name.rpartition("/")[0]
+        return repositories.check_name(f"{parent}/{new_name}" if parent else new_name)
+    if isinstance(namespace, str) and len(body) == 1:
+        return repositories.check_name(f"{namespace}/{name.rpartition('/')[2]}")
+    raise RegistryError(
+        Code.UNSUPPORTED, "the body has name, namespace or collect_untagged", status=400
+    )
+
+
+class RestoreView(RegistryView):
+    """``POST /gitlab/v1/repositories/<path>/restore/``."""
+
+    def needed(self, method: str, arguments: dict[str, Any]) -> Access:
+        """Undo gives back what deleting took: it needs both."""
+        return Access.repository(arguments["name"], "push", "delete")
+
+    def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """Bring back ``tags`` (ids of intervals), a ``manifest`` (digest) or the ``repository``."""
+        body = json_object(request)
+        restored: list[str] = []
+        match body:
+            case {"tags": [*ids]} if ids and all(type(pk) is int for pk in ids):
+                restored = undo.restore_tags(name, ids, caller.actor)
+            case {"manifest": str(digest)}:
+                restored = undo.restore_manifest(name, digest, caller.actor)
+            case {"repository": int(repository_id)}:
+                undo.restore_repository(name, repository_id, caller.actor)
+            case _:
+                raise RegistryError(
+                    Code.UNSUPPORTED, "the body has tags, manifest or repository", status=400
+                )
+        return JsonResponse({"tags": restored})
 
 
 def _as_json(tag: TagDetails) -> dict[str, Any]:

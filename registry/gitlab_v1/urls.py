@@ -23,6 +23,7 @@ urlpatterns = [
         repositories.HistoryView(),
     ),
     path("gitlab/v1/repositories/<name:name>/tags/<reference:tag>/", repositories.TagView()),
+    path("gitlab/v1/repositories/<name:name>/restore/", repositories.RestoreView()),
     path("gitlab/v1/repositories/<name:name>/freed/", repositories.FreedView()),
     path("gitlab/v1/repositories/<name:name>/", repositories.RepositoryView()),
     path(

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
-from registry.models import Event, Repository, Review
+from registry.models import Event, Manifest, Repository, Review, Tag
 from registry.services import database, events, reviews
 from tokens.access import is_repository_name
 
@@ -72,10 +72,10 @@ def hold_by_id(repository_id: int) -> Repository | None:
     return Repository.objects.get(pk=repository_id) if row else None
 
 
-def close(name: str, actor: Actor) -> None:
+def close(name: str, actor: Actor) -> int:
     """Delete a repository: it is gone at once, and its content when the undo window is over.
 
-    One row changes, however many tags there are. Raises NAME_UNKNOWN, UNSUPPORTED.
+    The id that brings it back. One row changes, however many tags there are. Raises NAME_UNKNOWN, UNSUPPORTED.
     """
     require_deletion()
     with database.atomic():
@@ -86,6 +86,28 @@ def close(name: str, actor: Actor) -> None:
             Review.Kind.REPOSITORY, [repository_id], "repository deleted", after=reviews.window()
         )
         events.record(Event.Action.DELETE, name, actor)
+    return repository_id
+
+
+def set_collect_untagged(name: str, collect: bool) -> None:
+    """Have untagged manifests collected, or kept because people pin digests. Raises NAME_UNKNOWN.
+
+    Turning it on queues what is untagged by now.
+    """
+    with database.atomic():
+        repository_id = hold(name)
+        Repository.objects.filter(pk=repository_id).update(collect_untagged=collect)
+        if collect:
+            tagged = Tag.objects.filter(repository_id=repository_id, ended_at=None)
+            untagged = Manifest.objects.filter(repository_id=repository_id).exclude(
+                pk__in=tagged.values("manifest_id")
+            )
+            reviews.queue(
+                Review.Kind.MANIFEST,
+                untagged.values_list("pk", flat=True).iterator(chunk_size=1000),
+                "untagged manifests are collected from now on",
+                after=reviews.window(),
+            )
 
 
 def require_deletion() -> None:

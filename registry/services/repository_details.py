@@ -26,6 +26,7 @@ SELECT COALESCE(SUM(b.size), 0), COUNT(*) FROM registry_blob b WHERE b.id IN (
 class RepositoryDetails:
     """`size` in bytes, each blob counted once; None where it was not asked for."""
 
+    id: int
     name: str
     created_at: dt.datetime
     updated_at: dt.datetime
@@ -45,6 +46,7 @@ def find(name: str, *, size: str | None) -> RepositoryDetails:
     published = open_tags.aggregate(Max("started_at"))["started_at__max"]
     total = None if size is None else held_bytes(name, descendants=size != "self")
     return RepositoryDetails(
+        id=repository.pk,
         name=repository.name,
         created_at=repository.created_at,
         updated_at=published or repository.updated_at,

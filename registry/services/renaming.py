@@ -1,0 +1,69 @@
+"""Renaming: a repository and all below it get another name, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from registry.actor import Actor
+from registry.errors import Code, RegistryError
+from registry.models import Event, Repository
+from registry.services import database, events, repositories
+
+MAX_REPOSITORIES = 1000
+"""More are not renamed at once (GitLab's registry has the same limit)."""
+
+
+def rename(path: str, new_path: str, actor: Actor, *, dry_run: bool = False) -> list[str]:
+    """Let `path` and everything below it be called `new_path`; the new names.
+
+    The ids stay, so tags, manifests and rights need no change. A dry run finds every reason to
+    refuse and changes nothing.
+
+    Raises NAME_INVALID, NAME_UNKNOWN, DENIED (409) where a new name is taken, UNSUPPORTED (422)
+    where there are more than `MAX_REPOSITORIES`.
+    """
+    repositories.check_name(new_path)
+    with database.atomic():
+        found = _at_or_below(path)
+        if not found:
+            raise RegistryError(Code.NAME_UNKNOWN, name=path)
+        if len(found) > MAX_REPOSITORIES:
+            raise RegistryError(
+                Code.UNSUPPORTED,
+                f"more than {MAX_REPOSITORIES} repositories are not renamed at once",
+                status=422,
+            )
+        names = {
+            repository.pk: repositories.check_name(new_path + repository.name[len(path) :])
+            for repository in found
+        }
+        _refuse_taken(list(names.values()), {repository.pk for repository in found})
+        if dry_run:
+            return list(names.values())
+        for repository in found:
+            repositories.hold_by_id(repository.pk)
+        # Away from the old names first: one new name may be another one's old name.
+        for repository in found:
+            Repository.objects.filter(pk=repository.pk).update(name=f"~{repository.pk}")
+        for repository in found:
+            Repository.objects.filter(pk=repository.pk).update(name=names[repository.pk])
+            events.record(Event.Action.RENAME, names[repository.pk], actor, tag="")
+        return list(names.values())
+
+
+def _at_or_below(path: str) -> list[Repository]:
+    here = Repository.objects.filter(closed_at=None)
+    found = here.filter(name=path) | here.filter(name__gt=f"{path}/", name__lt=f"{path}0")
+    return list(found.order_by("name")[: MAX_REPOSITORIES + 1])
+
+
+def _refuse_taken(names: Sequence[str], moving: set[int]) -> None:
+    for start in range(0, len(names), 500):
+        taken = Repository.objects.filter(
+            closed_at=None, name__in=names[start : start + 500]
+        ).exclude(pk__in=moving)
+        first = taken.first()
+        if first is not None:
+            raise RegistryError(
+                Code.DENIED, f"the name {first.name} is taken", status=409, name=first.name
+            )

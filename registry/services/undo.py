@@ -1,0 +1,125 @@
+"""Undo: what was deleted within the window comes back whole, as long as its rows are there.
+
+The bytes need no asking: the collector removes nothing that a row still refers to.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from django.utils import timezone
+
+from registry import digest as digests
+from registry.actor import Actor
+from registry.errors import Code, RegistryError
+from registry.models import Event, Manifest, Repository, Review, Tag
+from registry.services import database, events, repositories, reviews, tags
+
+
+def restore_tags(name: str, intervals: Sequence[int], actor: Actor) -> list[str]:
+    """Let tags point again at what they pointed at in `intervals` (ids of their history).
+
+    The names that came back. All of them, or none.
+
+    Raises NAME_UNKNOWN, MANIFEST_UNKNOWN where the past is over, and DENIED (409) where a tag of
+    that name is there again.
+    """
+    with database.atomic():
+        repository_id = repositories.hold(name)
+        found = list(
+            Tag.objects.filter(
+                repository_id=repository_id, pk__in=intervals, ended_at__isnull=False
+            ).order_by("pk")
+        )
+        if len(found) != len(set(intervals)):
+            raise RegistryError(Code.MANIFEST_UNKNOWN, "one of the tags was not deleted here")
+        return [_reopen(name, tag, actor) for tag in found]
+
+
+def _reopen(name: str, tag: Tag, actor: Actor) -> str:
+    if tag.manifest_id is None:
+        raise RegistryError(
+            Code.MANIFEST_UNKNOWN, f"what {tag.name} pointed at has been collected", tag=tag.name
+        )
+    open_now = Tag.objects.filter(
+        repository_id=tag.repository_id, name=tag.name, ended_at=None
+    ).first()
+    if open_now is not None and open_now.manifest_id != tag.manifest_id:
+        raise RegistryError(
+            Code.DENIED, f"there is a tag {tag.name} again", status=409, tag=tag.name
+        )
+    Manifest.objects.filter(pk=tag.manifest_id).update(deleted_at=None, deleted_by="")
+    tags.point(tag.repository_id, tag.name, tag.manifest_id, tag.digest, actor)
+    events.record(Event.Action.RESTORE, name, actor, tag=tag.name, digest=tag.digest)
+    return tag.name
+
+
+def restore_manifest(name: str, digest: str, actor: Actor) -> list[str]:
+    """Bring a deleted manifest back, with the tags that went with it and are still free.
+
+    The names of these tags. Raises NAME_UNKNOWN, DIGEST_INVALID, MANIFEST_UNKNOWN.
+    """
+    digests.check(digest)
+    with database.atomic():
+        repository_id = repositories.hold(name)
+        manifest = Manifest.objects.filter(
+            repository_id=repository_id, digest=digest, deleted_at__isnull=False
+        ).first()
+        if manifest is None:
+            raise RegistryError(
+                Code.MANIFEST_UNKNOWN, "there is no deleted manifest", digest=digest
+            )
+        went_along = Tag.objects.filter(manifest_id=manifest.pk, ended_at=manifest.deleted_at)
+        Manifest.objects.filter(pk=manifest.pk).update(deleted_at=None, deleted_by="")
+        names = list(went_along.values_list("name", flat=True))
+        taken = set(
+            Tag.objects.filter(
+                repository_id=repository_id, name__in=names, ended_at=None
+            ).values_list("name", flat=True)
+        )
+        back = [tag for tag in names if tag not in taken]
+        for tag in back:
+            tags.point(repository_id, tag, manifest.pk, digest, actor)
+        events.record(Event.Action.RESTORE, name, actor, digest=digest)
+        return back
+
+
+def restore_repository(name: str, repository_id: int, actor: Actor) -> None:
+    """Open a deleted repository again, with everything in it.
+
+    The id says which one: a path may have had several owners. Raises NAME_UNKNOWN, and DENIED
+    (409) where a push has opened a new repository of that name.
+    """
+    with database.atomic():
+        closed = repositories.hold_by_id(repository_id)
+        if closed is None or closed.name != name or closed.closed_at is None:
+            raise RegistryError(Code.NAME_UNKNOWN, "there is no such deleted repository", name=name)
+        if _is_over(closed.closed_at):
+            raise RegistryError(Code.NAME_UNKNOWN, "its undo window is over", name=name)
+        if repositories.find_id(name) is not None:
+            raise RegistryError(
+                Code.DENIED, "a push has opened a new repository of that name", status=409
+            )
+        Repository.objects.filter(pk=repository_id).update(closed_at=None, closed_by="")
+        reviews.drop(Review.Kind.REPOSITORY, [repository_id])
+        _review_again(repository_id)
+        events.record(Event.Action.RESTORE, name, actor)
+
+
+def _is_over(closed_at: dt.datetime) -> bool:
+    """From here on the collector may have begun to remove the content."""
+    return closed_at + reviews.window() <= timezone.now()
+
+
+def _review_again(repository_id: int) -> None:
+    """Queue what dangled when the repository was closed: its reviews were dropped meanwhile."""
+    dangling = Manifest.objects.filter(repository_id=repository_id).exclude(
+        pk__in=Tag.objects.filter(repository_id=repository_id, ended_at=None).values("manifest_id")
+    )
+    reviews.queue(
+        Review.Kind.MANIFEST,
+        dangling.values_list("pk", flat=True).iterator(chunk_size=1000),
+        "repository restored",
+        after=reviews.window(),
+    )
