@@ -1,0 +1,120 @@
+"""What stands around a page: the sidebar of home, of a group, of a project, and the breadcrumbs.
+
+A view gives its template ``project_frame(project, user, "members", ("Members", ""))`` and what the
+page itself needs. What somebody may not do has no link: `loaders` have filled `abilities`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import NoReverseMatch, reverse
+
+from gitlab.namespaces.models import Namespace, Project
+from gitlab.namespaces.paths import prefixes
+from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.standings import Anybody
+from gitlab.ui.navigation import Link, Place, Section
+
+Crumb = tuple[str, str]
+
+
+def address_of(place: Namespace | Project) -> str:
+    """The page of a group, a person's own namespace or a project."""
+    return reverse("namespaces:place", kwargs={"path": place.full_path})
+
+
+def registry_address(project: Project) -> str:
+    """The page of a project's images; "" where this installation has none."""
+    try:
+        return reverse("container_registry:index", kwargs={"path": project.full_path})
+    except NoReverseMatch:
+        return ""
+
+
+def breadcrumbs_for(place: Namespace | Project, *more: Crumb) -> list[Crumb]:
+    """The path as docker names it, a link each, and `more` below it. The last is the page."""
+    crumbs = [
+        (path.rpartition("/")[2], reverse("namespaces:place", kwargs={"path": path}))
+        for path in prefixes(place.full_path)
+    ]
+    return [*crumbs, *more]
+
+
+def project_place(project: Project) -> Place:
+    """The head of a project's sidebar."""
+    return Place(project.name, address_of(project), kind="Project")
+
+
+def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[Section]:
+    """Active: ``overview``, ``registry``, ``members``, ``settings``."""
+    at = {"path": project.full_path}
+    links = [Link("Overview", address_of(project), "package", active == "overview")]
+    registry = registry_address(project)
+    if registry and Ability.READ_IMAGE in project.abilities:
+        links.append(Link("Container registry", registry, "container", active == "registry"))
+    if Ability.READ_MEMBERS in project.abilities:
+        url = reverse("namespaces:project_members", kwargs=at)
+        links.append(Link("Members", url, "users", active == "members"))
+    if Ability.ADMIN_PROJECT in project.abilities:
+        url = reverse("namespaces:project_edit", kwargs=at)
+        links.append(Link("Settings", url, "settings", active == "settings"))
+    return [Section("", links)]
+
+
+def project_frame(project: Project, user: Anybody, active: str, *more: Crumb) -> dict[str, Any]:
+    """The context of a page of a project: `project`, sidebar, its head, breadcrumbs."""
+    return {
+        "project": project,
+        "place": project_place(project),
+        "sidebar": project_sidebar(project, user, active),
+        "breadcrumbs": breadcrumbs_for(project, *more),
+    }
+
+
+def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Section]:
+    """Of a group or a person's own namespace. Active: ``overview``, ``members``, ``settings``."""
+    links = [Link("Overview", address_of(group), "folder", active == "overview")]
+    if group.is_group:
+        at = {"path": group.full_path}
+        if Ability.READ_MEMBERS in group.abilities:
+            url = reverse("namespaces:group_members", kwargs=at)
+            links.append(Link("Members", url, "users", active == "members"))
+        if Ability.ADMIN_GROUP in group.abilities:
+            url = reverse("namespaces:group_edit", kwargs=at)
+            links.append(Link("Settings", url, "settings", active == "settings"))
+    return [Section("", links)]
+
+
+def group_frame(group: Namespace, user: Anybody, active: str, *more: Crumb) -> dict[str, Any]:
+    """The context of a page of a group: `group`, sidebar, its head, breadcrumbs."""
+    kind = "Group" if group.is_group else "Personal namespace"
+    return {
+        "group": group,
+        "place": Place(group.name, address_of(group), kind=kind),
+        "sidebar": group_sidebar(group, user, active),
+        "breadcrumbs": breadcrumbs_for(group, *more),
+    }
+
+
+def home_sidebar(user: Anybody, active: str = "") -> list[Section]:
+    """Active: ``projects groups explore profile password tokens``."""
+    explore = Link("Explore", reverse("namespaces:explore"), "globe", active == "explore")
+    if user is None or not user.is_authenticated:
+        return [Section("", [explore])]
+    work = [
+        Link("Projects", reverse("home"), "package", active == "projects"),
+        Link("Groups", reverse("namespaces:groups"), "folder", active == "groups"),
+        explore,
+    ]
+    account = [
+        Link("Profile", reverse("accounts:profile"), "user", active == "profile"),
+        Link("Password", reverse("accounts:password"), "lock", active == "password"),
+        Link("Access tokens", reverse("accounts:tokens"), "key-round", active == "tokens"),
+    ]
+    return [Section("Your work", work), Section("Your account", account)]
+
+
+def home_frame(user: Anybody, active: str, *crumbs: Crumb) -> dict[str, Any]:
+    """The context of a page that belongs to no group and no project."""
+    return {"sidebar": home_sidebar(user, active), "breadcrumbs": list(crumbs)}
