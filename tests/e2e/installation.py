@@ -164,8 +164,8 @@ class Installation:
             "from gitlab.namespaces.models import Namespace\n"
             f"owner = User.objects.get(username={owner!r})\n"
             f"namespace = Namespace.objects.get(full_path={namespace!r})\n"
-            f"services.create_project(namespace=namespace, path={name!r}, name={name!r},"
-            f" visibility={visibility!r}, actor=owner)"
+            f"services.create_project(owner, namespace=namespace, path={name!r},"
+            f" visibility={visibility!r})"
         )
 
     def set_visibility(self, path: str, visibility: str) -> None:

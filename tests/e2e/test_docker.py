@@ -1,0 +1,216 @@
+"""docker against a real installation: what was pulled is bit for bit what was pushed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import images
+from tests.e2e.clients import Docker, Refused
+from tests.e2e.conftest import Person
+from tests.e2e.images import Image, digest_of
+from tests.e2e.installation import Installation, wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("docker")]
+
+
+def login(docker: Docker, berth: Installation, person: Person) -> None:
+    assert "Login Succeeded" in docker.login(berth.registry, person.username, person.password)
+
+
+def push(docker: Docker, berth: Installation, image: Image, repository: str, tag: str = "1") -> str:
+    """Push `image`; its full name."""
+    name = f"{berth.registry}/{repository}:{tag}"
+    docker.load(image, name)
+    docker("push", "--quiet", name)
+    return name
+
+
+def assert_stored(berth: Installation, image: Image, repository: str, tag: str = "1") -> str:
+    """The registry holds exactly `image`; the manifest's digest."""
+    scope = f"repository:{repository}:pull"
+    response = berth.request("GET", f"/v2/{repository}/manifests/{tag}", scope)
+    assert response.status_code == 200, response.text
+    digest = response.headers["Docker-Content-Digest"]
+    assert digest == digest_of(response.content)
+    manifest = response.json()
+    assert manifest["config"]["digest"] == image.id
+    assert len(manifest["layers"]) == len(image.layers)
+    for descriptor, content in zip(manifest["layers"], image.layers, strict=True):
+        blob = berth.request("GET", f"/v2/{repository}/blobs/{descriptor['digest']}", scope)
+        assert digest_of(blob.content) == descriptor["digest"]
+        assert len(blob.content) == descriptor["size"]
+        assert digest_of(gzip.decompress(blob.content)) == digest_of(content)
+    return str(digest)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        pytest.param(lambda: images.tiny("docker"), id="tiny"),
+        pytest.param(lambda: images.many_layers(40), id="40-layers"),
+        pytest.param(lambda: images.large(300), id="300-MB"),
+    ],
+)
+def test_push_and_pull(
+    docker: Docker, berth: Installation, alice: Person, project: str, image: object
+) -> None:
+    made: Image = image()  # type: ignore[operator]
+    login(docker, berth, alice)
+    name = push(docker, berth, made, project)
+    digest = assert_stored(berth, made, project)
+    before = docker.inspect(name)
+    docker.remove_images()
+    docker("pull", "--quiet", name)
+    after = docker.inspect(name)
+    assert after["Id"] == before["Id"] == made.id
+    assert after["RootFS"]["Layers"] == [digest_of(layer) for layer in made.layers]
+    assert f"{berth.registry}/{project}@{digest}" in after["RepoDigests"]
+
+
+def test_pull_by_digest(docker: Docker, berth: Installation, alice: Person, project: str) -> None:
+    image = images.tiny("by digest")
+    login(docker, berth, alice)
+    push(docker, berth, image, project)
+    digest = assert_stored(berth, image, project)
+    docker.remove_images()
+    docker("pull", "--quiet", f"{berth.registry}/{project}@{digest}")
+    assert docker.inspect(f"{berth.registry}/{project}@{digest}")["Id"] == image.id
+
+
+def test_build_and_push(
+    docker: Docker, berth: Installation, alice: Person, project: str, tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text('FROM scratch\nCOPY hello /\nCMD ["/hello"]\n')
+    (tmp_path / "hello").write_text("hello")
+    login(docker, berth, alice)
+    name = f"{berth.registry}/{project}/built:latest"
+    docker("build", "--quiet", "--tag", name, tmp_path)
+    built = docker.inspect(name)["Id"]
+    docker("push", "--quiet", name)
+    docker.remove_images()
+    docker("pull", "--quiet", name)
+    assert docker.inspect(name)["Id"] == built
+
+
+def test_an_index_of_two_platforms(
+    docker: Docker, berth: Installation, alice: Person, project: str
+) -> None:
+    login(docker, berth, alice)
+    names = []
+    for architecture in ("amd64", "arm64"):
+        image = images.tiny(f"for {architecture}", architecture=architecture)
+        names.append(push(docker, berth, image, project, architecture))
+    index = f"{berth.registry}/{project}:all"
+    docker("manifest", "create", "--insecure", index, *names)
+    printed = docker("manifest", "push", "--insecure", "--purge", index)
+    response = berth.request(
+        "GET",
+        f"/v2/{project}/manifests/all",
+        f"repository:{project}:pull",
+        headers={"Accept": "application/vnd.docker.distribution.manifest.list.v2+json"},
+    )
+    assert digest_of(response.content) in printed
+    platforms = [entry["platform"]["architecture"] for entry in response.json()["manifests"]]
+    assert sorted(platforms) == ["amd64", "arm64"]
+    docker.remove_images()
+    docker("pull", "--quiet", "--platform", "linux/arm64", index)
+    assert docker.inspect(index)["Architecture"] == "arm64"
+
+
+def test_a_second_push_sends_nothing(
+    docker: Docker, berth: Installation, alice: Person, project: str
+) -> None:
+    image = images.many_layers(5)
+    login(docker, berth, alice)
+    name = push(docker, berth, image, project)
+    before = berth.bytes_on_disk()
+    assert "Layer already exists" in docker("push", name)
+    again = f"{berth.registry}/{project}/copy:1"
+    docker("tag", name, again)
+    assert "Mounted from" in docker("push", again)
+    assert berth.bytes_on_disk() == before
+
+
+def test_the_first_push_creates_a_private_project(
+    docker: Docker, berth: Installation, alice: Person, project: str
+) -> None:
+    login(docker, berth, alice)
+    push(docker, berth, images.tiny("first"), f"{project}/image")
+    assert visibility(berth, project) == "private"
+
+
+def visibility(berth: Installation, path: str) -> object:
+    return berth.run_python(
+        "from gitlab.namespaces.models import Project\n"
+        f"answer = Project.objects.get(full_path={path!r}).visibility"
+    )
+
+
+def test_anybody_pulls_from_a_public_project(
+    docker: Docker, berth: Installation, alice: Person, project: str
+) -> None:
+    image = images.tiny("public")
+    berth.create_project(project, owner=alice.username, visibility="public")
+    login(docker, berth, alice)
+    name = push(docker, berth, image, project)
+    docker("logout", berth.registry)
+    docker.remove_images()
+    docker("pull", "--quiet", name)
+    assert docker.inspect(name)["Id"] == image.id
+
+
+def test_nobody_pulls_from_a_private_project(
+    docker: Docker, berth: Installation, alice: Person, project: str
+) -> None:
+    login(docker, berth, alice)
+    name = push(docker, berth, images.tiny("private"), project)
+    docker("logout", berth.registry)
+    docker.remove_images()
+    with pytest.raises(Refused, match=r"denied|access forbidden"):
+        docker("pull", name)
+
+
+def test_a_stranger_may_not_push(
+    docker: Docker, berth: Installation, alice: Person, project: str
+) -> None:
+    berth.create_project(project, owner=alice.username, visibility="public")
+    berth.create_user("mallory")
+    login(docker, berth, Person("mallory", alice.password))
+    with pytest.raises(Refused, match="denied"):
+        push(docker, berth, images.tiny("not welcome"), project)
+
+
+def test_a_wrong_password(docker: Docker, berth: Installation, alice: Person) -> None:
+    with pytest.raises(Refused, match=r"[Uu]nauthorized|Access denied"):
+        docker.login(berth.registry, alice.username, "not the password")
+    config = docker._config / "config.json"
+    assert not config.exists() or not json.loads(config.read_text()).get("auths")
+
+
+def test_deleting_frees_the_disk(
+    docker: Docker, berth: Installation, alice: Person, project: str
+) -> None:
+    """One image of two goes: what only it used disappears, what both use stays."""
+    shared = images.layer({"shared": b"s" * 100_000})
+    kept = Image((shared, images.layer({"kept": b"k"})))
+    gone = Image((shared, *images.large(8, seed=len(project)).layers))
+    login(docker, berth, alice)
+    kept_name = push(docker, berth, kept, project, "kept")
+    before = berth.bytes_on_disk()
+    push(docker, berth, gone, project, "gone")
+    digest = assert_stored(berth, gone, project, "gone")
+    full = berth.bytes_on_disk()
+    assert full > before + 8 * 1024 * 1024
+    response = berth.request(
+        "DELETE", f"/v2/{project}/manifests/{digest}", f"repository:{project}:delete,pull"
+    )
+    assert response.status_code == 202, response.text
+    wait_until(lambda: berth.bytes_on_disk() < full - 8 * 1024 * 1024, timeout=90)
+    assert_stored(berth, kept, project, "kept")
+    docker.remove_images()
+    docker("pull", "--quiet", kept_name)
+    assert docker.inspect(kept_name)["Id"] == kept.id
