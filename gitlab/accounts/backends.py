@@ -1,18 +1,20 @@
-"""Django's door for a name and a password."""
+"""Django's door for a name and a password: its console's sign-in page and the tests use it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
-from gitlab.accounts import passwords
+from gitlab.accounts import sign_in
+from gitlab.accounts.failed_logins import TooManyFailedLogins
 from gitlab.accounts.models import User
 
 
 class ActiveUserBackend(ModelBackend):
-    """Lets in who is active and knows the password; a name or an address serves as the name.
+    """Lets in who is active and knows the password, with failures counted as everywhere.
 
     `get_user`, inherited, answers None for whoever was blocked meanwhile.
     """
@@ -24,7 +26,13 @@ class ActiveUserBackend(ModelBackend):
         password: str | None = None,
         **kwargs: Any,
     ) -> User | None:
-        """The user, or None. Costs the same time for a name that nobody has."""
+        """The user, or None. Raises `PermissionDenied` after too many failures."""
         if username is None or password is None:
             return None
-        return passwords.check(username, password)
+        address = request.META.get("REMOTE_ADDR", "") if request is not None else ""
+        try:
+            return sign_in.verify(username, password, address=address)
+        except sign_in.WrongPassword:
+            return None
+        except TooManyFailedLogins as error:
+            raise PermissionDenied(str(error)) from error

@@ -1,0 +1,162 @@
+"""Creating, revoking and recognising tokens."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from gitlab.access_tokens.models import PersonalAccessToken
+from gitlab.audit.services import record
+from gitlab.namespaces.errors import Forbidden, Invalid, NotFound
+
+if TYPE_CHECKING:
+    from gitlab.accounts.models import User
+
+PERSONAL_PREFIX = "glpat-"
+_RANDOM_BYTES = 24
+"""192 bits, 32 characters."""
+
+SCOPES: dict[str, str] = {
+    "api": "Everything that you may do.",
+    "read_api": "Read everything that you may read, images included.",
+    "read_user": "Read your own profile.",
+    "read_registry": "Pull images.",
+    "write_registry": "Push images.",
+    "read_repository": "Reserved.",
+    "write_repository": "Reserved.",
+    "self_rotate": "Renew itself.",
+    "sudo": "Act as anybody, for administrators.",
+    "admin_mode": "Administer, for administrators.",
+}
+"""Every scope that can be stored, and what it is for."""
+
+_ABILITIES: dict[str, frozenset[str]] = {
+    "api": frozenset(["read", "create", "admin"]),
+    "read_api": frozenset(["read"]),
+    "read_registry": frozenset(["read"]),
+    "write_registry": frozenset(["create"]),
+}
+_USED_EVERY = dt.timedelta(minutes=10)
+
+
+def registry_abilities(scopes: Iterable[str]) -> frozenset[str]:
+    """What of ``read``, ``create`` and ``admin`` the scopes carry for images."""
+    return frozenset().union(*(_ABILITIES.get(scope, frozenset()) for scope in scopes))
+
+
+def digest_of(text: str) -> str:
+    """What is stored of a token."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _new_text() -> str:
+    return PERSONAL_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+
+
+def looks_like_one(text: str) -> bool:
+    """Whether `text` has the prefix of a token of ours."""
+    return text.startswith(PERSONAL_PREFIX)
+
+
+def create(
+    user: User,
+    *,
+    name: str,
+    scopes: Sequence[str],
+    expires_at: dt.date | None = None,
+    by: User | None = None,
+) -> tuple[PersonalAccessToken, str]:
+    """A new personal access token and its text, which nobody can show again.
+
+    `by` is who makes it (default: the user). Raises `Invalid` for ``name``, ``scopes``,
+    ``expires_at``; `Forbidden` where it is somebody else's and `by` does not administer.
+    """
+    by = by or user
+    if by.pk != user.pk and not by.is_superuser:
+        raise Forbidden("Only administrators make tokens for others.")
+    name = name.strip()
+    if not name or len(name) > 255:
+        raise Invalid({"name": "A name of 1 to 255 characters."})
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown or not scopes:
+        raise Invalid({"scopes": f"At least one of {', '.join(SCOPES)}."})
+    if expires_at is not None and expires_at <= timezone.now().date():
+        raise Invalid({"expires_at": "A day in the future."})
+    text = _new_text()
+    with transaction.atomic():
+        token = PersonalAccessToken.objects.create(
+            user=user,
+            name=name,
+            scopes=[scope for scope in SCOPES if scope in set(scopes)],
+            expires_at=expires_at,
+            digest=digest_of(text),
+        )
+        record(
+            "access_token.create", by=by, target=token, path=user.username, scopes=token.scopes
+        )
+    return token, text
+
+
+@transaction.atomic
+def revoke(by: User, token: PersonalAccessToken) -> PersonalAccessToken:
+    """Refuse a token from now on. Twice is the same as once.
+
+    Raises `NotFound` where it is somebody else's and `by` does not administer.
+    """
+    if by.pk != token.user_id and not by.is_superuser:
+        raise NotFound("no such token")
+    changed = PersonalAccessToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(
+        revoked_at=timezone.now()
+    )
+    if changed:
+        record("access_token.revoke", by=by, target=token, path=token.user.username)
+    token.refresh_from_db()
+    return token
+
+
+def get_for(user: User, pk: int) -> PersonalAccessToken:
+    """A token of one's own. Raises `NotFound`."""
+    token = PersonalAccessToken.objects.select_related("user").filter(pk=pk, user=user).first()
+    if token is None:
+        raise NotFound("no such token")
+    return token
+
+
+def tokens_of(user: User, *, active: bool | None = None) -> QuerySet[PersonalAccessToken]:
+    """Somebody's tokens, the newest first; `active` picks the usable ones or the others."""
+    rows = PersonalAccessToken.objects.filter(user=user).order_by("-created_at")
+    if active is None:
+        return rows
+    today = timezone.now().date()
+    usable = Q(revoked_at__isnull=True) & (Q(expires_at__isnull=True) | Q(expires_at__gt=today))
+    return rows.filter(usable if active else ~usable)
+
+
+def find(text: str) -> PersonalAccessToken | None:
+    """The token with this text and its user, in one query, whether it is usable or not."""
+    return (
+        PersonalAccessToken.objects.select_related("user").filter(digest=digest_of(text)).first()
+    )
+
+
+def authenticate(text: str) -> PersonalAccessToken | None:
+    """The token with this text if it may sign in now: neither expired nor revoked nor blocked."""
+    token = find(text)
+    if token is None or not token.is_usable or not token.user.is_active:
+        return None
+    note_use(token)
+    return token
+
+
+def note_use(token: PersonalAccessToken) -> None:
+    """Keep when the token was last used, written at most every ten minutes."""
+    now = timezone.now()
+    if token.last_used_at is None or token.last_used_at < now - _USED_EVERY:
+        PersonalAccessToken.objects.filter(pk=token.pk).update(last_used_at=now)

@@ -1,0 +1,189 @@
+"""The rules about people. `by` is who does it, None for the command line.
+
+Refusals: `Forbidden`, `Invalid` (by argument).
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from gitlab.accounts import remembered_passwords
+from gitlab.accounts.models import User
+from gitlab.audit.services import record
+from gitlab.namespaces.errors import Forbidden, Invalid
+from gitlab.namespaces.models import Route
+from gitlab.namespaces.paths import check_segment
+from gitlab.namespaces.services import create_personal_namespace
+
+ROOT = "root"
+
+
+def _only_admins(by: User | None) -> None:
+    if by is not None and not (by.is_superuser and by.is_active):
+        raise Forbidden("Only administrators may do this.")
+
+
+def _check_email(email: str) -> str:
+    email = email.strip().lower()
+    try:
+        validate_email(email)
+    except ValidationError as error:
+        raise Invalid({"email": error.messages}) from error
+    return email
+
+
+def _check_password(password: str, user: User, field: str = "password") -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Invalid({field: error.messages}) from error
+
+
+def create_user(
+    *,
+    username: str,
+    email: str,
+    password: str | None = None,
+    name: str = "",
+    is_superuser: bool = False,
+    external: bool = False,
+    by: User | None = None,
+) -> User:
+    """A person with their own namespace. Without a password they can't sign in yet.
+
+    Raises `Invalid` for ``username``, ``email``, ``password``.
+    """
+    _only_admins(by)
+    username = check_segment(username, at_top=True, field="username")
+    if len(username) > 150:
+        raise Invalid({"username": "At most 150 characters."})
+    user = User(
+        username=username,
+        email=_check_email(email),
+        name=(name.strip() or username)[:255],
+        is_superuser=is_superuser,
+        external=external,
+    )
+    if password is not None:
+        _check_password(password, user)
+    return _insert(user, password, by)
+
+
+def sign_up(*, username: str, email: str, password: str, name: str = "") -> User:
+    """A stranger's own registration. Raises `Forbidden` where the settings don't allow it."""
+    if not settings.SIGNUP_ENABLED:
+        raise Forbidden("Ask an administrator for an account.")
+    return create_user(username=username, email=email, password=password, name=name)
+
+
+def _insert(user: User, password: str | None, by: User | None) -> User:
+    # Hashed before the transaction: a third of a second is long to hold SQLite's only lock.
+    user.set_password(password)
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+            create_personal_namespace(user)
+            record("user.create", by=by, target=user, admin=user.is_superuser)
+    except IntegrityError as error:
+        if User.objects.filter(username=user.username).exists() or (
+            Route.objects.filter(full_path=user.username).exists()
+        ):
+            raise Invalid(
+                {"username": f"“{user.username}” is already taken."}, code="taken"
+            ) from error
+        raise Invalid({"email": "Somebody has this address already."}, code="taken") from error
+    return user
+
+
+def has_administrator() -> bool:
+    """Whether anybody administers this installation yet."""
+    return User.objects.filter(is_superuser=True).exists()
+
+
+def create_root(password: str) -> User:
+    """The first administrator, ``root``. Where there is one already nothing changes."""
+    existing = User.objects.filter(username=ROOT).first()
+    if existing is not None:
+        return existing
+    user = User(
+        username=ROOT, email="root@localhost.localdomain", name="Administrator", is_superuser=True
+    )
+    return _insert(user, password, None)
+
+
+@transaction.atomic
+def block(user: User, *, by: User | None) -> User:
+    """Lock somebody out: no sign-in, no token works, sessions end at their next request."""
+    _only_admins(by)
+    if by is not None and by.pk == user.pk:
+        raise Invalid({"user": "You can't block yourself."})
+    changed = User.objects.filter(pk=user.pk, state=User.State.ACTIVE).update(
+        state=User.State.BLOCKED, blocked_at=timezone.now()
+    )
+    remembered_passwords.forget(user)
+    if changed:
+        record("user.block", by=by, target=user)
+    user.refresh_from_db()
+    return user
+
+
+@transaction.atomic
+def unblock(user: User, *, by: User | None) -> User:
+    """Let somebody in again, with the tokens that they had."""
+    _only_admins(by)
+    changed = User.objects.filter(pk=user.pk, state=User.State.BLOCKED).update(
+        state=User.State.ACTIVE, blocked_at=None
+    )
+    if changed:
+        record("user.unblock", by=by, target=user)
+    user.refresh_from_db()
+    return user
+
+
+def change_password(
+    user: User, new_password: str, *, by: User | None, current_password: str | None = None
+) -> User:
+    """Set a password; other sessions of the user end. Oneself has to know the current one.
+
+    A page keeps its own session with ``update_session_auth_hash(request, user)``.
+    Raises `Invalid` for ``current_password``, ``new_password``; `Forbidden`.
+    """
+    if by is not None and by.pk == user.pk:
+        if current_password is None or not user.check_password(current_password):
+            raise Invalid({"current_password": "This is not your current password."})
+    else:
+        _only_admins(by)
+    _check_password(new_password, user, "new_password")
+    user.set_password(new_password)
+    with transaction.atomic():
+        user.save(update_fields=["password"])
+        record("user.change_password", by=by, target=user)
+    remembered_passwords.forget(user)
+    return user
+
+
+def update_user(
+    user: User, *, by: User | None, name: str | None = None, email: str | None = None
+) -> User:
+    """Change what is given of one's own, or an administrator of anybody's.
+
+    Raises `Invalid` for ``email``; `Forbidden`.
+    """
+    if by is None or by.pk != user.pk:
+        _only_admins(by)
+    if name is not None:
+        user.name = (name.strip() or user.username)[:255]
+    if email is not None:
+        user.email = _check_email(email)
+    try:
+        with transaction.atomic():
+            user.save(update_fields=["name", "email"])
+            record("user.update", by=by, target=user)
+    except IntegrityError as error:
+        raise Invalid({"email": "Somebody has this address already."}, code="taken") from error
+    return user

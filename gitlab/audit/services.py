@@ -1,0 +1,45 @@
+"""Recording what happened. Call it inside the transaction in which it happens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Model, QuerySet
+
+from gitlab.audit import origin
+from gitlab.audit.models import AuditEvent
+
+if TYPE_CHECKING:
+    from gitlab.accounts.models import User
+
+
+def record(
+    action: str,
+    *,
+    by: User | None,
+    target: Model | None = None,
+    path: str = "",
+    address: str | None = None,
+    **details: Any,
+) -> AuditEvent:
+    """Add one event.
+
+    `action` is a noun and a verb, ``project.create``. `by` is None for what Berth does by itself.
+    `path` is how people know the target (default: its text). `details` must fit into JSON and hold
+    no secret. `address` defaults to that of the request under way.
+    """
+    return AuditEvent.objects.create(
+        actor=by,
+        actor_name=by.username if by else "",
+        action=action,
+        target_type=target._meta.model_name or "" if target else "",
+        target_id=target.pk if target else None,
+        target_path=(path or (str(target) if target else ""))[:255],
+        details=details,
+        address=origin.address() if address is None else address,
+    )
+
+
+def events_of(target: Model) -> QuerySet[AuditEvent]:
+    """What happened to one row, the newest first."""
+    return AuditEvent.objects.filter(target_type=target._meta.model_name, target_id=target.pk)

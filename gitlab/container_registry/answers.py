@@ -1,0 +1,203 @@
+"""What the registry answers, as values. Unknown keys are read over; times are in UTC."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+Object = Mapping[str, Any]
+
+
+def moment(text: object) -> dt.datetime | None:
+    """A time of RFC 3339, or None where there is none."""
+    if not isinstance(text, str) or not text:
+        return None
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True)
+class RegistryInfo:
+    """Which registry it is, and whether it has the API under ``/gitlab/v1/``."""
+
+    version: str
+    has_own_api: bool
+
+
+@dataclass(frozen=True)
+class RepositoryDetails:
+    """One image. `size_bytes` is None where the size was not asked for."""
+
+    name: str
+    path: str
+    tags_count: int
+    size_bytes: int | None = None
+    created_at: dt.datetime | None = None
+    updated_at: dt.datetime | None = None
+    last_published_at: dt.datetime | None = None
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(
+            name=body.get("name") or "",
+            path=body.get("path") or "",
+            tags_count=body.get("tags_count") or 0,
+            size_bytes=body.get("size_bytes"),
+            created_at=moment(body.get("created_at")),
+            updated_at=moment(body.get("updated_at")),
+            last_published_at=moment(body.get("last_published_at")),
+        )
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What an image runs on; its text is docker's ``linux/arm64/v8``."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+@dataclass(frozen=True)
+class TagDetails:
+    """One tag and the manifest that it points at. Several platforms make it an index."""
+
+    name: str
+    digest: str
+    media_type: str
+    config_digest: str = ""
+    artifact_type: str = ""
+    size_bytes: int = 0
+    created_at: dt.datetime | None = None
+    published_at: dt.datetime | None = None
+    published_by: str = ""
+    platforms: tuple[Platform, ...] = ()
+
+    @property
+    def short_digest(self) -> str:
+        """The first twelve digits, as docker shows them."""
+        return self.digest.partition(":")[2][:12]
+
+    @property
+    def revision(self) -> str:
+        """GitLab's word for the configuration's digest without the algorithm."""
+        return self.config_digest.partition(":")[2]
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(
+            name=body["name"],
+            digest=body.get("digest") or "",
+            media_type=body.get("media_type") or "",
+            config_digest=body.get("config_digest") or "",
+            artifact_type=body.get("artifact_type") or "",
+            size_bytes=body.get("size_bytes") or 0,
+            created_at=moment(body.get("created_at")),
+            published_at=moment(body.get("published_at")),
+            published_by=body.get("published_by") or "",
+            platforms=tuple(
+                Platform(
+                    entry.get("os") or "",
+                    entry.get("architecture") or "",
+                    entry.get("variant") or "",
+                )
+                for entry in body.get("platforms") or []
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class TagsPage:
+    """Some tags; what to pass as `last` for the following ones and as `before` for the earlier."""
+
+    tags: list[TagDetails]
+    next_last: str = ""
+    previous_before: str = ""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A time during which a tag pointed at a digest; `until` is None while it does."""
+
+    digest: str
+    since: dt.datetime | None
+    until: dt.datetime | None
+    pushed_by: str = ""
+    ended_by: str = ""
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(
+            digest=body.get("digest") or "",
+            since=moment(body.get("from")),
+            until=moment(body.get("until")),
+            pushed_by=body.get("pushed_by") or "",
+            ended_by=body.get("ended_by") or "",
+        )
+
+
+@dataclass(frozen=True)
+class Freed:
+    """What a deletion would free: bytes that nothing else needs, and those that others share."""
+
+    alone_bytes: int = 0
+    shared_bytes: int = 0
+    manifests: int = 0
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(
+            alone_bytes=body.get("alone_bytes") or 0,
+            shared_bytes=body.get("shared_bytes") or 0,
+            manifests=body.get("manifests") or 0,
+        )
+
+
+@dataclass(frozen=True)
+class ReviewRun:
+    """What one batch of reviews did, and what is still due."""
+
+    reviewed: int = 0
+    removed: int = 0
+    postponed: int = 0
+    freed_bytes: int = 0
+    left_due: int = 0
+    next_due_at: dt.datetime | None = None
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(
+            reviewed=body.get("reviewed") or 0,
+            removed=body.get("removed") or 0,
+            postponed=body.get("postponed") or 0,
+            freed_bytes=body.get("bytes") or 0,
+            left_due=body.get("left_due") or 0,
+            next_due_at=moment(body.get("next_due_at")),
+        )
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """The queue of reviews. `raw` is what else the registry says of it."""
+
+    due: int = 0
+    next_due_at: dt.datetime | None = None
+    raw: Object = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(body.get("due") or 0, moment(body.get("next_due_at")), dict(body))

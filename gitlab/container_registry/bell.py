@@ -1,0 +1,35 @@
+"""Ringing the worker by a task's name. Nobody here imports the workers.
+
+A bell that nobody hears does no harm: the row is the queue, and beat looks at it every few seconds.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import Any
+
+from celery import Celery
+from django.db import transaction
+
+log = logging.getLogger(__name__)
+
+
+@functools.cache
+def _app() -> Celery:
+    from gitlab.container_registry import broker
+
+    return broker.connect("berth-bell")
+
+
+def ring(task: str, *arguments: Any) -> None:
+    """Send a task. A broker that can't be reached is logged and otherwise ignored."""
+    try:
+        _app().send_task(task, args=arguments, retry=False, ignore_result=True)
+    except Exception as error:  # noqa: BLE001 - whatever a broker may raise, the sweep comes anyway
+        log.warning("the worker was not rung for %s: %s", task, error)
+
+
+def ring_on_commit(task: str, *arguments: Any) -> None:
+    """Send a task once the transaction under way is committed, and never if it is not."""
+    transaction.on_commit(lambda: ring(task, *arguments), robust=True)

@@ -1,0 +1,94 @@
+"""From the path of an image to its project.
+
+    acme/tools/builder/cache/arm64
+    └ namespace ┘└project┘└ rest ─┘     rest: at most two levels, "" for the project's own image
+
+The deepest existing project wins. Where there is none, the project that a push would create is the
+first segment below the deepest existing namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from gitlab.namespaces.models import Namespace, Project, Route
+from gitlab.namespaces.paths import prefixes
+
+MAX_LEVELS_BELOW = 2
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an image is, or would be.
+
+    `project` is None where it would have to be created, as `new_project` in `namespace`.
+    `ancestors` are the ids of the groups above, the root first; the last is `namespace`'s.
+    """
+
+    path: str
+    namespace: Namespace
+    ancestors: tuple[int, ...]
+    project: Project | None
+    new_project: str
+    rest: str
+
+    @property
+    def root_namespace_id(self) -> int:
+        """The id of the namespace at the top."""
+        return self.ancestors[0]
+
+    @property
+    def project_path(self) -> str:
+        """The full path of the project, whether it exists or not."""
+        if self.project is not None:
+            return self.project.full_path
+        return f"{self.namespace.full_path}/{self.new_project}"
+
+
+def places(paths: Iterable[str]) -> dict[str, Place]:
+    """Where each image is, in one query; one that belongs nowhere is left out.
+
+    What is being deleted counts as there: nothing new may grow below it, and its `Place` says so by
+    `pending_delete_at` of the rows.
+    """
+    asked = set(paths)
+    wanted = {prefix for path in asked for prefix in prefixes(path)}
+    if not wanted:
+        return {}
+    routes = {
+        route.full_path: route
+        for route in Route.objects.filter(full_path__in=wanted).select_related(
+            "namespace", "project"
+        )
+    }
+    found = ((path, _place(path, routes)) for path in asked)
+    return {path: place for path, place in found if place is not None}
+
+
+def _place(path: str, routes: Mapping[str, Route]) -> Place | None:
+    namespace: Namespace | None = None
+    project: Project | None = None
+    ancestors: list[int] = []
+    for prefix in prefixes(path):
+        route = routes.get(prefix)
+        if route is None:
+            break
+        if route.namespace is not None:
+            namespace = route.namespace
+            ancestors.append(namespace.pk)
+        else:
+            project = route.project
+    if namespace is None:
+        return None
+    base = project.full_path if project else namespace.full_path
+    below = path[len(base) + 1 :].split("/") if len(path) > len(base) else []
+    if project is None:
+        if not below:
+            return None  # A namespace is no image.
+        new_project, *below = below
+    else:
+        new_project = ""
+    if len(below) > MAX_LEVELS_BELOW:
+        return None
+    return Place(path, namespace, tuple(ancestors), project, new_project, "/".join(below))

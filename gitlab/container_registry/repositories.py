@@ -1,0 +1,266 @@
+"""The rules about images on GitLab's side. `by` is who does it.
+
+Refusals: `NotFound`, `Forbidden`, `Conflict`; of the registry `RegistryUnavailable`,
+`RegistryRefused`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from gitlab.accounts.models import User
+from gitlab.audit.services import record
+from gitlab.container_registry import bell, client
+from gitlab.container_registry.answers import Freed, RepositoryDetails, TagsPage
+from gitlab.container_registry.client import RegistryClient, RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.namespaces.errors import Conflict, Invalid, NotFound
+from gitlab.namespaces.loaders import require_in_project
+from gitlab.namespaces.models import Project
+from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.standings import Anybody
+
+DELETE_TASK = "workers.tasks.delete_container_repository"
+MAX_TAGS_AT_ONCE = 100
+_AT_ONCE = 4
+_Status = ContainerRepository.Status
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A container repository, and what the registry says of it.
+
+    `details` is None where the registry has no such image (yet), or could not be asked.
+    """
+
+    repository: ContainerRepository
+    details: RepositoryDetails | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A page of a project's images. `trouble` says why details are missing, "" if none are."""
+
+    images: Sequence[Listed]
+    next_after: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What came of deleting tags: those removed, those gone already, those refused with why."""
+
+    deleted: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def note(project: Project, path: str, *, by: User | None) -> ContainerRepository:
+    """The row of an image, made where there is none. Two at the same time make one."""
+    name = path[len(project.full_path) + 1 :]
+    row, is_new = ContainerRepository.objects.get_or_create(
+        path=path, defaults={"project": project, "name": name}
+    )
+    if is_new:
+        record("container_repository.create", by=by, target=row)
+    return row
+
+
+def get_container_repository_for(
+    user: Anybody, pk: int, ability: Ability = Ability.READ_IMAGE, *, project: str | None = None
+) -> ContainerRepository:
+    """An image, for somebody who may do `ability` in its project.
+
+    `project` is the full path of the project that the address names. Its `project.abilities` is
+    filled. Raises `NotFound`, `Forbidden`.
+    """
+    row = (
+        ContainerRepository.objects.select_related("project__namespace")
+        .filter(pk=pk, project__pending_delete_at__isnull=True)
+        .first()
+    )
+    if row is None or (project is not None and row.project.full_path != project.lower()):
+        raise NotFound("no such image")
+    require_in_project(user, row.project, ability)
+    return row
+
+
+def repositories_of(project: Project) -> QuerySet[ContainerRepository]:
+    """A project's images by path, those being deleted included."""
+    return ContainerRepository.objects.filter(project=project).order_by("path")
+
+
+def list_for(
+    project: Project,
+    *,
+    after: str = "",
+    limit: int = 20,
+    search: str = "",
+    registry: RegistryClient | None = None,
+) -> Listing:
+    """A page of a project's images with what the registry knows of each.
+
+    `after` is a path. A registry that does not answer leaves the details out and says so.
+    """
+    rows = repositories_of(project).filter(path__gt=after)
+    if search:
+        rows = rows.filter(name__contains=search.lower())
+    found = list(rows[: limit + 1])
+    shown = found[:limit]
+    details, trouble = _details(shown, registry or client.for_pages())
+    return Listing(
+        [Listed(row, details.get(row.path)) for row in shown],
+        next_after=shown[-1].path if len(found) > limit else "",
+        trouble=trouble,
+    )
+
+
+def _details(
+    rows: Sequence[ContainerRepository], registry: RegistryClient
+) -> tuple[dict[str, RepositoryDetails | None], str]:
+    """Details by path, a few calls at the same time. The first failure ends the asking."""
+    if not rows:
+        return {}, ""
+    details: dict[str, RepositoryDetails | None] = {}
+    trouble = ""
+
+    def ask(path: str) -> tuple[str, RepositoryDetails | None]:
+        return path, None if trouble else registry.repository(path)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for answer in [pool.submit(ask, row.path) for row in rows]:
+            try:
+                path, found = answer.result()
+            except (RegistryUnavailable, RegistryRefused) as error:
+                trouble = str(error)
+            else:
+                details[path] = found
+    return details, trouble
+
+
+def tags_of(
+    repository: ContainerRepository,
+    *,
+    n: int = 20,
+    last: str = "",
+    before: str = "",
+    name: str = "",
+    sort: str = "",
+    registry: RegistryClient | None = None,
+) -> TagsPage:
+    """A page of an image's tags, as `RegistryClient.tags` describes."""
+    registry = registry or client.for_pages()
+    return registry.tags(repository.path, n=n, last=last, before=before, name=name, sort=sort)
+
+
+def freed_by(
+    repository: ContainerRepository,
+    tags: Sequence[str] = (),
+    *,
+    registry: RegistryClient | None = None,
+) -> Freed:
+    """What deleting these tags, or without any the whole image, would free."""
+    return (registry or client.for_pages()).freed(repository.path, tags)
+
+
+def schedule_deletion(by: User, repository: ContainerRepository) -> ContainerRepository:
+    """Queue the deletion of an image with everything in it. Twice is the same as once.
+
+    Also the way to try a failed deletion again.
+    """
+    require_in_project(by, repository.project, Ability.ADMIN_IMAGE)
+    with transaction.atomic():
+        if _schedule(ContainerRepository.objects.filter(pk=repository.pk), by):
+            record("container_repository.schedule_deletion", by=by, target=repository)
+            bell.ring_on_commit(DELETE_TASK, repository.pk)
+    repository.refresh_from_db(fields=["status", "status_changed_at", "deleted_by"])
+    return repository
+
+
+def retry_deletion(by: User, rows: QuerySet[ContainerRepository]) -> int:
+    """Queue failed deletions again, for the console. Answers how many."""
+    with transaction.atomic():
+        failed = list(rows.filter(status=_Status.DELETE_FAILED))
+        _schedule(ContainerRepository.objects.filter(pk__in=[row.pk for row in failed]), by)
+        for row in failed:
+            record("container_repository.retry_deletion", by=by, target=row)
+            bell.ring_on_commit(DELETE_TASK, row.pk)
+    return len(failed)
+
+
+def _schedule(rows: QuerySet[ContainerRepository], by: User | None) -> int:
+    """To ``delete_scheduled`` where it is neither queued nor under way."""
+    resting = rows.filter(status__isnull=True) | rows.filter(status=_Status.DELETE_FAILED)
+    return resting.update(
+        status=_Status.DELETE_SCHEDULED,
+        status_changed_at=timezone.now(),
+        failed_deletion_count=0,
+        failure_reason="",
+        next_attempt_at=None,
+        deleted_by=by,
+    )
+
+
+def schedule_those_of_deleted_projects() -> int:
+    """Queue every image of projects that wait for their deletion. Answers how many.
+
+    One that has failed for good stays so until an administrator tries it again.
+    """
+    return _schedule(
+        ContainerRepository.objects.filter(
+            project__pending_delete_at__isnull=False, status__isnull=True
+        ),
+        None,
+    )
+
+
+def delete_tags(
+    by: User,
+    repository: ContainerRepository,
+    tags: Iterable[str],
+    *,
+    registry: RegistryClient | None = None,
+) -> Deletion:
+    """Delete some tags now. The images behind them stay for whoever knows their digest.
+
+    One tag needs `Ability.DELETE_TAG`, several need `Ability.ADMIN_IMAGE`, as in GitLab. What was
+    deleted before the registry failed is recorded all the same. Raises `Forbidden`, `Conflict`
+    while the image is being deleted, `Invalid` for ``tags``, `RegistryUnavailable`.
+    """
+    names = list(dict.fromkeys(tags))
+    if not names or len(names) > MAX_TAGS_AT_ONCE:
+        raise Invalid({"tags": f"Choose 1 to {MAX_TAGS_AT_ONCE} tags."})
+    several = len(names) > 1
+    require_in_project(by, repository.project, Ability.ADMIN_IMAGE if several else Ability.DELETE_TAG)
+    if repository.is_being_deleted:
+        raise Conflict({"__all__": "The image is being deleted with all its tags."})
+    outcome = Deletion()
+    delete = (registry or client.for_pages()).delete_tag
+    try:
+        for tag in names:
+            _delete_tag(delete, repository.path, tag, outcome)
+    finally:
+        if outcome.deleted:
+            record("tag.delete", by=by, target=repository, tags=outcome.deleted)
+    return outcome
+
+
+def _delete_tag(
+    delete: Callable[[str, str], bool], path: str, tag: str, outcome: Deletion
+) -> None:
+    try:
+        (outcome.deleted if delete(path, tag) else outcome.missing).append(tag)
+    except RegistryRefused as error:
+        outcome.refused[tag] = str(error)
+
+
+def age_of_status(repository: ContainerRepository) -> dt.timedelta:
+    """How long the image has been in its present state."""
+    return timezone.now() - repository.status_changed_at

@@ -1,0 +1,26 @@
+"""How the rules refuse. Pages and the API need not translate: Django answers each by its base."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404
+
+
+class NotFound(Http404):
+    """There is no such thing, or whoever asks may not know that there is. Answered with 404."""
+
+
+class Forbidden(PermissionDenied):
+    """They may see it and may not do this; the message says why. Answered with 403."""
+
+
+class Invalid(ValidationError):
+    """What was typed can't be accepted: ``Invalid({"path": "is taken"})``.
+
+    The keys are the names of the services' arguments, so that `form.add_error(None, error)` puts
+    each message at its field.
+    """
+
+
+class Conflict(Invalid):
+    """It would be acceptable at another time: the group still has projects, say."""

@@ -1,0 +1,117 @@
+"""Loading and permission in one call, so that neither can be forgotten.
+
+`NotFound` hides what somebody may not know of; `Forbidden` is for what they see and may not do.
+The row that comes back has `abilities` filled, for templates to ask.
+"""
+
+from __future__ import annotations
+
+from django.db.models import Q
+
+from gitlab.namespaces import policies, standings
+from gitlab.namespaces.errors import Forbidden, NotFound
+from gitlab.namespaces.models import Namespace, Project, Route
+from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.standings import Anybody
+
+
+def _refuse_unless(allowed: frozenset[str], needed: Ability, basic: Ability) -> None:
+    if basic not in allowed:
+        raise NotFound("nothing here")
+    if needed not in allowed:
+        raise Forbidden("You may not do this here.")
+
+
+def get_project_for(
+    user: Anybody, full_path: str, ability: Ability = Ability.READ_PROJECT
+) -> Project:
+    """The project, for somebody who may do `ability` in it. Raises `NotFound`, `Forbidden`."""
+    project = (
+        Project.objects.select_related("namespace")
+        .filter(full_path=full_path.lower(), pending_delete_at__isnull=True)
+        .first()
+    )
+    if project is None:
+        raise NotFound("nothing here")
+    return require_in_project(user, project, ability)
+
+
+def require_in_project(user: Anybody, project: Project, ability: Ability) -> Project:
+    """`project`, with `abilities` filled. Raises `NotFound`, `Forbidden`."""
+    project.abilities = policies.project_abilities(
+        standings.in_project(user, project), project.visibility, project.registry_access
+    )
+    _refuse_unless(project.abilities, ability, Ability.READ_PROJECT)
+    return project
+
+
+def get_group_for(
+    user: Anybody, full_path: str, ability: Ability = Ability.READ_GROUP
+) -> Namespace:
+    """The group, for somebody who may do `ability` in it. Raises `NotFound`, `Forbidden`."""
+    return _get_namespace(user, ability, full_path=full_path.lower(), kind=Namespace.Kind.GROUP)
+
+
+def get_namespace_for(
+    user: Anybody, full_path: str, ability: Ability = Ability.READ_GROUP
+) -> Namespace:
+    """The group or personal namespace, as `get_group_for`. Raises `NotFound`, `Forbidden`."""
+    return _get_namespace(user, ability, full_path=full_path.lower())
+
+
+def _get_namespace(user: Anybody, ability: Ability, **lookup: str) -> Namespace:
+    namespace = Namespace.objects.filter(pending_delete_at__isnull=True, **lookup).first()
+    if namespace is None:
+        raise NotFound("nothing here")
+    return require_in_namespace(user, namespace, ability)
+
+
+def require_in_namespace(user: Anybody, namespace: Namespace, ability: Ability) -> Namespace:
+    """`namespace`, with `abilities` filled. Raises `NotFound`, `Forbidden`."""
+    standing = standings.in_namespace(user, namespace)
+    abilities = policies.group_abilities(standing, namespace.visibility)
+    if Ability.READ_GROUP not in abilities and _belongs_below(user, namespace):
+        abilities = policies.group_abilities(standing, namespace.visibility, belongs_below=True)
+    namespace.abilities = abilities
+    _refuse_unless(abilities, ability, Ability.READ_GROUP)
+    return namespace
+
+
+def _belongs_below(user: Anybody, namespace: Namespace) -> bool:
+    """Whether somebody is a member of a subgroup or project, and so sees the way to it."""
+    person = standings.somebody(user)
+    if person is None:
+        return False
+    below = f"{namespace.full_path}/"
+    return (
+        standings.live_members()
+        .filter(
+            Q(namespace__full_path__startswith=below) | Q(project__full_path__startswith=below),
+            user=person,
+        )
+        .exists()
+    )
+
+
+def find(full_path: str) -> Namespace | Project:
+    """What is at a path, without asking who may see it. Raises `NotFound`."""
+    route = (
+        Route.objects.select_related("namespace", "project__namespace")
+        .filter(full_path=full_path.lower())
+        .first()
+    )
+    found = route and (route.namespace or route.project)
+    if not found or found.pending_delete_at is not None:
+        raise NotFound("nothing here")
+    return found
+
+
+def get_for(user: Anybody, full_path: str) -> Namespace | Project:
+    """The project, group or personal namespace at a path, if somebody may see it.
+
+    Raises `NotFound`.
+    """
+    found = find(full_path)
+    if isinstance(found, Project):
+        return require_in_project(user, found, Ability.READ_PROJECT)
+    return require_in_namespace(user, found, Ability.READ_GROUP)

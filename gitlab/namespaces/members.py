@@ -1,0 +1,216 @@
+"""Who belongs to a group or project, with which level, and where that comes from.
+
+A level holds for everything below. Nobody gives more than they have; the last owner of a group
+stays. `by` is who does it; refusals as in `services`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from gitlab.audit.services import record
+from gitlab.namespaces import standings
+from gitlab.namespaces.errors import Conflict, Forbidden, Invalid, NotFound
+from gitlab.namespaces.loaders import require_in_namespace, require_in_project
+from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project
+from gitlab.namespaces.paths import prefixes
+from gitlab.namespaces.policies import Ability, Standing
+
+if TYPE_CHECKING:
+    from gitlab.accounts.models import User
+
+
+@dataclass(frozen=True)
+class Membership:
+    """A person's level in a place, and the group, namespace or project that it comes from.
+
+    `member` is None for the owner of a personal namespace, who is no member of it.
+    """
+
+    user: User
+    level: AccessLevel
+    source: Namespace | Project
+    is_inherited: bool
+    expires_at: dt.date | None = None
+    member: Member | None = None
+
+
+def _of(place: Namespace | Project) -> Q:
+    return Q(project=place) if isinstance(place, Project) else Q(namespace=place)
+
+
+def _require(by: User, place: Namespace | Project) -> Standing:
+    """How `by` stands, where they may manage members. The place is held until the end.
+
+    Raises `NotFound`, `Forbidden`.
+    """
+    if isinstance(place, Project):
+        row = (
+            Project.objects.select_for_update(of=("self",))
+            .select_related("namespace")
+            .filter(pk=place.pk, pending_delete_at__isnull=True)
+            .first()
+        )
+        if row is None:
+            raise NotFound("nothing here")
+        require_in_project(by, row, Ability.ADMIN_MEMBERS)
+        return standings.in_project(by, row)
+    group = (
+        Namespace.objects.select_for_update()
+        .filter(pk=place.pk, pending_delete_at__isnull=True)
+        .first()
+    )
+    if group is None:
+        raise NotFound("nothing here")
+    if not group.is_group:
+        raise Forbidden("A person's own namespace has no members: add them to a project.")
+    require_in_namespace(by, group, Ability.ADMIN_MEMBERS)
+    return standings.in_namespace(by, group)
+
+
+def _check_level(standing: Standing, level: int) -> AccessLevel:
+    try:
+        known = AccessLevel(level)
+    except ValueError as error:
+        levels = ", ".join(f"{value} ({label})" for value, label in AccessLevel.choices)
+        raise Invalid({"access_level": f"One of {levels}."}) from error
+    if not standing.admin and known > standing.level:
+        raise Forbidden("You can't give more than you have.")
+    return known
+
+
+def _check_expiry(expires_at: dt.date | None) -> dt.date | None:
+    if expires_at is not None and expires_at <= timezone.now().date():
+        raise Invalid({"expires_at": "A day in the future."})
+    return expires_at
+
+
+def _keep_an_owner(member: Member) -> None:
+    """Raises `Conflict` where `member` is the last owner of a group."""
+    if member.namespace_id is None or member.access_level != AccessLevel.OWNER:
+        return
+    others = Member.objects.filter(
+        namespace_id=member.namespace_id,
+        access_level=AccessLevel.OWNER,
+        expires_at__isnull=True,
+        user__state="active",
+    ).exclude(pk=member.pk)
+    if not others.exists():
+        raise Conflict({"__all__": "A group keeps at least one owner."})
+
+
+@transaction.atomic
+def add_member(
+    by: User,
+    place: Namespace | Project,
+    user: User,
+    access_level: int,
+    expires_at: dt.date | None = None,
+) -> Member:
+    """Make `user` a member. Raises `Invalid` for ``user`` where they are one already."""
+    standing = _require(by, place)
+    level = _check_level(standing, access_level)
+    if Member.objects.filter(_of(place), user=user).exists():
+        raise Invalid({"user": f"{user.username} is a member already."}, code="taken")
+    member = Member.objects.create(
+        user=user,
+        project=place if isinstance(place, Project) else None,
+        namespace=None if isinstance(place, Project) else place,
+        access_level=level,
+        expires_at=_check_expiry(expires_at),
+        created_by=by,
+    )
+    record("member.add", by=by, target=place, member=user.username, level=int(level))
+    return member
+
+
+@transaction.atomic
+def update_member(
+    by: User,
+    place: Namespace | Project,
+    user: User,
+    access_level: int,
+    expires_at: dt.date | None = None,
+) -> Member:
+    """Give a direct member another level and another last day. Raises `NotFound` for others."""
+    standing = _require(by, place)
+    member = _direct(place, user)
+    if not standing.admin and member.access_level > standing.level:
+        raise Forbidden("You can't change somebody above you.")
+    level = _check_level(standing, access_level)
+    expires_at = _check_expiry(expires_at)
+    if level != AccessLevel.OWNER or expires_at is not None:
+        _keep_an_owner(member)
+    before = member.access_level
+    member.access_level, member.expires_at = level, expires_at
+    member.save(update_fields=["access_level", "expires_at"])
+    record(
+        "member.update", by=by, target=place, member=user.username, level=[before, int(level)]
+    )
+    return member
+
+
+@transaction.atomic
+def remove_member(by: User, place: Namespace | Project, user: User) -> None:
+    """End a direct membership; everybody may end their own. Raises `NotFound` for others."""
+    if by.pk == user.pk:
+        _hold(place)
+        member = _direct(place, user)
+    else:
+        standing = _require(by, place)
+        member = _direct(place, user)
+        if not standing.admin and member.access_level > standing.level:
+            raise Forbidden("You can't remove somebody above you.")
+    _keep_an_owner(member)
+    member.delete()
+    record("member.remove", by=by, target=place, member=user.username)
+
+
+def _hold(place: Namespace | Project) -> None:
+    rows = Project.objects if isinstance(place, Project) else Namespace.objects
+    rows.select_for_update().filter(pk=place.pk).first()  # type: ignore[attr-defined]
+
+
+def _direct(place: Namespace | Project, user: User) -> Member:
+    member = Member.objects.select_related("user").filter(_of(place), user=user).first()
+    if member is None:
+        raise NotFound("not a member")
+    return member
+
+
+def members_of(place: Namespace | Project) -> list[Membership]:
+    """Everybody who belongs here, each once with the highest level; by level, then by name.
+
+    Of two equal levels the nearer one is shown. Expired memberships are left out.
+    """
+    namespace = place.namespace if isinstance(place, Project) else place
+    above = Q(namespace__full_path__in=prefixes(namespace.full_path))
+    where = above | Q(project=place) if isinstance(place, Project) else above
+    rows = (
+        standings.live_members().filter(where).select_related("user", "namespace", "project")
+    )
+    found = [
+        Membership(
+            user=row.user,
+            level=AccessLevel(row.access_level),
+            source=source,
+            is_inherited=source != place,
+            expires_at=row.expires_at,
+            member=row,
+        )
+        for row in rows
+        if (source := row.project or row.namespace) is not None
+    ]
+    if namespace.owner is not None:
+        found.append(
+            Membership(namespace.owner, AccessLevel.OWNER, namespace, namespace != place)
+        )
+    found.sort(key=lambda one: (one.level, len(one.source.full_path)))
+    highest = {one.user.pk: one for one in found}
+    return sorted(highest.values(), key=lambda one: (-one.level, one.user.username))

@@ -1,0 +1,52 @@
+"""What a path may look like. Source: OCI distribution specification 1.1, "Pulling manifests"."""
+
+from __future__ import annotations
+
+from gitlab.namespaces.errors import Invalid
+from gitlab.namespaces.models import MAX_PATH_LENGTH
+from tokens.access import is_repository_name
+
+RESERVED_AT_TOP = frozenset(
+    """
+    - admin api assets dashboard explore favicon.ico files groups health healthz help home import
+    invites jwt login logout metrics new oauth profile profiles projects public registry
+    robots.txt s search sign_in sign_out sign_up signup snippets static unsubscribe uploads user
+    users v1 v2
+    """.split()
+)
+"""First segments that are, or may become, addresses of Berth itself."""
+
+RESERVED_BELOW = frozenset(["-", "blobs", "manifests", "tags", "uploads", "referrers", "_catalog"])
+"""Segments below the first that would make a registry's address ambiguous to people and proxies."""
+
+
+def check_segment(path: str, *, at_top: bool, field: str = "path") -> str:
+    """`path`, folded to lower case, where it can be one segment of a full path.
+
+    Raises `Invalid` for `field`.
+    """
+    folded = path.strip().lower()
+    if not folded or "/" in folded or not is_repository_name(folded):
+        raise Invalid(
+            {
+                field: "Use lower-case letters and digits, with single . or _ or any - between"
+                " them: docker accepts nothing else."
+            }
+        )
+    if folded in (RESERVED_AT_TOP if at_top else RESERVED_BELOW):
+        raise Invalid({field: f"“{folded}” is reserved."})
+    return folded
+
+
+def join(parent: str, segment: str, *, field: str = "path") -> str:
+    """The full path of `segment` below `parent` (which may be ""). Raises `Invalid`."""
+    full_path = f"{parent}/{segment}" if parent else segment
+    if len(full_path) > MAX_PATH_LENGTH:
+        raise Invalid({field: f"The whole path is longer than {MAX_PATH_LENGTH} characters."})
+    return full_path
+
+
+def prefixes(full_path: str) -> list[str]:
+    """Every prefix of a path, the shortest first, the path itself last: a, a/b, a/b/c."""
+    segments = full_path.split("/")
+    return ["/".join(segments[: count + 1]) for count in range(len(segments))]

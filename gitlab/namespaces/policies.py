@@ -1,0 +1,127 @@
+"""Who may do what: role × visibility × registry access → abilities. Pure functions, no rows.
+
+                        guest  reporter  developer  maintainer  owner   anybody who sees it
+    read_project          x       x          x           x        x             x
+    read_container_image          x          x           x        x       level "enabled" only
+    create_container_image                   x           x        x
+    destroy_container_image_tag              x           x        x
+    admin_container_image                                x        x
+    admin_project, admin_members                         x        x
+    remove_project                                                x
+
+Public is seen by everybody, internal by whoever is signed in and not external, private by members.
+With the registry off nobody may do anything with images, administrators included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gitlab.namespaces.models import AccessLevel, RegistryAccess, Visibility
+
+
+class Ability(StrEnum):
+    """What may be allowed, in GitLab's words."""
+
+    READ_PROJECT = "read_project"
+    READ_IMAGE = "read_container_image"
+    PUSH_IMAGE = "create_container_image"
+    DELETE_TAG = "destroy_container_image_tag"
+    ADMIN_IMAGE = "admin_container_image"
+    READ_MEMBERS = "read_members"
+    ADMIN_MEMBERS = "admin_members"
+    ADMIN_PROJECT = "admin_project"
+    REMOVE_PROJECT = "remove_project"
+
+    READ_GROUP = "read_group"
+    CREATE_PROJECT = "create_projects"
+    CREATE_SUBGROUP = "create_subgroup"
+    ADMIN_GROUP = "admin_group"
+    REMOVE_GROUP = "remove_group"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Who somebody is with regard to one project or namespace. The default is nobody.
+
+    `level` is the highest of their memberships here and above, 0 for none.
+    """
+
+    signed_in: bool = False
+    external: bool = False
+    admin: bool = False
+    level: int = 0
+
+
+NOBODY = Standing()
+
+_PROJECT_BY_LEVEL = {
+    Ability.READ_PROJECT: AccessLevel.GUEST,
+    Ability.READ_MEMBERS: AccessLevel.GUEST,
+    Ability.ADMIN_MEMBERS: AccessLevel.MAINTAINER,
+    Ability.ADMIN_PROJECT: AccessLevel.MAINTAINER,
+    Ability.REMOVE_PROJECT: AccessLevel.OWNER,
+}
+_IMAGES_BY_LEVEL = {
+    Ability.READ_IMAGE: AccessLevel.REPORTER,
+    Ability.PUSH_IMAGE: AccessLevel.DEVELOPER,
+    Ability.DELETE_TAG: AccessLevel.DEVELOPER,
+    Ability.ADMIN_IMAGE: AccessLevel.MAINTAINER,
+}
+_GROUP_BY_LEVEL = {
+    Ability.READ_GROUP: AccessLevel.GUEST,
+    Ability.READ_MEMBERS: AccessLevel.GUEST,
+    Ability.CREATE_PROJECT: AccessLevel.DEVELOPER,
+    Ability.CREATE_SUBGROUP: AccessLevel.MAINTAINER,
+    Ability.ADMIN_MEMBERS: AccessLevel.OWNER,
+    Ability.ADMIN_GROUP: AccessLevel.OWNER,
+    Ability.REMOVE_GROUP: AccessLevel.OWNER,
+}
+
+
+def sees(standing: Standing, visibility: str) -> bool:
+    """Whether something of this visibility is seen without regard to membership."""
+    if visibility == Visibility.PUBLIC:
+        return True
+    return visibility == Visibility.INTERNAL and standing.signed_in and not standing.external
+
+
+def _by_level(standing: Standing, table: dict[Ability, AccessLevel]) -> set[Ability]:
+    level = AccessLevel.OWNER if standing.admin else standing.level
+    return {ability for ability, needed in table.items() if level >= needed}
+
+
+def project_abilities(
+    standing: Standing, visibility: str, registry_access: str
+) -> frozenset[Ability]:
+    """What somebody may do in a project."""
+    abilities = _by_level(standing, _PROJECT_BY_LEVEL)
+    seen_by_anybody = sees(standing, visibility)
+    if seen_by_anybody:
+        abilities |= {Ability.READ_PROJECT}
+        if standing.signed_in:
+            abilities |= {Ability.READ_MEMBERS}
+    if registry_access != RegistryAccess.DISABLED:
+        abilities |= _by_level(standing, _IMAGES_BY_LEVEL)
+        if seen_by_anybody and registry_access == RegistryAccess.ENABLED:
+            abilities |= {Ability.READ_IMAGE}
+    return frozenset(abilities)
+
+
+def group_abilities(
+    standing: Standing, visibility: str, *, belongs_below: bool = False
+) -> frozenset[Ability]:
+    """What somebody may do in a group. `belongs_below`: they are a member of something in it."""
+    abilities = _by_level(standing, _GROUP_BY_LEVEL)
+    if sees(standing, visibility) or belongs_below:
+        abilities |= {Ability.READ_GROUP}
+    if standing.external and not standing.admin:
+        # As in GitLab: who is external works in what exists and opens nothing new.
+        abilities -= {Ability.CREATE_PROJECT, Ability.CREATE_SUBGROUP}
+    return frozenset(abilities)
+
+
+def may_create_top_level_group(standing: Standing) -> bool:
+    """Whether somebody may open a group at the top."""
+    return standing.admin or (standing.signed_in and not standing.external)

@@ -1,0 +1,148 @@
+"""What somebody gets to see in lists. All are querysets, ordered by full path, which is indexed.
+
+`page` walks any of them by key, so that the thousandth page costs what the first one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from django.db.models import Q, QuerySet
+
+from gitlab.namespaces import standings
+from gitlab.namespaces.models import AccessLevel, Namespace, Project, Visibility
+from gitlab.namespaces.standings import Anybody
+
+Row = TypeVar("Row", Project, Namespace)
+
+
+@dataclass(frozen=True)
+class Page(Generic[Row]):
+    """Some rows, and the key to ask for the next ones with ("" where there are none)."""
+
+    rows: Sequence[Row]
+    next_after: str = ""
+
+
+def page(rows: QuerySet[Row], *, after: str = "", limit: int = 20) -> Page[Row]:
+    """The rows whose full path follows `after`, at most `limit`."""
+    found = list(rows.filter(full_path__gt=after).order_by("full_path")[: limit + 1])
+    more = len(found) > limit
+    found = found[:limit]
+    return Page(found, found[-1].full_path if more else "")
+
+
+def _places(user: Anybody, lowest: int = AccessLevel.GUEST) -> tuple[list[str], list[int]]:
+    """Full paths of the groups, and ids of the projects, that somebody is a member of."""
+    person = standings.somebody(user)
+    if person is None:
+        return [], []
+    rows = standings.live_members().filter(user=person, access_level__gte=lowest)
+    groups: list[str] = []
+    projects: list[int] = []
+    for path, project in rows.values_list("namespace__full_path", "project_id"):
+        if project is not None:
+            projects.append(project)
+        elif path is not None:
+            groups.append(path)
+    return groups, projects
+
+
+def _at_or_below(paths: Sequence[str]) -> Q:
+    where = Q(pk__in=[])
+    for path in paths:
+        where |= Q(full_path__startswith=f"{path}/")
+    return where
+
+
+def _matching(rows: QuerySet[Row], search: str) -> QuerySet[Row]:
+    text = search.strip().lower()
+    return rows.filter(Q(full_path__contains=text) | Q(name__icontains=text)) if text else rows
+
+
+def _visibilities(user: Anybody) -> list[str]:
+    person = standings.somebody(user)
+    if person is None or person.external:
+        return [Visibility.PUBLIC]
+    return [Visibility.PUBLIC, Visibility.INTERNAL]
+
+
+def projects_of(user: Anybody, *, search: str = "") -> QuerySet[Project]:
+    """The projects that somebody belongs to: their own, and by membership, also inherited."""
+    groups, projects = _places(user)
+    person = standings.somebody(user)
+    mine = Q(pk__in=projects) | _at_or_below(groups)
+    if person is not None:
+        mine |= Q(namespace__owner=person)
+    rows = Project.objects.filter(mine, pending_delete_at__isnull=True)
+    return _matching(rows.select_related("namespace").order_by("full_path"), search)
+
+
+def projects_visible_to(
+    user: Anybody, *, search: str = "", namespace: Namespace | None = None
+) -> QuerySet[Project]:
+    """The projects that somebody may see; `namespace` limits to those directly in it."""
+    rows = Project.objects.filter(pending_delete_at__isnull=True)
+    person = standings.somebody(user)
+    if person is None or not person.is_superuser:
+        groups, projects = _places(user)
+        seen = Q(visibility__in=_visibilities(user)) | Q(pk__in=projects) | _at_or_below(groups)
+        if person is not None:
+            seen |= Q(namespace__owner=person)
+        rows = rows.filter(seen)
+    if namespace is not None:
+        rows = rows.filter(namespace=namespace)
+    return _matching(rows.select_related("namespace").order_by("full_path"), search)
+
+
+def groups_of(
+    user: Anybody, *, search: str = "", lowest: int = AccessLevel.GUEST
+) -> QuerySet[Namespace]:
+    """The groups that somebody belongs to with at least `lowest`, also inherited."""
+    groups, _ = _places(user, lowest)
+    mine = Q(full_path__in=groups) | _at_or_below(groups)
+    rows = Namespace.objects.filter(
+        mine, kind=Namespace.Kind.GROUP, pending_delete_at__isnull=True
+    )
+    return _matching(rows.order_by("full_path"), search)
+
+
+def groups_visible_to(
+    user: Anybody, *, search: str = "", parent: Namespace | None = None, top_only: bool = False
+) -> QuerySet[Namespace]:
+    """The groups that somebody may see; `parent` limits to those directly in it."""
+    rows = Namespace.objects.filter(kind=Namespace.Kind.GROUP, pending_delete_at__isnull=True)
+    person = standings.somebody(user)
+    if person is None or not person.is_superuser:
+        groups, projects = _places(user)
+        seen = Q(visibility__in=_visibilities(user)) | Q(full_path__in=groups)
+        seen |= _at_or_below(groups)
+        if groups or projects:
+            # Who belongs to something deeper sees the groups on the way to it.
+            inner = Project.objects.filter(pk__in=projects).values_list("full_path", flat=True)
+            above = {part for path in [*groups, *inner] for part in _above(path)}
+            seen |= Q(full_path__in=above)
+        rows = rows.filter(seen)
+    if parent is not None:
+        rows = rows.filter(parent=parent)
+    elif top_only:
+        rows = rows.filter(parent__isnull=True)
+    return _matching(rows.order_by("full_path"), search)
+
+
+def _above(path: str) -> list[str]:
+    segments = path.split("/")
+    return ["/".join(segments[:count]) for count in range(1, len(segments))]
+
+
+def namespaces_to_create_in(user: Anybody) -> list[Namespace]:
+    """Where somebody may create a project: their own namespace first, then groups."""
+    person = standings.somebody(user)
+    if person is None or (person.external and not person.is_superuser):
+        return []
+    own = list(Namespace.objects.filter(owner=person))
+    if person.is_superuser:
+        return own + list(groups_visible_to(person))
+    return own + list(groups_of(person, lowest=AccessLevel.DEVELOPER))

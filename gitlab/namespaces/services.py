@@ -1,0 +1,325 @@
+"""The rules about groups and projects. Each call is one transaction, checks who may, and records.
+
+`by` is who does it. Refusals: `NotFound`, `Forbidden`, `Invalid` (by argument), `Conflict`.
+Memberships are in `members`, what people see in `queries`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from gitlab.audit.services import record
+from gitlab.container_registry import bell
+from gitlab.namespaces import policies, standings
+from gitlab.namespaces.errors import Conflict, Forbidden, Invalid, NotFound
+from gitlab.namespaces.loaders import require_in_namespace, require_in_project
+from gitlab.namespaces.models import (
+    AccessLevel,
+    Member,
+    Namespace,
+    Project,
+    RegistryAccess,
+    Route,
+    Visibility,
+)
+from gitlab.namespaces.paths import check_segment, join
+from gitlab.namespaces.policies import Ability
+
+if TYPE_CHECKING:
+    from gitlab.accounts.models import User
+
+_ORDER = [Visibility.PRIVATE, Visibility.INTERNAL, Visibility.PUBLIC]
+
+
+def _check_name(name: str, default: str) -> str:
+    name = name.strip() or default
+    if len(name) > 255:
+        raise Invalid({"name": "At most 255 characters."})
+    return name
+
+
+def _check_description(description: str) -> str:
+    if len(description) > 500:
+        raise Invalid({"description": "At most 500 characters."})
+    return description.strip()
+
+
+def _check_visibility(visibility: str, namespace: Namespace | None) -> str:
+    """A group's content is never more visible than the group; a person's own may be anything."""
+    if visibility not in Visibility.values:
+        raise Invalid({"visibility": f"One of {', '.join(Visibility.values)}."})
+    if namespace is not None and namespace.is_group:
+        limit = _ORDER.index(Visibility(namespace.visibility))
+        if _ORDER.index(Visibility(visibility)) > limit:
+            raise Invalid(
+                {
+                    "visibility": f"The group {namespace.full_path} is {namespace.visibility}:"
+                    " what is in it can't be more visible."
+                }
+            )
+    return visibility
+
+
+def _check_registry_access(registry_access: str) -> str:
+    if registry_access not in RegistryAccess.values:
+        raise Invalid({"registry_access": f"One of {', '.join(RegistryAccess.values)}."})
+    return registry_access
+
+
+def _lock(namespace: Namespace) -> Namespace:
+    """The row as it is now, held until the transaction ends. Raises `NotFound`."""
+    row = Namespace.objects.select_for_update().filter(pk=namespace.pk).first()
+    if row is None or row.pending_delete_at is not None:
+        raise NotFound("nothing here")
+    return row
+
+
+def _insert(row: Namespace | Project, field: str) -> None:
+    """The row with its route. Raises `Invalid` for `field` where the path is taken."""
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+            if isinstance(row, Project):
+                Route.objects.create(full_path=row.full_path, project=row)
+            else:
+                Route.objects.create(full_path=row.full_path, namespace=row)
+    except IntegrityError as error:
+        if not Route.objects.filter(full_path=row.full_path).exists():
+            raise
+        raise Invalid({field: f"“{row.full_path}” is already taken."}, code="taken") from error
+
+
+@transaction.atomic
+def create_personal_namespace(user: User) -> Namespace:
+    """The namespace of a person who has just been created. Raises `Invalid` for ``username``."""
+    namespace = Namespace(
+        kind=Namespace.Kind.USER,
+        path=user.username,
+        full_path=user.username,
+        name=user.name or user.username,
+        owner=user,
+        visibility=Visibility.PUBLIC,
+    )
+    _insert(namespace, "username")
+    return namespace
+
+
+@transaction.atomic
+def create_group(
+    by: User,
+    *,
+    path: str,
+    name: str = "",
+    parent: Namespace | None = None,
+    visibility: str = Visibility.PRIVATE,
+    description: str = "",
+) -> Namespace:
+    """A new group, at the top or in `parent`, with `by` as its owner."""
+    if parent is None:
+        if not policies.may_create_top_level_group(standings.standing_of(by)):
+            raise Forbidden("You may not create groups.")
+    else:
+        parent = require_in_namespace(by, _lock(parent), Ability.CREATE_SUBGROUP)
+        if not parent.is_group:
+            raise Invalid({"parent": "A person's own namespace holds projects, not groups."})
+    segment = check_segment(path, at_top=parent is None)
+    group = Namespace(
+        kind=Namespace.Kind.GROUP,
+        path=segment,
+        full_path=join(parent.full_path if parent else "", segment),
+        name=_check_name(name, segment),
+        parent=parent,
+        visibility=_check_visibility(visibility, parent),
+        description=_check_description(description),
+    )
+    _insert(group, "path")
+    Member.objects.create(
+        user=by, namespace=group, access_level=AccessLevel.OWNER, created_by=by
+    )
+    record("group.create", by=by, target=group, visibility=group.visibility)
+    return group
+
+
+@transaction.atomic
+def update_group(
+    by: User,
+    group: Namespace,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    visibility: str | None = None,
+) -> Namespace:
+    """Change what is given. A group can't become less visible than something in it."""
+    group = require_in_namespace(by, _lock(group), Ability.ADMIN_GROUP)
+    changes: dict[str, list[str]] = {}
+    if name is not None:
+        _set(group, "name", _check_name(name, group.path), changes)
+    if description is not None:
+        _set(group, "description", _check_description(description), changes)
+    if visibility is not None and visibility != group.visibility:
+        _check_visibility(visibility, group.parent)
+        wider = _ORDER[_ORDER.index(Visibility(visibility)) + 1 :]
+        below = f"{group.full_path}/"
+        for rows in (Project.objects, Namespace.objects):
+            found = rows.filter(full_path__startswith=below, visibility__in=wider).first()
+            if found is not None:
+                raise Invalid(
+                    {"visibility": f"{found.full_path} in it is {found.visibility}: change it first."}
+                )
+        _set(group, "visibility", visibility, changes)
+    if changes:
+        group.save()
+        record("group.update", by=by, target=group, **changes)
+    return group
+
+
+@transaction.atomic
+def create_project(
+    by: User,
+    *,
+    namespace: Namespace,
+    path: str,
+    name: str = "",
+    visibility: str = Visibility.PRIVATE,
+    description: str = "",
+    registry_access: str = RegistryAccess.ENABLED,
+    reason: str = "",
+) -> Project:
+    """A new project in a group or in one's own namespace.
+
+    `reason` says in the audit why (a push), where it was not done by hand. A path that is taken is
+    `Invalid` for ``path`` with the code ``taken``.
+    """
+    namespace = require_in_namespace(by, _lock(namespace), Ability.CREATE_PROJECT)
+    segment = check_segment(path, at_top=False)
+    project = Project(
+        namespace=namespace,
+        path=segment,
+        full_path=join(namespace.full_path, segment),
+        name=_check_name(name, segment),
+        visibility=_check_visibility(visibility, namespace),
+        registry_access=_check_registry_access(registry_access),
+        description=_check_description(description),
+        creator=by,
+    )
+    _insert(project, "path")
+    details = {"visibility": project.visibility} | ({"reason": reason} if reason else {})
+    record("project.create", by=by, target=project, **details)
+    return project
+
+
+@transaction.atomic
+def update_project(
+    by: User,
+    project: Project,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    visibility: str | None = None,
+    registry_access: str | None = None,
+) -> Project:
+    """Change what is given."""
+    project = require_in_project(by, _lock_project(project), Ability.ADMIN_PROJECT)
+    changes: dict[str, list[str]] = {}
+    if name is not None:
+        _set(project, "name", _check_name(name, project.path), changes)
+    if description is not None:
+        _set(project, "description", _check_description(description), changes)
+    if visibility is not None:
+        _set(project, "visibility", _check_visibility(visibility, project.namespace), changes)
+    if registry_access is not None:
+        _set(project, "registry_access", _check_registry_access(registry_access), changes)
+    if changes:
+        project.save()
+        record("project.update", by=by, target=project, **changes)
+    return project
+
+
+def _set(row: Namespace | Project, field: str, value: str, changes: dict[str, list[str]]) -> None:
+    before = getattr(row, field)
+    if before != value:
+        setattr(row, field, value)
+        changes[field] = [before, value]
+
+
+def _lock_project(project: Project) -> Project:
+    """The row as it is now, held until the transaction ends. Raises `NotFound`."""
+    row = (
+        Project.objects.select_for_update(of=("self",))
+        .select_related("namespace")
+        .filter(pk=project.pk, pending_delete_at__isnull=True)
+        .first()
+    )
+    if row is None:
+        raise NotFound("nothing here")
+    return row
+
+
+@transaction.atomic
+def delete_project(by: User, project: Project) -> None:
+    """Hide the project at once; the worker deletes its images, then the row goes.
+
+    Until then its path stays taken, and nobody can push to it or pull from it.
+    """
+    project = require_in_project(by, _lock_project(project), Ability.REMOVE_PROJECT)
+    project.pending_delete_at = timezone.now()
+    project.save(update_fields=["pending_delete_at", "updated_at"])
+    record("project.delete", by=by, target=project)
+    bell.ring_on_commit("workers.tasks.sweep_deletions")
+
+
+@transaction.atomic
+def delete_group(by: User, group: Namespace) -> None:
+    """Hide the group with its subgroups; the rows go when the last project in them is gone.
+
+    Raises `Conflict` while it holds projects that nobody has deleted.
+    """
+    group = require_in_namespace(by, _lock(group), Ability.REMOVE_GROUP)
+    if not group.is_group:
+        raise Forbidden("A person's own namespace stays as long as the person.")
+    below = f"{group.full_path}/"
+    groups = Namespace.objects.filter(full_path__startswith=below)
+    # Held too, so that no project slips into a subgroup between the question and the answer.
+    list(groups.select_for_update().values_list("pk", flat=True))
+    left = Project.objects.filter(full_path__startswith=below, pending_delete_at__isnull=True)
+    if left.exists():
+        raise Conflict(
+            {"__all__": f"The group still has {left.count()} project(s). Delete them first."}
+        )
+    now = timezone.now()
+    groups.filter(pending_delete_at__isnull=True).update(pending_delete_at=now)
+    group.pending_delete_at = now
+    group.save(update_fields=["pending_delete_at", "updated_at"])
+    record("group.delete", by=by, target=group)
+    bell.ring_on_commit("workers.tasks.sweep_deletions")
+
+
+def finish_deletions() -> int:
+    """Remove the rows of projects and groups whose deletion has nothing left to do.
+
+    The worker's last step; may run at any time and twice. Answers how many rows went.
+    """
+    gone = 0
+    waiting = Project.objects.filter(pending_delete_at__isnull=False)
+    for project in waiting.filter(container_repositories__isnull=True):
+        gone += _remove(project)
+    groups = Namespace.objects.filter(pending_delete_at__isnull=False)
+    # The longest path first: a group goes after its subgroups.
+    for group in sorted(groups, key=lambda row: row.full_path.count("/"), reverse=True):
+        if not group.children.exists() and not group.projects.exists():
+            gone += _remove(group)
+    return gone
+
+
+def _remove(row: Project | Namespace) -> int:
+    try:
+        with transaction.atomic():
+            record(f"{row._meta.model_name}.gone", by=None, target=row)
+            row.delete()
+    except IntegrityError:
+        # Something still refers to it (ProtectedError is one of these): the next sweep looks again.
+        return 0
+    return 1

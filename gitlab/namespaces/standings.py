@@ -1,0 +1,88 @@
+"""From rows to a `Standing`: the highest level on the way up, in one query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeAlias
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Max, Q, QuerySet
+from django.utils import timezone
+
+from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project
+from gitlab.namespaces.paths import prefixes
+from gitlab.namespaces.policies import NOBODY, Standing
+
+if TYPE_CHECKING:
+    from gitlab.accounts.models import User
+
+Anybody: TypeAlias = "User | AnonymousUser | None"
+
+
+def live_members() -> QuerySet[Member]:
+    """Memberships that have not expired."""
+    today = timezone.now().date()
+    return Member.objects.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=today))
+
+
+def somebody(user: Anybody) -> User | None:
+    """The user, or None for a visitor, and for a blocked one, who counts as nobody."""
+    if user is None or isinstance(user, AnonymousUser) or not user.is_active:
+        return None
+    return user
+
+
+def standing_of(user: Anybody, level: int = 0) -> Standing:
+    """What is known of somebody before any membership is looked at, with `level` added."""
+    person = somebody(user)
+    if person is None:
+        return NOBODY
+    return Standing(
+        signed_in=True, external=person.external, admin=person.is_superuser, level=level
+    )
+
+
+def _level(user: User, where: Q) -> int:
+    found = live_members().filter(where, user=user).aggregate(level=Max("access_level"))["level"]
+    return int(found or 0)
+
+
+def in_namespace(user: Anybody, namespace: Namespace) -> Standing:
+    """How somebody stands in a namespace. One query, none for visitors and owners."""
+    person = somebody(user)
+    if person is None:
+        return NOBODY
+    if namespace.owner_id == person.pk:
+        return standing_of(person, AccessLevel.OWNER)
+    above = Q(namespace__full_path__in=prefixes(namespace.full_path))
+    return standing_of(person, _level(person, above))
+
+
+def in_project(user: Anybody, project: Project) -> Standing:
+    """How somebody stands in a project. One query when `namespace` is loaded."""
+    person = somebody(user)
+    if person is None:
+        return NOBODY
+    if project.namespace.owner_id == person.pk:
+        return standing_of(person, AccessLevel.OWNER)
+    above = Q(namespace__full_path__in=prefixes(project.namespace.full_path))
+    return standing_of(person, _level(person, above | Q(project=project)))
+
+
+def levels(
+    user: User, namespaces: Iterable[int], projects: Iterable[int]
+) -> tuple[dict[int, int], dict[int, int]]:
+    """A person's direct levels in many places at once: by namespace id, by project id."""
+    rows = (
+        live_members()
+        .filter(Q(namespace__in=list(namespaces)) | Q(project__in=list(projects)), user=user)
+        .values_list("namespace_id", "project_id", "access_level")
+    )
+    by_namespace: dict[int, int] = {}
+    by_project: dict[int, int] = {}
+    for namespace, project, level in rows:
+        if namespace is not None:
+            by_namespace[namespace] = level
+        elif project is not None:
+            by_project[project] = level
+    return by_namespace, by_project
