@@ -30,6 +30,9 @@ class Token(models.Model):
     class Meta:
         abstract = True
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def is_revoked(self) -> bool:
         """Whether somebody has taken it back."""
@@ -44,9 +47,6 @@ class Token(models.Model):
     def is_usable(self) -> bool:
         """Whether it may sign in today, as far as the token itself goes."""
         return not self.is_revoked and not self.is_expired
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class PersonalAccessToken(Token):

@@ -98,9 +98,7 @@ def create(
             expires_at=expires_at,
             digest=digest_of(text),
         )
-        record(
-            "access_token.create", by=by, target=token, path=user.username, scopes=token.scopes
-        )
+        record("access_token.create", by=by, target=token, path=user.username, scopes=token.scopes)
     return token, text
 
 
@@ -141,9 +139,7 @@ def tokens_of(user: User, *, active: bool | None = None) -> QuerySet[PersonalAcc
 
 def find(text: str) -> PersonalAccessToken | None:
     """The token with this text and its user, in one query, whether it is usable or not."""
-    return (
-        PersonalAccessToken.objects.select_related("user").filter(digest=digest_of(text)).first()
-    )
+    return PersonalAccessToken.objects.select_related("user").filter(digest=digest_of(text)).first()
 
 
 def authenticate(text: str) -> PersonalAccessToken | None:

@@ -51,6 +51,9 @@ class AuditEvent(models.Model):
             models.Index(fields=["actor", "-at"], name="audit_by_actor"),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.actor_name or 'nobody'}: {self.action} {self.target_path}"
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Add the row. Raises `TypeError` for one that exists."""
         if not self._state.adding:
@@ -60,6 +63,3 @@ class AuditEvent(models.Model):
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refused. Raises `TypeError`."""
         raise TypeError("audit events are never deleted")
-
-    def __str__(self) -> str:
-        return f"{self.actor_name or 'nobody'}: {self.action} {self.target_path}"

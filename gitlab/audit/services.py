@@ -32,7 +32,7 @@ def record(
         actor=by,
         actor_name=by.username if by else "",
         action=action,
-        target_type=target._meta.model_name or "" if target else "",
+        target_type=_kind(target) if target else "",
         target_id=target.pk if target else None,
         target_path=(path or (str(target) if target else ""))[:255],
         details=details,
@@ -42,4 +42,9 @@ def record(
 
 def events_of(target: Model) -> QuerySet[AuditEvent]:
     """What happened to one row, the newest first."""
-    return AuditEvent.objects.filter(target_type=target._meta.model_name, target_id=target.pk)
+    return AuditEvent.objects.filter(target_type=_kind(target), target_id=target.pk)
+
+
+def _kind(target: Model) -> str:
+    """The model's name as it is kept: ``project``, ``containerrepository``."""
+    return type(target).__name__.lower()

@@ -157,9 +157,7 @@ def _allowed_in_new_project(
 
 def _with_meta(granted: Sequence[tuple[Access, Place | None]]) -> list[Access]:
     """The accesses with what is to be known of each. Raises `AccessForbidden`."""
-    pushed = [
-        access.name for access, place in granted if place and _WRITES & set(access.actions)
-    ]
+    pushed = [access.name for access, place in granted if place and _WRITES & set(access.actions)]
     known: dict[str, str | None] = {}
     if pushed:
         rows = ContainerRepository.objects.filter(path__in=pushed)

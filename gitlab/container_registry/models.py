@@ -36,7 +36,7 @@ class ContainerRepository(models.Model):
     name = models.CharField(max_length=MAX_PATH_LENGTH, blank=True)
     path = models.CharField(max_length=MAX_PATH_LENGTH, unique=True)
     # Null rather than "": it is what GitLab's API shows for an image at rest.
-    status = models.CharField(max_length=16, choices=Status, null=True, blank=True)  # noqa: DJ001
+    status = models.CharField(max_length=16, choices=Status, null=True, blank=True)
     status_changed_at = models.DateTimeField(default=timezone.now, editable=False)
     failed_deletion_count = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -92,10 +92,10 @@ class ContainerRepository(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return self.path
+
     @property
     def is_being_deleted(self) -> bool:
         """Whether its deletion is queued or under way."""
         return self.status in (self.Status.DELETE_SCHEDULED, self.Status.DELETE_ONGOING)
-
-    def __str__(self) -> str:
-        return self.path

@@ -238,7 +238,9 @@ def delete_tags(
     if not names or len(names) > MAX_TAGS_AT_ONCE:
         raise Invalid({"tags": f"Choose 1 to {MAX_TAGS_AT_ONCE} tags."})
     several = len(names) > 1
-    require_in_project(by, repository.project, Ability.ADMIN_IMAGE if several else Ability.DELETE_TAG)
+    require_in_project(
+        by, repository.project, Ability.ADMIN_IMAGE if several else Ability.DELETE_TAG
+    )
     if repository.is_being_deleted:
         raise Conflict({"__all__": "The image is being deleted with all its tags."})
     outcome = Deletion()
@@ -252,9 +254,7 @@ def delete_tags(
     return outcome
 
 
-def _delete_tag(
-    delete: Callable[[str, str], bool], path: str, tag: str, outcome: Deletion
-) -> None:
+def _delete_tag(delete: Callable[[str, str], bool], path: str, tag: str, outcome: Deletion) -> None:
     try:
         (outcome.deleted if delete(path, tag) else outcome.missing).append(tag)
     except RegistryRefused as error:

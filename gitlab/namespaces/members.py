@@ -150,9 +150,7 @@ def update_member(
     before = member.access_level
     member.access_level, member.expires_at = level, expires_at
     member.save(update_fields=["access_level", "expires_at"])
-    record(
-        "member.update", by=by, target=place, member=user.username, level=[before, int(level)]
-    )
+    record("member.update", by=by, target=place, member=user.username, level=[before, int(level)])
     return member
 
 
@@ -192,9 +190,7 @@ def members_of(place: Namespace | Project) -> list[Membership]:
     namespace = place.namespace if isinstance(place, Project) else place
     above = Q(namespace__full_path__in=prefixes(namespace.full_path))
     where = above | Q(project=place) if isinstance(place, Project) else above
-    rows = (
-        standings.live_members().filter(where).select_related("user", "namespace", "project")
-    )
+    rows = standings.live_members().filter(where).select_related("user", "namespace", "project")
     found = [
         Membership(
             user=row.user,
@@ -208,9 +204,7 @@ def members_of(place: Namespace | Project) -> list[Membership]:
         if (source := row.project or row.namespace) is not None
     ]
     if namespace.owner is not None:
-        found.append(
-            Membership(namespace.owner, AccessLevel.OWNER, namespace, namespace != place)
-        )
+        found.append(Membership(namespace.owner, AccessLevel.OWNER, namespace, namespace != place))
     found.sort(key=lambda one: (one.level, len(one.source.full_path)))
     highest = {one.user.pk: one for one in found}
     return sorted(highest.values(), key=lambda one: (-one.level, one.user.username))

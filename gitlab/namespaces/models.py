@@ -106,6 +106,9 @@ class Namespace(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return self.full_path
+
     @property
     def is_group(self) -> bool:
         """Whether this is a group rather than a person's own namespace."""
@@ -115,9 +118,6 @@ class Namespace(models.Model):
     def root_path(self) -> str:
         """The full path of the namespace at the top."""
         return self.full_path.partition("/")[0]
-
-    def __str__(self) -> str:
-        return self.full_path
 
 
 class Project(models.Model):
@@ -172,13 +172,13 @@ class Project(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return self.full_path
+
     @property
     def is_pending_delete(self) -> bool:
         """Whether it is being deleted with its images."""
         return self.pending_delete_at is not None
-
-    def __str__(self) -> str:
-        return self.full_path
 
 
 class Route(models.Model):
@@ -256,10 +256,10 @@ class Member(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.namespace_id or self.project_id}: {self.access_level}"
+
     @property
     def is_expired(self) -> bool:
         """Whether the last day has passed."""
         return self.expires_at is not None and self.expires_at <= timezone.now().date()
-
-    def __str__(self) -> str:
-        return f"{self.user_id} in {self.namespace_id or self.project_id}: {self.access_level}"

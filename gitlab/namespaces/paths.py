@@ -7,12 +7,49 @@ from gitlab.namespaces.models import MAX_PATH_LENGTH
 from tokens.access import is_repository_name
 
 RESERVED_AT_TOP = frozenset(
-    """
-    - admin api assets dashboard explore favicon.ico files groups health healthz help home import
-    invites jwt login logout metrics new oauth profile profiles projects public registry
-    robots.txt s search sign_in sign_out sign_up signup snippets static unsubscribe uploads user
-    users v1 v2
-    """.split()
+    [
+        "-",
+        "admin",
+        "api",
+        "assets",
+        "dashboard",
+        "explore",
+        "favicon.ico",
+        "files",
+        "groups",
+        "health",
+        "healthz",
+        "help",
+        "home",
+        "import",
+        "invites",
+        "jwt",
+        "login",
+        "logout",
+        "metrics",
+        "new",
+        "oauth",
+        "profile",
+        "profiles",
+        "projects",
+        "public",
+        "registry",
+        "robots.txt",
+        "s",
+        "search",
+        "sign_in",
+        "sign_out",
+        "sign_up",
+        "signup",
+        "snippets",
+        "static",
+        "unsubscribe",
+        "uploads",
+        "user",
+        "users",
+        "v1",
+        "v2",
+    ]
 )
 """First segments that are, or may become, addresses of Berth itself."""
 

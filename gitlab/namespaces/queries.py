@@ -103,9 +103,7 @@ def groups_of(
     """The groups that somebody belongs to with at least `lowest`, also inherited."""
     groups, _ = _places(user, lowest)
     mine = Q(full_path__in=groups) | _at_or_below(groups)
-    rows = Namespace.objects.filter(
-        mine, kind=Namespace.Kind.GROUP, pending_delete_at__isnull=True
-    )
+    rows = Namespace.objects.filter(mine, kind=Namespace.Kind.GROUP, pending_delete_at__isnull=True)
     return _matching(rows.order_by("full_path"), search)
 
 

@@ -136,9 +136,7 @@ def create_group(
         description=_check_description(description),
     )
     _insert(group, "path")
-    Member.objects.create(
-        user=by, namespace=group, access_level=AccessLevel.OWNER, created_by=by
-    )
+    Member.objects.create(user=by, namespace=group, access_level=AccessLevel.OWNER, created_by=by)
     record("group.create", by=by, target=group, visibility=group.visibility)
     return group
 
@@ -167,7 +165,9 @@ def update_group(
             found = rows.filter(full_path__startswith=below, visibility__in=wider).first()
             if found is not None:
                 raise Invalid(
-                    {"visibility": f"{found.full_path} in it is {found.visibility}: change it first."}
+                    {
+                        "visibility": f"{found.full_path} in it is {found.visibility}: change it first."
+                    }
                 )
         _set(group, "visibility", visibility, changes)
     if changes:
@@ -177,7 +177,7 @@ def update_group(
 
 
 @transaction.atomic
-def create_project(
+def create_project(  # noqa: PLR0913 - each is a field of the form
     by: User,
     *,
     namespace: Namespace,
@@ -317,7 +317,8 @@ def finish_deletions() -> int:
 def _remove(row: Project | Namespace) -> int:
     try:
         with transaction.atomic():
-            record(f"{row._meta.model_name}.gone", by=None, target=row)
+            kind = "project" if isinstance(row, Project) else "group"
+            record(f"{kind}.gone", by=None, target=row)
             row.delete()
     except IntegrityError:
         # Something still refers to it (ProtectedError is one of these): the next sweep looks again.

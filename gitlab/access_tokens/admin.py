@@ -1,0 +1,48 @@
+"""Tokens in the console: without their digest, to look at and to revoke."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from gitlab.access_tokens import services
+from gitlab.access_tokens.models import PersonalAccessToken
+
+
+@admin.register(PersonalAccessToken)
+class PersonalAccessTokenAdmin(admin.ModelAdmin):
+    """Everybody's personal access tokens."""
+
+    list_display = ["name", "user", "scopes", "expires_at", "last_used_at", "revoked_at"]
+    search_fields = ["name", "user__username"]
+    list_filter = ["revoked_at", "expires_at"]
+    list_select_related = ["user"]
+    exclude = ["digest"]
+    actions = ["revoke"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """No: the text is shown once, on the page of whoever makes it."""
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: PersonalAccessToken | None = None
+    ) -> bool:
+        """No: a token is revoked, never rewritten."""
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: PersonalAccessToken | None = None
+    ) -> bool:
+        """No: a revoked token stays as history."""
+        return False
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Whoever administers."""
+        return bool(request.user.is_superuser)
+
+    @admin.action(description="Revoke", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, rows: QuerySet[PersonalAccessToken]) -> None:
+        """Refuse those chosen from now on."""
+        for token in rows.select_related("user"):
+            services.revoke(request.user, token)  # type: ignore[arg-type]

@@ -1,0 +1,54 @@
+"""Images in the console, above all the deletions that have failed."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from gitlab.container_registry import repositories
+from gitlab.container_registry.models import ContainerRepository
+
+
+@admin.register(ContainerRepository)
+class ContainerRepositoryAdmin(admin.ModelAdmin):
+    """Where every image stands."""
+
+    list_display = [
+        "path",
+        "status",
+        "failed_deletion_count",
+        "next_attempt_at",
+        "failure_reason",
+        "created_at",
+    ]
+    list_filter = ["status"]
+    search_fields = ["path"]
+    list_select_related = ["project"]
+    actions = ["try_deletion_again"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """No: a push adds it."""
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: ContainerRepository | None = None
+    ) -> bool:
+        """No: the status belongs to the worker."""
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: ContainerRepository | None = None
+    ) -> bool:
+        """No: a row goes when its image is gone."""
+        return False
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Whoever administers."""
+        return bool(request.user.is_superuser)
+
+    @admin.action(description="Try the deletion again", permissions=["retry"])
+    def try_deletion_again(self, request: HttpRequest, rows: QuerySet[ContainerRepository]) -> None:
+        """Queue those that have failed once more."""
+        count = repositories.retry_deletion(request.user, rows)  # type: ignore[arg-type]
+        self.message_user(request, f"{count} deletion(s) queued again.")

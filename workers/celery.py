@@ -1,0 +1,57 @@
+"""The Celery app and its schedule: ``celery -A workers worker -B``.
+
+Every task may run twice and none is needed: what is to be done is written in rows, a task only says
+"look now", and beat says so every few seconds. A message whose time has passed is thrown away.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gitlab.settings")
+
+import django
+from celery import Celery
+from celery.signals import celeryd_init
+from django.apps import apps
+from django.conf import settings
+
+if not apps.ready:
+    django.setup()
+
+from gitlab.container_registry import broker
+
+app = Celery("workers")
+app.conf.update(broker.configuration())
+app.conf.update(
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    beat_schedule_filename=str(Path(settings.HOME) / "broker" / "schedule"),
+    beat_schedule={
+        "sweep deletions": {
+            "task": "workers.tasks.sweep_deletions",
+            "schedule": 5.0,
+            "options": {"expires": 5},
+        },
+        "review garbage": {
+            "task": "workers.tasks.review_garbage",
+            "schedule": 10.0,
+            "options": {"expires": 10},
+        },
+        "sweep failed logins": {
+            "task": "workers.tasks.sweep_failed_logins",
+            "schedule": 300.0,
+            "options": {"expires": 300},
+        },
+    },
+)
+app.autodiscover_tasks(["workers"], force=True)
+
+
+@celeryd_init.connect
+def _make_folders(**_: object) -> None:
+    """The schedule's folder, also where the broker is Redis."""
+    (Path(settings.HOME) / "broker").mkdir(mode=0o700, parents=True, exist_ok=True)

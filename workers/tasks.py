@@ -1,0 +1,48 @@
+"""Doors, not rooms: each task calls the rule that it is named after. The queue is in the rows."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+
+from gitlab.accounts import failed_logins
+from gitlab.container_registry import bell
+from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.repositories import DELETE_TASK
+from workers import deletion, garbage
+
+log = logging.getLogger(__name__)
+
+
+@shared_task
+def delete_container_repository(pk: int) -> None:
+    """Delete one image, if it waits for that and nobody else is at it."""
+    outcome = deletion.delete_repository(pk)
+    if outcome is not deletion.Outcome.NOT_OURS:
+        log.info("deletion of container repository %s: %s", pk, outcome.value)
+
+
+@shared_task
+def sweep_deletions() -> None:
+    """Ring for each image whose turn it is, and finish projects that have none left."""
+    for pk in deletion.due():
+        bell.ring(DELETE_TASK, pk)
+
+
+@shared_task
+def review_garbage() -> None:
+    """Have the registry review what is due. A registry that does not answer is asked next time."""
+    try:
+        garbage.collect()
+    except RegistryUnavailable as error:
+        log.warning("garbage was not reviewed: %s", error)
+    except RegistryRefused as error:
+        # A setting is wrong on one of the two sides, so somebody has to look.
+        log.error("the registry refuses to review garbage: %s", error)
+
+
+@shared_task
+def sweep_failed_logins() -> None:
+    """Forget the failed logins that no longer count."""
+    failed_logins.sweep()
