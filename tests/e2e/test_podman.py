@@ -54,7 +54,8 @@ def test_a_list_of_platforms(
         podman("manifest", "add", "list", f"oci:{layout}")
     name = f"docker://{berth.registry}/{project}:all"
     podman("manifest", "push", "--all", INSECURE, "list", name)
-    found = json.loads(podman("manifest", "inspect", INSECURE, name))
+    scope = f"repository:{project}:pull"
+    found = berth.request("GET", f"/v2/{project}/manifests/all", scope).json()
     platforms = {entry["platform"]["architecture"] for entry in found["manifests"]}
     assert platforms == {"amd64", "arm64"}
 
@@ -71,5 +72,5 @@ def test_a_public_project_without_login(
     podman("image", "rm", "--all", "--force")
     podman("pull", INSECURE, "--quiet", name)
     berth.set_visibility(project, "private")
-    with pytest.raises(Refused, match=r"denied|unauthorized|access forbidden"):
+    with pytest.raises(Refused, match="403 .Forbidden"):
         podman("pull", INSECURE, "--quiet", name)
