@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.urls import register_converter
+
 
 class NameConverter:
     """A repository's name, with slashes; checked by the view, which answers NAME_INVALID."""
@@ -21,3 +23,7 @@ class ReferenceConverter(NameConverter):
     """A tag or a digest, without slashes; checked by the view."""
 
     regex = r"[^/]+"
+
+
+register_converter(NameConverter, "name")
+register_converter(ReferenceConverter, "reference")

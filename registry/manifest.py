@@ -207,9 +207,18 @@ def _descriptor(value: object, where: str) -> Descriptor:
 def _platform(value: object) -> dict[str, str] | None:
     if not isinstance(value, dict):
         return None
-    names = ("os", "architecture", "variant")
-    found = {name: value[name][:64] for name in names if isinstance(value.get(name), str)}
-    return found or None
+    return platform_of(value) or None
+
+
+def platform_of(document: dict[str, Any]) -> dict[str, str]:
+    """What `document` says of a platform, where it says it in printable words."""
+    found = {}
+    for name in ("os", "architecture", "variant"):
+        word = document.get(name)
+        # PostgreSQL's JSON takes neither NUL nor half a surrogate pair.
+        if isinstance(word, str) and word and word.isprintable():
+            found[name] = word[:64]
+    return found
 
 
 def _word(value: object, where: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from django.urls import path, register_converter
+from django.urls import path
 
-from registry.converters import NameConverter, ReferenceConverter
+import registry.converters  # noqa: F401  (the kinds of pieces below)
 from registry.gitlab_v1 import urls as gitlab_v1
 from registry.v2.base import UnknownView
 from registry.v2.blobs import BlobView
@@ -12,9 +12,6 @@ from registry.v2.lists import CatalogView, ReferrersView, TagListView
 from registry.v2.manifests import ManifestView
 from registry.v2.uploads import UploadsView, UploadView
 from registry.v2.version import VersionView
-
-register_converter(NameConverter, "name")
-register_converter(ReferenceConverter, "reference")
 
 _unknown = UnknownView()
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from django.urls import path, register_converter
+from django.urls import path
 
-from registry.converters import NameConverter, ReferenceConverter
+import registry.converters  # noqa: F401  (the kinds of pieces below)
 from registry.gitlab_v1 import garbage, repositories
 from registry.v2.base import UnknownView
-
-register_converter(NameConverter, "name")
-register_converter(ReferenceConverter, "reference")
 
 urlpatterns = [
     path("gitlab/v1/", repositories.DiscoveryView()),

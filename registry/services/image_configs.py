@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 
 from registry import media_types
-from registry.manifest import Descriptor
+from registry.manifest import Descriptor, platform_of
 from registry.storage import base as storage
 
 _MAX_SIZE = 4 * 1024 * 1024
@@ -37,12 +37,7 @@ def read(descriptor: Descriptor | None) -> ImageConfig:
         return ImageConfig()
     if not isinstance(document, dict):
         return ImageConfig()
-    names = ("os", "architecture", "variant")
-    platform = {
-        name: document[name][:64]
-        for name in names
-        if isinstance(document.get(name), str) and document[name]
-    }
+    platform = platform_of(document)
     return ImageConfig([platform] if platform else [], _moment(document.get("created")))
 
 
@@ -56,8 +51,9 @@ def _moment(text: object) -> dt.datetime | None:
         text = f"{head}.{digits[:6]}{rest[len(digits) :]}"
     try:
         moment = dt.datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=dt.UTC)
+        moment = moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
     return moment if moment.year > 1 else None

@@ -68,7 +68,9 @@ class RegistryView:
         headers = response.headers
         headers["Docker-Distribution-Api-Version"] = API_VERSION
         headers["X-Content-Type-Options"] = "nosniff"
-        if isinstance(response, HttpResponse) and "Content-Length" not in headers:
+        # RFC 9110, 8.6: none with 204; with 304 it would be that of the 200.
+        measured = isinstance(response, HttpResponse) and response.status_code not in (204, 304)
+        if measured and "Content-Length" not in headers:
             headers["Content-Length"] = str(len(response.content))
         return response
 

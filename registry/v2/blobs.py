@@ -24,7 +24,11 @@ class BlobView(RegistryView):
         else:
             found = blobs.find(name, digest)
         return blob_response(
-            digest, found.size, method=method, range_field=request.META.get("HTTP_RANGE")
+            digest,
+            found.size,
+            method=method,
+            range_field=request.META.get("HTTP_RANGE"),
+            if_range=request.META.get("HTTP_IF_RANGE"),
         )
 
     def delete(self, request: HttpRequest, caller: Caller, name: str, digest: str) -> HttpResponse:

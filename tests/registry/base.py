@@ -1,0 +1,130 @@
+"""People with tokens, and what a refusal looks like."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import re
+from typing import Any
+
+from django.test import Client
+
+from registry.errors import Code
+from tokens.access import Access
+from tokens.issue import issue
+
+APP = "acme/app"
+"""The repository that most tests use."""
+
+_NAME_IN_PATH = re.compile(
+    r"/v2/(.+?)/(?:manifests|blobs|tags|referrers)/"
+    r"|/gitlab/v1/repositories/(.+?)/(?:tags/|freed/|$)"
+    r"|/gitlab/v1/repository-paths/(.+?)/repositories/"
+)
+_GLOBAL = ("catalog", "events", "garbage", "statistics")
+
+
+@functools.cache
+def mint(subject: str | None, *access: Access) -> str:
+    """A token for `access`, the same one for the same question."""
+    return issue(access, subject=subject, user={"username": subject} if subject else None).text
+
+
+class Person(Client):
+    """A client who gets for each request the token that GitLab would give to this person."""
+
+    def __init__(
+        self,
+        subject: str | None,
+        actions: tuple[str, ...],
+        *,
+        only: str | None = None,
+        own: bool = False,
+    ) -> None:
+        super().__init__(raise_request_exception=True)
+        self.subject, self.actions, self.only, self.own = subject, actions, only, own
+
+    def token_for(self, path: str) -> str | None:
+        """The token that goes with a request for `path`."""
+        if self.subject is None and not self.own:
+            return None
+        path = path.partition("?")[0]
+        matched = _NAME_IN_PATH.search(path)
+        name = next((group for group in matched.groups() if group), None) if matched else None
+        access = []
+        if self.only or name:
+            access.append(Access.repository(self.only or str(name), *self.actions))
+        if self.own:
+            access += [Access("registry", kind, ("*",)) for kind in _GLOBAL]
+        return mint(self.subject, *access)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        chunked: bool = False,
+        content_type: str = "application/octet-stream",
+        also: tuple[Access, ...] = (),
+        token: str | None = None,
+        **headers: Any,
+    ) -> Any:
+        """A request. Headers are keywords: ``Content_Range="0-4"``. `also` is further access."""
+        if token is None:
+            token = self.token_for(path)
+            if also and token is not None:
+                matched = _NAME_IN_PATH.search(path)
+                name = next(g for g in matched.groups() if g) if matched else ""
+                token = mint(self.subject, Access.repository(name, *self.actions), *also)
+        extra: dict[str, Any] = {
+            f"HTTP_{name.upper()}": value for name, value in headers.items() if value is not None
+        }
+        if token is not None:
+            extra.setdefault("HTTP_AUTHORIZATION", f"Bearer {token}")
+        if chunked:
+            extra |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO(body)}
+            extra |= {"CONTENT_TYPE": content_type, "CONTENT_LENGTH": ""}
+            body = b""
+        elif not body:
+            extra["wsgi.input"] = io.BytesIO()
+        return self.generic(method, path, body, content_type=content_type, **extra)
+
+
+def assert_refused(response: Any, code: Code, status: int | None = None) -> dict[str, Any]:
+    """The response is a refusal with `code` in the protocol's form. Answers the first error."""
+    content = response.content
+    assert response.status_code == (status or code.status), content
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
+    body = json.loads(content)
+    assert set(body) == {"errors"}
+    assert body["errors"]
+    for error in body["errors"]:
+        assert set(error) <= {"code", "message", "detail"}
+        assert error["message"]
+    first: dict[str, Any] = body["errors"][0]
+    assert first["code"] == code.name, body
+    return first
+
+
+def assert_challenged(response: Any, scope: str | None, error: str | None = None) -> None:
+    """A 401 whose challenge asks for `scope`."""
+    assert_refused(response, Code.UNAUTHORIZED)
+    challenge = response.headers["WWW-Authenticate"]
+    assert challenge.startswith('Bearer realm="')
+    assert 'service="container_registry"' in challenge
+    if scope is None:
+        assert "scope=" not in challenge
+    else:
+        assert f'scope="{scope}"' in challenge
+    if error is None:
+        assert "error=" not in challenge
+    else:
+        assert f'error="{error}"' in challenge
+
+
+def content_of(response: Any) -> bytes:
+    """The body, streamed or not."""
+    return b"".join(response.streaming_content) if response.streaming else response.content

@@ -1,0 +1,104 @@
+"""What the registry's tests share: a store of their own, a clock, and people."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from registry.storage import base as storage
+from registry.storage.filesystem import FilesystemStore
+from tests.registry.base import Person
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """The registry's test database is made without GitLab's, as the registry runs without it."""
+    connections["registry"].settings_dict["TEST"]["DEPENDENCIES"] = []
+
+
+@pytest.fixture(autouse=True)
+def _registry_process(settings: Any) -> None:
+    """As a process that serves the registry alone: its addresses, hardly any middleware."""
+    settings.ROOT_URLCONF = "registry.urls"
+    settings.MIDDLEWARE = ["gitlab.middleware.RequestIdMiddleware"]
+
+
+@pytest.fixture(autouse=True)
+def store_root(tmp_path: Path, settings: Any) -> Path:
+    """The folder of this test's store."""
+    root = tmp_path / "store"
+    settings.REGISTRY_STORAGE = {"driver": "filesystem", "root": root}
+    return root
+
+
+@pytest.fixture
+def store() -> FilesystemStore:
+    """This test's store."""
+    current = storage.current()
+    assert isinstance(current, FilesystemStore)
+    return current
+
+
+class Clock:
+    """Moves `timezone.now` for services. Tokens keep to the real time."""
+
+    def __init__(self) -> None:
+        self._ahead = dt.timedelta()
+        self._now = timezone.now
+
+    def now(self) -> dt.datetime:
+        """The moved time."""
+        return self._now() + self._ahead
+
+    def advance(self, **by: float) -> None:
+        """Let time pass: ``clock.advance(days=2)``."""
+        self._ahead += dt.timedelta(**by)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock to move."""
+    moved = Clock()
+    monkeypatch.setattr(timezone, "now", moved.now)
+    return moved
+
+
+@pytest.fixture
+def alice() -> Person:
+    """May do everything with the images of acme."""
+    return Person("alice", ("pull", "push", "delete"))
+
+
+@pytest.fixture
+def bob() -> Person:
+    """May pull and push."""
+    return Person("bob", ("pull", "push"))
+
+
+@pytest.fixture
+def carol() -> Person:
+    """May pull."""
+    return Person("carol", ("pull",))
+
+
+@pytest.fixture
+def mallory() -> Person:
+    """May do everything, but only in a repository of his own."""
+    return Person("mallory", ("pull", "push", "delete"), only="mallory/evil")
+
+
+@pytest.fixture
+def nobody() -> Person:
+    """Has no token."""
+    return Person(None, ())
+
+
+@pytest.fixture
+def gitlab() -> Person:
+    """GitLab's own job: a token without a subject, for all of the registry's API."""
+    return Person(None, ("pull", "push", "delete"), own=True)
