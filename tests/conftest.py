@@ -179,12 +179,11 @@ def make_installation(tmp_path: Path) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def berth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """A real installation, one for all tests of this worker: its grace and undo are seconds."""
-    installation = Installation(
-        tmp_path_factory.mktemp("berth"),
-        BERTH__GC_REVIEW_DELAY="2s",
-        BERTH__UNDO_WINDOW="2s",
-    )
+    """A real installation with the default settings, one for all tests of this worker.
+
+    Where garbage has to go within seconds, use `make_installation`: here a push may take longer.
+    """
+    installation = Installation(tmp_path_factory.mktemp("berth"))
     installation.start()
     yield installation
     installation.stop()

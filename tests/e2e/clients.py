@@ -115,8 +115,8 @@ class Docker:
 
     def remove_images(self) -> None:
         """Forget every image, so that a pull has to fetch it."""
-        ids = set(self("images", "--all", "--quiet", "--no-trunc").split())
-        if ids:
+        # Without --all: an image's parents go with it.
+        while ids := set(self("images", "--quiet", "--no-trunc").split()):
             self("image", "rm", "--force", *ids)
 
 

@@ -72,5 +72,5 @@ def test_a_public_project_without_login(
     podman("image", "rm", "--all", "--force")
     podman("pull", INSECURE, "--quiet", name)
     berth.set_visibility(project, "private")
-    with pytest.raises(Refused, match="403 .Forbidden"):
+    with pytest.raises(Refused, match=r"403 \(Forbidden\)"):
         podman("pull", INSECURE, "--quiet", name)

@@ -85,7 +85,7 @@ def test_copy_from_one_repository_to_another(
 
 def test_without_login(skopeo: Skopeo, berth: Installation, alice: Person, project: str) -> None:
     berth.create_project(project, owner=alice.username)
-    with pytest.raises(Refused, match="403 .Forbidden"):
+    with pytest.raises(Refused, match=r"403 \(Forbidden\)"):
         skopeo("inspect", INSECURE, f"docker://{berth.registry}/{project}:1")
 
 
