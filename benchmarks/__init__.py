@@ -1,0 +1,1 @@
+"""Berth's hot paths beside Debian's docker-registry: ``make bench``."""

@@ -1,0 +1,204 @@
+"""The loads: each is run against one server and answers with one figure."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from benchmarks.servers import Server
+
+MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
+LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+_STEP = 1024 * 1024
+_UNITS = {"B": 1.0, "KB": 1024.0, "MB": 1024.0**2, "GB": 1024.0**3}
+
+
+def digest_of(content: bytes) -> str:
+    """The sha256 digest."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def wrk(
+    server: Server, path: str, token: str, *, connections: int, seconds: float
+) -> tuple[float, float]:
+    """Requests a second and bytes a second of GET on one path.
+
+    Raises `RuntimeError` where any answer was not 2xx.
+    """
+    command = ["wrk", "-t2", f"-c{connections}", f"-d{seconds:.0f}s", "--timeout", "30s"]
+    command += ["-H", f"Authorization: Bearer {token}", "-H", f"Accept: {MANIFEST_TYPE}"]
+    done = subprocess.run(
+        [*command, server.address + path], capture_output=True, text=True, check=True
+    )
+    if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+        raise RuntimeError(f"{server.name} {path}: {done.stdout}")
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+    volume = re.search(r"Transfer/sec:\s+([\d.]+)([KMG]?B)", done.stdout)
+    assert rate
+    assert volume
+    return float(rate[1]), float(volume[1]) * _UNITS[volume[2]]
+
+
+def heads(server: Server, path: str, token: str, *, connections: int, seconds: float) -> float:
+    """HEADs a second on one path (wrk waits for the body that HEAD does not have).
+
+    Raises `RuntimeError` where any answer was not 2xx.
+    """
+    command = ["ab", "-q", "-i", "-k", f"-c{connections}", f"-t{seconds:.0f}", "-n1000000"]
+    command += ["-H", f"Authorization: Bearer {token}", "-H", f"Accept: {MANIFEST_TYPE}"]
+    done = subprocess.run(
+        [*command, server.address + path], capture_output=True, text=True, check=True
+    )
+    if "Non-2xx" in done.stdout:
+        raise RuntimeError(f"{server.name} {path}: {done.stdout}")
+    rate = re.search(r"Requests per second:\s+([\d.]+)", done.stdout)
+    assert rate
+    return float(rate[1])
+
+
+class Client:
+    """One connection that pushes."""
+
+    def __init__(self, server: Server, token: str) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    def _ask(
+        self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
+    ) -> http.client.HTTPResponse:
+        self.connection.request(
+            method,
+            path,
+            body=body,  # type: ignore[arg-type]
+            headers={**self.headers, **(headers or {})},
+            encode_chunked=bool(headers and "Transfer-Encoding" in headers),
+        )
+        response = self.connection.getresponse()
+        response.read()
+        if response.status >= 300:
+            raise RuntimeError(f"{method} {path}: {response.status}")
+        return response
+
+    def push_blob(
+        self, name: str, content: memoryview | bytes, digest: str, *, chunked: bool
+    ) -> None:
+        """POST, PATCH and PUT as docker does."""
+        opened = self._ask("POST", f"/v2/{name}/blobs/uploads/", headers={"Content-Length": "0"})
+        location = _path(opened.getheader("Location") or "")
+        headers = {"Content-Type": "application/octet-stream"}
+        if chunked:
+            headers["Transfer-Encoding"] = "chunked"
+            sent = self._ask("PATCH", location, _steps(content), headers)
+        else:
+            headers["Content-Length"] = str(len(content))
+            sent = self._ask("PATCH", location, content, headers)
+        location = _path(sent.getheader("Location") or "")
+        joint = "&" if "?" in location else "?"
+        self._ask("PUT", f"{location}{joint}digest={digest}", headers={"Content-Length": "0"})
+
+    def push_manifest(self, name: str, reference: str, config: bytes, layers: list[bytes]) -> str:
+        """A manifest of blobs that are there; its digest."""
+        body = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": MANIFEST_TYPE,
+                "config": descriptor(CONFIG_TYPE, config),
+                "layers": [descriptor(LAYER_TYPE, layer) for layer in layers],
+            }
+        ).encode()
+        self._ask("PUT", f"/v2/{name}/manifests/{reference}", body, {"Content-Type": MANIFEST_TYPE})
+        return digest_of(body)
+
+    def get(self, path: str) -> http.client.HTTPResponse:
+        """A GET whose body is read and dropped."""
+        return self._ask("GET", path)
+
+
+def descriptor(media_type: str, content: bytes) -> dict[str, object]:
+    """The descriptor of `content`."""
+    return {"mediaType": media_type, "size": len(content), "digest": digest_of(content)}
+
+
+def _path(location: str) -> str:
+    split = urlsplit(location)
+    return f"{split.path}?{split.query}" if split.query else split.path
+
+
+def _steps(content: memoryview | bytes) -> Iterator[memoryview]:
+    view = memoryview(content)
+    for start in range(0, len(view), _STEP):
+        yield view[start : start + _STEP]
+
+
+class Payloads:
+    """Contents that differ from each other, made before the clock runs."""
+
+    def __init__(self, size: int) -> None:
+        self._base = bytearray(os.urandom(min(size, 64 * 1024 * 1024)))
+        while len(self._base) < size:
+            self._base += self._base[: size - len(self._base)]
+
+    def next(self) -> tuple[memoryview, str]:
+        """A new content with its digest."""
+        self._base[:16] = os.urandom(16)
+        return memoryview(self._base), digest_of(self._base)  # type: ignore[arg-type]
+
+
+def time_push(server: Server, token: str, payloads: Payloads, *, chunked: bool) -> float:
+    """Seconds for one blob from POST to the 201 of PUT."""
+    content, digest = payloads.next()
+    client = Client(server, token)
+    started = time.perf_counter()
+    client.push_blob("bench/push", content, digest, chunked=chunked)
+    return time.perf_counter() - started
+
+
+def push_many(server: Server, token: str, size: int, count: int) -> float:
+    """Seconds for `count` blobs of `size` bytes, all at once."""
+    shared = bytes(os.urandom(1024 * 1024)) * (size // (1024 * 1024))
+    failures: list[BaseException] = []
+
+    def push(number: int) -> None:
+        try:
+            content = bytearray(shared)
+            content[:8] = number.to_bytes(8, "big")
+            content[8:24] = os.urandom(16)
+            client = Client(server, token)
+            client.push_blob("bench/many", content, digest_of(content), chunked=True)  # type: ignore[arg-type]
+        except BaseException as error:  # noqa: BLE001
+            failures.append(error)
+
+    threads = [threading.Thread(target=push, args=(number,)) for number in range(count)]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise RuntimeError(f"{len(failures)} of {count} pushes failed: {failures[0]}")
+    return time.perf_counter() - started
+
+
+def time_gets(server: Server, token: str, path: str, count: int) -> float:
+    """GETs of one path a second, one connection."""
+    client = Client(server, token)
+    client.get(path)
+    started = time.perf_counter()
+    for _ in range(count):
+        client.get(path)
+    return count / (time.perf_counter() - started)
+
+
+def write_results(path: Path, rows: list[dict[str, object]]) -> None:
+    """The results as JSON."""
+    path.write_text(json.dumps(rows, indent=2) + "\n")
