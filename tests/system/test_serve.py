@@ -1,0 +1,182 @@
+"""``manage.py serve``: starts, says so once, stops cleanly, and never half."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.components import free_port
+from tests.e2e.installation import Installation, wait_until
+
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("serve")]
+
+
+def processes_of(installation: Installation) -> list[int]:
+    """Every process that runs with this installation's state folder, whoever started it."""
+    mark = f"BERTH_HOME={installation.home}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            alive = mark in (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if alive and int(folder.name) != os.getpid():
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.fixture
+def installation(make_installation: Any) -> Installation:
+    made: Installation = make_installation()
+    return made
+
+
+def test_it_says_once_where_everything_is(installation: Installation) -> None:
+    log = installation.log()
+    assert log.count("Ready.") == 1
+    assert installation.url in log
+    assert f"docker login {installation.registry}" in log
+    assert "--tls-verify=false" in log
+    assert installation.root_password not in log
+    assert httpx.get(f"{installation.registry_url}/v2/").status_code == 401
+    assert httpx.get(installation.url, follow_redirects=True).status_code == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_it_stops_cleanly_and_starts_again_quickly(
+    installation: Installation, number: signal.Signals
+) -> None:
+    assert len(processes_of(installation)) > 5
+    assert installation.stop(number) == 0
+    assert processes_of(installation) == []
+    if number == signal.SIGTERM:
+        started = time.monotonic()
+        installation.start()
+        assert time.monotonic() - started < 30  # Seconds; more than a few only where tests compete
+        assert installation.log().count("Made the administrator") == 1
+        assert installation.log().count("Made the key pair") == 1
+        assert installation.token()
+
+
+@pytest.mark.parametrize("name", ["web", "registry", "worker"])
+def test_if_one_dies_the_rest_stop(installation: Installation, name: str) -> None:
+    children = _children(installation.pid)
+    os.kill(children[name], signal.SIGKILL)
+    assert installation.wait(60) not in (0, None)
+    assert f"{name} ended with exit code" in installation.log()
+    assert processes_of(installation) == []
+
+
+def _children(pid: int) -> dict[str, int]:
+    found = {}
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        command = Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
+        roles = re.search(r"BERTH__ROLES=(\w+)", Path(f"/proc/{child}/environ").read_text())
+        assert roles, command
+        found["worker" if "celery" in command else roles[1]] = int(child)
+    return found
+
+
+def test_a_request_in_flight_is_finished(installation: Installation) -> None:
+    """An upload that is under way when SIGTERM comes gets its answer."""
+    token = installation.token("repository:root/app:push,pull")
+    host, port = installation.registry.split(":")
+    headers = {"Authorization": f"Bearer {token}"}
+    started = httpx.post(f"{installation.registry_url}/v2/root/app/blobs/uploads/", headers=headers)
+    location = started.headers["Location"].removeprefix(installation.registry_url)
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(
+            f"PATCH {location} HTTP/1.1\r\nHost: {installation.registry}\r\n"
+            f"Authorization: Bearer {token}\r\nContent-Type: application/octet-stream\r\n"
+            "Content-Length: 10\r\n\r\nhello".encode()
+        )
+        time.sleep(0.5)
+        os.kill(installation.pid, signal.SIGTERM)
+        time.sleep(2)
+        connection.sendall(b"world")
+        answer = connection.recv(65536).decode()
+    assert answer.startswith("HTTP/1.1 202"), answer
+    assert "Range: 0-9" in answer
+    assert installation.wait(80) == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [("EXTERNAL_URL", "external_url"), ("REGISTRY_EXTERNAL_URL", "registry_external_url")],
+)
+def test_a_port_in_use(tmp_path: Path, setting: str, named: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        installation = Installation(tmp_path / "i", **{setting: f"http://localhost:{port}"})
+        with pytest.raises(AssertionError) as caught:
+            installation.start()
+    assert "is in use" in str(caught.value)
+    assert str(port) in str(caught.value)
+    assert named in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_only_one_half(tmp_path: Path, make_installation: Any) -> None:
+    """Two nodes: the registry's makes the pair, GitLab's gets it, and the key leaves the first."""
+    ports = {
+        "EXTERNAL_URL": f"http://localhost:{free_port()}",
+        "REGISTRY_EXTERNAL_URL": f"http://localhost:{free_port()}",
+    }
+    registry = Installation(tmp_path / "registry", **ports, BERTH__ROLES="registry")
+    registry.manage("prepare")
+    key = (registry.home / "keys" / "gitlab-registry.key").read_text()
+    certificate = (registry.home / "keys" / "gitlab-registry.crt").read_text()
+    (registry.home / "keys" / "gitlab-registry.key").unlink()
+    web: Installation = make_installation(
+        **ports,
+        BERTH__ROLES="web",
+        GITLAB_RAILS__INTERNAL_KEY=key,
+        REGISTRY__INTERNAL_CERTIFICATE=certificate,
+    )
+    try:
+        registry.start()
+        assert web.request("GET", "/v2/").status_code == 200
+        assert not (registry.home / "db" / "gitlab.sqlite3").exists()
+        assert not (web.home / "db" / "registry.sqlite3").exists()
+        assert httpx.get(f"{registry.registry_url}/users/sign_in").status_code == 404
+        assert not (registry.home / "keys" / "gitlab-registry.key").exists()
+    finally:
+        assert registry.stop() == 0
+
+
+def test_the_lines_say_whose_they_are(installation: Installation) -> None:
+    wait_until(lambda: "worker   | " in installation.log())
+    for name in ("web     ", "registry", "worker  "):
+        assert re.search(rf"^{name} \| ", installation.log(), re.MULTILINE)
+
+
+def test_no_secret_is_in_a_process_environment(installation: Installation) -> None:
+    for pid in processes_of(installation):
+        if pid != installation.pid:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+            assert installation.root_password.encode() not in environment
+
+
+def test_make_says_that_python_is_too_old(tmp_path: Path) -> None:
+    old = tmp_path / "python2"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 2.7.18\nexit 1\n')
+    old.chmod(0o755)
+    project = Path(__file__).resolve().parent.parent.parent
+    ran = subprocess.run(
+        [project / "scripts" / "make-environment", tmp_path / "venv", "requirements.txt"],
+        env={**os.environ, "PYTHON": str(old)},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 1
+    assert "Python 2.7.18" in ran.stderr
+    assert "3.11" in ran.stderr
