@@ -98,5 +98,5 @@ def _printable(key: str, value: Any) -> Any:
 
 def mask_password(url: str) -> str:
     """`url` with the password in it masked: before the host, and in the query."""
-    masked = re.sub(r"(?<=://)([^/@]*?):[^/]*(?=@)", rf"\1:{MASK}", url)
+    masked = re.sub(r"(?<=://)([^/@:]*):.*(?=@)", rf"\1:{MASK}", url)
     return re.sub(r"(?i)([?&](?:password|pass)=)[^&]*", rf"\1{MASK}", masked)
