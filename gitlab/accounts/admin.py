@@ -63,7 +63,7 @@ class UserAdmin(admin.ModelAdmin):
     readonly_fields = ["username", "state", "created_at", "last_login", "blocked_at"]
     actions = ["block", "unblock"]
 
-    def get_form(self, request, obj=None, change=False, **kwargs):  # type: ignore[no-untyped-def]
+    def get_form(self, request, obj=None, change=False, **kwargs):
         """The form for a new person, or Django's for one that exists."""
         if obj is None:
             return NewUserForm
@@ -75,9 +75,9 @@ class UserAdmin(admin.ModelAdmin):
             return [*NewUserForm.Meta.fields, "password"]
         return self.fields  # type: ignore[return-value]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:  # type: ignore[override]
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         """Everything may be typed for a new person."""
-        return [] if obj is None else self.readonly_fields  # type: ignore[return-value]
+        return [] if obj is None else self.readonly_fields
 
     def save_model(self, request: HttpRequest, obj: User, form: object, change: bool) -> None:
         """A new person was stored by the form."""

@@ -19,7 +19,7 @@ class ActiveUserBackend(ModelBackend):
     `get_user`, inherited, answers None for whoever was blocked meanwhile.
     """
 
-    def authenticate(  # type: ignore[override]
+    def authenticate(
         self,
         request: HttpRequest | None,
         username: str | None = None,

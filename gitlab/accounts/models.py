@@ -26,9 +26,9 @@ class UserManager(BaseUserManager["User"]):
 
     def create_superuser(self, username: str, email: str, password: str, **extra: Any) -> User:
         """What ``manage.py createsuperuser`` calls: an administrator with a namespace."""
-        from gitlab.accounts import services
+        from gitlab.accounts.services import create_user
 
-        return services.create_user(
+        return create_user(
             username=username, email=email, password=password, is_superuser=True, **extra
         )
 

@@ -70,7 +70,7 @@ class GitLabAuthorizer:
         principal: Principal | None = identity.principal if identity else None
         found = places(access.name for access in asked if access.type == "repository")
         standing_in = _standings(principal, found.values())
-        granted = []
+        granted: list[tuple[Access, Place | None]] = []
         for access in asked:
             if access.type == "repository" and access.name in found:
                 place = found[access.name]

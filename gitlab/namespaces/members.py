@@ -172,7 +172,7 @@ def remove_member(by: User, place: Namespace | Project, user: User) -> None:
 
 def _hold(place: Namespace | Project) -> None:
     rows = Project.objects if isinstance(place, Project) else Namespace.objects
-    rows.select_for_update().filter(pk=place.pk).first()  # type: ignore[attr-defined]
+    rows.select_for_update().filter(pk=place.pk).first()
 
 
 def _direct(place: Namespace | Project, user: User) -> Member:

@@ -53,8 +53,20 @@ RESERVED_AT_TOP = frozenset(
 )
 """First segments that are, or may become, addresses of Berth itself."""
 
-RESERVED_BELOW = frozenset(["-", "blobs", "manifests", "tags", "uploads", "referrers", "_catalog"])
-"""Segments below the first that would make a registry's address ambiguous to people and proxies."""
+RESERVED_BELOW = frozenset(
+    [
+        "-",
+        "blobs",
+        "manifests",
+        "tags",
+        "uploads",
+        "referrers",
+        "_catalog",
+        "edit",
+        "container_registry",
+    ]
+)
+"""Segments below the first that would make an address of a page or of the registry ambiguous."""
 
 
 def check_segment(path: str, *, at_top: bool, field: str = "path") -> str:

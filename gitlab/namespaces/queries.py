@@ -20,18 +20,30 @@ Row = TypeVar("Row", Project, Namespace)
 
 @dataclass(frozen=True)
 class Page(Generic[Row]):
-    """Some rows, and the key to ask for the next ones with ("" where there are none)."""
+    """Some rows, and the keys to ask for those around them with ("" where there are none)."""
 
     rows: Sequence[Row]
     next_after: str = ""
+    previous_before: str = ""
 
 
-def page(rows: QuerySet[Row], *, after: str = "", limit: int = 20) -> Page[Row]:
-    """The rows whose full path follows `after`, at most `limit`."""
-    found = list(rows.filter(full_path__gt=after).order_by("full_path")[: limit + 1])
-    more = len(found) > limit
-    found = found[:limit]
-    return Page(found, found[-1].full_path if more else "")
+def page(rows: QuerySet[Row], *, after: str = "", before: str = "", limit: int = 20) -> Page[Row]:
+    """At most `limit` rows: those that follow the full path `after`, or precede `before`."""
+    if before:
+        found = list(rows.filter(full_path__lt=before).order_by("-full_path")[: limit + 1])
+        shown = found[:limit][::-1]
+        more_before, more_after = len(found) > limit, True
+    else:
+        found = list(rows.filter(full_path__gt=after).order_by("full_path")[: limit + 1])
+        shown = found[:limit]
+        more_before, more_after = bool(after), len(found) > limit
+    if not shown:
+        return Page([])
+    return Page(
+        shown,
+        next_after=shown[-1].full_path if more_after else "",
+        previous_before=shown[0].full_path if more_before else "",
+    )
 
 
 def _places(user: Anybody, lowest: int = AccessLevel.GUEST) -> tuple[list[str], list[int]]:
@@ -43,9 +55,10 @@ def _places(user: Anybody, lowest: int = AccessLevel.GUEST) -> tuple[list[str], 
     groups: list[str] = []
     projects: list[int] = []
     for path, project in rows.values_list("namespace__full_path", "project_id"):
-        if project is not None:
+        # One of the two is null in each row, by a constraint.
+        if project:
             projects.append(project)
-        elif path is not None:
+        else:
             groups.append(path)
     return groups, projects
 

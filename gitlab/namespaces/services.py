@@ -6,7 +6,7 @@ Memberships are in `members`, what people see in `queries`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -152,7 +152,7 @@ def update_group(
 ) -> Namespace:
     """Change what is given. A group can't become less visible than something in it."""
     group = require_in_namespace(by, _lock(group), Ability.ADMIN_GROUP)
-    changes: dict[str, list[str]] = {}
+    changes: dict[str, Any] = {}
     if name is not None:
         _set(group, "name", _check_name(name, group.path), changes)
     if description is not None:
@@ -223,7 +223,7 @@ def update_project(
 ) -> Project:
     """Change what is given."""
     project = require_in_project(by, _lock_project(project), Ability.ADMIN_PROJECT)
-    changes: dict[str, list[str]] = {}
+    changes: dict[str, Any] = {}
     if name is not None:
         _set(project, "name", _check_name(name, project.path), changes)
     if description is not None:
@@ -238,7 +238,7 @@ def update_project(
     return project
 
 
-def _set(row: Namespace | Project, field: str, value: str, changes: dict[str, list[str]]) -> None:
+def _set(row: Namespace | Project, field: str, value: str, changes: dict[str, Any]) -> None:
     before = getattr(row, field)
     if before != value:
         setattr(row, field, value)

@@ -81,8 +81,9 @@ def levels(
     by_namespace: dict[int, int] = {}
     by_project: dict[int, int] = {}
     for namespace, project, level in rows:
-        if namespace is not None:
-            by_namespace[namespace] = level
-        elif project is not None:
+        # One of the two is null in each row, by a constraint.
+        if project:
             by_project[project] = level
+        else:
+            by_namespace[namespace] = level
     return by_namespace, by_project

@@ -1,0 +1,106 @@
+"""The whole matrix of `tests/data/authz-matrix.json` at the token endpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from django.test import Client
+
+from tests.base import basic
+from tests.gitlab import factories
+
+MATRIX = json.loads(
+    (Path(__file__).parents[2] / "data" / "authz-matrix.json").read_text(encoding="utf-8")
+)
+ACTORS = {actor["id"]: actor for actor in MATRIX["actors"]}
+WAITING = {
+    "deploy": "deploy tokens come later",
+    "job": "job tokens come later",
+    "twofa": "two factors come later",
+}
+
+
+def _waits_for(cell: dict[str, Any]) -> str | None:
+    """Why a cell can't hold yet: a credential that nobody knows is refused with 401."""
+    actor = ACTORS[cell["actor"]]
+    if actor["id"].startswith("twofa"):
+        return WAITING["twofa"]
+    if actor["kind"] in WAITING and cell["expect"]["status"] != 401:
+        return WAITING[actor["kind"]]
+    return None
+
+
+def _parameters() -> list[Any]:
+    return [
+        pytest.param(
+            cell,
+            id=cell["id"],
+            marks=[pytest.mark.xfail(reason=reason)] if (reason := _waits_for(cell)) else [],
+        )
+        for cell in MATRIX["cells"]
+    ]
+
+
+def _credentials(actor: dict[str, Any], user: Any) -> dict[str, str]:
+    kind, name = actor["kind"], actor["id"]
+    if kind == "none":
+        return {}
+    if kind == "deploy":
+        return basic("gitlab+deploy-token-1", "gldt-unknown")
+    if kind == "job":
+        return basic("gitlab-ci-token", "glcbt-unknown")
+    if name.startswith("pat_expired"):
+        return basic("whoever", factories.token(user, "api", expired=True))
+    if name.startswith("pat_"):
+        scopes = name.removeprefix("pat_").rpartition("_")[0].split("+")
+        return basic("whoever", factories.token(user, *scopes))
+    return basic(user.username)
+
+
+def _known(value: str, default: str) -> str:
+    """Cells that are about no project have a dash."""
+    return default if value == "-" else value
+
+
+def _scopes(action: str) -> list[str]:
+    if action == "login without scope":
+        return []
+    return [action if action.startswith("registry:") else f"repository:acme/app:{action}"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("cell", _parameters())
+def test_who_may_do_what(cell: dict[str, Any]) -> None:
+    actor = ACTORS[cell["actor"]]
+    project = factories.project(
+        "acme/app",
+        visibility=_known(cell["visibility"], "private"),
+        registry_access=_known(cell["registry_access_level"], "enabled"),
+    )
+    user = factories.person(
+        "bob", external=actor.get("external", False), is_superuser=actor.get("admin", False)
+    )
+    if actor["role"]:
+        factories._add_members(project, {f"{actor['role']}s": [user]})
+    if actor["id"].startswith("blocked"):
+        user.state = "blocked"
+        user.save()
+
+    response = Client().get(
+        "/jwt/auth",
+        {"service": "container_registry", "scope": _scopes(cell["action"])},
+        **_credentials(actor, user),
+    )
+
+    expected = cell["expect"]
+    assert response.status_code == expected["status"], response.content
+    if response.status_code != 200:
+        assert response.json()["errors"][0]["code"] == expected["code"]
+        return
+    claims = jwt.decode(response.json()["token"], options={"verify_signature": False})
+    granted = [action for entry in claims["access"] for action in entry["actions"]]
+    assert granted == expected["granted"]

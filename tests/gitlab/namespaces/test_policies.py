@@ -1,0 +1,71 @@
+"""Who may do what, as pure functions."""
+
+from __future__ import annotations
+
+import pytest
+
+from gitlab.namespaces.policies import (
+    NOBODY,
+    Ability,
+    Standing,
+    group_abilities,
+    may_create_top_level_group,
+    project_abilities,
+)
+
+IMAGES = {Ability.READ_IMAGE, Ability.PUSH_IMAGE, Ability.DELETE_TAG, Ability.ADMIN_IMAGE}
+MEMBER = {level: Standing(signed_in=True, level=level) for level in (0, 10, 20, 30, 40, 50)}
+ADMIN = Standing(signed_in=True, admin=True)
+EXTERNAL = Standing(signed_in=True, external=True)
+
+
+@pytest.mark.parametrize(
+    ("standing", "images"),
+    [
+        (NOBODY, set()),
+        (MEMBER[0], set()),
+        (MEMBER[10], set()),
+        (MEMBER[20], {Ability.READ_IMAGE}),
+        (MEMBER[30], IMAGES - {Ability.ADMIN_IMAGE}),
+        (MEMBER[40], IMAGES),
+        (MEMBER[50], IMAGES),
+        (ADMIN, IMAGES),
+    ],
+)
+def test_images_of_a_private_project(standing, images):
+    assert project_abilities(standing, "private", "enabled") & IMAGES == images
+    assert project_abilities(standing, "public", "private") & IMAGES == images
+
+
+def test_everybody_pulls_from_a_public_project():
+    for standing in (NOBODY, EXTERNAL, MEMBER[0], MEMBER[10]):
+        assert Ability.READ_IMAGE in project_abilities(standing, "public", "enabled")
+
+
+def test_internal_is_for_who_is_signed_in_and_not_external():
+    assert Ability.READ_IMAGE in project_abilities(MEMBER[0], "internal", "enabled")
+    for standing in (NOBODY, EXTERNAL):
+        assert project_abilities(standing, "internal", "enabled") == frozenset()
+
+
+def test_a_registry_that_is_off_is_off_for_administrators_too():
+    for standing in (ADMIN, MEMBER[50]):
+        assert not project_abilities(standing, "public", "disabled") & IMAGES
+
+
+def test_the_project_itself():
+    assert Ability.REMOVE_PROJECT not in project_abilities(MEMBER[40], "private", "enabled")
+    assert Ability.REMOVE_PROJECT in project_abilities(MEMBER[50], "private", "enabled")
+    assert Ability.ADMIN_PROJECT not in project_abilities(MEMBER[30], "private", "enabled")
+
+
+def test_groups():
+    assert group_abilities(NOBODY, "private") == frozenset()
+    assert group_abilities(NOBODY, "private", belongs_below=True) == {Ability.READ_GROUP}
+    assert Ability.CREATE_PROJECT not in group_abilities(MEMBER[20], "public")
+    assert Ability.CREATE_PROJECT in group_abilities(MEMBER[30], "public")
+    external_owner = Standing(signed_in=True, external=True, level=50)
+    assert Ability.CREATE_PROJECT not in group_abilities(external_owner, "public")
+    assert may_create_top_level_group(MEMBER[0])
+    assert not may_create_top_level_group(EXTERNAL)
+    assert not may_create_top_level_group(NOBODY)

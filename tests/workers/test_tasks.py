@@ -1,0 +1,56 @@
+"""Tasks are doors: the sweep rings, the schedule names tasks that exist, the broker is set up."""
+
+from __future__ import annotations
+
+import pytest
+
+from gitlab.container_registry import bell, broker
+from gitlab.container_registry.repositories import DELETE_TASK
+from workers import deletion, tasks
+
+
+@pytest.fixture
+def app():
+    from workers.celery import app
+
+    app.loader.import_default_modules()
+    app.finalize()
+    return app
+
+
+def test_what_is_rung_and_scheduled_exists(app):
+    names = {entry["task"] for entry in app.conf.beat_schedule.values()} | {DELETE_TASK}
+    assert names <= set(app.tasks)
+    assert all(entry["options"]["expires"] for entry in app.conf.beat_schedule.values())
+
+
+@pytest.mark.django_db
+def test_the_sweep_rings_for_each_image_that_waits(make_image, ring):
+    image = make_image("alice/app", status="delete_scheduled")
+    tasks.sweep_deletions()
+    assert ring == [(DELETE_TASK, image.pk)]
+
+
+def test_the_task_deletes_the_image_that_it_names(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        deletion, "delete_repository", lambda pk: asked.append(pk) or deletion.Outcome.DONE
+    )
+    tasks.delete_container_repository(7)
+    assert asked == [7]
+
+
+def test_a_ring_reaches_the_worker_by_a_file(app, settings, tmp_path, monkeypatch):
+    settings.HOME = tmp_path
+    monkeypatch.setattr(bell, "_app", lambda: broker.connect("test"))
+    bell.ring("workers.tasks.sweep_deletions")
+    (message,) = (tmp_path / "broker" / "queue").iterdir()
+    assert message.name.endswith(".berth.msg")
+    assert "workers.tasks.sweep_deletions" in message.read_text()
+
+
+def test_everything_is_json_without_results(app):
+    assert app.conf.accept_content == ["json"]
+    assert app.conf.task_ignore_result
+    assert app.conf.task_acks_late
+    assert app.conf.broker_transport_options["polling_interval"] == broker.POLLING_INTERVAL
