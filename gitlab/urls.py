@@ -9,8 +9,11 @@ if "registry" in settings.ROLES:
 if "web" in settings.ROLES:
     from django.contrib import admin
 
+    from gitlab.namespaces.views import lists
+
     urlpatterns += [
         path("", include("tokens.urls")),
+        path("", lists.home, name="home"),
         path("admin/", admin.site.urls),
         path("", include("gitlab.ui.urls")),
         path("", include("gitlab.accounts.urls")),

@@ -99,18 +99,17 @@ def group_frame(group: Namespace, user: Anybody, active: str, *more: Crumb) -> d
 
 def home_sidebar(user: Anybody, active: str = "") -> list[Section]:
     """Active: ``projects groups explore profile password tokens``."""
-    explore = Link("Explore", reverse("namespaces:explore"), "globe", active == "explore")
     if user is None or not user.is_authenticated:
-        return [Section("", [explore])]
+        return []
     work = [
         Link("Projects", reverse("home"), "package", active == "projects"),
         Link("Groups", reverse("namespaces:groups"), "folder", active == "groups"),
-        explore,
+        Link("Explore", reverse("namespaces:explore"), "globe", active == "explore"),
     ]
     account = [
         Link("Profile", reverse("accounts:profile"), "user", active == "profile"),
         Link("Password", reverse("accounts:password"), "lock", active == "password"),
-        Link("Access tokens", reverse("accounts:tokens"), "key-round", active == "tokens"),
+        Link("Access tokens", reverse("access_tokens:index"), "key-round", active == "tokens"),
     ]
     return [Section("Your work", work), Section("Your account", account)]
 

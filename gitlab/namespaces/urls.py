@@ -1,9 +1,56 @@
-"""The addresses of this package's pages."""
+"""The addresses of this package's pages, as GitLab's. The page at a path comes last."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
+
+from gitlab.namespaces import converters  # noqa: F401  (registers full_path)
+from gitlab.namespaces.views import creation, lists, members, places, settings
 
 app_name = "namespaces"
 
-urlpatterns: list[URLPattern | URLResolver] = []
+_GROUP = "groups/<full_path:path>/-"
+_PROJECT = "<full_path:path>"
+_OF_GROUP = {"kind": "group"}
+_OF_PROJECT = {"kind": "project"}
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("dashboard/projects", lists.home, name="projects"),
+    path("dashboard/groups", lists.groups, name="groups"),
+    path("explore/projects", lists.explore, name="explore"),
+    path("projects/new", creation.project_new, name="project_new"),
+    path("groups/new", creation.group_new, name="group_new"),
+    path(f"{_GROUP}/edit", settings.group_edit, name="group_edit"),
+    path(f"{_GROUP}/delete", settings.group_delete, name="group_delete"),
+    path(f"{_GROUP}/group_members", members.index, _OF_GROUP, name="group_members"),
+    path(
+        f"{_GROUP}/group_members/<str:username>/edit",
+        members.edit,
+        _OF_GROUP,
+        name="group_member_edit",
+    ),
+    path(
+        f"{_GROUP}/group_members/<str:username>/remove",
+        members.remove,
+        _OF_GROUP,
+        name="group_member_remove",
+    ),
+    path("groups/<full_path:path>", places.group_address),
+    path(f"{_PROJECT}/-/delete", settings.project_delete, name="project_delete"),
+    path(f"{_PROJECT}/-/project_members", members.index, _OF_PROJECT, name="project_members"),
+    path(
+        f"{_PROJECT}/-/project_members/<str:username>/edit",
+        members.edit,
+        _OF_PROJECT,
+        name="project_member_edit",
+    ),
+    path(
+        f"{_PROJECT}/-/project_members/<str:username>/remove",
+        members.remove,
+        _OF_PROJECT,
+        name="project_member_remove",
+    ),
+    path(f"{_PROJECT}/edit", settings.project_edit, name="project_edit"),
+    path(_PROJECT, places.place, name="place"),
+    path(f"{_PROJECT}/", places.without_slash),
+]

@@ -19,7 +19,7 @@ NAMES = {
     "sign_in": "accounts:sign_in",
     "sign_out": "accounts:sign_out",
     "profile": "accounts:profile",
-    "tokens": "accounts:tokens",
+    "tokens": "access_tokens:index",
     "new_project": "namespaces:project_new",
     "new_group": "namespaces:group_new",
     "admin": "admin_area:home",

@@ -158,6 +158,18 @@ on("click", "[data-theme-choice] button", async (button, event) => {
   await fetch(form.getAttribute("action"), { method: "POST", body, redirect: "manual" });
 });
 
+// A path that follows the name until somebody types another one
+on("input", "[data-path-for]", (name) => {
+  const path = document.getElementById(name.dataset.pathFor);
+  if (!path || path.dataset.typed !== undefined) return;
+  path.value = name.value.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "");
+});
+on("input", "input[data-path]", (path) => {
+  if (path.value) path.dataset.typed = "";
+  else delete path.dataset.typed;
+});
+
 // Dialogs: one that is in the page …
 on("click", "[data-dialog]", (button, event) => {
   const dialog = document.getElementById(button.dataset.dialog);

@@ -1,0 +1,68 @@
+"""What people choose for a new token."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django import forms
+from django.utils import timezone
+
+from gitlab.ui.widgets import About, ExplainedCheckboxes
+
+DEFAULT_DAYS = 90
+
+# What is offered, in people's words. The other scopes can be made through the API.
+OFFERED = [
+    ("read_registry", "Pull images"),
+    ("write_registry", "Push images"),
+    ("read_api", "Read everything"),
+    ("api", "Everything you may do"),
+]
+ABOUT = {
+    "read_registry": About(
+        "docker pull, and looking at tags, of every project that you may pull from.", "download"
+    ),
+    "write_registry": About(
+        "docker push to every project that you may push to. docker also needs to pull for that.",
+        "upload",
+    ),
+    "read_api": About(
+        "The API for reading: projects, members, images. For dashboards and reports.", "eye"
+    ),
+    "api": About(
+        "The whole API and every image, deleting included. As good as your password.",
+        "shield-alert",
+    ),
+}
+
+
+def _day(days: int) -> str:
+    return (timezone.now().date() + dt.timedelta(days=days)).isoformat()
+
+
+class TokenForm(forms.Form):
+    """A new personal access token."""
+
+    name = forms.CharField(
+        max_length=255,
+        help_text="What uses it, and where: you will want to know when you take it back.",
+        widget=forms.TextInput({"autofocus": True, "autocomplete": "off"}),
+    )
+    scopes = forms.MultipleChoiceField(
+        label="What it may do",
+        choices=OFFERED,
+        initial=["read_registry", "write_registry"],
+        error_messages={"required": "Choose at least one."},
+        widget=ExplainedCheckboxes(ABOUT),
+    )
+    expires_at = forms.DateField(
+        label="Expires on",
+        required=False,
+        initial=lambda: _day(DEFAULT_DAYS),
+        help_text="Refused from the beginning of this day (UTC). Empty: it works until revoked.",
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+    )
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.fields["expires_at"].widget.attrs["min"] = _day(1)

@@ -1,0 +1,142 @@
+"""One's own access tokens: make, see, revoke.
+
+The text of a new token travels to the next page in a cookie that only this package's pages get and
+that the page takes away: the server keeps a digest and nothing else.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from gitlab.access_tokens import services
+from gitlab.access_tokens.forms import OFFERED, TokenForm
+from gitlab.access_tokens.models import PersonalAccessToken
+from gitlab.accounts.doors import person, signed_in
+from gitlab.accounts.models import User
+from gitlab.namespaces import commands
+from gitlab.namespaces.sidebars import home_frame
+from gitlab.ui import refusals
+from gitlab.ui.toasts import add_toast
+
+NEW_COOKIE = "new_token"
+_SECONDS = 120
+_SOON = dt.timedelta(days=14)
+SHOWN = 200
+"""Tokens on a page. Nobody reads more; the newest are the ones that matter."""
+
+
+@signed_in
+@never_cache
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """The tokens that work, or with ``?state=inactive`` the others; above them a new one, once."""
+    user = person(request)
+    inactive = request.GET.get("state") == "inactive"
+    counts = [services.tokens_of(user, active=active).count() for active in (True, False)]
+    here = reverse("access_tokens:index")
+    text = request.COOKIES.get(NEW_COOKIE, "")
+    context = {
+        **home_frame(user, "tokens", ("Your account", ""), ("Access tokens", "")),
+        "tokens": [_row(token) for token in services.tokens_of(user, active=not inactive)[:SHOWN]],
+        "inactive": inactive,
+        "tabs": [
+            {"label": "Active", "url": here, "active": not inactive, "count": counts[0]},
+            {
+                "label": "Inactive",
+                "url": f"{here}?state=inactive",
+                "active": inactive,
+                "count": counts[1],
+            },
+        ],
+        "new": _new(user, text),
+        "new_url": reverse("access_tokens:new"),
+    }
+    response = render(request, "access_tokens/index.html", context)
+    if text:
+        response.delete_cookie(NEW_COOKIE, path=here, samesite="Strict")
+    return response
+
+
+def _row(token: PersonalAccessToken) -> dict[str, Any]:
+    labels = dict(OFFERED)
+    today = timezone.now().date()
+    return {
+        "token": token,
+        "scopes": [(scope, labels.get(scope, services.SCOPES[scope])) for scope in token.scopes],
+        "ends_soon": token.is_usable
+        and token.expires_at is not None
+        and token.expires_at <= today + _SOON,
+    }
+
+
+def _new(user: User, text: str) -> dict[str, str] | None:
+    """What to show of a token that has just been made; only its own owner sees it."""
+    token = services.find(text) if text else None
+    if token is None or token.user_id != user.pk:
+        return None
+    return {"name": token.name, "text": text, "login": commands.login(user)}
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    """A new token; afterwards it is shown once."""
+    user = person(request)
+    form = TokenForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            _, text = services.create(user, **form.cleaned_data)
+        except ValidationError as error:
+            refusals.show(form, error)
+        else:
+            here = reverse("access_tokens:index")
+            response = redirect(here)
+            response.set_cookie(
+                NEW_COOKIE,
+                text,
+                max_age=_SECONDS,
+                path=here,
+                secure=settings.SESSION_COOKIE_SECURE,
+                httponly=True,
+                samesite="Strict",
+            )
+            return response
+    crumbs = [("Your account", ""), ("Access tokens", reverse("access_tokens:index")), ("New", "")]
+    back = reverse("access_tokens:index")
+    context = {**home_frame(user, "tokens", *crumbs), "form": form, "back": back}
+    return render(request, "access_tokens/new.html", context)
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    """Asks first, then refuses the token from now on."""
+    user = person(request)
+    token = services.get_for(user, pk)
+    if request.method == "POST":
+        services.revoke(user, token)
+        add_toast(request, f"{token.name} is revoked.")
+        return redirect("access_tokens:index")
+    crumbs = [
+        ("Your account", ""),
+        ("Access tokens", reverse("access_tokens:index")),
+        ("Revoke", ""),
+    ]
+    context = {
+        **home_frame(user, "tokens", *crumbs),
+        "token": token,
+        "title": f"Revoke {token.name}?",
+        "here": request.path,
+        "back": reverse("access_tokens:index"),
+    }
+    return render(request, "access_tokens/revoke.html", context)

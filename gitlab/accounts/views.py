@@ -1,0 +1,154 @@
+"""Signing in and out, and one's own account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import login, logout, update_session_auth_hash
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from gitlab.accounts import services
+from gitlab.accounts import sign_in as signing_in
+from gitlab.accounts.doors import person, signed_in
+from gitlab.accounts.failed_logins import TooManyFailedLogins
+from gitlab.accounts.forms import PasswordForm, ProfileForm, SignInForm, SignUpForm
+from gitlab.accounts.models import User
+from gitlab.namespaces import commands
+from gitlab.namespaces.sidebars import home_frame
+from gitlab.ui import refusals
+from gitlab.ui.toasts import add_toast
+
+
+def _next(request: HttpRequest) -> str:
+    """Where to go afterwards: an address of ours, whatever the request says."""
+    asked = request.POST.get("next") or request.GET.get("next") or ""
+    safe = url_has_allowed_host_and_scheme(
+        asked, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return asked if safe else reverse("home")
+
+
+@sensitive_post_parameters("password")
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """The sign-in page. It says the same for an unknown name, a wrong password, a blocked user."""
+    back = _next(request)
+    if request.user.is_authenticated:
+        return redirect(back)
+    form = SignInForm(request.POST or None)
+    wait = 0
+    if request.method == "POST" and form.is_valid():
+        try:
+            login(request, _verify(request, form))
+            return redirect(back)
+        except signing_in.WrongPassword as error:
+            form.add_error(None, str(error))
+        except TooManyFailedLogins as error:
+            form.add_error(None, str(error))
+            wait = error.retry_after
+    context = {"form": form, "next": back, "signup": settings.SIGNUP_ENABLED}
+    response = render(request, "accounts/sign_in.html", context, status=429 if wait else 200)
+    if wait:
+        response["Retry-After"] = str(wait)
+    return response
+
+
+def _verify(request: HttpRequest, form: SignInForm) -> User:
+    return signing_in.verify(
+        form.cleaned_data["login"],
+        form.cleaned_data["password"],
+        address=request.META.get("REMOTE_ADDR", ""),
+    )
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """POST ends the session; GET asks, so that a link elsewhere can't."""
+    if request.method == "POST":
+        logout(request)
+        add_toast(request, "You are signed out.", tone="info")
+        return redirect("accounts:sign_in")
+    if not request.user.is_authenticated:
+        return redirect("accounts:sign_in")
+    return render(request, "accounts/sign_out.html")
+
+
+@sensitive_post_parameters("password")
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_up(request: HttpRequest) -> HttpResponse:
+    """A stranger's registration, where the settings allow it."""
+    if not settings.SIGNUP_ENABLED:
+        raise Http404
+    if request.user.is_authenticated:
+        return redirect("home")
+    form = SignUpForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            user = services.sign_up(**form.cleaned_data)
+        except ValidationError as error:
+            refusals.show(form, error)
+        else:
+            login(request, user)
+            add_toast(request, f"Welcome, {user.name}.")
+            return redirect("home")
+    return render(request, "accounts/sign_up.html", {"form": form})
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def profile(request: HttpRequest) -> HttpResponse:
+    """Name and e-mail address."""
+    user = person(request)
+    form = ProfileForm(request.POST or None, initial={"name": user.name, "email": user.email})
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.update_user(user, by=user, **form.cleaned_data)
+        except ValidationError as error:
+            refusals.show(form, error)
+            # What the page's frame shows stays what is stored.
+            user.refresh_from_db()
+        else:
+            add_toast(request, "Your profile is saved.")
+            return redirect("accounts:profile")
+    context = _page(request, "profile", "Profile", form)
+    context["images"] = commands.address(user.username)
+    return render(request, "accounts/profile.html", context)
+
+
+@sensitive_post_parameters()
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def password(request: HttpRequest) -> HttpResponse:
+    """Another password: other sessions end, this one goes on."""
+    user = person(request)
+    form = PasswordForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.change_password(
+                user,
+                form.cleaned_data["new_password"],
+                by=user,
+                current_password=form.cleaned_data["current_password"],
+            )
+        except ValidationError as error:
+            refusals.show(form, error)
+        else:
+            update_session_auth_hash(request, user)
+            add_toast(request, "Your password is changed. Other sessions have ended.")
+            return redirect("accounts:password")
+    return render(request, "accounts/password.html", _page(request, "password", "Password", form))
+
+
+def _page(request: HttpRequest, active: str, title: str, form: Any) -> dict[str, Any]:
+    return {**home_frame(request.user, active, ("Your account", ""), (title, "")), "form": form}

@@ -1,0 +1,223 @@
+"""What people type about groups, projects and members. The rules are the services'."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from gitlab.accounts import passwords
+from gitlab.accounts.models import User
+from gitlab.namespaces.listing import LEVELS
+from gitlab.namespaces.models import Namespace, RegistryAccess, Visibility
+from gitlab.ui.widgets import About, ExplainedRadios
+
+_ORDER = [Visibility.PRIVATE, Visibility.INTERNAL, Visibility.PUBLIC]
+_ICONS = {"private": "lock", "internal": "shield", "public": "globe"}
+_WHO_SEES = {
+    "project": {
+        "private": "Only members see it and its images.",
+        "internal": "Everybody who is signed in sees it and may pull.",
+        "public": "Everybody sees it and may pull, without signing in.",
+    },
+    "group": {
+        "private": "Only members see it and what is in it.",
+        "internal": "Everybody who is signed in sees it. Projects in it decide for themselves.",
+        "public": "Everybody sees it. Projects in it decide for themselves.",
+    },
+}
+_REGISTRY = {
+    "enabled": About("Whoever sees the project may pull. Developers push.", "container"),
+    "private": About("Only members may pull, even where others see the project.", "lock"),
+    "disabled": About("Nobody pushes, pulls or sees images. What is there stays.", "ban"),
+}
+
+
+def slug(name: str) -> str:
+    """A path made of a name; "" where nothing of it is left."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+
+
+def _visibility(kind: str, limit: Namespace | None = None) -> forms.ChoiceField:
+    """Radio cards; what a group above does not allow can't be chosen, and says why."""
+    most = _ORDER.index(Visibility(limit.visibility)) if limit and limit.is_group else len(_ORDER)
+    about = {
+        value: About(
+            text,
+            _ICONS[value],
+            f"Not possible: the group {limit.full_path} is {limit.visibility}."
+            if limit and index > most
+            else "",
+        )
+        for index, (value, text) in enumerate(_WHO_SEES[kind].items())
+    }
+    return forms.ChoiceField(
+        label="Who may see it",
+        choices=Visibility.choices,
+        initial=Visibility.PRIVATE,
+        widget=ExplainedRadios(about),
+    )
+
+
+class _NewForm(forms.Form):
+    """Name and path of a new group or project; an empty path is made of the name."""
+
+    name = forms.CharField(
+        max_length=255,
+        widget=forms.TextInput({"autofocus": True, "autocomplete": "off"}),
+    )
+    path = forms.CharField(
+        max_length=255,
+        required=False,
+        widget=forms.TextInput(
+            {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+    )
+    description = forms.CharField(
+        max_length=500, required=False, widget=forms.Textarea({"rows": 2})
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """The path, where none was typed."""
+        data = super().clean() or {}
+        if data.get("name") and not data.get("path"):
+            data["path"] = slug(data["name"])
+            if not data["path"]:
+                self.add_error("path", "Nothing of the name can stand in a path: type one.")
+        return data
+
+
+class _PlaceChoice(forms.ChoiceField):
+    """One of some namespaces, by full path; cleans to the namespace, or None for ""."""
+
+    def __init__(self, places: Sequence[Namespace], top: str = "", **kwargs: Any) -> None:
+        self.places = {place.full_path: place for place in places}
+        choices = [(path, path) for path in self.places]
+        super().__init__(choices=[("", top), *choices] if top else choices, **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        """The namespace instead of its path."""
+        return self.places.get(super().clean(value))
+
+
+class ProjectForm(_NewForm):
+    """A new project."""
+
+    def __init__(self, places: Sequence[Namespace], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["namespace"] = _PlaceChoice(places, label="Group or namespace")
+        self.fields["visibility"] = _visibility("project")
+
+
+class GroupForm(_NewForm):
+    """A new group, at the top or below another."""
+
+    def __init__(
+        self, places: Sequence[Namespace], *args: Any, top: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["parent"] = _PlaceChoice(
+            places, "None: at the top" if top else "", label="Parent group", required=not top
+        )
+        self.fields["visibility"] = _visibility("group")
+
+
+class ProjectSettingsForm(forms.Form):
+    """What can be changed of a project."""
+
+    name = forms.CharField(max_length=255)
+    description = forms.CharField(
+        max_length=500, required=False, widget=forms.Textarea({"rows": 3})
+    )
+    registry_access = forms.ChoiceField(
+        label="Who may use the registry",
+        choices=RegistryAccess.choices,
+        widget=ExplainedRadios(_REGISTRY),
+    )
+
+    def __init__(self, namespace: Namespace, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["visibility"] = _visibility("project", namespace)
+
+
+class GroupSettingsForm(forms.Form):
+    """What can be changed of a group."""
+
+    name = forms.CharField(max_length=255)
+    description = forms.CharField(
+        max_length=500, required=False, widget=forms.Textarea({"rows": 3})
+    )
+
+    def __init__(self, parent: Namespace | None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["visibility"] = _visibility("group", parent)
+
+
+class _Levels(forms.TypedChoiceField):
+    """The roles up to the reader's own."""
+
+    def __init__(self, highest: int, **kwargs: Any) -> None:
+        choices = [(value, label) for value, label in LEVELS if value <= highest]
+        super().__init__(choices=choices, coerce=int, label="Role", **kwargs)
+
+
+class MemberForm(forms.Form):
+    """A role, and until when."""
+
+    def __init__(self, highest: int, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["access_level"] = _Levels(highest)
+        tomorrow = timezone.now().date() + dt.timedelta(days=1)
+        self.fields["expires_at"] = forms.DateField(
+            label="Ends on",
+            required=False,
+            widget=forms.DateInput({"type": "date", "min": tomorrow.isoformat()}, "%Y-%m-%d"),
+        )
+
+
+class NewMemberForm(MemberForm):
+    """Who, with which role, and until when."""
+
+    user = forms.CharField(
+        label="User name",
+        max_length=255,
+        widget=forms.TextInput(
+            {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+    )
+
+    def clean_user(self) -> User:
+        """The person of this name. An address is not looked up: it would tell whose it is."""
+        name = str(self.cleaned_data["user"]).strip().removeprefix("@")
+        found = passwords.find(name) if "@" not in name else None
+        if found is None or not found.is_active:
+            raise forms.ValidationError(f"There is nobody called “{name}” here.")
+        return found
+
+
+class TypedPathForm(forms.Form):
+    """The path of what is to be deleted, typed by hand."""
+
+    path = forms.CharField(
+        max_length=255,
+        widget=forms.TextInput(
+            {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+    )
+
+    def __init__(self, expected: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.expected = expected
+
+    def clean_path(self) -> str:
+        """Exactly the path, with no harm done by a space or a capital."""
+        typed = str(self.cleaned_data["path"]).strip().lower()
+        if typed != self.expected:
+            raise forms.ValidationError("This is not the path.")
+        return typed

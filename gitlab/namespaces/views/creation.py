@@ -1,0 +1,89 @@
+"""New projects and new groups."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from gitlab.accounts.doors import person, signed_in
+from gitlab.accounts.models import User
+from gitlab.namespaces import commands, policies, queries, services, standings
+from gitlab.namespaces.errors import Forbidden
+from gitlab.namespaces.forms import GroupForm, ProjectForm
+from gitlab.namespaces.models import AccessLevel, Namespace
+from gitlab.namespaces.sidebars import address_of, home_frame
+from gitlab.ui import refusals
+from gitlab.ui.toasts import add_toast
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def project_new(request: HttpRequest) -> HttpResponse:
+    """A new project in one of the namespaces where the person may create some."""
+    user = person(request)
+    places = queries.namespaces_to_create_in(user)
+    if not places:
+        raise Forbidden("You may not create projects: ask somebody to add you to theirs.")
+    asked = request.GET.get("namespace", "").lower()
+    form = ProjectForm(places, request.POST or None, initial={"namespace": asked})
+    if request.method == "POST" and form.is_valid():
+        try:
+            project = services.create_project(user, **form.cleaned_data)
+        except ValidationError as error:
+            refusals.show(form, error)
+        else:
+            add_toast(request, f"{project.full_path} is created.")
+            return redirect(address_of(project))
+    context = {
+        **home_frame(user, "projects", ("Projects", reverse("home")), ("New project", "")),
+        "form": form,
+        "host": commands.registry_host(),
+        "back": _back(places, asked, reverse("home")),
+    }
+    return render(request, "namespaces/project_new.html", context)
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def group_new(request: HttpRequest) -> HttpResponse:
+    """A new group, at the top or with ``?parent=`` below another."""
+    user = person(request)
+    top = policies.may_create_top_level_group(standings.standing_of(user))
+    places = _parents(user)
+    if not (top or places):
+        raise Forbidden("You may not create groups.")
+    asked = request.GET.get("parent", "").lower()
+    form = GroupForm(places, request.POST or None, top=top, initial={"parent": asked})
+    if request.method == "POST" and form.is_valid():
+        try:
+            group = services.create_group(user, **form.cleaned_data)
+        except ValidationError as error:
+            refusals.show(form, error)
+        else:
+            add_toast(request, f"{group.full_path} is created. You are its owner.")
+            return redirect(address_of(group))
+    title = "New subgroup" if any(place.full_path == asked for place in places) else "New group"
+    groups = reverse("namespaces:groups")
+    context = {
+        **home_frame(user, "groups", ("Groups", groups), (title, "")),
+        "form": form,
+        "title": title,
+        "host": commands.registry_host(),
+        "back": _back(places, asked, groups),
+    }
+    return render(request, "namespaces/group_new.html", context)
+
+
+def _parents(user: User) -> list[Namespace]:
+    if user.is_superuser:
+        return list(queries.groups_visible_to(user))
+    if user.external:
+        return []
+    return list(queries.groups_of(user, lowest=AccessLevel.MAINTAINER))
+
+
+def _back(places: list[Namespace], asked: str, otherwise: str) -> str:
+    return next((address_of(place) for place in places if place.full_path == asked), otherwise)

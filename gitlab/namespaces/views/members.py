@@ -1,0 +1,200 @@
+"""Members of a project or group: who, with which role, from where. One set of views for both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from gitlab.accounts.doors import or_sign_in, person, signed_in
+from gitlab.accounts.models import User
+from gitlab.namespaces import loaders, members, standings
+from gitlab.namespaces.errors import Forbidden, NotFound
+from gitlab.namespaces.forms import MemberForm, NewMemberForm
+from gitlab.namespaces.members import Membership
+from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project
+from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.sidebars import Crumb, address_of, group_frame, project_frame
+from gitlab.ui import refusals
+from gitlab.ui.toasts import add_toast
+
+_FORM = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table of members."""
+
+    member: Membership
+    source_url: str
+    edit_url: str = ""
+    remove_url: str = ""
+    is_oneself: bool = False
+
+
+def _load(request: HttpRequest, kind: str, path: str, ability: Ability) -> Project | Namespace:
+    """The project or group, for somebody who may do `ability`. Raises `NotFound`, `Forbidden`."""
+    if kind == "project":
+        return loaders.get_project_for(request.user, path, ability)
+    return loaders.get_group_for(request.user, path, ability)
+
+
+def _address(place: Project | Namespace, page: str = "", user: User | None = None) -> str:
+    kind = "project" if isinstance(place, Project) else "group"
+    name = f"namespaces:{kind}_member_{page}" if page else f"namespaces:{kind}_members"
+    kwargs = {"path": place.full_path} | ({"username": user.username} if user else {})
+    return reverse(name, kwargs=kwargs)
+
+
+def _frame(request: HttpRequest, place: Project | Namespace, *more: Crumb) -> dict[str, Any]:
+    members_crumb = ("Members", _address(place) if more else "")
+    if isinstance(place, Project):
+        return project_frame(place, request.user, "members", members_crumb, *more)
+    return group_frame(place, request.user, "members", members_crumb, *more)
+
+
+def _highest(user: User, place: Project | Namespace) -> int:
+    """The highest role that somebody may give here."""
+    if user.is_superuser:
+        return AccessLevel.OWNER
+    if isinstance(place, Project):
+        return standings.in_project(user, place).level
+    return standings.in_namespace(user, place).level
+
+
+@or_sign_in
+@_FORM
+def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
+    """Everybody who belongs here; those who may manage members add one above."""
+    adding = request.method == "POST"
+    needed = Ability.ADMIN_MEMBERS if adding else Ability.READ_MEMBERS
+    place = _load(request, kind, path, needed)
+    manages = Ability.ADMIN_MEMBERS in place.abilities
+    context = _frame(request, place)
+    if manages:
+        form = NewMemberForm(
+            _highest(person(request), place),
+            request.POST or None,
+            initial={"access_level": AccessLevel.DEVELOPER},
+        )
+        if adding and form.is_valid() and _add(request, place, form):
+            return redirect(_address(place))
+        context["form"] = form
+    people = members.members_of(place)
+    context |= {
+        "lines": [_line(request, place, one, manages) for one in people],
+        "count_text": f"{len(people):,} member" + ("" if len(people) == 1 else "s"),
+        "noun": kind,
+        "manages": manages,
+    }
+    return render(request, "namespaces/members.html", context)
+
+
+def _add(request: HttpRequest, place: Project | Namespace, form: NewMemberForm) -> bool:
+    try:
+        member = members.add_member(person(request), place, **form.cleaned_data)
+    except ValidationError as error:
+        refusals.show(form, error)
+        return False
+    role = AccessLevel(member.access_level).label
+    add_toast(request, f"{member.user.name} is now {role} of {place.full_path}.")
+    return True
+
+
+def _line(request: HttpRequest, place: Project | Namespace, one: Membership, manages: bool) -> Line:
+    oneself = one.user == request.user
+    direct = one.member is not None and not one.is_inherited
+    return Line(
+        one,
+        address_of(one.source),
+        _address(place, "edit", one.user) if direct and manages else "",
+        _address(place, "remove", one.user) if direct and (manages or oneself) else "",
+        oneself,
+    )
+
+
+def _member(place: Project | Namespace, username: str) -> Member:
+    """The direct membership of a name. Raises `NotFound`."""
+    found = place.members.select_related("user").filter(user__username=username.lower()).first()
+    if found is None:
+        raise NotFound("not a member")
+    return found
+
+
+@signed_in
+@_FORM
+def edit(request: HttpRequest, kind: str, path: str, username: str) -> HttpResponse:
+    """Another role, another last day."""
+    user = person(request)
+    place = _load(request, kind, path, Ability.ADMIN_MEMBERS)
+    member = _member(place, username)
+    highest = _highest(user, place)
+    if member.access_level > highest:
+        raise Forbidden("You can't change somebody above you.")
+    initial = {"access_level": member.access_level, "expires_at": member.expires_at}
+    form = MemberForm(highest, request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            members.update_member(user, place, member.user, **form.cleaned_data)
+        except ValidationError as error:
+            refusals.show(form, error)
+        else:
+            role = AccessLevel(form.cleaned_data["access_level"]).label
+            add_toast(request, f"{member.user.name} is now {role} of {place.full_path}.")
+            return redirect(_address(place))
+    context = _frame(request, place, (member.user.username, "")) | {
+        "form": form,
+        "member": member,
+        "place_path": place.full_path,
+        "here": request.path,
+        "back": _address(place),
+    }
+    return render(request, "namespaces/member_edit.html", context)
+
+
+@signed_in
+@_FORM
+def remove(request: HttpRequest, kind: str, path: str, username: str) -> HttpResponse:
+    """Asks, then ends a membership: somebody's, or one's own."""
+    user = person(request)
+    leaving = username.lower() == user.username
+    needed = Ability.READ_MEMBERS if leaving else Ability.ADMIN_MEMBERS
+    place = _load(request, kind, path, needed)
+    member = _member(place, username)
+    trouble = ""
+    if request.method == "POST":
+        try:
+            members.remove_member(user, place, member.user)
+        except ValidationError as error:
+            trouble = " ".join(error.messages)
+        else:
+            return _gone(request, place, member.user, leaving)
+    verb = "Leave" if leaving else "Remove"
+    name = place.full_path if leaving else member.user.name
+    context = _frame(request, place, (verb, "")) | {
+        "member": member,
+        "leaving": leaving,
+        "trouble": trouble,
+        "title": f"Leave {name}?" if leaving else f"Remove {name} from {place.full_path}?",
+        "verb": f"{verb} {place.path if leaving else name}",
+        "place_path": place.full_path,
+        "noun": kind,
+        "here": request.path,
+        "back": _address(place),
+    }
+    return render(request, "namespaces/member_remove.html", context)
+
+
+def _gone(
+    request: HttpRequest, place: Project | Namespace, user: User, leaving: bool
+) -> HttpResponse:
+    if not leaving:
+        add_toast(request, f"{user.name} is no longer a member of {place.full_path}.")
+        return redirect(_address(place))
+    add_toast(request, f"You have left {place.full_path}.")
+    return redirect("home")

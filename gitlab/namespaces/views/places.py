@@ -1,0 +1,125 @@
+"""The page at a full path: of a project, a group, or a person's own namespace."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from gitlab.accounts.doors import or_sign_in
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.namespaces import commands, loaders, members, queries
+from gitlab.namespaces.listing import (
+    Roles,
+    group_rows,
+    page_links,
+    page_of,
+    project_rows,
+    search_of,
+)
+from gitlab.namespaces.models import Namespace, Project, RegistryAccess
+from gitlab.namespaces.paths import RESERVED_AT_TOP
+from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.sidebars import group_frame, project_frame, registry_address
+
+_SUBGROUPS = 50
+_IMAGES = 5
+
+
+@require_safe
+def place(request: HttpRequest, path: str) -> HttpResponse:
+    """Whatever is at `path`. Addresses that are Berth's own and do not exist are a plain 404."""
+    if path.partition("/")[0] in RESERVED_AT_TOP:
+        raise Http404
+    return _place(request, path)
+
+
+@or_sign_in
+def _place(request: HttpRequest, path: str) -> HttpResponse:
+    found = loaders.get_for(request.user, path)
+    if isinstance(found, Project):
+        return render(request, "namespaces/project.html", _project(request, found))
+    return render(request, "namespaces/group.html", _group(request, found))
+
+
+@require_safe
+def without_slash(request: HttpRequest, path: str) -> HttpResponse:
+    """The same address as it is written here."""
+    return redirect("namespaces:place", path)
+
+
+def _project(request: HttpRequest, project: Project) -> dict[str, Any]:
+    user = request.user
+    may = project.abilities
+    context = project_frame(project, user, "overview")
+    people = members.members_of(project) if Ability.READ_MEMBERS in may else []
+    images = project.container_repositories.none()
+    if Ability.READ_IMAGE in may:
+        images = project.container_repositories.order_by("path")
+    here = {"path": project.full_path}
+    return context | {
+        "members": people,
+        "role": Roles(user).label(project),
+        "images": list(images[:_IMAGES]),
+        "image_count": images.count(),
+        "image_status": ContainerRepository.Status,
+        "registry_url": registry_address(project),
+        "registry_off": project.registry_access == RegistryAccess.DISABLED,
+        "plain_http": settings.CONTAINER_REGISTRY_PLAIN_HTTP,
+        "may_pull": Ability.READ_IMAGE in may,
+        "may_push": Ability.PUSH_IMAGE in may,
+        "may_edit": Ability.ADMIN_PROJECT in may,
+        "edit_url": reverse("namespaces:project_edit", kwargs=here),
+        "members_url": reverse("namespaces:project_members", kwargs=here),
+        "address": commands.address(project.full_path),
+        "login": commands.login(user),
+        "build": commands.build(project.full_path),
+        "push": commands.push(project.full_path),
+        "pull": commands.pull(project.full_path),
+        "push_deeper": commands.push(f"{project.full_path}/worker"),
+    }
+
+
+def _group(request: HttpRequest, group: Namespace) -> dict[str, Any]:
+    user = request.user
+    search = search_of(request)
+    found = queries.projects_visible_to(user, search=search, namespace=group)
+    page = page_of(request, found)
+    subgroups = queries.groups_visible_to(user, parent=group)
+    here = {"path": group.full_path}
+    query = urlencode({"namespace": group.full_path})
+    context = group_frame(group, user, "overview") | {
+        "rows": project_rows(user, page.rows),
+        "count": found.count(),
+        "searching": bool(search),
+        "subgroups": group_rows(user, subgroups[:_SUBGROUPS]),
+        "subgroup_count": subgroups.count(),
+        "role": Roles(user).label(group),
+        "may_create_project": Ability.CREATE_PROJECT in group.abilities,
+        "may_create_subgroup": group.is_group and Ability.CREATE_SUBGROUP in group.abilities,
+        "new_project_url": f"{reverse('namespaces:project_new')}?{query}",
+        "new_subgroup_url": f"{reverse('namespaces:group_new')}?"
+        + urlencode({"parent": group.full_path}),
+        "push_creates": settings.PUSH_CREATES_PROJECTS,
+        "login": commands.login(user),
+        "build": commands.build(f"{group.full_path}/hello"),
+        "push": commands.push(f"{group.full_path}/hello"),
+        **page_links(request, page),
+    }
+    if group.is_group and Ability.READ_MEMBERS in group.abilities:
+        context |= {
+            "members": members.members_of(group),
+            "members_url": reverse("namespaces:group_members", kwargs=here),
+        }
+    return context
+
+
+@require_safe
+def group_address(request: HttpRequest, path: str) -> HttpResponse:
+    """GitLab's other address of a group."""
+    return redirect("namespaces:place", path)

@@ -1,0 +1,152 @@
+"""Settings of a project or group, and their deletion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from gitlab.accounts.doors import person, signed_in
+from gitlab.namespaces import commands, loaders, members, services
+from gitlab.namespaces.forms import GroupSettingsForm, ProjectSettingsForm, TypedPathForm
+from gitlab.namespaces.models import Namespace, Project
+from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.sidebars import address_of, group_frame, project_frame
+from gitlab.ui import refusals
+from gitlab.ui.toasts import add_toast
+
+_FORM = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+@signed_in
+@_FORM
+def project_edit(request: HttpRequest, path: str) -> HttpResponse:
+    """Name, description, who sees it, who uses its registry."""
+    user = person(request)
+    project = loaders.get_project_for(user, path, Ability.ADMIN_PROJECT)
+    fields = ("name", "description", "visibility", "registry_access")
+    form = ProjectSettingsForm(
+        project.namespace,
+        request.POST or None,
+        initial={field: getattr(project, field) for field in fields},
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.update_project(user, project, **form.cleaned_data)
+        except ValidationError as error:
+            refusals.show(form, error)
+        else:
+            add_toast(request, "The settings are saved.")
+            return redirect("namespaces:project_edit", project.full_path)
+    context = project_frame(project, user, "settings", ("Settings", "")) | {
+        "form": form,
+        "address": commands.address(project.full_path),
+        "may_remove": Ability.REMOVE_PROJECT in project.abilities,
+        "image_count": project.container_repositories.count(),
+        "delete_url": reverse("namespaces:project_delete", kwargs={"path": project.full_path}),
+    }
+    return render(request, "namespaces/project_edit.html", context)
+
+
+@signed_in
+@_FORM
+def project_delete(request: HttpRequest, path: str) -> HttpResponse:
+    """Asks with the numbers and for the path, then the project goes with its images."""
+    user = person(request)
+    project = loaders.get_project_for(user, path, Ability.REMOVE_PROJECT)
+    images = project.container_repositories.count()
+    form = TypedPathForm(project.full_path, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        services.delete_project(user, project)
+        with_images = f" with its {_counted(images, 'image')}" if images else ""
+        add_toast(request, f"{project.full_path} is being deleted{with_images}.")
+        return redirect(address_of(project.namespace))
+    edit = reverse("namespaces:project_edit", kwargs={"path": project.full_path})
+    context = project_frame(project, user, "settings", ("Settings", edit), ("Delete", ""))
+    context |= _decision(request, project, form, edit) | {
+        "image_count": images,
+        "numbers": [
+            ("Images", f"{images:,}"),
+            ("Members who lose it", f"{len(members.members_of(project)):,}"),
+        ],
+    }
+    return render(request, "namespaces/project_delete.html", context)
+
+
+def _decision(
+    request: HttpRequest, place: Project | Namespace, form: TypedPathForm, cancel: str
+) -> dict[str, Any]:
+    return {
+        "form": form,
+        "title": f"Delete {place.full_path}?",
+        "verb": f"Delete {place.path}",
+        "here": request.path,
+        "cancel": cancel,
+    }
+
+
+@signed_in
+@_FORM
+def group_edit(request: HttpRequest, path: str) -> HttpResponse:
+    """Name, description, who sees it."""
+    user = person(request)
+    group = loaders.get_group_for(user, path, Ability.ADMIN_GROUP)
+    form = GroupSettingsForm(
+        group.parent,
+        request.POST or None,
+        initial={f: getattr(group, f) for f in ("name", "description", "visibility")},
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.update_group(user, group, **form.cleaned_data)
+        except ValidationError as error:
+            refusals.show(form, error)
+        else:
+            add_toast(request, "The settings are saved.")
+            return redirect("namespaces:group_edit", group.full_path)
+    context = group_frame(group, user, "settings", ("Settings", "")) | {
+        "form": form,
+        "address": commands.address(group.full_path),
+        "may_remove": Ability.REMOVE_GROUP in group.abilities,
+        "delete_url": reverse("namespaces:group_delete", kwargs={"path": group.full_path}),
+    }
+    return render(request, "namespaces/group_edit.html", context)
+
+
+@signed_in
+@_FORM
+def group_delete(request: HttpRequest, path: str) -> HttpResponse:
+    """Asks with the numbers and for the path. While there are projects in it, says so instead."""
+    user = person(request)
+    group = loaders.get_group_for(user, path, Ability.REMOVE_GROUP)
+    form = TypedPathForm(group.full_path, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.delete_group(user, group)
+        except ValidationError as error:
+            refusals.show(form, error)
+        else:
+            add_toast(request, f"{group.full_path} is deleted.")
+            return redirect(address_of(group.parent) if group.parent else "namespaces:groups")
+    below = f"{group.full_path}/"
+    projects = Project.objects.filter(full_path__startswith=below, pending_delete_at=None)
+    subgroups = Namespace.objects.filter(full_path__startswith=below, pending_delete_at=None)
+    edit = reverse("namespaces:group_edit", kwargs={"path": group.full_path})
+    context = group_frame(group, user, "settings", ("Settings", edit), ("Delete", ""))
+    context |= _decision(request, group, form, edit) | {
+        "projects": projects[:10],
+        "project_count": projects.count(),
+        "numbers": [
+            ("Subgroups", f"{subgroups.count():,}"),
+            ("Members", f"{len(members.members_of(group)):,}"),
+        ],
+    }
+    return render(request, "namespaces/group_delete.html", context)
