@@ -8,8 +8,8 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.stamp-run
 DEV_STAMP := $(VENV)/.stamp-dev
 PYTHON_GITLAB_STAMP := .venv-python-gitlab/.stamp
-PYTEST := $(PY) -m pytest -n $(JOBS)
 JOBS ?= 2
+PYTEST := $(PY) -m pytest -n $(JOBS)
 PIP_COMPILE := $(PY) -m piptools compile --quiet --no-emit-index-url --no-emit-trusted-host \
 	--no-emit-find-links --strip-extras $(if $(UPGRADE),--upgrade)
 
