@@ -7,6 +7,7 @@ Bytes are durable before the row that counts them, and in place before the row t
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from registry.errors import Code, RegistryError
 from registry.models import UploadSession
 from registry.services import blobs, database, repositories
 from registry.storage import base as storage
-from registry.storage.base import Part
+from registry.storage.base import Part, StorageUnavailable
 
 
 def start(name: str, actor: Actor) -> UploadSession:
@@ -64,8 +65,15 @@ def append(session: UploadSession, chunks: Iterable[bytes], start: int | None) -
     _require_open(session)
     if start is not None and start != session.offset:
         raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
-    part = storage.current().write(session.pk, _limited(chunks, session.offset))
+    try:
+        part = storage.current().write(session.pk, _limited(chunks, session.offset))
+    except FileNotFoundError as error:
+        raise _ended_meanwhile() from error
     _count(session, part)
+
+
+def _ended_meanwhile() -> RegistryError:
+    return RegistryError(Code.BLOB_UPLOAD_UNKNOWN, "the upload was ended meanwhile")
 
 
 def _require_open(session: UploadSession) -> None:
@@ -99,7 +107,12 @@ def _count(session: UploadSession, part: Part) -> None:
     )
     if not won:
         store.discard(session.pk, part)
-        session.refresh_from_db()
+        current = UploadSession.objects.filter(pk=session.pk, committed_digest="").first()
+        if current is None:
+            # Whoever ended it has removed its folder, and the part has made it again.
+            store.discard(session.pk)
+            raise _ended_meanwhile()
+        session.offset, session.parts = current.offset, current.parts
         raise RegistryError(
             Code.RANGE_INVALID, "another request moved the end", offset=session.offset
         )
@@ -121,28 +134,54 @@ def commit(session: UploadSession, digest: str, chunks: Iterable[bytes], start: 
     if start is not None and start != session.offset:
         raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
     store = storage.current()
-    algorithm = digests.algorithm_of(digest)
-    last = store.write(session.pk, _limited(chunks, session.offset), algorithm)
-    parts = [Part(**part) for part in session.parts]
-    if last.size or not parts:
-        parts.append(last)
-    whole = parts[0]
+    made: list[Part] = []
     try:
-        if len(parts) > 1 or digests.algorithm_of(whole.digest) != algorithm:
-            whole = store.join(session.pk, parts, algorithm)
+        whole = _whole(session, digests.algorithm_of(digest), chunks, made)
         if whole.digest != digest:
             raise RegistryError(Code.DIGEST_INVALID, digest=digest)
         _finish(session, whole, digest)
     except FileNotFoundError as error:
-        raise RegistryError(
-            Code.BLOB_UPLOAD_UNKNOWN, "what was uploaded is lost: start the upload again"
-        ) from error
-    except RegistryError:
-        store.discard(session.pk, last)
-        if whole is not parts[0]:
-            store.discard(session.pk, whole)
+        _discard(session, made)
+        if not _has_become(session, digest):
+            raise RegistryError(
+                Code.BLOB_UPLOAD_UNKNOWN, "what was uploaded is lost: start the upload again"
+            ) from error
+    except BaseException:
+        _discard(session, made)
         raise
     store.discard(session.pk)
+
+
+def _whole(
+    session: UploadSession, algorithm: str, chunks: Iterable[bytes], made: list[Part]
+) -> Part:
+    """One part with all of the upload, `chunks` at its end. `made` gets what was written for it."""
+    store = storage.current()
+    last = store.write(session.pk, _limited(chunks, session.offset), algorithm)
+    made.append(last)
+    parts = [Part(**part) for part in session.parts]
+    if last.size or not parts:
+        parts.append(last)
+    if len(parts) == 1 and digests.algorithm_of(parts[0].digest) == algorithm:
+        return parts[0]
+    whole = store.join(session.pk, parts, algorithm)
+    made.append(whole)
+    return whole
+
+
+def _discard(session: UploadSession, made: list[Part]) -> None:
+    """Remove what a commit that failed has written; all of it where the session has ended."""
+    store = storage.current()
+    with contextlib.suppress(StorageUnavailable):
+        for part in made:
+            store.discard(session.pk, part)
+        if not UploadSession.objects.filter(pk=session.pk, committed_digest="").exists():
+            store.discard(session.pk)
+
+
+def _has_become(session: UploadSession, digest: str) -> bool:
+    """Whether another request has committed the session, as this one would have."""
+    return UploadSession.objects.filter(pk=session.pk, committed_digest=digest).exists()
 
 
 def _finish(session: UploadSession, whole: Part, digest: str) -> None:
@@ -155,9 +194,8 @@ def _finish(session: UploadSession, whole: Part, digest: str) -> None:
             pk=session.pk, offset=session.offset, committed_digest=""
         ).update(committed_digest=digest, parts=[])
         if not claimed:
-            current = UploadSession.objects.filter(pk=session.pk).first()
-            if current is None or current.committed_digest != digest:
-                raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
+            if not _has_become(session, digest):
+                raise _ended_meanwhile()
             return
         blobs.grant(repository.pk, digest, whole.size)
         storage.current().commit(session.pk, whole, digest)

@@ -46,8 +46,8 @@ def _named_failures() -> Iterator[None]:
         raise StorageUnavailable(os.strerror(error.errno or 0)) from error
 
 
-def _make_folder(folder: Path) -> None:
-    """Make `folder` and what is above it, each entry durable in the folder that holds it."""
+def _make_folder(folder: Path, *, durable: bool = True) -> None:
+    """Make `folder` and what is above it; `durable` makes each entry survive a crash."""
     missing = []
     while not folder.is_dir():
         missing.append(folder)
@@ -56,7 +56,8 @@ def _make_folder(folder: Path) -> None:
         with contextlib.suppress(FileExistsError):
             new.mkdir()
             new.chmod(_FOLDER_MODE)
-        _sync_folder(new.parent)
+        if durable:
+            _sync_folder(new.parent)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -82,7 +83,7 @@ class FilesystemStore:
         with _named_failures():
             # Nothing of an upload's folder has to survive by itself: a session whose parts are
             # lost is refused at its next request, and the client starts again.
-            path.parent.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
+            _make_folder(path.parent, durable=False)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
         try:
             os.fchmod(descriptor, _FILE_MODE)
@@ -93,13 +94,12 @@ class FilesystemStore:
                 size += len(chunk)
             with _named_failures():
                 os.fsync(descriptor)
+                _sync_folder(path.parent)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
         finally:
             os.close(descriptor)
-        with _named_failures():
-            _sync_folder(path.parent)
         return Part(name, size, f"{algorithm}:{hasher.hexdigest()}")
 
     def join(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> Part:
@@ -131,10 +131,8 @@ class FilesystemStore:
             if part is not None:
                 paths.part(self.root, session, part.name).unlink(missing_ok=True)
                 return
-            folder = paths.upload(self.root, session)
-            shutil.rmtree(folder, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                folder.parent.rmdir()
+            # The folder above stays: somebody may be about to make another one in it.
+            shutil.rmtree(paths.upload(self.root, session), ignore_errors=True)
 
     def size(self, digest: str) -> int | None:
         """See `BlobStore.size`."""
@@ -177,7 +175,7 @@ class FilesystemStore:
         """See `BlobStore.check`."""
         path = paths.health(self.root) / uuid.uuid4().hex
         with _named_failures():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
+            _make_folder(path.parent, durable=False)
             try:
                 with path.open("wb") as file:
                     file.write(path.name.encode())

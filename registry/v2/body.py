@@ -21,6 +21,8 @@ class Body:
         self._input = environ["wsgi.input"]
         self.is_chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
         self.length = None if self.is_chunked else _length(environ.get("CONTENT_LENGTH"))
+        self.expected: int | None = None
+        """How long a chunked body has to be, where the client has said so elsewhere."""
 
     def chunks(self) -> Iterator[bytes]:
         """The body in pieces. Raises SIZE_INVALID where it ends before its announced length."""
@@ -39,8 +41,14 @@ class Body:
             yield chunk
 
     def _all(self) -> Iterator[bytes]:
+        size = 0
         while chunk := self._read(CHUNK):
+            size += len(chunk)
             yield chunk
+        if self.expected is not None and size != self.expected:
+            raise RegistryError(
+                Code.SIZE_INVALID, f"the body has {size} bytes, announced were {self.expected}"
+            )
 
     def _read(self, size: int) -> bytes:
         try:

@@ -167,4 +167,5 @@ def _start(request: HttpRequest, body: Body) -> int | None:
         raise RegistryError(Code.RANGE_INVALID, "Content-Range ends before it starts")
     if body.length is not None and body.length != last - first + 1:
         raise RegistryError(Code.SIZE_INVALID, "Content-Range and Content-Length differ")
+    body.expected = last - first + 1
     return first

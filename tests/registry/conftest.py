@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connections
 from django.utils import timezone
 
 from registry.storage import base as storage
 from registry.storage.filesystem import FilesystemStore
 from tests.registry.base import Person
-
-
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """The registry's test database is made without GitLab's, as the registry runs without it."""
-    connections["registry"].settings_dict["TEST"]["DEPENDENCIES"] = []
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +28,12 @@ def store_root(tmp_path: Path, settings: Any) -> Path:
     root = tmp_path / "store"
     settings.REGISTRY_STORAGE = {"driver": "filesystem", "root": root}
     return root
+
+
+@pytest.fixture(autouse=True)
+def _nothing_has_to_survive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The contract's tests look at fsync. Elsewhere it only takes time."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 @pytest.fixture
