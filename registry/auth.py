@@ -18,6 +18,7 @@ from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from tokens.access import Access
 from tokens.issue import SERVICE
+from tokens.keys import UnusableKey
 from tokens.verify import LEEWAY, Claims, InvalidToken, trusted, verify
 
 log = logging.getLogger("registry.auth")
@@ -98,6 +99,13 @@ class Caller:
         except InvalidToken as error:
             log.info("token refused: %s", error)
             self._error = "invalid_token"
+        except (OSError, UnusableKey) as error:
+            log.error("the trusted certificates can't be read: %s", error)
+            raise RegistryError(
+                Code.UNAVAILABLE,
+                "tokens can't be checked at the moment",
+                headers={"Retry-After": "30"},
+            ) from error
 
     @property
     def actor(self) -> Actor:

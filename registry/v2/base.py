@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
 from registry.auth import ACTIONS, Caller
@@ -20,6 +22,13 @@ from tokens.access import Access
 
 log = logging.getLogger("registry.v2")
 
+_FAILURES = (
+    StorageFull,
+    StorageUnavailable,
+    OperationalError,
+    InterfaceError,
+    SuspiciousOperation,
+)
 Handler = Callable[..., HttpResponseBase]
 API_VERSION = "registry/2.0"
 
@@ -51,28 +60,9 @@ class RegistryView:
             response = self._answer(request, arguments)
         except RegistryError as error:
             response = refusal(error)
-        except StorageFull as error:
-            log.error("the store is full: %s", error)
-            response = refusal(
-                RegistryError(Code.UNAVAILABLE, "the registry's storage is full", status=507)
-            )
-        except StorageUnavailable as error:
-            log.error("the store is not available: %s", error)
-            response = refusal(
-                RegistryError(
-                    Code.UNAVAILABLE,
-                    "the registry's storage is not available",
-                    headers={"Retry-After": "10"},
-                )
-            )
-        headers = response.headers
-        headers["Docker-Distribution-Api-Version"] = API_VERSION
-        headers["X-Content-Type-Options"] = "nosniff"
-        # RFC 9110, 8.6: none with 204; with 304 it would be that of the 200.
-        measured = isinstance(response, HttpResponse) and response.status_code not in (204, 304)
-        if measured and "Content-Length" not in headers:
-            headers["Content-Length"] = str(len(response.content))
-        return response
+        except _FAILURES as error:
+            response = refusal(_named(error))
+        return _with_common_headers(response)
 
     def _answer(self, request: HttpRequest, arguments: dict[str, Any]) -> HttpResponseBase:
         method = request.method or ""
@@ -90,6 +80,32 @@ class RegistryView:
     def needed(self, method: str, arguments: dict[str, Any]) -> Access | None:
         """The access without which the request is answered with a challenge."""
         return Access("repository", arguments["name"], ACTIONS[method])
+
+
+def _named(error: Exception) -> RegistryError:
+    """What a failure that is nobody's fault outside is called on the wire. The log has the rest."""
+    if isinstance(error, SuspiciousOperation):
+        return RegistryError(Code.UNSUPPORTED, "the request is malformed", status=400)
+    log.error("%s: %s", type(error).__name__, error)
+    if isinstance(error, StorageFull):
+        return RegistryError(Code.UNAVAILABLE, "the registry's storage is full", status=507)
+    what = "storage" if isinstance(error, StorageUnavailable) else "database"
+    return RegistryError(
+        Code.UNAVAILABLE,
+        f"the registry's {what} is not available",
+        headers={"Retry-After": "10"},
+    )
+
+
+def _with_common_headers(response: HttpResponseBase) -> HttpResponseBase:
+    headers = response.headers
+    headers["Docker-Distribution-Api-Version"] = API_VERSION
+    headers["X-Content-Type-Options"] = "nosniff"
+    # RFC 9110, 8.6: none with 204; with 304 it would be that of the 200.
+    may_measure = "Content-Length" not in headers and response.status_code not in (204, 304)
+    if may_measure and isinstance(response, HttpResponse):
+        headers["Content-Length"] = str(len(response.content))
+    return response
 
 
 def empty(status: int, headers: dict[str, str] | None = None) -> HttpResponse:
@@ -128,6 +144,4 @@ class UnknownView:
     def __call__(self, request: HttpRequest, **arguments: Any) -> HttpResponseBase:
         """Answer 404, whoever asks."""
         error = RegistryError(Code.UNSUPPORTED, "there is nothing at this address", status=404)
-        response = refusal(error)
-        response.headers["Docker-Distribution-Api-Version"] = API_VERSION
-        return response
+        return _with_common_headers(refusal(error))

@@ -67,10 +67,11 @@ class ReferrersView(RegistryView):
         headers = {}
         if len(found) > limit:
             found = found[:limit]
-            parameters: dict[str, Any] = {"n": limit, "last": found[-1]["digest"]}
-            if artifact_type:
-                parameters["artifactType"] = artifact_type
-            headers = next_link(f"/v2/{name}/referrers/{digest}", **parameters)
+            if found:
+                parameters: dict[str, Any] = {"n": limit, "last": found[-1]["digest"]}
+                if artifact_type:
+                    parameters["artifactType"] = artifact_type
+                headers = next_link(f"/v2/{name}/referrers/{digest}", **parameters)
         if artifact_type:
             headers["OCI-Filters-Applied"] = "artifactType"
         index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": found}

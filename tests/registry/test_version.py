@@ -1,0 +1,81 @@
+"""end-1, and what lies beside the addresses that are there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from registry.errors import Code
+from tests.registry.base import APP, Person, assert_challenged, assert_refused, mint
+
+pytestmark = pytest.mark.django_db(databases=["registry"])
+
+
+@pytest.mark.parametrize("path", ["/v2/", "/v2"])
+def test_it_works_with_any_valid_token(nobody: Person, path: str) -> None:
+    for token in (mint("alice"), mint("")):
+        response = nobody.send("GET", path, token=token)
+        assert (response.status_code, response.json()) == (200, {})
+        assert response.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
+        assert response.headers["gitlab-container-registry-database-enabled"] == "true"
+
+
+def test_it_challenges_without_a_scope(nobody: Person, settings: Any) -> None:
+    response = nobody.send("GET", "/v2/")
+    assert_challenged(response, None)
+    challenge = response.headers["WWW-Authenticate"]
+    assert f'realm="{settings.REGISTRY_TOKEN_REALM}"' in challenge
+
+
+def test_head_works(nobody: Person) -> None:
+    response = nobody.send("HEAD", "/v2/", token=mint("alice"))
+    assert (response.status_code, response.content) == (200, b"")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "TRACE"])
+def test_other_methods_are_refused(nobody: Person, method: str) -> None:
+    response = nobody.send(method, "/v2/", token=mint("alice"))
+    assert_refused(response, Code.UNSUPPORTED)
+    assert response.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_options_says_what_there_is(nobody: Person) -> None:
+    response = nobody.send("OPTIONS", f"/v2/{APP}/manifests/v1")
+    assert response.status_code == 200
+    assert {"GET", "HEAD", "PUT", "DELETE"} <= set(response.headers["Allow"].split(", "))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v2/acme/app", "/v2/acme/app/", "/v2/acme/app/tags", "/v2/acme/app/tags/list/",
+     f"/v2/{APP}/manifests/", f"/v2/{APP}/blobs/", f"/v2/{APP}/tags/reference/v1", "/v2/x",
+     "/v2/%0a", "/v2//", "/gitlab/v1/x"],
+)  # fmt: skip
+def test_other_addresses_are_unknown_in_the_protocols_form(nobody: Person, path: str) -> None:
+    for method in ("GET", "POST", "DELETE"):
+        response = nobody.send(method, path)
+        assert_refused(response, Code.UNSUPPORTED, 404)
+        assert response.headers["Content-Length"] == str(len(response.content))
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        (f"/v2/{APP}/manifests/v1", ["POST", "PATCH"]),
+        (f"/v2/{APP}/blobs/sha256:{'0' * 64}", ["POST", "PUT", "PATCH"]),
+        (f"/v2/{APP}/blobs/uploads/", ["GET", "HEAD", "PUT", "PATCH", "DELETE"]),
+        (f"/v2/{APP}/tags/list", ["POST", "PUT", "PATCH", "DELETE"]),
+        (f"/v2/{APP}/referrers/sha256:{'0' * 64}", ["POST", "DELETE"]),
+        ("/v2/_catalog", ["POST", "DELETE"]),
+    ],
+)
+def test_methods_that_an_address_has_not_are_refused(
+    alice: Person, path: str, methods: list[str]
+) -> None:
+    for method in methods:
+        response = alice.send(method, path, X_HTTP_Method_Override="GET")
+        assert response.status_code == 405
+        assert response.headers["Allow"]
+        if method != "HEAD":
+            assert_refused(response, Code.UNSUPPORTED)
