@@ -103,9 +103,11 @@ def _load_django(home: Path) -> None:
     }
     settings.WHITENOISE_AUTOREFRESH = True
     for alias, database in settings.DATABASES.items():
+        # Each side's database is made without the other's, as the two share nothing.
+        database["TEST"] = {"DEPENDENCIES": []}
         if database["ENGINE"].endswith("sqlite3"):
             # A file, as in production: SQLite in memory locks differently. Nothing is synced.
-            database["TEST"] = {"NAME": str(home / "db" / f"test_{alias}.sqlite3")}
+            database["TEST"]["NAME"] = str(home / "db" / f"test_{alias}.sqlite3")
             options = database["OPTIONS"]
             options["init_command"] = options["init_command"].replace(
                 "synchronous=FULL", "synchronous=OFF"
