@@ -11,6 +11,8 @@ from typing import Any
 from celery import Celery
 from django.conf import settings
 
+from gitlab.container_registry import file_transport
+
 POLLING_INTERVAL = 0.1
 """Seconds. With kombu's own default the filesystem transport takes two tasks a second."""
 
@@ -25,6 +27,8 @@ def configuration() -> dict[str, Any]:
         "timezone": "UTC",
         "broker_connection_timeout": 2,
         "broker_connection_retry_on_startup": True,
+        # Nobody sends workers commands, and each would cost a queue of its own.
+        "worker_enable_remote_control": False,
     }
     configured = settings.CONFIG.berth.broker_url
     if configured is not None:
@@ -34,7 +38,7 @@ def configuration() -> dict[str, Any]:
     for path in (queue, control):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return shared | {
-        "broker_url": "filesystem://",
+        "broker_url": f"{file_transport.NAME}://localhost//",
         "broker_transport_options": {
             "data_folder_in": str(queue),
             "data_folder_out": str(queue),

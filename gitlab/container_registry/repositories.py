@@ -6,7 +6,7 @@ Refusals: `NotFound`, `Forbidden`, `Conflict`; of the registry `RegistryUnavaila
 
 from __future__ import annotations
 
-import datetime as dt
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -244,7 +244,7 @@ def delete_tags(
     if repository.is_being_deleted:
         raise Conflict({"__all__": "The image is being deleted with all its tags."})
     outcome = Deletion()
-    delete = (registry or client.for_pages()).delete_tag
+    delete = functools.partial((registry or client.for_pages()).delete_tag, by=by.username)
     try:
         for tag in names:
             _delete_tag(delete, repository.path, tag, outcome)
@@ -259,8 +259,3 @@ def _delete_tag(delete: Callable[[str, str], bool], path: str, tag: str, outcome
         (outcome.deleted if delete(path, tag) else outcome.missing).append(tag)
     except RegistryRefused as error:
         outcome.refused[tag] = str(error)
-
-
-def age_of_status(repository: ContainerRepository) -> dt.timedelta:
-    """How long the image has been in its present state."""
-    return timezone.now() - repository.status_changed_at
