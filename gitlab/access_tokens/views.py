@@ -68,11 +68,11 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def _row(token: PersonalAccessToken) -> dict[str, Any]:
-    labels = dict(OFFERED)
+    labels = dict(OFFERED) | {s: t for s, t in services.SCOPES.items() if s not in dict(OFFERED)}
     today = timezone.now().date()
     return {
         "token": token,
-        "scopes": [(scope, labels.get(scope, services.SCOPES[scope])) for scope in token.scopes],
+        "scopes": [(scope, label) for scope, label in labels.items() if scope in token.scopes],
         "ends_soon": token.is_usable
         and token.expires_at is not None
         and token.expires_at <= today + _SOON,

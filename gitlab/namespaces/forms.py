@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,8 +11,8 @@ from django.utils import timezone
 
 from gitlab.accounts import passwords
 from gitlab.accounts.models import User
-from gitlab.namespaces.listing import LEVELS
-from gitlab.namespaces.models import Namespace, RegistryAccess, Visibility
+from gitlab.namespaces.models import AccessLevel, Namespace, RegistryAccess, Visibility
+from gitlab.namespaces.paths import slug
 from gitlab.ui.widgets import About, ExplainedRadios
 
 _ORDER = [Visibility.PRIVATE, Visibility.INTERNAL, Visibility.PUBLIC]
@@ -31,17 +29,18 @@ _WHO_SEES = {
         "public": "Everybody sees it. Projects in it decide for themselves.",
     },
 }
+_ROLES = {
+    "10": About("Sees the project, not its images unless others see them too.", "eye"),
+    "20": About("Pulls images.", "download"),
+    "30": About("Pushes images and deletes tags; in a group, makes projects.", "upload"),
+    "40": About("Deletes images, adds members to projects, changes their settings.", "settings"),
+    "50": About("Everything, up to deleting it.", "shield"),
+}
 _REGISTRY = {
     "enabled": About("Whoever sees the project may pull. Developers push.", "container"),
     "private": About("Only members may pull, even where others see the project.", "lock"),
     "disabled": About("Nobody pushes, pulls or sees images. What is there stays.", "ban"),
 }
-
-
-def slug(name: str) -> str:
-    """A path made of a name; "" where nothing of it is left."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
 def _visibility(kind: str, limit: Namespace | None = None) -> forms.ChoiceField:
@@ -163,7 +162,7 @@ class _Levels(forms.TypedChoiceField):
     """The roles up to the reader's own."""
 
     def __init__(self, highest: int, **kwargs: Any) -> None:
-        choices = [(value, label) for value, label in LEVELS if value <= highest]
+        choices = [(level.value, level.label) for level in AccessLevel if level <= highest]
         super().__init__(choices=choices, coerce=int, label="Role", **kwargs)
 
 
@@ -172,7 +171,7 @@ class MemberForm(forms.Form):
 
     def __init__(self, highest: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["access_level"] = _Levels(highest)
+        self.fields["access_level"] = _Levels(highest, widget=ExplainedRadios(_ROLES))
         tomorrow = timezone.now().date() + dt.timedelta(days=1)
         self.fields["expires_at"] = forms.DateField(
             label="Ends on",
@@ -191,6 +190,10 @@ class NewMemberForm(MemberForm):
             {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
         ),
     )
+
+    def __init__(self, highest: int, *args: Any, **kwargs: Any) -> None:
+        super().__init__(highest, *args, **kwargs)
+        self.fields["access_level"] = _Levels(highest)
 
     def clean_user(self) -> User:
         """The person of this name. An address is not looked up: it would tell whose it is."""

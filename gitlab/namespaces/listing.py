@@ -13,22 +13,13 @@ from django.http import HttpRequest
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import policies, queries, standings
 from gitlab.namespaces.models import AccessLevel, Namespace, Project
-from gitlab.namespaces.paths import prefixes
+from gitlab.namespaces.paths import prefixes, slug
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.queries import Page
 from gitlab.namespaces.sidebars import address_of, registry_address
 from gitlab.namespaces.standings import Anybody
 
 Listable = TypeVar("Listable", Project, Namespace)
-
-ABOUT_LEVEL = {
-    AccessLevel.GUEST: "sees the project",
-    AccessLevel.REPORTER: "pulls images",
-    AccessLevel.DEVELOPER: "pushes images, deletes tags",
-    AccessLevel.MAINTAINER: "also deletes images, adds members, changes settings",
-    AccessLevel.OWNER: "everything, deletion included",
-}
-LEVELS = [(level.value, f"{level.label} – {ABOUT_LEVEL[level]}") for level in AccessLevel]
 
 
 @dataclass(frozen=True)
@@ -45,6 +36,11 @@ class Row:
     def above(self) -> str:
         """The path before the last segment, with its slash."""
         return self.place.full_path[: -len(self.place.path)]
+
+    @property
+    def says_more(self) -> bool:
+        """Whether the name is more than the path in other letters."""
+        return slug(self.place.name) != slug(self.place.path)
 
 
 class Roles:

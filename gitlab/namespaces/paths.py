@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 from gitlab.namespaces.errors import Invalid
 from gitlab.namespaces.models import MAX_PATH_LENGTH
 from tokens.access import is_repository_name
@@ -99,3 +102,9 @@ def prefixes(full_path: str) -> list[str]:
     """Every prefix of a path, the shortest first, the path itself last: a, a/b, a/b/c."""
     segments = full_path.split("/")
     return ["/".join(segments[: count + 1]) for count in range(len(segments))]
+
+
+def slug(name: str) -> str:
+    """A path made of a name; "" where nothing of it is left."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")

@@ -14,7 +14,7 @@ from gitlab.namespaces import commands, policies, queries, services, standings
 from gitlab.namespaces.errors import Forbidden
 from gitlab.namespaces.forms import GroupForm, ProjectForm
 from gitlab.namespaces.models import AccessLevel, Namespace
-from gitlab.namespaces.sidebars import address_of, home_frame
+from gitlab.namespaces.sidebars import address_of, breadcrumbs_for, home_frame
 from gitlab.ui import refusals
 from gitlab.ui.toasts import add_toast
 
@@ -37,11 +37,13 @@ def project_new(request: HttpRequest) -> HttpResponse:
         else:
             add_toast(request, f"{project.full_path} is created.")
             return redirect(address_of(project))
+    within = next((place for place in places if place.full_path == asked), None)
+    crumbs = breadcrumbs_for(within) if within else [("Projects", reverse("home"))]
     context = {
-        **home_frame(user, "projects", ("Projects", reverse("home")), ("New project", "")),
+        **home_frame(user, "projects", *crumbs, ("New project", "")),
         "form": form,
         "host": commands.registry_host(),
-        "back": _back(places, asked, reverse("home")),
+        "back": crumbs[-1][1],
     }
     return render(request, "namespaces/project_new.html", context)
 
@@ -65,14 +67,15 @@ def group_new(request: HttpRequest) -> HttpResponse:
         else:
             add_toast(request, f"{group.full_path} is created. You are its owner.")
             return redirect(address_of(group))
-    title = "New subgroup" if any(place.full_path == asked for place in places) else "New group"
-    groups = reverse("namespaces:groups")
+    within = next((place for place in places if place.full_path == asked), None)
+    crumbs = breadcrumbs_for(within) if within else [("Groups", reverse("namespaces:groups"))]
+    title = "New subgroup" if within else "New group"
     context = {
-        **home_frame(user, "groups", ("Groups", groups), (title, "")),
+        **home_frame(user, "groups", *crumbs, (title, "")),
         "form": form,
         "title": title,
         "host": commands.registry_host(),
-        "back": _back(places, asked, groups),
+        "back": crumbs[-1][1],
     }
     return render(request, "namespaces/group_new.html", context)
 
@@ -83,7 +86,3 @@ def _parents(user: User) -> list[Namespace]:
     if user.external:
         return []
     return list(queries.groups_of(user, lowest=AccessLevel.MAINTAINER))
-
-
-def _back(places: list[Namespace], asked: str, otherwise: str) -> str:
-    return next((address_of(place) for place in places if place.full_path == asked), otherwise)

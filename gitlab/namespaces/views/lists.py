@@ -28,7 +28,12 @@ def home(request: HttpRequest) -> HttpResponse:
     context |= {
         "new_url": reverse("namespaces:project_new"),
         "explore_url": reverse("namespaces:explore"),
-        "push_creates": settings.PUSH_CREATES_PROJECTS,
+        "first": "A project holds images. "
+        + (
+            "Make one, or just push: it is created on the way."
+            if settings.PUSH_CREATES_PROJECTS
+            else "Make one called hello, then push to it."
+        ),
         "login": commands.login(request.user),
         "build": commands.build(own),
         "push": commands.push(own),

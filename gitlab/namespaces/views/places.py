@@ -105,7 +105,9 @@ def _group(request: HttpRequest, group: Namespace) -> dict[str, Any]:
         "new_project_url": f"{reverse('namespaces:project_new')}?{query}",
         "new_subgroup_url": f"{reverse('namespaces:group_new')}?"
         + urlencode({"parent": group.full_path}),
-        "push_creates": settings.PUSH_CREATES_PROJECTS,
+        "first": "Make one, or just push to a name below this one: it is created on the way."
+        if settings.PUSH_CREATES_PROJECTS
+        else "Make one called hello, then push to it.",
         "login": commands.login(user),
         "build": commands.build(f"{group.full_path}/hello"),
         "push": commands.push(f"{group.full_path}/hello"),

@@ -66,7 +66,7 @@ def project_delete(request: HttpRequest, path: str) -> HttpResponse:
     form = TypedPathForm(project.full_path, request.POST or None)
     if request.method == "POST" and form.is_valid():
         services.delete_project(user, project)
-        with_images = f" with its {_counted(images, 'image')}" if images else ""
+        with_images = f" with {_counted(images, 'image')}" if images else ""
         add_toast(request, f"{project.full_path} is being deleted{with_images}.")
         return redirect(address_of(project.namespace))
     edit = reverse("namespaces:project_edit", kwargs={"path": project.full_path})
@@ -88,6 +88,7 @@ def _decision(
         "form": form,
         "title": f"Delete {place.full_path}?",
         "verb": f"Delete {place.path}",
+        "ask": f"Type {place.full_path} to confirm",
         "here": request.path,
         "cancel": cancel,
     }

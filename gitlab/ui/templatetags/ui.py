@@ -17,6 +17,7 @@ from django.forms.utils import flatatt
 from django.forms.widgets import FileInput
 from django.template import Context
 from django.template.loader import render_to_string
+from django.utils.html import escape
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
@@ -444,6 +445,12 @@ def empty(content: str, title: str, icon: str = "container", text: str = "") -> 
 def copy(text: str, label: str = "", inline: bool = False) -> dict[str, Any]:
     """A command, or several lines of them, that copies with one click. ``inline``: in a line."""
     return {"text": str(text).strip("\n"), "label": label, "inline": inline}
+
+
+@register.filter
+def breaks(text: str) -> SafeString:
+    """A path that may break after its slashes rather than anywhere."""
+    return mark_safe(escape(text).replace("/", "/<wbr>"))  # noqa: S308  (escaped)
 
 
 @register.inclusion_tag("ui/components/digest.html")
