@@ -41,10 +41,11 @@ def _write_whole(path: Path, content: object) -> None:
 class Channel(filesystem.Channel):
     """kombu's channel with the three operations that were not atomic."""
 
-    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
+    # kombu calls the second one "message" in one class and "payload" in the next.
+    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """Append a message."""
         name = f"{time_ns() // 1_000_000:015d}_{uuid.uuid4().hex}.{queue}.msg"
-        _write_whole(Path(self.data_folder_out) / name, message)
+        _write_whole(Path(self.data_folder_out) / name, payload)
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
         """Take the oldest message. Raises `Empty`."""
