@@ -46,19 +46,21 @@ def pytest_configure(config: pytest.Config) -> None:
     # An empty file, so that a developer's own settings stay out.
     (home / "gitlab.toml").touch()
     os.environ |= {
-        "DJANGO_SETTINGS_MODULE": "gitlab.settings",
         "GITLAB_CONFIG": str(home / "gitlab.toml"),
         "BERTH_HOME": str(home),
     }
     if config.getoption("engine") == "postgresql":
         _use_postgresql(config)
-    if _is_distributing(config):
-        return  # The workers collect and run; this session only hands out.
-    _load_django(home)
+    if not _is_distributing(config):  # The workers collect and run; that session only hands out.
+        _load_django(home)
 
 
 def _is_distributing(config: pytest.Config) -> bool:
-    return bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
+    return (
+        bool(config.getoption("tx", None))
+        and not config.getoption("collectonly")
+        and not hasattr(config, "workerinput")
+    )
 
 
 def _use_postgresql(config: pytest.Config) -> None:
@@ -92,9 +94,14 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def _load_django(home: Path) -> None:
+    # Not before, and not in the session that distributes: a worker that inherited it would have
+    # its settings loaded by pytest-django at once, with the folder of that session.
+    os.environ["DJANGO_SETTINGS_MODULE"] = "gitlab.settings"
     import django
     from django.conf import settings
 
+    if home != settings.HOME:
+        raise pytest.UsageError("unset DJANGO_SETTINGS_MODULE: the tests load Django themselves")
     # A password's hash is slow on purpose. MD5 shows the same behaviour in no time.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # Names of static files as they are: nobody has collected them.
