@@ -10,9 +10,9 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
-from http import HTTPStatus
 from typing import Any
 
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.utils.decorators import method_decorator
 from django.views import View
@@ -41,6 +41,11 @@ class _Refusal(Exception):
         super().__init__(message)
         self.status, self.code, self.message, self.headers = status, code, message, headers
 
+    def response(self) -> HttpResponse:
+        """In the form of the registry's errors, which clients read here too."""
+        body = {"errors": [{"code": self.code, "message": self.message}]}
+        return JsonResponse(body, status=self.status, headers=self.headers)
+
 
 @method_decorator(csrf_exempt, name="dispatch")
 class TokenView(View):
@@ -56,10 +61,9 @@ class TokenView(View):
                 raise _Refusal(405, "UNSUPPORTED", "use GET or POST", Allow="GET, POST")
             response = self._answer(request)
         except _Refusal as refusal:
-            body: dict[str, Any] = {
-                "errors": [{"code": refusal.code, "message": refusal.message}],
-            }
-            response = JsonResponse(body, status=refusal.status, headers=refusal.headers)
+            response = refusal.response()
+        except SuspiciousOperation:
+            response = _Refusal(400, "UNSUPPORTED", "the request is malformed").response()
         response["Cache-Control"] = "no-store"
         response["Vary"] = "Authorization"
         return response
@@ -67,7 +71,7 @@ class TokenView(View):
     def _answer(self, request: HttpRequest) -> HttpResponse:
         parameters = request.GET if request.method == "GET" else _form(request)
         if parameters.get("service") != SERVICE:
-            return HttpResponse(status=HTTPStatus.NOT_FOUND)
+            raise _Refusal(404, "UNSUPPORTED", "the service is unknown here")
         authorizer = authorizers.current()
         credentials = _basic(request) or _password_grant(request, parameters)
         address = request.META.get("REMOTE_ADDR", "")

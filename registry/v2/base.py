@@ -65,6 +65,9 @@ class RegistryView:
         return _with_common_headers(response)
 
     def _answer(self, request: HttpRequest, arguments: dict[str, Any]) -> HttpResponseBase:
+        environ = request.META
+        if "HTTP_HOST" not in environ and environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+            raise SuspiciousOperation("RFC 9112, 3.2: no Host")
         method = request.method or ""
         handler = self.handlers.get(method)
         if handler is None:

@@ -42,7 +42,7 @@ class Person(Client):
         only: str | None = None,
         own: bool = False,
     ) -> None:
-        super().__init__(raise_request_exception=True)
+        super().__init__(HTTP_HOST="registry.example")
         self.subject, self.actions, self.only, self.own = subject, actions, only, own
 
     def token_for(self, path: str) -> str | None:

@@ -1,0 +1,191 @@
+"""The direct way from gunicorn's connection: what it reads, what it leaves, what it refuses."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gunicorn.http.body import Body, ChunkedReader, LengthReader
+from gunicorn.http.unreader import SocketUnreader
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from registry.v2.gunicorn_stream import PIECE, BrokenStream, open_stream
+
+NEXT_REQUEST = b"GET / HTTP/1.1\r\n\r\n"
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The client's end and the server's."""
+    client, server = socket.socketpair()
+    with client, server:
+        yield client, server
+
+
+def send(client: socket.socket, wire: bytes, *, close: bool = False) -> None:
+    """Send in the background, so that no buffer has to hold it all."""
+
+    def run() -> None:
+        client.sendall(wire)
+        if close:
+            client.shutdown(socket.SHUT_WR)
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+def request(server: socket.socket, *, length: int | None = None, buffered: bytes = b"") -> Any:
+    """What gunicorn gives to the application, with `buffered` read ahead already."""
+    unreader = SocketUnreader(server)
+    unreader.unread(buffered)
+    reader = (
+        ChunkedReader(SimpleNamespace(), unreader)
+        if length is None
+        else LengthReader(unreader, length)
+    )
+    return {"wsgi.input": Body(reader), "gunicorn.socket": server}, unreader
+
+
+def chunked(content: bytes, sizes: Iterator[int]) -> bytes:
+    wire, at = b"", 0
+    while at < len(content):
+        part = content[at : at + max(1, next(sizes))]
+        wire += b"%x\r\n%s\r\n" % (len(part), part)
+        at += len(part)
+    return wire + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [32 * 1024, 1, PIECE, 3 * PIECE + 7])
+def test_a_chunked_body_is_whole_and_the_next_request_stays(
+    ends: tuple[socket.socket, socket.socket], size: int
+) -> None:
+    content = os.urandom(2000 if size == 1 else 5 * PIECE + 13)
+    wire = chunked(content, itertools.repeat(size)) + NEXT_REQUEST
+    environ, unreader = request(ends[1], buffered=wire[:100])
+    send(ends[0], wire[100:])
+    stream = open_stream(environ)
+    assert stream is not None
+    pieces = list(stream.pieces())
+    assert b"".join(pieces) == content
+    assert all(len(piece) >= PIECE for piece in pieces[:-1])
+    assert environ["wsgi.input"].read() == b""
+    rest = unreader.take_buffered()
+    while len(rest) < len(NEXT_REQUEST):
+        rest += ends[1].recv(len(NEXT_REQUEST))
+    assert rest == NEXT_REQUEST
+
+
+@pytest.mark.parametrize("buffered", [0, 10, 500, 1000])
+def test_a_body_with_a_length_is_whole(
+    ends: tuple[socket.socket, socket.socket], buffered: int
+) -> None:
+    content = os.urandom(1000)
+    wire = content + NEXT_REQUEST
+    environ, _ = request(ends[1], length=len(content), buffered=wire[:buffered])
+    send(ends[0], wire[buffered:])
+    stream = open_stream(environ)
+    assert stream is not None
+    assert b"".join(stream.pieces()) == content
+    assert environ["wsgi.input"].read() == b""
+    assert ends[1].recv(100) == NEXT_REQUEST
+
+
+def test_what_was_read_ahead_beyond_the_length_stays(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    environ, unreader = request(ends[1], length=5, buffered=b"hello" + NEXT_REQUEST)
+    stream = open_stream(environ)
+    assert stream is not None
+    assert list(stream.pieces()) == [b"hello"]
+    assert unreader.take_buffered() == NEXT_REQUEST
+
+
+def test_extensions_and_trailers_are_read_over(ends: tuple[socket.socket, socket.socket]) -> None:
+    wire = b'5;a="b"\r\nhello\r\n0\r\nChecksum: x\r\nOther: y\r\n\r\n' + NEXT_REQUEST
+    environ, unreader = request(ends[1], buffered=wire)
+    stream = open_stream(environ)
+    assert stream is not None
+    assert list(stream.pieces()) == [b"hello"]
+    assert unreader.take_buffered() == NEXT_REQUEST
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"",
+        b"5\r\nhel",
+        b"5\r\nhello\r\n",
+        b"5\r\nhello\r\n0\r\n",
+        b"5\r\nhelloX\r\n0\r\n\r\n",
+        b"5\nhello\r\n0\r\n\r\n",
+        b"-5\r\nhello\r\n0\r\n\r\n",
+        b"0x5\r\nhello\r\n0\r\n\r\n",
+        b"5_0\r\nhello\r\n0\r\n\r\n",
+        b"\r\nhello\r\n0\r\n\r\n",
+        b" 5\r\nhello\r\n0\r\n\r\n",
+        b"fffffffffffffffff\r\nhello\r\n0\r\n\r\n",
+        b"5;a\rb\r\nhello\r\n0\r\n\r\n",
+        b"5;" + b"a" * 9000 + b"\r\nhello\r\n0\r\n\r\n",
+        b"5\r\nhello\r\n0\r\nno colon\r\n\r\n",
+        b"5\r\nhello\r\n0\r\n" + b"a: b\r\n" * 20_000 + b"\r\n",
+    ],
+)
+def test_it_refuses_what_is_cut_or_malformed(
+    ends: tuple[socket.socket, socket.socket], wire: bytes
+) -> None:
+    environ, _ = request(ends[1])
+    send(ends[0], wire, close=True)
+    stream = open_stream(environ)
+    assert stream is not None
+    with pytest.raises(BrokenStream):
+        list(stream.pieces())
+    assert environ["wsgi.input"].failed
+
+
+def test_a_body_that_ends_early_is_refused(ends: tuple[socket.socket, socket.socket]) -> None:
+    environ, _ = request(ends[1], length=10)
+    send(ends[0], b"hello", close=True)
+    stream = open_stream(environ)
+    assert stream is not None
+    with pytest.raises(BrokenStream):
+        list(stream.pieces())
+    assert environ["wsgi.input"].failed
+
+
+def test_a_stream_that_was_read_from_is_left_alone(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    environ, _ = request(ends[1], buffered=b"5\r\nhello\r\n0\r\n\r\n")
+    assert environ["wsgi.input"].read(2) == b"he"
+    assert open_stream(environ) is None
+    assert open_stream({"wsgi.input": object()}) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    content=st.binary(max_size=5000),
+    sizes=st.lists(st.integers(1, 2000), min_size=1, max_size=20),
+    ahead=st.integers(0, 6000),
+)
+def test_any_division_into_chunks_gives_the_same(
+    content: bytes, sizes: list[int], ahead: int
+) -> None:
+    client, server = socket.socketpair()
+    with client, server:
+        wire = chunked(content, itertools.cycle(sizes)) + NEXT_REQUEST
+        environ, unreader = request(server, buffered=wire[:ahead])
+        client.sendall(wire[ahead:])
+        stream = open_stream(environ)
+        assert stream is not None
+        assert b"".join(stream.pieces()) == content
+        client.shutdown(socket.SHUT_WR)
+        rest = unreader.take_buffered()
+        while more := server.recv(4096):
+            rest += more
+        assert rest == NEXT_REQUEST
