@@ -12,12 +12,17 @@ from typing import Any
 
 from registry.errors import Code, RegistryError
 from registry.storage.base import CHUNK
+from registry.v2.gunicorn_stream import open_stream
+
+_WORTH_IT = 64 * 1024
+"""Bytes from which on the direct way pays."""
 
 
 class Body:
     """The body of one request. It can be read once."""
 
     def __init__(self, environ: dict[str, Any]) -> None:
+        self._environ = environ
         self._input = environ["wsgi.input"]
         self.is_chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
         self.length = None if self.is_chunked else _length(environ.get("CONTENT_LENGTH"))
@@ -29,9 +34,14 @@ class Body:
         if self.length is None:
             yield from self._all()
             return
-        left = self.length
+        if self.length >= _WORTH_IT and (stream := open_stream(self._environ)):
+            yield from self._named(stream.pieces())
+            return
+        yield from self._named(self._counted(self.length))
+
+    def _counted(self, left: int) -> Iterator[bytes]:
         while left:
-            chunk = self._read(min(CHUNK, left))
+            chunk: bytes = self._input.read(min(CHUNK, left))
             if not chunk:
                 raise RegistryError(
                     Code.SIZE_INVALID,
@@ -42,7 +52,9 @@ class Body:
 
     def _all(self) -> Iterator[bytes]:
         size = 0
-        while chunk := self._read(CHUNK):
+        stream = open_stream(self._environ)
+        pieces = stream.pieces() if stream else iter(lambda: self._input.read(CHUNK), b"")
+        for chunk in self._named(pieces):
             size += len(chunk)
             yield chunk
         if self.expected is not None and size != self.expected:
@@ -50,14 +62,14 @@ class Body:
                 Code.SIZE_INVALID, f"the body has {size} bytes, announced were {self.expected}"
             )
 
-    def _read(self, size: int) -> bytes:
+    def _named(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """`pieces`, where what breaks off on the way gets the protocol's name."""
         try:
-            chunk: bytes = self._input.read(size)
+            yield from pieces
         except (OSError, EOFError, ValueError) as error:
             raise RegistryError(
                 Code.SIZE_INVALID, "the connection or the chunked coding broke off"
             ) from error
-        return chunk
 
     def read_whole(self, limit: int) -> bytes:
         """All of the body, where it has at most `limit` bytes. Raises MANIFEST_INVALID with 413."""

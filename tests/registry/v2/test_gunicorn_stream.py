@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
@@ -33,9 +34,11 @@ def send(client: socket.socket, wire: bytes, *, close: bool = False) -> None:
     """Send in the background, so that no buffer has to hold it all."""
 
     def run() -> None:
-        client.sendall(wire)
-        if close:
-            client.shutdown(socket.SHUT_WR)
+        # The server's end is closed as soon as it has seen enough.
+        with contextlib.suppress(OSError):
+            client.sendall(wire)
+            if close:
+                client.shutdown(socket.SHUT_WR)
 
     threading.Thread(target=run, daemon=True).start()
 

@@ -1,0 +1,186 @@
+"""A request's body straight from gunicorn's connection, with one copy instead of five.
+
+gunicorn's own reader passes each byte through several buffers, and decodes a chunked body in steps
+of what a client happens to send, which for docker is 32 KiB. On the path that carries gigabytes this
+costs more than hashing and writing. So, where the stream is gunicorn's and nobody has read from it,
+the bytes are taken from the socket in large pieces, and gunicorn's reader is left as if it had read
+them itself: what follows on the connection is the next request.
+
+Sources: RFC 9112, sections 6 and 7.1; gunicorn 27, ``gunicorn.http.body``. Anything unexpected makes
+`open_stream` answer None, and the ordinary stream is read.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import socket
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+try:
+    from gunicorn.http.body import Body, ChunkedReader, LengthReader
+except ImportError:  # Another server, or none: as in the tests' client.
+    Body = None
+
+PIECE = 1024 * 1024
+"""Bytes in one piece, except the last."""
+
+_LINE_LIMIT = 8190
+_TRAILER_LIMIT = 64 * 1024
+_SIZE_LINE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[\t !-~\x80-\xff]*)?")
+
+
+class BrokenStream(OSError):
+    """The connection ended early, or the chunked coding is wrong."""
+
+
+class Stream(Protocol):
+    """A body that can be read once, in pieces."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body. Raises `BrokenStream`, `OSError`."""
+
+
+def open_stream(environ: dict[str, Any]) -> Stream | None:
+    """The direct stream of a request, None where it is to be read in the ordinary way."""
+    body: Any = environ.get("wsgi.input")
+    connection = environ.get("gunicorn.socket")
+    if Body is None or type(body) is not Body or not isinstance(connection, socket.socket):
+        return None
+    reader = body.reader
+    if body.buf.tell():
+        return None
+    if type(reader) is LengthReader:
+        return _LengthStream(body, connection, reader.unreader)
+    if type(reader) is ChunkedReader and reader.parser is not None:
+        # The generator holds what it reads from; it must not have started to read.
+        if inspect.getgeneratorstate(reader.parser) != inspect.GEN_CREATED:
+            return None
+        held = inspect.getgeneratorlocals(reader.parser)
+        return _ChunkedStream(body, connection, held["unreader"])
+    return None
+
+
+class _Connection:
+    """What is left in gunicorn's buffer, then the socket."""
+
+    def __init__(self, body: Any, connection: socket.socket, unreader: Any) -> None:
+        self.body, self.socket, self.unreader = body, connection, unreader
+        # A TLS connection knows no flags.
+        self.plain = type(connection) is socket.socket
+
+    def receive(self, size: int, *, all_of_it: bool = False) -> bytes:
+        """Up to `size` bytes, or all of them where the connection can wait for that itself."""
+        try:
+            if all_of_it and self.plain:
+                return self.socket.recv(size, socket.MSG_WAITALL)
+            return self.socket.recv(size)
+        except BaseException:
+            self.body.failed = True
+            raise
+
+    def broken(self, why: str) -> BrokenStream:
+        """The error to raise; the connection is not used again."""
+        self.body.failed = True
+        return BrokenStream(why)
+
+
+class _LengthStream(_Connection):
+    """A body of known length."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """See `Stream.pieces`."""
+        reader = self.body.reader
+        held = self.unreader.take_buffered()
+        if len(held) > reader.length:
+            self.unreader.unread(held[reader.length :])
+            held = held[: reader.length]
+        if held:
+            reader.length -= len(held)
+            yield held
+        while reader.length:
+            piece = self.receive(min(PIECE, reader.length), all_of_it=True)
+            if not piece:
+                raise self.broken(f"the connection ended {reader.length} bytes early")
+            reader.length -= len(piece)
+            yield piece
+
+
+class _ChunkedStream(_Connection):
+    """A body in the chunked coding."""
+
+    def __init__(self, body: Any, connection: socket.socket, unreader: Any) -> None:
+        super().__init__(body, connection, unreader)
+        self._data = b""
+        self._at = 0
+
+    def pieces(self) -> Iterator[bytes]:
+        """See `Stream.pieces`. Chunks are joined to pieces of at least `PIECE`."""
+        self._data = self.unreader.take_buffered()
+        gathered: list[bytes | memoryview] = []
+        size = 0
+        while left := self._next_size():
+            while left:
+                part = self._some(left)
+                left -= len(part)
+                size += len(part)
+                gathered.append(part)
+                if size >= PIECE:
+                    yield b"".join(gathered)
+                    gathered, size = [], 0
+            if self._exactly(2) != b"\r\n":
+                raise self.broken("a chunk does not end where it said")
+        self._read_trailers()
+        self.unreader.unread(self._data[self._at :])
+        self.body.reader.parser = None
+        if gathered:
+            yield b"".join(gathered)
+
+    def _more(self) -> None:
+        """Append what the socket has to what is left."""
+        received = self.receive(PIECE)
+        if not received:
+            raise self.broken("the connection ended inside the chunked coding")
+        rest = self._data[self._at :]
+        self._data, self._at = (rest + received if rest else received), 0
+
+    def _some(self, limit: int) -> memoryview:
+        """At least one byte, at most `limit`."""
+        if self._at == len(self._data):
+            self._more()
+        part = memoryview(self._data)[self._at : self._at + limit]
+        self._at += len(part)
+        return part
+
+    def _exactly(self, count: int) -> bytes:
+        while len(self._data) - self._at < count:
+            self._more()
+        self._at += count
+        return self._data[self._at - count : self._at]
+
+    def _line(self, limit: int) -> bytes:
+        """The next line, without its end. A bare LF or CR in it is refused."""
+        while (end := self._data.find(b"\r\n", self._at)) < 0:
+            if len(self._data) - self._at > limit:
+                raise self.broken("a line of the chunked coding is too long")
+            self._more()
+        line = self._data[self._at : end]
+        if len(line) > limit or b"\n" in line or b"\r" in line:
+            raise self.broken("a malformed line in the chunked coding")
+        self._at = end + 2
+        return line
+
+    def _next_size(self) -> int:
+        matched = _SIZE_LINE.fullmatch(self._line(_LINE_LIMIT))
+        if matched is None:
+            raise self.broken("a malformed size in the chunked coding")
+        return int(matched[1], 16)
+
+    def _read_trailers(self) -> None:
+        """Read over the trailer fields: nobody here asks for them."""
+        left = _TRAILER_LIMIT
+        while line := self._line(_LINE_LIMIT):
+            left -= len(line)
+            if left < 0 or b":" not in line:
+                raise self.broken("malformed or too many trailers")
