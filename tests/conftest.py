@@ -17,11 +17,9 @@ from typing import Any
 import pytest
 
 from tests.e2e import components
-from tests.e2e.clients import Buildah, Docker, Podman, Skopeo
-from tests.e2e.installation import Installation
+from tests.e2e.clients import Buildah, Docker, Podman, Skopeo, run
+from tests.e2e.installation import PROJECT, Installation
 from tests.e2e.postgresql import Server
-
-pytest_plugins: list[str] = []
 
 _STATE = pytest.StashKey[Path]()
 _SERVER = pytest.StashKey[Server]()
@@ -234,6 +232,26 @@ def buildah(tmp_path: Path) -> Iterator[Buildah]:
     client = Buildah(tmp_path / "buildah")
     yield client
     client.remove()
+
+
+@pytest.fixture
+def run_python_gitlab() -> Any:
+    """``run_python_gitlab(code, GITLAB_URL=…)``: runs `code` where PyPI's python-gitlab is installed.
+
+    It is imported as ``gitlab``, so it has an environment of its own: ``make python-gitlab``.
+    """
+    python = PROJECT / ".venv-python-gitlab" / "bin" / "python"
+    if not python.exists():
+        reason = "there is no .venv-python-gitlab; make python-gitlab makes it"
+        if os.environ.get("REQUIRE_ALL") == "1":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+
+    def run_code(code: str, **environment: str) -> str:
+        # Isolated, so that our own `gitlab` in the current folder is not found.
+        return run([python, "-I", "-c", code], env={**os.environ, **environment})
+
+    return run_code
 
 
 @pytest.fixture
