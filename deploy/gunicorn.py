@@ -4,6 +4,7 @@ python -m gunicorn --config deploy/gunicorn.py gitlab.wsgi
 """
 
 from pathlib import Path
+from typing import Any
 
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
@@ -77,6 +78,15 @@ class CleanLogger(Logger):
         for log in (self.error_log, self.access_log):
             for handler in log.handlers:
                 handler.setFormatter(formatter)
+
+    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """What clients send that is no HTTP is no warning of ours.
+
+        docker, podman and skopeo try TLS first on a port that speaks plain http, at each login,
+        push and pull.
+        """
+        level = self.debug if msg.startswith("Invalid request from ip=") else super().warning
+        level(msg, *args, **kwargs)
 
 
 logger_class = CleanLogger
