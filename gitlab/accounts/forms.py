@@ -23,6 +23,12 @@ class SignInForm(forms.Form):
         widget=forms.PasswordInput({"autocomplete": "current-password"}),
     )
 
+    def focus_password(self) -> None:
+        """The name is there already, and more often right than not."""
+        if self.cleaned_data.get("login"):
+            self.fields["login"].widget.attrs.pop("autofocus")
+            self.fields["password"].widget.attrs["autofocus"] = True
+
 
 class SignUpForm(forms.Form):
     """A new account."""

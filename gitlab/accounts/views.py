@@ -55,6 +55,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         except TooManyFailedLogins as error:
             form.add_error(None, str(error))
             wait = error.retry_after
+    if form.is_bound:
+        form.focus_password()
     context = {"form": form, "next": back, "signup": settings.SIGNUP_ENABLED}
     response = render(request, "accounts/sign_in.html", context, status=429 if wait else 200)
     if wait:

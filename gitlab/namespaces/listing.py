@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from django.db.models import Count, QuerySet
@@ -111,8 +111,10 @@ def group_rows(user: Anybody, groups: Iterable[Namespace]) -> list[Row]:
     return [Row(group, address_of(group), roles.label(group)) for group in groups]
 
 
-def page_links(request: HttpRequest, page: Page[Project] | Page[Namespace]) -> dict[str, str]:
-    """Addresses of the pages around this one, with the filter kept."""
+def around(
+    request: HttpRequest, rows: QuerySet[Listable], page: Page[Listable], noun: str
+) -> dict[str, Any]:
+    """What stands below a table: how many rows there are, and the pages before and after."""
 
     def link(name: str, key: str) -> str:
         if not key:
@@ -120,7 +122,11 @@ def page_links(request: HttpRequest, page: Page[Project] | Page[Namespace]) -> d
         kept = {"q": request.GET["q"]} if request.GET.get("q") else {}
         return "?" + urlencode({**kept, name: key})
 
+    count = rows.count()
     return {
+        "count": count,
+        "count_text": f"{count:,} {noun}" + ("" if count == 1 else "s"),
+        "searching": bool(search_of(request)),
         "previous_url": link("before", page.previous_before),
         "next_url": link("after", page.next_after),
     }

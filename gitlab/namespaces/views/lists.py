@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from gitlab.accounts.doors import signed_in
 from gitlab.namespaces import commands, queries
-from gitlab.namespaces.listing import group_rows, page_links, page_of, project_rows, search_of
+from gitlab.namespaces.listing import around, group_rows, page_of, project_rows, search_of
 from gitlab.namespaces.models import Project, Visibility
 from gitlab.namespaces.sidebars import home_frame
 
@@ -55,9 +55,7 @@ def _projects(request: HttpRequest, rows: QuerySet[Project]) -> dict[str, Any]:
     page = page_of(request, rows)
     return {
         "rows": project_rows(request.user, page.rows),
-        "count": rows.count(),
-        "searching": bool(search_of(request)),
-        **page_links(request, page),
+        **around(request, rows, page, "project"),
     }
 
 
@@ -70,9 +68,7 @@ def groups(request: HttpRequest) -> HttpResponse:
     context = {
         **home_frame(request.user, "groups"),
         "rows": group_rows(request.user, page.rows),
-        "count": found.count(),
-        "searching": bool(search_of(request)),
         "new_url": reverse("namespaces:group_new"),
-        **page_links(request, page),
+        **around(request, found, page, "group"),
     }
     return render(request, "namespaces/groups.html", context)

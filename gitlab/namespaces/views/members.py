@@ -151,6 +151,7 @@ def edit(request: HttpRequest, kind: str, path: str, username: str) -> HttpRespo
         "form": form,
         "member": member,
         "place_path": place.full_path,
+        "noun": kind,
         "here": request.path,
         "back": _address(place),
     }

@@ -16,8 +16,8 @@ from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import commands, loaders, members, queries
 from gitlab.namespaces.listing import (
     Roles,
+    around,
     group_rows,
-    page_links,
     page_of,
     project_rows,
     search_of,
@@ -87,16 +87,13 @@ def _project(request: HttpRequest, project: Project) -> dict[str, Any]:
 
 def _group(request: HttpRequest, group: Namespace) -> dict[str, Any]:
     user = request.user
-    search = search_of(request)
-    found = queries.projects_visible_to(user, search=search, namespace=group)
+    found = queries.projects_visible_to(user, search=search_of(request), namespace=group)
     page = page_of(request, found)
     subgroups = queries.groups_visible_to(user, parent=group)
     here = {"path": group.full_path}
     query = urlencode({"namespace": group.full_path})
     context = group_frame(group, user, "overview") | {
         "rows": project_rows(user, page.rows),
-        "count": found.count(),
-        "searching": bool(search),
         "subgroups": group_rows(user, subgroups[:_SUBGROUPS]),
         "subgroup_count": subgroups.count(),
         "role": Roles(user).label(group),
@@ -111,7 +108,7 @@ def _group(request: HttpRequest, group: Namespace) -> dict[str, Any]:
         "login": commands.login(user),
         "build": commands.build(f"{group.full_path}/hello"),
         "push": commands.push(f"{group.full_path}/hello"),
-        **page_links(request, page),
+        **around(request, found, page, "project"),
     }
     if group.is_group and Ability.READ_MEMBERS in group.abilities:
         context |= {
