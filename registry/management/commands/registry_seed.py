@@ -1,0 +1,132 @@
+"""``manage.py registry_seed``: many rows, to measure how the lists behave. No bytes are written."""
+
+from __future__ import annotations
+
+import hashlib
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Max
+
+from registry import media_types
+from registry.models import Blob, Manifest, ManifestBlob, Repository, RepositoryBlob, Tag
+from registry.services import database
+
+_BATCH = 5000
+_TAGS_PER_MANIFEST = 100
+
+
+def _digest(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+class Command(BaseCommand):
+    """Writes repositories, tags, manifests and blobs whose bytes do not exist."""
+
+    help = (
+        "Write rows of repositories, tags and blobs below the name seed/, to measure lists and"
+        " queries at scale. Only for a registry that holds nothing else: the images can't be"
+        " pulled."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--repositories", type=int, default=10_000)
+        parser.add_argument("--tags", type=int, default=100_000, help="in the image seed/large")
+        parser.add_argument("--blobs", type=int, default=1_000_000)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if Repository.objects.exists():
+            raise CommandError("This registry holds something already: nothing is written.")
+        repositories, tags, blobs = options["repositories"], options["tags"], options["blobs"]
+        with database.atomic():
+            self._write(
+                "repositories",
+                (Repository(name=f"seed/{number:06}") for number in range(repositories)),
+            )
+            large = Repository.objects.create(name="seed/large")
+            first = large.pk - repositories
+            self._write(
+                "blobs",
+                (Blob(digest=_digest(f"blob {number}"), size=1000) for number in range(blobs)),
+            )
+            first_blob = _first_id(Blob, blobs)
+            self._write(
+                "rights to blobs",
+                (
+                    RepositoryBlob(
+                        repository_id=first + number % (repositories + 1),
+                        blob_id=first_blob + number,
+                    )
+                    for number in range(blobs)
+                ),
+            )
+            manifests = max(1, tags // _TAGS_PER_MANIFEST)
+            self._write("manifests", _manifests(first, repositories, large.pk, manifests))
+            first_manifest = _first_id(Manifest, repositories + manifests)
+            first_link = _first_id(RepositoryBlob, blobs)
+            self._write(
+                "references",
+                (
+                    ManifestBlob(manifest_id=first_manifest + number, link_id=first_link + number)
+                    for number in range(min(repositories, blobs))
+                ),
+            )
+            self._write("tags", _tags(first, repositories, large.pk, tags, first_manifest))
+        self.stdout.write("Done.")
+
+    def _write(self, what: str, rows: Iterator[Any]) -> None:
+        count = 0
+        batch: list[Any] = []
+
+        def flush() -> None:
+            if batch:
+                type(batch[0]).objects.bulk_create(batch, batch_size=_BATCH)
+                batch.clear()
+
+        for row in rows:
+            batch.append(row)
+            count += 1
+            if len(batch) == _BATCH:
+                flush()
+        flush()
+        self.stdout.write(f"{count:>10,} {what}")
+
+
+def _first_id(model: type[Any], count: int) -> int:
+    """The id of the first of the `count` rows that were written last, in order."""
+    last: int = model.objects.aggregate(last=Max("pk"))["last"] or 0
+    return last - count + 1
+
+
+def _manifests(first: int, repositories: int, large: int, count: int) -> Iterator[Manifest]:
+    def one(repository_id: int, name: str) -> Manifest:
+        return Manifest(
+            repository_id=repository_id,
+            digest=_digest(name),
+            media_type=media_types.OCI_MANIFEST,
+            payload=b"{}",
+            size=2,
+        )
+
+    for number in range(repositories):
+        yield one(first + number, f"manifest {number}")
+    for number in range(count):
+        yield one(large, f"large {number}")
+
+
+def _tags(
+    first: int, repositories: int, large: int, count: int, first_manifest: int
+) -> Iterator[Tag]:
+    def one(repository_id: int, name: str, manifest_id: int) -> Tag:
+        return Tag(repository_id=repository_id, name=name, manifest_id=manifest_id, digest="")
+
+    for number in range(repositories):
+        yield one(first + number, "latest", first_manifest + number)
+    first_large = first_manifest + repositories
+    last_large = first_large + max(1, count // _TAGS_PER_MANIFEST) - 1
+    for number in range(count):
+        yield one(
+            large, f"v{number:06}", min(first_large + number // _TAGS_PER_MANIFEST, last_large)
+        )
