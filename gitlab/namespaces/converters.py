@@ -21,4 +21,11 @@ class FullPathConverter:
         return str(value)
 
 
+class SegmentConverter(FullPathConverter):
+    """``<segment:username>``: one segment of a path, as a user name is."""
+
+    regex = _SEGMENT
+
+
 register_converter(FullPathConverter, "full_path")
+register_converter(SegmentConverter, "segment")

@@ -134,10 +134,15 @@ def around(
 
 def page_of(request: HttpRequest, rows: QuerySet[Listable]) -> Page[Listable]:
     """The page of `rows` that the address asks for."""
-    after, before = (request.GET.get(key, "")[:255] for key in ("after", "before"))
+    after, before = _asked(request, "after"), _asked(request, "before")
     return queries.page(rows, after=after, before=before)
 
 
 def search_of(request: HttpRequest) -> str:
     """What was typed into the filter."""
-    return request.GET.get("q", "")[:255]
+    return _asked(request, "q")
+
+
+def _asked(request: HttpRequest, key: str) -> str:
+    """A parameter of the address. PostgreSQL has no word for a NUL."""
+    return request.GET.get(key, "").replace("\0", "")[:255]

@@ -24,13 +24,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_GROUP}/delete", settings.group_delete, name="group_delete"),
     path(f"{_GROUP}/group_members", members.index, _OF_GROUP, name="group_members"),
     path(
-        f"{_GROUP}/group_members/<str:username>/edit",
+        f"{_GROUP}/group_members/<segment:username>/edit",
         members.edit,
         _OF_GROUP,
         name="group_member_edit",
     ),
     path(
-        f"{_GROUP}/group_members/<str:username>/remove",
+        f"{_GROUP}/group_members/<segment:username>/remove",
         members.remove,
         _OF_GROUP,
         name="group_member_remove",
@@ -39,13 +39,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_PROJECT}/-/delete", settings.project_delete, name="project_delete"),
     path(f"{_PROJECT}/-/project_members", members.index, _OF_PROJECT, name="project_members"),
     path(
-        f"{_PROJECT}/-/project_members/<str:username>/edit",
+        f"{_PROJECT}/-/project_members/<segment:username>/edit",
         members.edit,
         _OF_PROJECT,
         name="project_member_edit",
     ),
     path(
-        f"{_PROJECT}/-/project_members/<str:username>/remove",
+        f"{_PROJECT}/-/project_members/<segment:username>/remove",
         members.remove,
         _OF_PROJECT,
         name="project_member_remove",

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from .context_processors import THEME_COOKIE, THEMES, theme_of
 from .toasts import Toast
+from .widgets import About, ExplainedRadios
 
 YEAR = 365 * 24 * 60 * 60
 STATIC = Path(__file__).parent / "static" / "ui"
@@ -90,7 +91,13 @@ class _SampleForm(forms.Form):
     description = forms.CharField(widget=forms.Textarea(attrs={"rows": 3}), required=False)
     visibility = forms.ChoiceField(
         choices=[("private", "Private"), ("internal", "Internal"), ("public", "Public")],
-        widget=forms.RadioSelect,
+        widget=ExplainedRadios(
+            {
+                "private": About("Only members see it.", "lock"),
+                "internal": About("Everybody who is signed in sees it.", "shield"),
+                "public": About("Everybody sees it.", "globe", "Not possible in this group."),
+            }
+        ),
         initial="private",
     )
     keep = forms.ChoiceField(

@@ -120,7 +120,7 @@ def _line(request: HttpRequest, place: Project | Namespace, one: Membership, man
 
 def _member(place: Project | Namespace, username: str) -> Member:
     """The direct membership of a name. Raises `NotFound`."""
-    found = place.members.select_related("user").filter(user__username=username.lower()).first()
+    found = place.members.select_related("user").filter(user__username=username).first()
     if found is None:
         raise NotFound("not a member")
     return found
@@ -163,7 +163,7 @@ def edit(request: HttpRequest, kind: str, path: str, username: str) -> HttpRespo
 def remove(request: HttpRequest, kind: str, path: str, username: str) -> HttpResponse:
     """Asks, then ends a membership: somebody's, or one's own."""
     user = person(request)
-    leaving = username.lower() == user.username
+    leaving = username == user.username
     needed = Ability.READ_MEMBERS if leaving else Ability.ADMIN_MEMBERS
     place = _load(request, kind, path, needed)
     member = _member(place, username)

@@ -33,7 +33,7 @@ UNITS = (  # a unit, its seconds, how many of it make the next one
     ("year", 31_557_600, math.inf),
 )
 SHORT_DIGEST = 12
-PAGE_PARAMETERS = ("after", "before", "page")
+PAGE_PARAMETERS = ("after", "before", "last", "page")
 AVATAR_TONES = ("accent", "info", "good", "warn", "plain")
 TONE_ICONS = {
     "good": "circle-check",
@@ -388,6 +388,7 @@ def menu_item(  # noqa: PLR0913  (each is a keyword of the tag)
     label: str,
     href: str = "",
     post: str = "",
+    copy: str = "",
     icon: str = "",
     tone: str = "",
     modal: bool = False,
@@ -395,12 +396,16 @@ def menu_item(  # noqa: PLR0913  (each is a keyword of the tag)
     value: Any = "",
     **attrs: Any,
 ) -> dict[str, Any]:
-    """A line of a menu: a link, or with ``post`` a form that POSTs there (name=value with it)."""
+    """A line of a menu: a link, or with ``post`` a form that POSTs there (name=value with it).
+
+    ``copy`` is a text to copy instead (needs JavaScript, hidden without).
+    """
     attrs["data_modal"] = modal
     return {
         "label": label,
         "href": href,
         "post": post,
+        "copy": copy,
         "icon": icon,
         "tone": tone,
         "name": name,

@@ -9,7 +9,7 @@ import gitlab.ui
 
 ROOT = Path(gitlab.ui.__file__).parent
 STATIC = ROOT / "static" / "ui"
-TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+TEMPLATES = sorted(ROOT.parent.glob("*/templates/**/*.html"))
 TOKENS = (STATIC / "tokens.css").read_text()
 SHEETS = {
     path.name: re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)

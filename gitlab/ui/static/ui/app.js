@@ -112,7 +112,7 @@ document.addEventListener("keydown", (event) => {
 // Menus: close when the reader goes elsewhere, open upwards where there is no room, arrows move
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("[data-menu][open]")) {
-    if (!menu.contains(event.target) || event.target.closest(".menu__item")) menu.open = false;
+    if (!menu.contains(event.target) || event.target.closest(".menu__item:not([data-copy])")) menu.open = false;
   }
 });
 document.addEventListener("toggle", (event) => {
