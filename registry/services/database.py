@@ -33,6 +33,13 @@ def one(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
         return row
 
 
+def column(sql: str, parameters: Sequence[Any]) -> list[Any]:
+    """The first column of a query, without the ORM: for lists of names."""
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return [row[0] for row in cursor.fetchall()]
+
+
 def row_lock() -> str:
     """What a SELECT ends with to hold its row until the commit; nothing on SQLite."""
     return " FOR NO KEY UPDATE" if connections[ALIAS].vendor == "postgresql" else ""

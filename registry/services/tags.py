@@ -11,6 +11,12 @@ from registry.errors import Code, RegistryError
 from registry.models import Event, Review, Tag
 from registry.services import database, events, repositories, reviews
 
+# No name is empty, so that the first page needs no query of its own.
+_PAGE = """
+SELECT t.name FROM registry_repository r
+JOIN registry_tag t ON t.repository_id = r.id AND t.ended_at IS NULL AND t.name > %s
+WHERE r.name = %s AND r.closed_at IS NULL ORDER BY t.name LIMIT %s
+"""
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 
 
@@ -21,12 +27,15 @@ def check(name: str) -> str:
     return name
 
 
-def page(repository_id: int, last: str, limit: int) -> list[str]:
-    """The names after `last` in byte order, one more than `limit` where there are more."""
-    found = Tag.objects.filter(repository_id=repository_id, ended_at=None)
-    if last:
-        found = found.filter(name__gt=last)
-    return list(found.order_by("name").values_list("name", flat=True)[: limit + 1])
+def page(repository: str, last: str, limit: int) -> list[str]:
+    """The names after `last` in byte order, one more than `limit` where there are more.
+
+    Raises NAME_UNKNOWN.
+    """
+    names = database.column(_PAGE, [last, repository, limit + 1])
+    if not names:
+        repositories.get_id(repository)
+    return names
 
 
 def point(repository_id: int, name: str, manifest_id: int, digest: str, actor: Actor) -> bool:

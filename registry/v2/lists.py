@@ -6,12 +6,12 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 
 from registry import digest as digests
 from registry import media_types
 from registry.auth import CATALOG, Caller
-from registry.services import catalog, referrers, repositories, tags
+from registry.services import catalog, referrers, tags
 from registry.v2.base import RegistryView, last_entry, page_size
 from tokens.access import Access
 
@@ -21,19 +21,24 @@ def next_link(path: str, **parameters: Any) -> dict[str, str]:
     return {"Link": f'<{path}?{urlencode(parameters)}>; rel="next"'}
 
 
+def json_response(body: dict[str, Any], headers: dict[str, str]) -> HttpResponse:
+    """`body` as JSON, by the standard encoder: Django's own costs as much as the query."""
+    return HttpResponse(json.dumps(body), content_type="application/json", headers=headers)
+
+
 class TagListView(RegistryView):
     """``GET /v2/<name>/tags/list``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """The names after ``last``, in byte order."""
         limit = page_size(request)
-        names = tags.page(repositories.get_id(name), last_entry(request), limit)
+        names = tags.page(name, last_entry(request), limit)
         headers = {}
         if len(names) > limit:
             names = names[:limit]
             if names:
                 headers = next_link(f"/v2/{name}/tags/list", n=limit, last=names[-1])
-        return JsonResponse({"name": name, "tags": names}, headers=headers)
+        return json_response({"name": name, "tags": names}, headers)
 
 
 class CatalogView(RegistryView):
@@ -52,7 +57,7 @@ class CatalogView(RegistryView):
             names = names[:limit]
             if names:
                 headers = next_link("/v2/_catalog", n=limit, last=names[-1])
-        return JsonResponse({"repositories": names}, headers=headers)
+        return json_response({"repositories": names}, headers)
 
 
 class ReferrersView(RegistryView):
