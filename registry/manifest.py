@@ -80,6 +80,11 @@ class ParsedManifest:
         return {descriptor.digest: descriptor for descriptor in found}
 
     @property
+    def foreign_blobs(self) -> set[str]:
+        """The digests of layers that need not be here. Where they are, they belong to the image."""
+        return {layer.digest for layer in self.layers if layer.is_foreign} - set(self.needed_blobs)
+
+    @property
     def content_size(self) -> int:
         """Bytes of the blobs that it refers to, each counted once."""
         return sum(descriptor.size for descriptor in self.needed_blobs.values())

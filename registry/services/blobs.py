@@ -108,10 +108,11 @@ def delete(name: str, digest: str, actor: Actor) -> None:
     """
     repositories.require_deletion()
     with database.atomic():
+        if repositories.find_id(name) is not None:
+            repositories.hold(name)
         row = database.one(_FIND, [digest, name])
         if row is None:
             raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
-        repositories.hold(name)
         if ManifestBlob.objects.filter(link_id=row[0]).exists():
             raise RegistryError(
                 Code.DENIED,

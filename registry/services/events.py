@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from django.db import connections
+
 from registry.actor import Actor
 from registry.models import Event
+from registry.services.database import ALIAS
+
+# age() compares transaction ids across their wrap-around; the older one has the greater age.
+_SETTLED = "age(registry_event.xmin) > age(pg_snapshot_xmin(pg_current_snapshot())::xid)"
 
 
 def record(
@@ -30,5 +36,12 @@ def record(
 
 
 def after(cursor: int, limit: int) -> list[Event]:
-    """The next `limit` events whose id is greater than `cursor`."""
-    return list(Event.objects.filter(pk__gt=cursor).order_by("pk")[:limit])
+    """The next `limit` events whose id is greater than `cursor`.
+
+    Ids are given when a transaction writes and seen when it commits. So an event waits until no
+    transaction is under way that began to write before it did: a reader's cursor passes none.
+    """
+    found = Event.objects.filter(pk__gt=cursor).order_by("pk")
+    if connections[ALIAS].vendor == "postgresql":
+        found = found.extra(where=[_SETTLED])  # noqa: S610 - a constant
+    return list(found[:limit])

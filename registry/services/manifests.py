@@ -118,9 +118,12 @@ def push(
 
 
 def _links(repository_id: int, parsed: ParsedManifest) -> list[int]:
-    """The ids of this repository's rights to all the blobs that the manifest needs."""
+    """The ids of this repository's rights to the blobs that the manifest refers to.
+
+    All those that it needs, and of the foreign ones those that somebody has pushed all the same.
+    """
     needed = parsed.needed_blobs
-    names = list(needed)
+    names = [*needed, *sorted(parsed.foreign_blobs)]
     found: dict[str, tuple[int, int]] = {}
     for start in range(0, len(names), _BATCH):
         rows = RepositoryBlob.objects.filter(
@@ -128,7 +131,7 @@ def _links(repository_id: int, parsed: ParsedManifest) -> list[int]:
         ).values_list("blob__digest", "pk", "blob__size")
         found |= {digest: (link_id, size) for digest, link_id, size in rows}
     store = storage.current()
-    missing = [d for d in names if d not in found or store.size(d) != found[d][1]]
+    missing = [d for d in needed if d not in found or store.size(d) != found[d][1]]
     if missing:
         raise RegistryError(
             Code.MANIFEST_BLOB_UNKNOWN,

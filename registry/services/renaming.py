@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.db import IntegrityError
+
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Event, Repository
@@ -23,32 +25,42 @@ def rename(path: str, new_path: str, actor: Actor, *, dry_run: bool = False) -> 
     where there are more than `MAX_REPOSITORIES`.
     """
     repositories.check_name(new_path)
-    with database.atomic():
-        found = _at_or_below(path)
-        if not found:
-            raise RegistryError(Code.NAME_UNKNOWN, name=path)
-        if len(found) > MAX_REPOSITORIES:
-            raise RegistryError(
-                Code.UNSUPPORTED,
-                f"more than {MAX_REPOSITORIES} repositories are not renamed at once",
-                status=422,
-            )
-        names = {
-            repository.pk: repositories.check_name(new_path + repository.name[len(path) :])
-            for repository in found
-        }
-        _refuse_taken(list(names.values()), {repository.pk for repository in found})
-        if dry_run:
-            return list(names.values())
-        for repository in found:
-            repositories.hold_by_id(repository.pk)
-        # Away from the old names first: one new name may be another one's old name.
-        for repository in found:
-            Repository.objects.filter(pk=repository.pk).update(name=f"~{repository.pk}")
-        for repository in found:
-            Repository.objects.filter(pk=repository.pk).update(name=names[repository.pk])
-            events.record(Event.Action.RENAME, names[repository.pk], actor, tag="")
+    try:
+        with database.atomic():
+            return _rename(path, new_path, actor, dry_run=dry_run)
+    except IntegrityError as error:
+        raise RegistryError(
+            Code.DENIED, "a push has just opened a repository of that name", status=409
+        ) from error
+
+
+def _rename(path: str, new_path: str, actor: Actor, *, dry_run: bool) -> list[str]:
+    found = _at_or_below(path)
+    if len(found) > MAX_REPOSITORIES:
+        raise RegistryError(
+            Code.UNSUPPORTED,
+            f"more than {MAX_REPOSITORIES} repositories are not renamed at once",
+            status=422,
+        )
+    held = [repositories.hold_by_id(repository.pk) for repository in found]
+    # Whoever held one before may have closed it.
+    moving = [repository for repository in held if repository and repository.closed_at is None]
+    if not moving:
+        raise RegistryError(Code.NAME_UNKNOWN, name=path)
+    names = {
+        repository.pk: repositories.check_name(new_path + repository.name[len(path) :])
+        for repository in moving
+    }
+    _refuse_taken(list(names.values()), set(names))
+    if dry_run:
         return list(names.values())
+    # Away from the old names first: one new name may be another one's old name.
+    for pk in names:
+        Repository.objects.filter(pk=pk).update(name=f"~{pk}")
+    for pk, name in names.items():
+        Repository.objects.filter(pk=pk).update(name=name)
+        events.record(Event.Action.RENAME, name, actor, tag="")
+    return list(names.values())
 
 
 def _at_or_below(path: str) -> list[Repository]:

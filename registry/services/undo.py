@@ -13,7 +13,7 @@ from django.utils import timezone
 from registry import digest as digests
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
-from registry.models import Event, Manifest, Repository, Review, Tag
+from registry.models import Event, Manifest, Repository, RepositoryBlob, Review, Tag
 from registry.services import database, events, repositories, reviews, tags
 
 
@@ -122,4 +122,10 @@ def _review_again(repository_id: int) -> None:
         dangling.values_list("pk", flat=True).iterator(chunk_size=1000),
         "repository restored",
         after=reviews.window(),
+    )
+    unused = RepositoryBlob.objects.filter(repository_id=repository_id, manifestblob=None)
+    reviews.queue(
+        Review.Kind.LINK,
+        unused.values_list("pk", flat=True).iterator(chunk_size=1000),
+        "repository restored",
     )
