@@ -21,6 +21,8 @@ from tests.e2e.clients import Buildah, Docker, Podman, Skopeo, run
 from tests.e2e.installation import PROJECT, Installation
 from tests.e2e.postgresql import Server
 
+pytest_plugins = ["tests.bad_inputs.summary"]
+
 _STATE = pytest.StashKey[Path]()
 _SERVER = pytest.StashKey[Server]()
 _SETTINGS = ("BERTH_", "REGISTRY_", "GITLAB_", "EXTERNAL_URL", "ROLES")
