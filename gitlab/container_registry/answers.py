@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -31,7 +32,10 @@ class RegistryInfo:
 
 @dataclass(frozen=True)
 class RepositoryDetails:
-    """One image. `size_bytes` is None where the size was not asked for."""
+    """One image. `size_bytes` is None where the size was not asked for.
+
+    `id` is the registry's own, 0 where it has none to tell: undo needs it.
+    """
 
     name: str
     path: str
@@ -40,6 +44,7 @@ class RepositoryDetails:
     created_at: dt.datetime | None = None
     updated_at: dt.datetime | None = None
     last_published_at: dt.datetime | None = None
+    id: int = 0
 
     @classmethod
     def read(cls, body: Object) -> Self:
@@ -52,6 +57,7 @@ class RepositoryDetails:
             created_at=moment(body.get("created_at")),
             updated_at=moment(body.get("updated_at")),
             last_published_at=moment(body.get("last_published_at")),
+            id=body.get("id") or 0,
         )
 
 
@@ -117,6 +123,55 @@ class TagDetails:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What a manifest refers to: a layer, or in an index a manifest with its platform."""
+
+    digest: str
+    size_bytes: int
+    media_type: str
+    platform: Platform | None = None
+    artifact_type: str = ""
+
+    @property
+    def is_attestation(self) -> bool:
+        """Whether it is what buildx adds: a statement about its neighbours, for no platform."""
+        return self.platform is not None and self.platform.os == "unknown"
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From a descriptor."""
+        found = body.get("platform") or {}
+        return cls(
+            digest=str(body.get("digest") or ""),
+            size_bytes=int(body.get("size") or 0),
+            media_type=str(body.get("mediaType") or ""),
+            platform=Platform(
+                str(found.get("os") or ""),
+                str(found.get("architecture") or ""),
+                str(found.get("variant") or ""),
+            )
+            if found
+            else None,
+            artifact_type=str(body.get("artifactType") or ""),
+        )
+
+
+@dataclass(frozen=True)
+class StoredManifest:
+    """The exact bytes of a manifest."""
+
+    media_type: str
+    payload: bytes
+
+    def parts(self, key: str) -> list[Part]:
+        """``layers`` or ``manifests``; nothing where it has none of these."""
+        try:
+            return [Part.read(entry) for entry in json.loads(self.payload).get(key) or []]
+        except (ValueError, TypeError, AttributeError):
+            return []
+
+
+@dataclass(frozen=True)
 class TagsPage:
     """Some tags; what to pass as `last` for the following ones and as `before` for the earlier."""
 
@@ -127,13 +182,18 @@ class TagsPage:
 
 @dataclass(frozen=True)
 class Interval:
-    """A time during which a tag pointed at a digest; `until` is None while it does."""
+    """A time during which a tag pointed at a digest; `until` is None while it does.
+
+    `is_restorable`: what it pointed at is still there.
+    """
 
     digest: str
     since: dt.datetime | None
     until: dt.datetime | None
     pushed_by: str = ""
     ended_by: str = ""
+    id: int = 0
+    is_restorable: bool = False
 
     @classmethod
     def read(cls, body: Object) -> Self:
@@ -144,6 +204,8 @@ class Interval:
             until=moment(body.get("until")),
             pushed_by=body.get("pushed_by") or "",
             ended_by=body.get("ended_by") or "",
+            id=body.get("id") or 0,
+            is_restorable=body.get("restorable") is True,
         )
 
 

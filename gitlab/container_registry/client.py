@@ -7,6 +7,7 @@ Timeouts, retries, redirects and the pool of connections are dealt with here and
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import ssl
@@ -26,6 +27,7 @@ from gitlab.container_registry.answers import (
     RegistryInfo,
     RepositoryDetails,
     ReviewRun,
+    StoredManifest,
     TagDetails,
     TagsPage,
 )
@@ -86,13 +88,18 @@ class RegistryClient:
             has_own_api=own.status_code != 404,
         )
 
-    def repository(self, path: str, *, size: bool = True) -> RepositoryDetails | None:
-        """One image with its size in bytes, or None where the registry has none of that name."""
+    def repository(
+        self, path: str, *, size: bool = True, below: bool = False
+    ) -> RepositoryDetails | None:
+        """One image with its size in bytes, or None where the registry has none of that name.
+
+        `below` counts the images below it too, what they share once.
+        """
         answer = self._call(
             "GET",
             _repository(path),
             Access.repository(path, "pull"),
-            {"size": "self"} if size else {},
+            {"size": "self_with_descendants" if below else "self"} if size else {},
             accept=(200, 404),
         )
         return None if answer.status_code == 404 else RepositoryDetails.read(_json(answer))
@@ -160,11 +167,24 @@ class RegistryClient:
         )
         return Freed() if answer.status_code == 404 else Freed.read(_json(answer))
 
-    # Deleting
+    def manifest(self, path: str, reference: str) -> StoredManifest | None:
+        """A manifest by tag or digest, byte by byte, or None."""
+        answer = self._call(
+            "GET",
+            f"/v2/{path}/manifests/{quote(reference, safe=':')}",
+            Access.repository(path, "pull"),
+            headers={"Accept": "*/*"},
+            accept=(200, 404),
+        )
+        if answer.status_code == 404:
+            return None
+        return StoredManifest(answer.headers.get("content-type", ""), answer.content)
 
-    def delete_tag(self, path: str, tag: str) -> bool:
+    # Deleting, and taking it back. `by` is the person whom the registry notes as having done it.
+
+    def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
         """Remove a tag and nothing else. False where it was gone already."""
-        return self._delete(f"/v2/{path}/manifests/{quote(tag, safe='')}", path)
+        return self._delete(f"/v2/{path}/manifests/{quote(tag, safe='')}", path, by)
 
     def delete_manifest(self, path: str, digest: str) -> bool:
         """Remove a manifest with all its tags. False where it was gone already."""
@@ -181,11 +201,46 @@ class RegistryClient:
         )
         return int(_json(answer)["left"]) if answer.status_code == 202 else 0
 
-    def _delete(self, url: str, path: str) -> bool:
+    def _delete(self, url: str, path: str, by: str = "") -> bool:
         answer = self._call(
-            "DELETE", url, Access.repository(path, "delete"), accept=(200, 202, 204, 404)
+            "DELETE", url, Access.repository(path, "delete"), by=by, accept=(200, 202, 204, 404)
         )
         return answer.status_code != 404
+
+    def point(self, path: str, tag: str, manifest: StoredManifest, *, by: str = "") -> None:
+        """Let a tag point at a manifest that is there."""
+        self._call(
+            "PUT",
+            f"/v2/{path}/manifests/{quote(tag, safe='')}",
+            Access.repository(path, "pull", "push"),
+            by=by,
+            headers={"Content-Type": manifest.media_type},
+            content=manifest.payload,
+            accept=(201,),
+        )
+
+    def restore_tags(self, path: str, intervals: Sequence[int], *, by: str = "") -> list[str]:
+        """Let deleted tags point again at what they did in these parts of their history.
+
+        The names that are back: all, or `RegistryRefused`.
+        """
+        names: list[str] = _json(self._restore(path, {"tags": list(intervals)}, by))["tags"]
+        return names
+
+    def restore_repository(self, path: str, repository_id: int, *, by: str = "") -> None:
+        """Open a deleted image again, whole. Raises `RegistryRefused` where its time is over."""
+        self._restore(path, {"repository": repository_id}, by)
+
+    def _restore(self, path: str, what: Mapping[str, Any], by: str) -> httpx.Response:
+        return self._call(
+            "POST",
+            f"{_repository(path)}restore/",
+            Access.repository(path, "push", "delete"),
+            by=by,
+            headers={"Content-Type": "application/json"},
+            content=json.dumps(what).encode(),
+            accept=(200,),
+        )
 
     # Garbage
 
@@ -209,7 +264,7 @@ class RegistryClient:
 
     # The one way out
 
-    def _call(
+    def _call(  # noqa: PLR0913  (the one way out)
         self,
         method: str,
         url: str,
@@ -217,18 +272,23 @@ class RegistryClient:
         query: Mapping[str, str] | None = None,
         *,
         accept: Sequence[int],
+        by: str = "",
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
     ) -> httpx.Response:
         """The answer, with one of the statuses in `accept`. A token is minted for each call."""
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", **(headers or {})}
         if access is not None:
-            headers["Authorization"] = f"Bearer {tokens_for_jobs.for_access(access)}"
+            headers["Authorization"] = f"Bearer {tokens_for_jobs.for_access(access, by=by)}"
         trouble = ""
         for attempt in range(self._attempts):
             if attempt:
                 # Apart from each other, so that those who failed together do not return together.
                 time.sleep(random.uniform(0.05, 0.3) * 2**attempt)  # noqa: S311
             try:
-                answer = self._http.request(method, url, params=query or None, headers=headers)
+                answer = self._http.request(
+                    method, url, params=query or None, headers=headers, content=content
+                )
             except _NO_ANSWER as error:
                 trouble = f"the registry does not answer ({type(error).__name__})"
                 continue

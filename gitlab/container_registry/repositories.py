@@ -50,6 +50,7 @@ class Listing:
 
     images: Sequence[Listed]
     next_after: str = ""
+    previous_before: str = ""
     trouble: str = ""
 
 
@@ -101,25 +102,44 @@ def list_for(
     project: Project,
     *,
     after: str = "",
+    before: str = "",
     limit: int = 20,
     search: str = "",
     registry: RegistryClient | None = None,
 ) -> Listing:
     """A page of a project's images with what the registry knows of each.
 
-    `after` is a path. A registry that does not answer leaves the details out and says so.
+    `after` and `before` are paths, `search` a part of the path. A registry that does not answer
+    leaves the details out and says so.
     """
-    rows = repositories_of(project).filter(path__gt=after)
+    rows = repositories_of(project)
     if search:
-        rows = rows.filter(name__contains=search.lower())
+        rows = rows.filter(path__contains=search.lower())
+    if before:
+        rows = rows.filter(path__lt=before).order_by("-path")
+    elif after:
+        rows = rows.filter(path__gt=after)
     found = list(rows[: limit + 1])
-    shown = found[:limit]
+    shown, has_more = found[:limit], len(found) > limit
+    if before:
+        shown.reverse()
+    has_next, has_previous = (bool(before), has_more) if before else (has_more, bool(after))
     details, trouble = _details(shown, registry or client.for_pages())
     return Listing(
         [Listed(row, details.get(row.path)) for row in shown],
-        next_after=shown[-1].path if len(found) > limit else "",
+        next_after=shown[-1].path if shown and has_next else "",
+        previous_before=shown[0].path if shown and has_previous else "",
         trouble=trouble,
     )
+
+
+def stored_by(project: Project, *, registry: RegistryClient | None = None) -> int | None:
+    """Bytes of all images of a project, shared layers once; None where the registry can't tell."""
+    try:
+        found = (registry or client.for_pages()).repository(project.full_path, below=True)
+    except (RegistryUnavailable, RegistryRefused):
+        return None
+    return found.size_bytes if found else None
 
 
 def _details(

@@ -1,7 +1,8 @@
 """Tokens that GitLab signs for itself: for the worker and for pages that ask the registry.
 
-They name nobody (no ``sub``), which is how the registry knows them for GitLab's own. Each is for
-one path or one global thing, and lives for ten minutes whatever people's tokens do.
+They name nobody (no ``sub``), which is how the registry knows them for GitLab's own, unless a page
+does what a person asked for: then they name that person, for the history. Each is for one path or
+one global thing, and lives for ten minutes whatever people's tokens do.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from tokens.issue import issue
 LIFETIME = 600
 
 
-def for_access(*access: Access) -> str:
-    """A token for exactly these."""
-    return issue(access, lifetime=LIFETIME).text
+def for_access(*access: Access, by: str = "") -> str:
+    """A token for exactly these. `by` is the username of whoever asked for what will be done."""
+    return issue(access, subject=by or None, lifetime=LIFETIME).text
 
 
 def for_repository(path: str, *actions: str) -> str:

@@ -1,9 +1,28 @@
-"""The addresses of this package's pages."""
+"""The addresses of this package's pages, as GitLab's. None where the registry is off."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, path
+
+from gitlab.container_registry import converters  # noqa: F401  (registers image_tag)
+from gitlab.container_registry.views import deletion, images, tags, undo
+from gitlab.namespaces import converters as paths  # noqa: F401  (registers full_path)
 
 app_name = "container_registry"
 
+_PROJECT = "<full_path:path>/container_registry"
+_IMAGE = f"{_PROJECT}/<int:pk>"
+
 urlpatterns: list[URLPattern | URLResolver] = []
+if settings.CONTAINER_REGISTRY_ENABLED:
+    urlpatterns = [
+        path(_PROJECT, images.index, name="index"),
+        path(_IMAGE, tags.index, name="repository"),
+        path(f"{_IMAGE}/progress", images.progress, name="progress"),
+        path(f"{_IMAGE}/delete", deletion.image, name="delete"),
+        path(f"{_IMAGE}/restore", undo.restore, name="restore"),
+        path(f"{_IMAGE}/tags/delete", deletion.tags, name="tags_delete"),
+        path(f"{_IMAGE}/tags/<image_tag:tag>", tags.detail, name="tag"),
+        path(f"{_IMAGE}/tags/<image_tag:tag>/restore", undo.point_back, name="tag_restore"),
+    ]

@@ -151,7 +151,7 @@ class FakeRegistry:
         self.images[path] = max(0, self.images.get(path, 0) - n)
         return self.images[path]
 
-    def delete_tag(self, path: str, tag: str) -> bool:
+    def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
         """True once, False afterwards."""
         if self.trouble:
             raise self.trouble

@@ -1,0 +1,187 @@
+"""Taking a deletion back, as long as the registry keeps what was deleted. `by` is who does it.
+
+Tags come back by their history, which the registry has. An image's row is gone with it, and a path
+may have had several owners: whoever deletes an image gets a signed ticket that names the one.
+
+Refusals: `NotFound`, `Forbidden`, `Conflict`; of the registry `RegistryUnavailable`,
+`RegistryRefused`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django.core import signing
+from django.db import transaction
+from django.utils import timezone
+
+from gitlab.accounts.models import User
+from gitlab.audit.services import record
+from gitlab.container_registry import client, repositories
+from gitlab.container_registry.answers import Interval
+from gitlab.container_registry.client import RegistryClient
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.namespaces.errors import Conflict, NotFound
+from gitlab.namespaces.loaders import require_in_project
+from gitlab.namespaces.models import Project
+from gitlab.namespaces.policies import Ability
+
+_SALT = "berth.undo.image"
+_AT_ONCE = 4
+_Status = ContainerRepository.Status
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What came of bringing tags back: `taken` are there again anyway, `lost` are collected."""
+
+    back: list[str] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+
+def restore_tags(
+    by: User,
+    repository: ContainerRepository,
+    tags: Iterable[str],
+    *,
+    registry: RegistryClient | None = None,
+) -> Restored:
+    """Let deleted tags point again at what they pointed at last.
+
+    One that somebody has pushed meanwhile stays as it is. Raises `Forbidden`, `Conflict`.
+    """
+    names = list(dict.fromkeys(tags))[: repositories.MAX_TAGS_AT_ONCE]
+    _require_push(by, repository)
+    registry = registry or client.for_pages()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        pasts = list(pool.map(lambda name: registry.history(repository.path, name, n=1), names))
+    outcome = Restored()
+    wanted: list[int] = []
+    for name, past in zip(names, pasts, strict=True):
+        if past and past[0].until is None:
+            outcome.taken.append(name)
+        elif past and past[0].is_restorable:
+            wanted.append(past[0].id)
+        else:
+            outcome.lost.append(name)
+    if wanted:
+        outcome.back.extend(registry.restore_tags(repository.path, wanted, by=by.username))
+        record("tag.restore", by=by, target=repository, tags=outcome.back)
+    return outcome
+
+
+def point_back(
+    by: User,
+    repository: ContainerRepository,
+    tag: str,
+    interval: int,
+    *,
+    registry: RegistryClient | None = None,
+) -> Interval | None:
+    """Let a tag point at what it did in a part of its history. Answers that which this ends.
+
+    Raises `NotFound`, `Forbidden`, and `Conflict` where what it pointed at is gone.
+    """
+    _require_push(by, repository)
+    registry = registry or client.for_pages()
+    history = registry.history(repository.path, tag)
+    chosen = next((past for past in history if past.id == interval), None)
+    if chosen is None:
+        raise NotFound("no such part of the history")
+    current = history[0] if history[0].until is None else None
+    if current is None:
+        registry.restore_tags(repository.path, [chosen.id], by=by.username)
+    else:
+        manifest = registry.manifest(repository.path, chosen.digest)
+        if manifest is None:
+            raise Conflict({"__all__": f"What {tag} pointed at then has been deleted."})
+        registry.point(repository.path, tag, manifest, by=by.username)
+    record("tag.restore", by=by, target=repository, tags=[tag], digest=chosen.digest)
+    return current
+
+
+def _require_push(by: User, repository: ContainerRepository) -> None:
+    require_in_project(by, repository.project, Ability.PUSH_IMAGE)
+    if repository.is_being_deleted:
+        raise Conflict({"__all__": "The image is being deleted with all its tags."})
+
+
+def ticket_for(repository: ContainerRepository, registry: RegistryClient | None = None) -> str:
+    """What brings an image back once its deletion is queued. Ask for it before."""
+    details = (registry or client.for_pages()).repository(repository.path, size=False)
+    return signing.dumps(
+        {
+            "row": repository.pk,
+            "project": repository.project_id,
+            "path": repository.path,
+            "registry": details.id if details else 0,
+        },
+        salt=_SALT,
+        compress=True,
+    )
+
+
+def restore_image(
+    by: User,
+    project: Project,
+    pk: int,
+    ticket: str = "",
+    *,
+    registry: RegistryClient | None = None,
+) -> ContainerRepository:
+    """Take an image's deletion from the queue, or bring the image back where it is done already.
+
+    Without a `ticket` only the former. Raises `NotFound`, `Forbidden`, `Conflict` for the moment
+    in which a worker is at it.
+    """
+    require_in_project(by, project, Ability.ADMIN_IMAGE)
+    known = _read(ticket, project, pk)
+    row = _take_back(by, project, pk)
+    if row is None and not known:
+        raise NotFound("no such image")
+    path = row.path if row else known["path"]
+    if known.get("registry"):
+        registry = registry or client.for_pages()
+        if registry.repository(path, size=False) is None:
+            registry.restore_repository(path, known["registry"], by=by.username)
+    if row is None:
+        row = repositories.note(project, path, by=by)
+        record("container_repository.restore", by=by, target=row)
+    return row
+
+
+def _read(ticket: str, project: Project, pk: int) -> dict[str, Any]:
+    try:
+        known: dict[str, Any] = signing.loads(
+            ticket, salt=_SALT, max_age=settings.CONTAINER_REGISTRY_UNDO_WINDOW
+        )
+    except signing.BadSignature:
+        return {}
+    return known if (known["row"], known["project"]) == (pk, project.pk) else {}
+
+
+def _take_back(by: User, project: Project, pk: int) -> ContainerRepository | None:
+    """The row, at rest again; None where it is gone. Raises `Conflict` while a worker has it."""
+    waiting = [_Status.DELETE_SCHEDULED, _Status.DELETE_FAILED]
+    with transaction.atomic():
+        changed = ContainerRepository.objects.filter(
+            pk=pk, project=project, status__in=waiting
+        ).update(
+            status=None,
+            status_changed_at=timezone.now(),
+            failed_deletion_count=0,
+            failure_reason="",
+            next_attempt_at=None,
+            deleted_by=None,
+        )
+        row = ContainerRepository.objects.filter(pk=pk, project=project).first()
+        if changed and row:
+            record("container_repository.keep", by=by, target=row)
+    if row is not None and row.status == _Status.DELETE_ONGOING:
+        raise Conflict({"__all__": f"{row.path} is being deleted this moment: try again."})
+    return row

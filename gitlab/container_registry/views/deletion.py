@@ -1,0 +1,186 @@
+"""Deleting tags and images: the question with its real numbers, then the deed with its undo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from gitlab.accounts.doors import person, signed_in
+from gitlab.container_registry import repositories
+from gitlab.container_registry import undo as undoing
+from gitlab.container_registry.answers import Freed, RepositoryDetails
+from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client import for_pages as registry_for_pages
+from gitlab.container_registry.forms import TagsForm
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.repositories import Deletion
+from gitlab.container_registry.views.places import (
+    address,
+    image_page,
+    name_of,
+    note_trouble,
+    place_in_list,
+    undo_until,
+)
+from gitlab.container_registry.views.tags import detail
+from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.sidebars import registry_address
+from gitlab.ui.templatetags.ui import mebibytes
+from gitlab.ui.toasts import add_toast
+
+_FORM = require_http_methods(["GET", "HEAD", "POST"])
+_NAMED = 10
+"""So many tags are named in a sentence; of more the rest is counted."""
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 tag``, ``1,200 tags``."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def _freed(
+    request: HttpRequest, image: ContainerRepository, tags: list[str]
+) -> tuple[Freed | None, str]:
+    """What it would free; None and why where the registry can't be asked."""
+    try:
+        return repositories.freed_by(image, tags), ""
+    except (RegistryUnavailable, RegistryRefused) as error:
+        return None, note_trouble(request, image, error)
+
+
+def _numbers(first: tuple[str, str], freed: Freed | None) -> list[tuple[str, str]]:
+    numbers = [first]
+    if freed is not None:
+        numbers.append(("Frees", mebibytes(freed.alone_bytes)))
+        if freed.shared_bytes:
+            numbers.append(("Stays, shared", mebibytes(freed.shared_bytes)))
+    if until := undo_until():
+        numbers.append(("Undo until", until))
+    return numbers
+
+
+@signed_in
+@_FORM
+def tags(request: HttpRequest, path: str, pk: int) -> HttpResponse:
+    """One tag or several of an image. ``?selected=`` asks, a POST with ``confirmed`` deletes."""
+    given = request.POST if request.method == "POST" else request.GET
+    if "selected" not in given and request.method != "POST":
+        # A tag may be called “delete”; this is its address.
+        return detail(request, path=path, pk=pk, tag="delete")
+    form = TagsForm(given)
+    several = len(form.names) > 1
+    image = repositories.get_container_repository_for(
+        request.user, pk, Ability.ADMIN_IMAGE if several else Ability.DELETE_TAG, project=path
+    )
+    back = place_in_list(form.back)
+    cancel = address(image) + (f"?{back}" if back else "")
+    if not form.is_valid():
+        add_toast(request, form.why, tone="warn")
+        return redirect(cancel)
+    if request.method == "POST" and "confirmed" in request.POST:
+        _delete_tags(request, image, form.names, back)
+        return redirect(cancel)
+    freed, trouble = _freed(request, image, form.names)
+    what = counted(len(form.names), "tag") if several else form.names[0]
+    context = {
+        **image_page(image, request.user, (f"Delete {what}", "")),
+        "title": f"Delete {what} of {name_of(image)}?",
+        "verb": f"Delete {what}",
+        "here": address(image, "tags_delete"),
+        "cancel": cancel,
+        "back": back,
+        "names": form.names,
+        "named": form.names[:_NAMED],
+        "unnamed": len(form.names) - _NAMED,
+        "freed": freed,
+        "trouble": trouble,
+        "numbers": _numbers(("Tags", f"{len(form.names):,}"), freed),
+        "until": undo_until(),
+    }
+    return render(request, "container_registry/tags_delete.html", context)
+
+
+def _delete_tags(
+    request: HttpRequest, image: ContainerRepository, names: list[str], back: str
+) -> None:
+    """Do it and say what came of it; `back` is where in the list the person is."""
+    try:
+        outcome = repositories.delete_tags(person(request), image, names)
+    except ValidationError as error:
+        add_toast(request, " ".join(error.messages), tone="bad")
+    except RegistryUnavailable as error:
+        note_trouble(request, image, error)
+        add_toast(
+            request, "The registry does not answer: not all is deleted. Try again.", tone="bad"
+        )
+    else:
+        _say(request, image, outcome, back)
+
+
+def _say(request: HttpRequest, image: ContainerRepository, outcome: Deletion, back: str) -> None:
+    name = name_of(image)
+    if outcome.deleted:
+        one = len(outcome.deleted) == 1
+        what = f"Tag {outcome.deleted[0]}" if one else counted(len(outcome.deleted), "tag")
+        undo = {"undo_url": address(image, "restore")} if undo_until() else {}
+        fields = {"tags": ",".join(outcome.deleted), "back": back}
+        add_toast(request, f"{what} of {name} deleted.", **undo, undo_fields=fields)
+    if outcome.missing:
+        was = "was" if len(outcome.missing) == 1 else "were"
+        add_toast(request, f"{', '.join(outcome.missing[:5])} {was} gone already.", tone="info")
+    if outcome.refused:
+        tag, why = next(iter(outcome.refused.items()))
+        more = len(outcome.refused) - 1
+        others = f" The same for {counted(more, 'other')}." if more else ""
+        add_toast(request, f"The registry keeps {tag}: {why}.{others}", tone="bad")
+
+
+@signed_in
+@_FORM
+def image(request: HttpRequest, path: str, pk: int) -> HttpResponse:
+    """An image with all its tags. The worker does it; a failed one is tried again in the same way."""
+    row = repositories.get_container_repository_for(
+        request.user, pk, Ability.ADMIN_IMAGE, project=path
+    )
+    images = registry_address(row.project)
+    if request.method == "POST":
+        _schedule(request, row)
+        return redirect(images)
+    freed, trouble = _freed(request, row, [])
+    details = _details(row) if freed is not None else None
+    count = details.tags_count if details else 0
+    context = {
+        **image_page(row, request.user, ("Delete", "")),
+        "title": f"Delete {name_of(row)}?",
+        "verb": f"Delete {name_of(row)}",
+        "here": address(row, "delete"),
+        "cancel": address(row) if not row.is_being_deleted else images,
+        "count": count,
+        "freed": freed,
+        "trouble": trouble,
+        "numbers": _numbers(("Tags", f"{count:,}"), freed),
+        "until": undo_until(),
+    }
+    return render(request, "container_registry/image_delete.html", context)
+
+
+def _details(row: ContainerRepository) -> RepositoryDetails | None:
+    try:
+        return registry_for_pages().repository(row.path, size=False)
+    except (RegistryUnavailable, RegistryRefused):
+        return None
+
+
+def _schedule(request: HttpRequest, row: ContainerRepository) -> None:
+    undo: dict[str, Any] = {"undo_url": address(row, "restore")}
+    try:
+        undo["undo_fields"] = {"ticket": undoing.ticket_for(row)}
+    except (RegistryUnavailable, RegistryRefused) as error:
+        # It can still be taken from the queue, where it will wait for the registry.
+        note_trouble(request, row, error)
+    repositories.schedule_deletion(person(request), row)
+    add_toast(request, f"{row.path} is being deleted.", **(undo if undo_until() else {}))

@@ -1,0 +1,96 @@
+"""A project's images."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from gitlab.accounts.doors import or_sign_in
+from gitlab.container_registry import commands, repositories
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.repositories import Listed, Listing
+from gitlab.container_registry.views.places import address, note_trouble, project_page, state_of
+from gitlab.namespaces import commands as names
+from gitlab.namespaces import loaders
+from gitlab.namespaces.models import Project
+from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.sidebars import registry_address
+
+
+def _line(listed: Listed) -> dict[str, Any]:
+    row = listed.repository
+    return {
+        **state_of(row),
+        "details": listed.details,
+        "above": row.path[: -len(row.name)] if row.name else "",
+        "last": row.name or row.path,
+        "url": address(row),
+        "delete_url": address(row, "delete"),
+        "pull": commands.pull(row.path),
+    }
+
+
+@require_safe
+@or_sign_in
+def index(request: HttpRequest, path: str) -> HttpResponse:
+    """Every image with its tags, its size, its last push, and how far its deletion is."""
+    project = loaders.get_project_for(request.user, path, Ability.READ_IMAGE)
+    search, after, before = (request.GET.get(key, "")[:255] for key in ("q", "after", "before"))
+    listing = repositories.list_for(project, after=after, before=before, search=search)
+    if listing.trouble:
+        note_trouble(request, project, listing.trouble)
+    context = {
+        **project_page(project, request.user),
+        **_numbers(project, listing),
+        "lines": [_line(listed) for listed in listing.images],
+        "trouble": listing.trouble,
+        "searching": bool(search),
+        "may_push": Ability.PUSH_IMAGE in project.abilities,
+        "may_admin": Ability.ADMIN_IMAGE in project.abilities,
+        "address": names.address(project.full_path),
+        "plain_http": settings.CONTAINER_REGISTRY_PLAIN_HTTP,
+        "tools": commands.tools(project.full_path, request.user),
+        "commands_open": "commands" in request.GET,
+        "next_url": _page("after", listing.next_after, search),
+        "previous_url": _page("before", listing.previous_before, search),
+    }
+    return render(request, "container_registry/index.html", context)
+
+
+def _page(direction: str, path: str, search: str) -> str:
+    return "?" + urlencode({**({"q": search} if search else {}), direction: path}) if path else ""
+
+
+def _numbers(project: Project, listing: Listing) -> dict[str, Any]:
+    """How many images and how many bytes: exact where the registry can tell, else a sum."""
+    count = repositories.repositories_of(project).count()
+    known = [listed.details.size_bytes or 0 for listed in listing.images if listed.details]
+    stored = None
+    if count and not listing.trouble:
+        stored = repositories.stored_by(project)
+    is_sum = stored is None and len(known) == count
+    return {
+        "count": count,
+        "stored": sum(known) if is_sum and known else stored,
+        "stored_is_sum": is_sum and count > 1,
+    }
+
+
+@require_safe
+@or_sign_in
+def progress(request: HttpRequest, path: str, pk: int) -> HttpResponse:
+    """How far an image's deletion is: the part of the page that is fetched every two seconds."""
+    project = loaders.get_project_for(request.user, path, Ability.READ_IMAGE)
+    row = ContainerRepository.objects.filter(pk=pk, project=project).first()
+    context: dict[str, Any] = {"may_admin": Ability.ADMIN_IMAGE in project.abilities}
+    if row is not None:
+        row.project = project
+        context |= {"line": state_of(row)}
+    else:
+        context |= {"line": None, "pk": pk, "registry_url": registry_address(project)}
+    return render(request, "container_registry/_progress.html", context)

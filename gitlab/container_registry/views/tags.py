@@ -1,0 +1,184 @@
+"""The tags of an image, and one of them."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from gitlab.accounts.doors import or_sign_in
+from gitlab.container_registry import client, commands, repositories
+from gitlab.container_registry import tags as services
+from gitlab.container_registry.answers import Interval, RepositoryDetails, TagDetails, TagsPage
+from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.views.places import (
+    address,
+    image_page,
+    note_trouble,
+    place_in_list,
+    state_of,
+)
+from gitlab.namespaces.policies import Ability
+
+PAGE = 50
+SORTS = ("-published_at", "published_at", "name", "-name")
+_PLATFORMS = 2
+"""So many stand in a line; of more the rest is counted."""
+
+_IMAGES = ("image.config", "container.image")
+
+
+def _asked(request: HttpRequest) -> dict[str, str]:
+    """Which part of the list the address asks for, as the registry understands it."""
+    asked = {key: request.GET.get(key, "")[:128].strip() for key in ("q", "last", "before")}
+    sort = request.GET.get("sort", "")
+    return {
+        "name": asked["q"],
+        "last": asked["last"],
+        "before": "" if asked["last"] else asked["before"],
+        "sort": sort if sort in SORTS else SORTS[0],
+    }
+
+
+@require_safe
+@or_sign_in
+def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
+    """A page of tags, the newest first unless another order is asked for."""
+    image = repositories.get_container_repository_for(request.user, pk, project=path)
+    asked = _asked(request)
+    back = place_in_list(request.GET)
+    page, details, trouble = TagsPage([]), None, ""
+    registry = client.for_pages()
+    try:
+        details = registry.repository(image.path)
+        page = repositories.tags_of(image, n=PAGE, registry=registry, **asked)
+    except (RegistryUnavailable, RegistryRefused) as error:
+        trouble = note_trouble(request, image, error)
+    context = {
+        **image_page(image, request.user),
+        **_rights(image),
+        **_around(page, asked),
+        "lines": [_line(image, tag, back) for tag in page.tags],
+        "pager_text": ""
+        if asked["name"] or not details
+        else f"{len(page.tags):,} of {details.tags_count:,} tags",
+        "details": details,
+        "trouble": trouble,
+        "sort": asked["sort"],
+        "searching": asked["name"],
+        "back": back,
+        "pull": commands.pull(image.path, tag=_tag_to_show(page.tags, details)),
+        "tools": commands.tools(image.path, request.user),
+        "delete_url": address(image, "delete"),
+        "tags_delete_url": address(image, "tags_delete"),
+        "line": state_of(image),
+    }
+    return render(request, "container_registry/repository.html", context)
+
+
+def _tag_to_show(tags: list[TagDetails], details: RepositoryDetails | None) -> str:
+    """The tag of the command at the top: `latest` where there is one, else the first here."""
+    names = [tag.name for tag in tags]
+    return "latest" if "latest" in names or not names else names[0]
+
+
+def _rights(image: ContainerRepository) -> dict[str, bool]:
+    may = image.project.abilities
+    rests = not image.is_being_deleted
+    return {
+        "may_push": Ability.PUSH_IMAGE in may and rests,
+        "may_delete_tag": Ability.DELETE_TAG in may and rests,
+        "may_delete_several": Ability.ADMIN_IMAGE in may and rests,
+        "may_admin": Ability.ADMIN_IMAGE in may,
+    }
+
+
+def _around(page: TagsPage, asked: dict[str, str]) -> dict[str, str]:
+    """Addresses of the pages before and behind this one, in the same order with the same filter."""
+    kept = {"q": asked["name"], "sort": asked["sort"] if asked["sort"] != SORTS[0] else ""}
+
+    def link(direction: str, tag: str) -> str:
+        query = {key: value for key, value in {**kept, direction: tag}.items() if value}
+        return "?" + urlencode(query) if tag else ""
+
+    return {
+        "previous_url": link("before", page.previous_before),
+        "next_url": link("last", page.next_last),
+    }
+
+
+def _line(image: ContainerRepository, tag: TagDetails, back: str) -> dict[str, Any]:
+    platforms = [str(platform) for platform in tag.platforms]
+    url = address(image, "tag", tag=tag.name)
+    query = {"selected": tag.name, **({"back": back} if back else {})}
+    return {
+        "tag": tag,
+        "platforms": [(name.removeprefix("linux/"), name) for name in platforms[:_PLATFORMS]],
+        "more_platforms": f"+{len(platforms) - _PLATFORMS}" if platforms[_PLATFORMS:] else "",
+        "all_platforms": ", ".join(platforms),
+        "kind": kind_of(tag),
+        "url": url,
+        "history_url": f"{url}#history",
+        "delete_url": f"{address(image, 'tags_delete')}?{urlencode(query)}",
+        "pull": commands.pull(image.path, tag=tag.name),
+        "pull_digest": commands.pull(image.path, digest=tag.digest),
+    }
+
+
+def kind_of(tag: TagDetails) -> str:
+    """What it is, where it is no image: the last word of its type that means something."""
+    kind = tag.artifact_type
+    if not kind or tag.platforms or any(part in kind for part in _IMAGES):
+        return ""
+    known = {"helm": "Helm chart", "cosign": "Signature", "sbom": "SBOM", "spdx": "SBOM"}
+    return next((label for part, label in known.items() if part in kind), "Artifact")
+
+
+@require_safe
+@or_sign_in
+def detail(request: HttpRequest, path: str, pk: int, tag: str) -> HttpResponse:
+    """What a tag points at, how to pull it, what it pointed at before."""
+    image = repositories.get_container_repository_for(request.user, pk, project=path)
+    context = {
+        **image_page(image, request.user, (tag, "")),
+        **_rights(image),
+        "tag": tag,
+        "restore_url": address(image, "tag_restore", tag=tag),
+        "delete_url": f"{address(image, 'tags_delete')}?{urlencode({'selected': tag})}",
+    }
+    try:
+        found = services.describe(image, tag)
+    except (RegistryUnavailable, RegistryRefused) as error:
+        context["trouble"] = note_trouble(request, image, error)
+        return render(request, "container_registry/tag.html", context)
+    details = found.details
+    context |= {
+        "found": found,
+        "details": details,
+        "kind": kind_of(details) if details else "",
+        "history": [_past(image, past, details) for past in found.history],
+        "ended": found.history[0] if found.history and not details else None,
+        "pull": commands.pull(image.path, tag=tag),
+    }
+    if details:
+        context["pull_digest"] = commands.pull(image.path, digest=details.digest)
+        context["platforms"] = [
+            {"part": part, "pull": commands.pull(image.path, digest=part.digest)}
+            for part in found.platforms
+        ]
+    return render(request, "container_registry/tag.html", context)
+
+
+def _past(image: ContainerRepository, past: Interval, details: TagDetails | None) -> dict[str, Any]:
+    is_current = past.until is None
+    points_there = details is not None and details.digest == past.digest
+    may_push = Ability.PUSH_IMAGE in image.project.abilities and not image.is_being_deleted
+    return {
+        "past": past,
+        "is_current": is_current,
+        "may_restore": may_push and past.is_restorable and not is_current and not points_there,
+    }

@@ -1,0 +1,114 @@
+"""Undo: what a toast's button or a line of the history posts to."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from gitlab.accounts.doors import person, signed_in
+from gitlab.container_registry import repositories
+from gitlab.container_registry import undo as services
+from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.forms import IntervalForm, TagsForm
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.undo import Restored
+from gitlab.container_registry.views.deletion import counted
+from gitlab.container_registry.views.places import address, name_of, note_trouble, place_in_list
+from gitlab.namespaces import loaders
+from gitlab.namespaces.errors import NotFound
+from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.sidebars import registry_address
+from gitlab.ui.toasts import add_toast
+
+_REFUSALS = (ValidationError, RegistryUnavailable, RegistryRefused)
+
+
+def _say_refusal(
+    request: HttpRequest, what: object, error: Exception, fields: dict[str, str] | None = None
+) -> None:
+    """Why not; with `fields` and the same Undo once more, where a moment later may do."""
+    undo = {"undo_url": request.path, "undo_label": "Try again"} if fields else {}
+    if isinstance(error, RegistryRefused):
+        note_trouble(request, what, error)
+        text, undo = f"It can't be brought back: {error}.", {}
+    elif isinstance(error, RegistryUnavailable):
+        note_trouble(request, what, error)
+        text = "The registry does not answer. Try again in a moment."
+    else:
+        text = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+    add_toast(request, text, tone="bad", undo_fields=fields, **undo)
+
+
+@signed_in
+@require_POST
+def restore(request: HttpRequest, path: str, pk: int) -> HttpResponse:
+    """With ``tags`` these tags come back, else the image whose deletion was queued."""
+    if "tags" in request.POST:
+        return _restore_tags(request, path, pk)
+    project = loaders.get_project_for(request.user, path, Ability.ADMIN_IMAGE)
+    ticket = request.POST.get("ticket", "")
+    try:
+        row = services.restore_image(person(request), project, pk, ticket)
+    except _REFUSALS as error:
+        _say_refusal(request, project, error, {"ticket": ticket} if ticket else None)
+    else:
+        add_toast(request, f"{row.path} stays.")
+    return redirect(registry_address(project))
+
+
+def _restore_tags(request: HttpRequest, path: str, pk: int) -> HttpResponse:
+    image = repositories.get_container_repository_for(
+        request.user, pk, Ability.PUSH_IMAGE, project=path
+    )
+    names = request.POST["tags"]
+    form = TagsForm({"selected": names.split(",")})
+    back = place_in_list(QueryDict(request.POST.get("back", "")[:1000]))
+    if not form.is_valid():
+        raise NotFound("no such tags")
+    try:
+        outcome = services.restore_tags(person(request), image, form.names)
+    except _REFUSALS as error:
+        _say_refusal(request, image, error, {"tags": names, "back": back})
+    else:
+        _say(request, image, outcome)
+    return redirect(address(image) + (f"?{back}" if back else ""))
+
+
+def _say(request: HttpRequest, image: ContainerRepository, outcome: Restored) -> None:
+    if outcome.back:
+        one = len(outcome.back) == 1
+        what = f"Tag {outcome.back[0]}" if one else counted(len(outcome.back), "tag")
+        add_toast(request, f"{what} of {name_of(image)} {'is' if one else 'are'} back.")
+    if outcome.taken:
+        names = ", ".join(outcome.taken[:5])
+        add_toast(request, f"{names}: there again already, left as it is.", tone="info")
+    if outcome.lost:
+        names = ", ".join(outcome.lost[:5])
+        add_toast(request, f"{names}: too late, the image behind it is collected.", tone="bad")
+
+
+@signed_in
+@require_POST
+def point_back(request: HttpRequest, path: str, pk: int, tag: str) -> HttpResponse:
+    """A tag points again at what it pointed at in ``interval``, a part of its history."""
+    image = repositories.get_container_repository_for(
+        request.user, pk, Ability.PUSH_IMAGE, project=path
+    )
+    form = IntervalForm(request.POST)
+    if not form.is_valid():
+        raise NotFound("no such part of the history")
+    try:
+        ended = services.point_back(person(request), image, tag, form.cleaned_data["interval"])
+    except _REFUSALS as error:
+        _say_refusal(request, image, error)
+    else:
+        fields = {"interval": str(ended.id)} if ended else None
+        add_toast(
+            request,
+            f"{tag} points there again.",
+            undo_url=request.path if ended else "",
+            undo_fields=fields,
+        )
+    return redirect(address(image, "tag", tag=tag))
