@@ -18,6 +18,13 @@ OFFERED = [
     ("read_api", "Read everything"),
     ("api", "Everything you may do"),
 ]
+SHORT = {
+    "read_registry": "Pull",
+    "write_registry": "Push",
+    "read_api": "Read all",
+    "api": "Everything",
+}
+"""The same for a table."""
 ABOUT = {
     "read_registry": About(
         "docker pull, and looking at tags, of every project that you may pull from.", "download"

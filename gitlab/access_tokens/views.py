@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from gitlab.access_tokens import services
-from gitlab.access_tokens.forms import OFFERED, TokenForm
+from gitlab.access_tokens.forms import SHORT, TokenForm
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.accounts.doors import person, signed_in
 from gitlab.accounts.models import User
@@ -68,11 +68,12 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def _row(token: PersonalAccessToken) -> dict[str, Any]:
-    labels = dict(OFFERED) | {s: t for s, t in services.SCOPES.items() if s not in dict(OFFERED)}
+    order = [*SHORT, *services.SCOPES]
+    scopes = sorted(token.scopes, key=order.index)
     today = timezone.now().date()
     return {
         "token": token,
-        "scopes": [(scope, label) for scope, label in labels.items() if scope in token.scopes],
+        "scopes": [(scope, SHORT.get(scope, scope)) for scope in scopes],
         "ends_soon": token.is_usable
         and token.expires_at is not None
         and token.expires_at <= today + _SOON,
