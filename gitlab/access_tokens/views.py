@@ -69,7 +69,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def _row(token: PersonalAccessToken) -> dict[str, Any]:
     order = [*SHORT, *services.SCOPES]
-    scopes = sorted(token.scopes, key=order.index)
+    scopes = sorted(token.scopes, key=lambda s: order.index(s) if s in order else len(order))
     today = timezone.now().date()
     return {
         "token": token,
