@@ -35,7 +35,16 @@ _FIELDS = {
     "annotations",
     "fsLayers",
 }
-_BY_FOLDED_NAME = {name.casefold(): name for name in _FIELDS}
+_FIELDS_OF_A_DESCRIPTOR = {
+    "mediaType",
+    "digest",
+    "size",
+    "urls",
+    "annotations",
+    "data",
+    "platform",
+    "artifactType",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +113,8 @@ def parse(payload: bytes, content_type: str | None) -> ParsedManifest:
     document = _load(payload)
     declared = (content_type or "").partition(";")[0].strip().lower()
     media_type = _media_type(document, declared)
-    if document.get("schemaVersion") != 2 or isinstance(document["schemaVersion"], bool):
+    version = document.get("schemaVersion")
+    if type(version) is not int or version != 2:
         raise _invalid("schemaVersion is 2")
     is_index = media_type in media_types.INDEXES
     if is_index and ("config" in document or "layers" in document):
@@ -135,17 +145,31 @@ def _invalid(message: str, **details: Any) -> RegistryError:
 
 def _load(payload: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(payload.decode("utf-8"), object_pairs_hook=_object)
+        document = json.loads(
+            payload.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant
+        )
     except RegistryError:
         raise
     except (ValueError, RecursionError) as error:
         raise _invalid("the body is not a JSON document in UTF-8") from error
     if not isinstance(document, dict):
         raise _invalid("the body is not a JSON object")
-    for key in document:
-        if key not in _FIELDS and key.casefold() in _BY_FOLDED_NAME:
-            raise _invalid(f"a key differs from {_BY_FOLDED_NAME[key.casefold()]} in its case only")
+    _refuse_other_cases(document, _FIELDS)
     return document
+
+
+def _refuse_other_cases(value: dict[str, Any], fields: set[str]) -> None:
+    """Go's readers take ``Layers`` for ``layers``, and so would read another manifest than here."""
+    if value.keys() <= fields:
+        return
+    folded = {name.casefold(): name for name in fields}
+    for key in value.keys() - fields:
+        if key.casefold() in folded:
+            raise _invalid(f"a key differs from {folded[key.casefold()]} in its case only")
+
+
+def _refuse_constant(name: str) -> None:
+    raise _invalid(f"{name} is no JSON")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -188,6 +212,7 @@ def _descriptors(value: object, where: str) -> tuple[Descriptor, ...]:
 def _descriptor(value: object, where: str) -> Descriptor:
     if not isinstance(value, dict):
         raise _invalid(f"{where}: a descriptor is an object")
+    _refuse_other_cases(value, _FIELDS_OF_A_DESCRIPTOR)
     digest, size = value.get("digest"), value.get("size")
     if not digests.is_digest(digest):
         raise _invalid(f"{where}: a descriptor has a sha256 or sha512 digest")
