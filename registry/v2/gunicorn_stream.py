@@ -26,6 +26,9 @@ except ImportError:  # Another server, or none: as in the tests' client.
 PIECE = 1024 * 1024
 """Bytes in one piece, except the last."""
 
+_MOST_PARTS = 1024
+"""Parts that are held at once: one of a byte costs some hundred bytes to hold."""
+
 _LINE_LIMIT = 8190
 _TRAILER_LIMIT = 64 * 1024
 _SIZE_LINE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[\t !-~\x80-\xff]*)?")
@@ -116,7 +119,7 @@ class _ChunkedStream(_Connection):
         self._at = 0
 
     def pieces(self) -> Iterator[bytes]:
-        """See `Stream.pieces`. Chunks are joined to pieces of at least `PIECE`."""
+        """See `Stream.pieces`. Chunks are joined, mostly to pieces of `PIECE`."""
         self._data = self.unreader.take_buffered()
         gathered: list[bytes | memoryview] = []
         size = 0
@@ -126,7 +129,7 @@ class _ChunkedStream(_Connection):
                 left -= len(part)
                 size += len(part)
                 gathered.append(part)
-                if size >= PIECE:
+                if size >= PIECE or len(gathered) == _MOST_PARTS:
                     yield b"".join(gathered)
                     gathered, size = [], 0
             if self._exactly(2) != b"\r\n":

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +20,6 @@ DATA = Path(__file__).resolve().parent.parent / "data" / "bad-inputs.json"
 CASES: dict[str, Any] = {case["id"]: case for case in json.loads(DATA.read_text())["cases"]}
 _LAST = ("AUTH-069", "AUTH-070", "HTTP-025", "HTTP-026", "DIG-023")
 """They leave something behind, or make the server wait."""
-
-
-@pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """One installation for all cases."""
-    found = Node(
-        tmp_path_factory.mktemp("bad-inputs"), os.environ.get("BERTH__REGISTRY_DATABASE_URL")
-    )
-    try:
-        found.start()
-        yield found
-    finally:
-        found.stop()
-
-
-@pytest.fixture(scope="session")
-def forge(node: Node) -> Forge:
-    """Who signs with the node's key."""
-    return Forge(node.home)
 
 
 def _parameters() -> list[Any]:
