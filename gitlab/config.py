@@ -188,6 +188,7 @@ class Berth(_Table):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     registry_ca_bundle: Path | None = None
+    secret_key: SecretStr | None = None
     events_secret: SecretStr | None = None
     rate_limits: RateLimits = Field(default_factory=RateLimits)
     debug: bool = False
@@ -281,6 +282,7 @@ class Configuration(_Table):
         prepared, and only then, the secret lives as long as the process.
         """
         given = {
+            "secret_key": self.berth.secret_key,
             "http_secret": self.registry.http_secret,
             "events_secret": self.berth.events_secret,
         }.get(name)
