@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
+import json
 import os
 import time
 from dataclasses import dataclass
@@ -92,9 +93,24 @@ def verify(text: str) -> Claims:
             leeway=LEEWAY,
             options={"require": _REQUIRED, "strict_aud": True},
         )
+        _refuse_doubles(text)
     except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidToken(type(error).__name__) from error
     return _claims(payload)
+
+
+def _refuse_doubles(text: str) -> None:
+    """Raises `ValueError` where a claim stands twice: readers disagree about which one counts."""
+
+    def read(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("a claim stands twice")
+        return found
+
+    payload = text.split(".")[1]
+    padded = payload + "=" * (-len(payload) % 4)
+    json.loads(base64.urlsafe_b64decode(padded), object_pairs_hook=read)
 
 
 def _select(header: dict[str, Any], keys: dict[str, TrustedKey]) -> TrustedKey:

@@ -1,0 +1,375 @@
+"""``/jwt/auth``: docker's GET and OAuth2's POST, and everything that is refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from django.test import Client
+
+from tests.tokens.conftest import FakeAuthorizer
+from tokens.access import Access
+from tokens.authorizer import (
+    AccessForbidden,
+    InsufficientCredentials,
+    RegistryDisabled,
+    TooManyFailures,
+)
+from tokens.verify import Claims, verify
+
+pytestmark = pytest.mark.engineless
+
+AUTH = "/jwt/auth?service=container_registry"
+FORM = "application/x-www-form-urlencoded"
+PULL = "repository:acme/app:pull"
+
+
+@pytest.fixture(autouse=True)
+def _token_server(settings: Any) -> None:
+    """Its address alone: neither pages nor a database."""
+    settings.ROOT_URLCONF = "tokens.urls"
+    settings.MIDDLEWARE = ["gitlab.middleware.RequestIdMiddleware"]
+
+
+@pytest.fixture
+def client() -> Client:
+    """Somebody with docker."""
+    return Client()
+
+
+def basic(name: str = "alice", password: str = "pa:ss wörd") -> str:
+    return f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"
+
+
+def ask(client: Client, *scopes: str, authorization: str | None = None, **more: str) -> Any:
+    query = urlencode([*(("scope", scope) for scope in scopes), *more.items()])
+    extra = {"HTTP_AUTHORIZATION": authorization} if authorization is not None else {}
+    return client.get(f"{AUTH}&{query}", **extra)
+
+
+def claims_of(response: Any) -> Claims:
+    assert response.status_code == 200, response.content
+    return verify(response.json()["token"])
+
+
+def assert_refused(response: Any, status: int, code: str) -> dict[str, Any]:
+    assert response.status_code == status, response.content
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Cache-Control"] == "no-store"
+    (error,) = json.loads(response.content)["errors"]
+    assert error["code"] == code
+    assert error["message"]
+    return error  # type: ignore[no-any-return]
+
+
+def test_it_works(client: Client, authorizer: FakeAuthorizer) -> None:
+    authorizer.rights["acme/app"] = {"pull", "push"}
+    response = ask(client, "repository:acme/app:pull,push", authorization=basic())
+    body = response.json()
+    assert set(body) == {"token", "access_token", "expires_in", "issued_at"}
+    assert body["token"] == body["access_token"]
+    assert body["expires_in"] == 600
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", body["issued_at"])
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "Authorization" in response.headers["Vary"]
+    found = claims_of(response)
+    assert found.subject == "alice"
+    assert found.access == (Access.repository("acme/app", "pull", "push"),)
+    assert authorizer.recorded == [[Access.repository("acme/app", "pull", "push")]]
+
+
+def test_a_login_asks_for_nothing(client: Client, authorizer: FakeAuthorizer) -> None:
+    """docker login: a token without access, and never a refresh token."""
+    response = ask(
+        client, authorization=basic(), account="alice", client_id="docker", offline_token="true"
+    )
+    assert claims_of(response).access == ()
+    assert "refresh_token" not in response.json()
+
+
+def test_what_is_not_granted_is_left_out(client: Client, authorizer: FakeAuthorizer) -> None:
+    authorizer.rights = {"acme/app": {"pull"}, "acme/other": set()}
+    response = ask(
+        client,
+        "repository:acme/app:pull,push",
+        "repository:acme/other:pull",
+        "repository:acme/none:pull",
+        authorization=basic(),
+    )
+    assert claims_of(response).access == (Access.repository("acme/app", "pull"),)
+
+
+def test_several_scopes_are_several_entries(client: Client, authorizer: FakeAuthorizer) -> None:
+    authorizer.rights = {"a": {"pull"}, "b": {"pull"}, "c": {"pull", "push"}}
+    response = ask(
+        client,
+        "repository:a:pull repository:b:pull",
+        "repository:c:pull",
+        "repository:c:push",
+        authorization=basic(),
+    )
+    assert claims_of(response).access == (
+        Access.repository("a", "pull"),
+        Access.repository("b", "pull"),
+        Access.repository("c", "pull", "push"),
+    )
+
+
+def test_the_authorizer_sees_well_formed_scopes_only(
+    client: Client, authorizer: FakeAuthorizer
+) -> None:
+    response = ask(
+        client,
+        "repository:ACME/app:pull",
+        "repository:acme/*:pull",
+        "repository:acme/../x:pull",
+        "repository:acme/app\n:pull",
+        "repository:acme/app\0:pull",
+        "repository:acme/app:PULL",
+        "repository:host:5000/acme/app:pull",
+        "repository:acme/app:",
+        "repository:acme/app:pull\r\nX-Evil: 1",
+        PULL,
+        authorization=basic(),
+    )
+    # The line break ends no header and begins no scope: it is malformed.
+    assert response.status_code in (200, 400)
+    if response.status_code == 200:
+        assert authorizer.seen == [("alice", [Access.parse(PULL)])]
+    assert "X-Evil" not in response.headers
+
+
+def test_post_with_a_password(client: Client, authorizer: FakeAuthorizer) -> None:
+    authorizer.rights["acme/app"] = {"pull"}
+    form = {
+        "grant_type": "password",
+        "service": "container_registry",
+        "client_id": "docker",
+        "username": "alice",
+        "password": "pa:ss wörd",
+        "scope": PULL,
+        "access_type": "offline",
+    }
+    response = client.post("/jwt/auth", urlencode(form), content_type=FORM)
+    assert claims_of(response).access == (Access.parse(PULL),)
+    assert "refresh_token" not in response.json()
+
+
+def test_post_with_basic(client: Client, authorizer: FakeAuthorizer) -> None:
+    response = client.post(
+        "/jwt/auth",
+        urlencode({"service": "container_registry"}),
+        content_type=FORM,
+        HTTP_AUTHORIZATION=basic(),
+    )
+    assert claims_of(response).subject == "alice"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"grant_type": "refresh_token", "refresh_token": "x"},
+        {"grant_type": "authorization_code"},
+        {},
+    ],
+)
+def test_post_with_another_grant_is_refused(
+    client: Client, authorizer: FakeAuthorizer, form: dict[str, str]
+) -> None:
+    body = urlencode({"service": "container_registry", **form})
+    response = client.post("/jwt/auth", body, content_type=FORM)
+    assert_refused(response, 400, "UNSUPPORTED")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"--x--", "multipart/form-data; boundary=x"),
+        (b"{}", "application/json"),
+        (b"", "text/plain"),
+        (b"service=container_registry&username=\xff", FORM),
+        (b"service=container_registry&" + b"a&" * 3000, FORM),
+    ],
+)
+def test_post_with_another_body_is_refused(
+    client: Client, authorizer: FakeAuthorizer, body: bytes, content_type: str
+) -> None:
+    response = client.post("/jwt/auth", body, content_type=content_type)
+    assert_refused(response, 400, "UNSUPPORTED")
+
+
+def test_post_with_a_huge_form_is_refused(client: Client, authorizer: FakeAuthorizer) -> None:
+    response = client.post("/jwt/auth", b"x" * 70_000, content_type=FORM)
+    assert_refused(response, 413, "UNSUPPORTED")
+
+
+# Anonymous
+
+
+@pytest.mark.parametrize("authorization", [None, "Basic Og=="])
+def test_an_anonymous_pull(
+    client: Client, authorizer: FakeAuthorizer, authorization: str | None
+) -> None:
+    authorizer.rights["acme/app"] = {"pull"}
+    response = ask(client, "repository:acme/app:pull,push", authorization=authorization)
+    found = claims_of(response)
+    assert found.subject == ""
+    assert found.access == (Access.parse(PULL),)
+    assert authorizer.seen[0][0] is None
+
+
+@pytest.mark.parametrize(
+    "scopes", [[], [PULL], ["repository:acme/none:pull"], ["registry:catalog:*"]]
+)
+def test_anonymous_callers_who_get_nothing_are_refused_alike(
+    client: Client, authorizer: FakeAuthorizer, scopes: list[str]
+) -> None:
+    response = ask(client, *scopes)
+    assert assert_refused(response, 403, "DENIED")["message"] == "access forbidden"
+    assert authorizer.recorded == []
+
+
+def test_cookies_count_for_nothing(client: Client, authorizer: FakeAuthorizer) -> None:
+    client.cookies["sessionid"] = "x"
+    assert_refused(ask(client, PULL), 403, "DENIED")
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        basic("alice", "wrong"), basic("nobody", "x"), basic("alice", ""), basic("", "x"),
+        basic("alice", "x" * 5000), basic("alice", "a\0b"), basic("al\0ice", "x"),
+        "Basic", "Basic ", "Basic !!!!", "Basic //46//4=", "Basic YWxpY2U=", "Bearer x", "x",
+        "Digest x", "Basic =", "Basic " + "A" * 5000,
+    ],
+)  # fmt: skip
+def test_wrong_credentials_are_refused_alike(
+    client: Client, authorizer: FakeAuthorizer, authorization: str
+) -> None:
+    response = ask(client, PULL, authorization=authorization)
+    error = assert_refused(response, 401, "UNAUTHORIZED")
+    reference = ask(client, PULL, authorization=basic("alice", "wrong"))
+    assert error == reference.json()["errors"][0]
+    assert response.headers["WWW-Authenticate"] == reference.headers["WWW-Authenticate"]
+    assert authorizer.seen == []
+
+
+def test_a_password_in_post_that_is_wrong(client: Client, authorizer: FakeAuthorizer) -> None:
+    form = {"grant_type": "password", "service": "container_registry", "username": "alice"}
+    for password in ("wrong", "", "x" * 5000, "\0"):
+        body = urlencode({**form, "password": password})
+        response = client.post("/jwt/auth", body, content_type=FORM)
+        assert_refused(response, 401, "UNAUTHORIZED")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "code"),
+    [
+        (InsufficientCredentials(), 403, "DENIED"),
+        (AccessForbidden("the project is full"), 403, "DENIED"),
+        (RegistryDisabled(), 404, "UNAVAILABLE"),
+        (TooManyFailures(17), 429, "TOOMANYREQUESTS"),
+    ],
+)
+def test_other_refusals(
+    client: Client, authorizer: FakeAuthorizer, refusal: Exception, status: int, code: str
+) -> None:
+    authorizer.refusal = refusal
+    response = ask(client, PULL, authorization=basic())
+    assert_refused(response, status, code)
+    if status == 429:
+        assert response.headers["Retry-After"] == "17"
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?service=", "?service=unknown", "?service=container_registry%00"]
+)
+def test_another_service_is_unknown(client: Client, authorizer: FakeAuthorizer, query: str) -> None:
+    response = client.get(f"/jwt/auth{query}", HTTP_AUTHORIZATION=basic())
+    assert_refused(response, 404, "UNSUPPORTED")
+    assert authorizer.addresses == []
+
+
+@pytest.mark.parametrize("scope", ["x", "repository", "repository:a", "::", "repository::pull"])
+def test_a_malformed_scope_is_refused(
+    client: Client, authorizer: FakeAuthorizer, scope: str
+) -> None:
+    assert_refused(ask(client, PULL, scope, authorization=basic()), 400, "UNSUPPORTED")
+
+
+@pytest.mark.parametrize("form", ["repeated", "blanks"])
+def test_there_is_a_limit_to_scopes(client: Client, authorizer: FakeAuthorizer, form: str) -> None:
+    def scopes(count: int) -> list[str]:
+        found = [f"repository:acme/p{number}:pull" for number in range(count)]
+        return found if form == "repeated" else [" ".join(found)]
+
+    assert ask(client, *scopes(20), authorization=basic()).status_code == 200
+    response = ask(client, *scopes(21), authorization=basic())
+    assert_refused(response, 400, "UNSUPPORTED")
+    assert len(authorizer.seen) == 1
+
+
+def test_a_token_that_would_be_too_long_is_refused_with_the_reason(
+    client: Client, authorizer: FakeAuthorizer
+) -> None:
+    names = ["/".join(["a" * 60] * 4) + f"/{number}" for number in range(20)]
+    authorizer.rights = {name: {"pull"} for name in names}
+    scopes = [f"repository:{name}:pull" for name in names]
+    error = assert_refused(ask(client, *scopes, authorization=basic()), 400, "UNSUPPORTED")
+    assert "fewer scopes" in error["message"]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"])
+def test_other_methods_are_refused(client: Client, authorizer: FakeAuthorizer, method: str) -> None:
+    response = client.generic(method, AUTH, HTTP_AUTHORIZATION=basic())
+    assert response.status_code == 405
+    assert response.headers["Allow"] == "GET, POST"
+    if method != "HEAD":
+        assert_refused(response, 405, "UNSUPPORTED")
+    assert authorizer.addresses == []
+
+
+def test_too_many_parameters_are_refused(client: Client, authorizer: FakeAuthorizer) -> None:
+    response = client.get(AUTH + "&a" * 3000, HTTP_AUTHORIZATION=basic())
+    assert_refused(response, 400, "UNSUPPORTED")
+
+
+def test_the_address_is_the_peers(client: Client, authorizer: FakeAuthorizer) -> None:
+    """What a header claims is no address, unless the server in front is trusted to say so."""
+    client.get(
+        AUTH,
+        HTTP_AUTHORIZATION=basic(),
+        HTTP_X_FORWARDED_FOR="203.0.113.1",
+        REMOTE_ADDR="198.51.100.7",
+    )
+    assert authorizer.addresses == ["198.51.100.7"]
+
+
+def test_the_account_parameter_means_nothing(client: Client, authorizer: FakeAuthorizer) -> None:
+    response = ask(client, authorization=basic(), account="root")
+    assert claims_of(response).subject == "alice"
+
+
+def test_nothing_is_logged_of_credentials(
+    client: Client, authorizer: FakeAuthorizer, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask(client, PULL, authorization=basic())
+    ask(client, PULL, authorization=basic("alice", "a-wrong-one"))
+    assert "pa:ss" not in caplog.text
+    assert "a-wrong-one" not in caplog.text
+    assert basic()[6:] not in caplog.text
+
+
+def test_a_plus_in_a_password_travels(client: Client, authorizer: FakeAuthorizer) -> None:
+    authorizer.passwords["alice"] = "a+b c%20d"
+    assert ask(client, authorization=basic("alice", "a+b c%20d")).status_code == 200
+    body = "grant_type=password&service=container_registry&username=alice&password="
+    response = client.post("/jwt/auth", body + quote("a+b c%20d"), content_type=FORM)
+    assert claims_of(response).subject == "alice"
