@@ -30,9 +30,12 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
+FORMAT_MODULE_PATH = "gitlab.ui.formats"
 
 _WEB_APPS = [
-    "django.contrib.admin",
+    # Before Django's own, whose templates it replaces.
+    "gitlab.admin_area",
+    "gitlab.admin_area.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -47,7 +50,6 @@ _WEB_APPS = [
     "gitlab.access_tokens",
     "gitlab.container_registry",
     "gitlab.audit",
-    "gitlab.admin_area",
     "gitlab.ui",
 ]
 # Commands, migrations and tests see both sides; a process that serves one loads that one only.
@@ -58,6 +60,7 @@ INSTALLED_APPS = [
     *(["registry"] if "registry" in ROLES else []),
 ]
 _WEB_MIDDLEWARE = [
+    "gitlab.middleware.ClientAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

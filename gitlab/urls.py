@@ -14,6 +14,7 @@ if "web" in settings.ROLES:
     urlpatterns += [
         path("", include("tokens.urls")),
         path("", lists.home, name="home"),
+        path("", include("gitlab.admin_area.urls")),
         path("admin/", admin.site.urls),
         path("", include("gitlab.ui.urls")),
         path("", include("gitlab.accounts.urls")),

@@ -1,19 +1,28 @@
-"""The Django app of the administrators' console."""
+"""The Django app of the administrators' console, and Django's own admin with our site in it."""
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as django_admin
 
 
 class AdminAreaConfig(AppConfig):
-    """Names the console; each package registers its own models in its ``admin.py``."""
+    """The console's templates and site; each package registers its models in its ``admin.py``."""
 
     name = "gitlab.admin_area"
     label = "admin_area"
     verbose_name = "Admin area"
+    default = True
+
+
+class ConsoleConfig(django_admin.AdminConfig):
+    """``django.contrib.admin``, with `gitlab.admin_area.site.Console` as its site."""
+
+    default_site = "gitlab.admin_area.site.Console"
+    default = False
 
     def ready(self) -> None:
-        """Give Django's admin site its titles."""
+        """Find the packages' models, and leave out Django's groups: roles are by namespace here."""
+        super().ready()
         from django.contrib import admin
+        from django.contrib.auth.models import Group
 
-        admin.site.site_title = "Berth"
-        admin.site.site_header = "Admin area"
-        admin.site.index_title = "Overview"
+        admin.site.unregister(Group)

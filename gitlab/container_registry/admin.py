@@ -20,8 +20,20 @@ class ContainerRepositoryAdmin(admin.ModelAdmin):
         "failed_deletion_count",
         "next_attempt_at",
         "failure_reason",
+    ]
+    fields = [
+        "path",
+        "project",
+        "status",
+        "status_changed_at",
+        "deleted_by",
+        "failed_deletion_count",
+        "failure_reason",
+        "next_attempt_at",
+        "started_at",
         "created_at",
     ]
+    readonly_fields = fields
     list_filter = ["status"]
     search_fields = ["path"]
     list_select_related = ["project"]

@@ -10,11 +10,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from gitlab.accounts.doors import person, signed_in
-from gitlab.container_registry import repositories
+from gitlab.container_registry import client, repositories
 from gitlab.container_registry import undo as undoing
 from gitlab.container_registry.answers import Freed, RepositoryDetails
 from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
-from gitlab.container_registry.client import for_pages as registry_for_pages
 from gitlab.container_registry.forms import TagsForm
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.repositories import Deletion
@@ -162,7 +161,7 @@ def image(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         "count": count,
         "freed": freed,
         "trouble": trouble,
-        "numbers": _numbers(("Tags", f"{count:,}"), freed),
+        "numbers": _numbers(("Tags", f"{count:,}" if details else "not known"), freed),
         "until": undo_until(),
     }
     return render(request, "container_registry/image_delete.html", context)
@@ -170,7 +169,7 @@ def image(request: HttpRequest, path: str, pk: int) -> HttpResponse:
 
 def _details(row: ContainerRepository) -> RepositoryDetails | None:
     try:
-        return registry_for_pages().repository(row.path, size=False)
+        return client.for_pages().repository(row.path, size=False)
     except (RegistryUnavailable, RegistryRefused):
         return None
 

@@ -166,3 +166,38 @@ def test_an_answer_that_is_no_json():
 def test_one_pool_for_each_purpose(settings):
     assert clients.for_pages() is clients.for_pages()
     assert clients.for_pages() is not clients.for_jobs()
+
+
+def test_what_people_ask_for_names_them():
+    registry, played = _client(httpx.Response(202))
+    registry.delete_tag("acme/app", "v1", by="bob")
+    assert played.claims()["sub"] == "bob"
+    registry.delete_tag("acme/app", "v1")
+    assert "sub" not in played.claims()
+
+
+def test_restoring_tags_and_images():
+    registry, played = _client(httpx.Response(200, json={"tags": ["v1"]}))
+    assert registry.restore_tags("acme/app", [4, 5], by="bob") == ["v1"]
+    request = played.asked[-1]
+    assert str(request.url) == "http://registry/gitlab/v1/repositories/acme/app/restore/"
+    assert request.content == b'{"tags": [4, 5]}'
+    assert played.claims()["access"][0]["actions"] == ["push", "delete"]
+    registry.restore_repository("acme/app", 9)
+    assert played.asked[-1].content == b'{"repository": 9}'
+
+
+def test_a_manifest_byte_by_byte_and_a_tag_that_points_at_it():
+    registry, played = _client(
+        httpx.Response(200, content=b'{"a":1}', headers={"Content-Type": "x/y"})
+    )
+    found = registry.manifest("acme/app", DIGEST)
+    assert found is not None
+    assert (found.media_type, found.payload) == ("x/y", b'{"a":1}')
+    played.answers = [httpx.Response(201)]
+    registry.point("acme/app", "v1", found, by="bob")
+    request = played.asked[-1]
+    assert (request.method, request.url.path) == ("PUT", "/v2/acme/app/manifests/v1")
+    assert (request.content, request.headers["Content-Type"]) == (b'{"a":1}', "x/y")
+    played.answers = [httpx.Response(404)]
+    assert registry.manifest("acme/app", "v9") is None

@@ -1,0 +1,78 @@
+"""The console: Django's admin in Berth's frame, for administrators who signed in as everybody does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin import AdminSite
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from gitlab.admin_area import numbers
+from gitlab.ui.navigation import Link, Place, Section
+
+_SECTIONS = {
+    "People": {"User": "users", "PersonalAccessToken": "key-round"},
+    "Places": {"Namespace": "folder", "Project": "package", "Member": "user-plus"},
+    "Registry": {"ContainerRepository": "container"},
+    "Record": {"AuditEvent": "scroll-text"},
+}
+"""Section → model → icon. A model that is missing here stands in the last section."""
+
+
+class Console(AdminSite):
+    """One place for everything that administrators look at."""
+
+    site_title = "Admin area"
+    site_header = "Admin area"
+    index_title = "Overview"
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Django's context of every page, with what the frame shows."""
+        context = super().each_context(request)
+        home = reverse("admin:index", current_app=self.name)
+        return context | {
+            "place": Place("Admin area", home, kind="Berth", icon="gauge"),
+            "sidebar": _sidebar(context["available_apps"], request.path, home),
+        }
+
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """The overview: how much there is, and which jobs need somebody."""
+        return super().index(request, numbers.overview() | (extra_context or {}))
+
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Everybody's own page to sign in. Who has done so and comes here is no administrator."""
+        if request.user.is_authenticated and not self.has_permission(request):
+            raise PermissionDenied("The admin area is for administrators.")
+        back = request.GET.get("next", "")
+        if not url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}):
+            back = reverse("admin:index")
+        return redirect_to_login(back, settings.LOGIN_URL)
+
+
+def _sidebar(apps: list[dict[str, Any]], path: str, home: str) -> list[Section]:
+    """The models that this person may see, by section."""
+    links: dict[str, list[Link]] = {title: [] for title in _SECTIONS}
+    for app in apps:
+        for model in app["models"]:
+            title, icon = _place(model["object_name"])
+            url = model["admin_url"]
+            links[title].append(Link(str(model["name"]), url, icon, path.startswith(url)))
+    overview = Section("", [Link("Overview", home, "gauge", path == home)])
+    return [overview, *(Section(title, found) for title, found in links.items() if found)]
+
+
+def _place(model: str) -> tuple[str, str]:
+    for title, models in _SECTIONS.items():
+        if model in models:
+            return title, models[model]
+    return list(_SECTIONS)[-1], "list"

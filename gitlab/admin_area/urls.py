@@ -1,0 +1,13 @@
+"""The console's short address, which the frame links to, and Django's pages that we have already."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, path
+from django.views.generic import RedirectView
+
+app_name = "admin_area"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("admin", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="accounts:password")),
+]

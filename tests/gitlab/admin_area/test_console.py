@@ -1,0 +1,177 @@
+"""The console: every page opens, in the frame, with the tokens' colours, for administrators only."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+
+import gitlab.admin_area
+from gitlab.access_tokens.models import PersonalAccessToken
+from gitlab.audit.models import AuditEvent
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.namespaces.models import Namespace
+
+pytestmark = pytest.mark.django_db
+CONSOLE = Path(gitlab.admin_area.__file__).parent
+MODELS = {model._meta.label_lower: model for model in admin.site._registry}
+
+
+@pytest.fixture
+def console(root) -> Client:
+    client = Client()
+    client.force_login(root)
+    return client
+
+
+@pytest.fixture
+def content(alice, bob, make_group, make_project, make_image, make_token):
+    """A row of every model."""
+    make_group("acme", owner=alice, developers=[bob])
+    app = make_project("acme/app", reporters=[bob])
+    make_token(alice, "api")
+    reason = "UNSUPPORTED: <deletion> is off"
+    make_image(
+        "acme/app/web",
+        of=app,
+        status="delete_failed",
+        failed_deletion_count=5,
+        failure_reason=reason,
+    )
+    make_image("acme/app/api", of=app)
+
+
+def changelist(label: str) -> str:
+    return reverse(f"admin:{label.replace('.', '_')}_changelist")
+
+
+@pytest.mark.parametrize("label", MODELS)
+def test_every_list_and_every_form_opens(content, console, label):
+    url = changelist(label)
+    model = MODELS[label]
+    page = console.get(url)
+    text = page.content.decode()
+    assert page.status_code == 200
+    assert 'class="console' in text
+    assert f'href="{url}" aria-current="page"' in text
+    rows = list(model._default_manager.all()[:3])
+    assert rows
+    for row in rows:
+        for part in ("change", "history"):
+            assert console.get(f"{url}{row.pk}/{part}/").status_code == 200
+    searched = console.get(url, {"q": "a"})
+    assert searched.status_code == 200
+    for column in range(1, len(admin.site._registry[model].list_display) + 1):
+        assert console.get(url, {"o": f"-{column}"}).status_code == 200
+
+
+@pytest.mark.parametrize("label", MODELS)
+def test_adding_opens_where_there_is_any(console, label):
+    added = console.get(f"{changelist(label)}add/").status_code
+    assert added == (200 if label == "accounts.user" else 403)
+
+
+def test_what_it_has():
+    assert set(MODELS) == {
+        "accounts.user",
+        "access_tokens.personalaccesstoken",
+        "namespaces.namespace",
+        "namespaces.project",
+        "namespaces.member",
+        "container_registry.containerrepository",
+        "audit.auditevent",
+    }
+
+
+def test_pages_have_nothing_inline(content, console):
+    urls = [reverse("admin:index"), *(changelist(label) for label in MODELS)]
+    urls += [f"{changelist('accounts.user')}add/", f"{changelist('namespaces.project')}1/change/"]
+    for url in urls:
+        text = console.get(url).content.decode()
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=\"|javascript:", text), url
+        assert not re.search(r"<script(?![^>]*\ssrc=)", text), url
+
+
+def test_the_theme_is_the_pages_own(console):
+    console.cookies["theme"] = "dark"
+    assert 'data-theme="dark"' in console.get(reverse("admin:index")).content.decode()
+
+
+def test_the_overview_names_failed_deletions(content, console):
+    page = console.get(reverse("admin:index")).content.decode()
+    assert "1 image could not be deleted" in page
+    assert "UNSUPPORTED: &lt;deletion&gt; is off" in page
+    ContainerRepository.objects.update(status=None)
+    assert "Nothing waits" in console.get(reverse("admin:index")).content.decode()
+
+
+def test_failed_deletions_are_tried_again(content, console, ring):
+    rows = ContainerRepository.objects.order_by("pk")
+    console.post(
+        changelist("container_registry.containerrepository"),
+        {"action": "try_deletion_again", "_selected_action": [row.pk for row in rows]},
+    )
+    assert [row.status for row in rows.all()] == ["delete_scheduled", None]
+
+
+def test_no_secret_is_shown(content, console, alice):
+    token = PersonalAccessToken.objects.get(user=alice)
+    url = changelist("access_tokens.personalaccesstoken")
+    pages = [url, f"{url}{token.pk}/change/", f"{changelist('accounts.user')}{alice.pk}/change/"]
+    for page in pages:
+        text = console.get(page).content.decode()
+        assert token.digest not in text
+        assert alice.password not in text
+
+
+def test_what_happened_to_a_row(content, console, alice):
+    url = f"{changelist('accounts.user')}{alice.pk}/change/"
+    link = re.search(r'href="([^"]+target_id__exact[^"]+)"', console.get(url).content.decode())
+    assert link
+    found = console.get(link[1].replace("&amp;", "&")).context["cl"].result_list
+    assert {event.target_path for event in found} == {"alice"}
+
+
+def test_the_record_is_for_reading(content, console):
+    event = AuditEvent.objects.first()
+    url = f"{changelist('audit.auditevent')}{event.pk}/"
+    assert console.post(f"{url}change/", {"action": "x"}).status_code == 403
+    assert console.post(f"{url}delete/", {"post": "yes"}).status_code == 403
+
+
+def test_a_namespace_is_renamed(content, console):
+    group = Namespace.objects.get(full_path="acme")
+    url = f"{changelist('namespaces.namespace')}{group.pk}/change/"
+    assert console.post(url, {"name": "Acme Inc.", "description": ""}).status_code == 302
+    group.refresh_from_db()
+    assert (group.name, group.full_path) == ("Acme Inc.", "acme")
+
+
+def test_only_administrators(alice):
+    client = Client()
+    visitor = client.get("/admin/", follow=True)
+    assert visitor.redirect_chain[-1] == ("/users/sign_in?next=/admin/", 302)
+    assert client.get("/admin/login/?next=https://elsewhere.example/").url.endswith("next=/admin/")
+    client.force_login(alice)
+    refused = client.get("/admin/", follow=True)
+    assert refused.status_code == 403
+    assert "for administrators" in refused.content.decode()
+
+
+def test_the_frame_leads_there(console, alice):
+    assert console.get("/admin").url == "/admin/"
+    assert 'href="/admin"' in console.get("/").content.decode()
+    client = Client()
+    client.force_login(alice)
+    assert 'href="/admin"' not in client.get("/").content.decode()
+
+
+def test_the_sheet_uses_tokens_only():
+    sheet = (CONSOLE / "static/admin_area/console.css").read_text()
+    tokens = (CONSOLE.parent / "ui/static/ui/tokens.css").read_text()
+    assert not re.search(r"#[0-9a-f]{3,8}\b(?=[;\s])|rgb|hsl|@import|url\(", sheet)
+    assert set(re.findall(r"var\((--[\w-]+)", sheet)) <= set(re.findall(r"(--[\w-]+):", tokens))

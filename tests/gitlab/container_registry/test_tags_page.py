@@ -1,0 +1,108 @@
+"""The page of an image's tags."""
+
+from __future__ import annotations
+
+import pytest
+
+from gitlab.container_registry.client import RegistryUnavailable
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def url(web):
+    return f"/acme/app/container_registry/{web.pk}"
+
+
+@pytest.fixture
+def many(played):
+    for number in range(120):
+        played.push("acme/app/web", f"v{number:03}")
+
+
+def _names(response):
+    return [line["tag"].name for line in response.context["lines"]]
+
+
+def test_who_sees_what(web, url, played, browser, alice, bob, carol, mallory, make_project):
+    played.push("acme/app/web", "v1")
+    pages = {user.username: browser(user).get(url) for user in (alice, bob, carol)}
+    texts = {name: page.content.decode() for name, page in pages.items()}
+    assert {name for name, text in texts.items() if "Delete tag…" in text} == {"alice", "bob"}
+    assert {name for name, text in texts.items() if "table__pick" in text} == {"alice"}
+    assert {name for name, text in texts.items() if "Delete image…" in text} == {"alice"}
+    assert browser(mallory).get(url).status_code == 404
+    assert browser(None).get(url).status_code == 302
+    make_project("acme/other", owner=alice)
+    assert browser(alice).get(url.replace("app", "other")).status_code == 404
+
+
+def test_a_line(url, played, browser, carol):
+    played.push("acme/app/web", "latest", "c", platforms=["linux/amd64", "linux/arm64/v8", "a/b"])
+    page = browser(carol).get(url).content.decode()
+    for words in ("cccccccccccc", f"sha256:{'c' * 64}", "5.0 MiB", "amd64", "arm64/v8", "+1"):
+        assert words in page
+    assert "by bob" in page
+    assert "docker pull" in page
+    assert "acme/app/web:latest" in page
+
+
+def test_an_artifact_says_so(url, played, browser, carol):
+    kind = "application/vnd.cncf.helm.config.v1+json"
+    played.push("acme/app/web", "chart", platforms=[], artifact_type=kind)
+    kind = "application/vnd.oci.image.config.v1+json"
+    played.push("acme/app/web", "image", platforms=[], artifact_type=kind)
+    lines = {line["tag"].name: line for line in browser(carol).get(url).context["lines"]}
+    assert (lines["chart"]["kind"], lines["image"]["kind"]) == ("Helm chart", "")
+
+
+def test_the_newest_come_first_and_pages_keep_their_place(url, played, many, browser, carol):
+    client = browser(carol)
+    first = client.get(url)
+    assert _names(first)[::49] == ["v119", "v070"]
+    second = client.get(url + first.context["next_url"])
+    assert _names(second)[::49] == ["v069", "v020"]
+    third = client.get(url + second.context["next_url"])
+    assert _names(third)[::19] == ["v019", "v000"]
+    assert third.context["next_url"] == ""
+    assert _names(client.get(url + third.context["previous_url"])) == _names(second)
+
+
+@pytest.mark.parametrize(
+    ("sort", "first"),
+    [("name", "v000"), ("-name", "v119"), ("published_at", "v000"), ("size; --", "v119")],
+)
+def test_orders(url, played, many, browser, carol, sort, first):
+    page = browser(carol).get(url, {"sort": sort})
+    assert _names(page)[0] == first
+    following = page.context["next_url"]
+    assert ("sort=" in following) == (sort in ("name", "-name", "published_at"))
+
+
+def test_filter(url, played, many, browser, carol):
+    page = browser(carol).get(url, {"q": "v11", "sort": "name"})
+    assert _names(page) == [f"v11{digit}" for digit in range(10)]
+    none = browser(carol).get(url, {"q": "<b>"}).content.decode()
+    assert "No tag matches “&lt;b&gt;”" in none
+
+
+def test_a_registry_that_does_not_answer(url, played, browser, alice):
+    played.trouble = RegistryUnavailable("away")
+    response = browser(alice).get(url)
+    assert response.status_code == 200
+    assert "The registry does not answer" in response.content.decode()
+
+
+def test_without_tags(url, played, browser, bob, carol):
+    assert "docker push" in browser(bob).get(url).content.decode()
+    page = browser(carol).get(url).content.decode()
+    assert "No tags" in page
+    assert "docker push" not in page
+
+
+def test_while_it_is_being_deleted_nothing_else_is_offered(web, url, played, browser, alice):
+    played.push("acme/app/web", "v1")
+    type(web).objects.update(status="delete_scheduled")
+    page = browser(alice).get(url).content.decode()
+    assert "Deletion scheduled" in page
+    assert "Delete tag…" not in page
