@@ -7,32 +7,21 @@ else the machine does falls on both. A ratio above 1 means that Berth is better.
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import loads
+from benchmarks import loads, memory, seeding, works
+from benchmarks.docker_images import Docker
+from benchmarks.seeding import MIB
 from benchmarks.servers import PROJECT, Bench, Server, missing_programs, running
+from benchmarks.works import Work
 
-MIB = 1024 * 1024
-Measure = Callable[[Server], float]
-
-
-@dataclass
-class Work:
-    """Something that is measured on both sides. `better` says which way a figure is good."""
-
-    name: str
-    goal: float
-    unit: str
-    measure: Measure
-    better: str = "more"
+Row = dict[str, object]
 
 
 def main() -> int:
@@ -47,146 +36,122 @@ def main() -> int:
     if missing := missing_programs():
         print(f"Missing: {', '.join(missing)}. Install them first.", file=sys.stderr)
         return 2
-    rounds, seconds = (3, 2.0) if options.quick else (5, 4.0)
-    with (
-        tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as folder,
-        ExitStack() as stack,
-    ):
+    with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as folder:
         bench = Bench(Path(folder), database=options.database)
         bench.manage("prepare")
-        token = _token(bench)
-        ours = stack.enter_context(running(bench.berth("registry")))
-        theirs = stack.enter_context(running(bench.docker_registry()))
-        for server in (ours, theirs):
-            _seed(server, token)
-        works = [
-            work
-            for work in _works(token, seconds, quick=options.quick)
-            if options.only in work.name
+        rows = [
+            *_registry(bench, options),
+            *_token_server(bench, options),
+            *_memory(bench, options),
         ]
-        rows = [_compare(work, ours, theirs, rounds) for work in works]
     loads.write_results(options.out, rows)
     return 0
 
 
+def _rounds(options: argparse.Namespace) -> tuple[int, float]:
+    return (3, 2.0) if options.quick else (5, 4.0)
+
+
+def _registry(bench: Bench, options: argparse.Namespace) -> list[Row]:
+    rounds, seconds = _rounds(options)
+    seeding.seed_rows(bench)
+    token = _token(bench)
+    with ExitStack() as stack:
+        web = stack.enter_context(running(bench.berth("web")))
+        ours = stack.enter_context(running(bench.berth("registry", realm=web)))
+        theirs = stack.enter_context(running(bench.docker_registry(realm=web)))
+        for server in (ours, theirs):
+            seeding.push(server, token)
+        seeding.seed_folders(bench, theirs, token)
+        todo = works.of_the_registry(token, seconds, quick=options.quick)
+        rows = [_compare(w, ours, theirs, rounds) for w in todo if options.only in w.name]
+        if options.only in "docker push pull" and shutil.which("dockerd") and os.geteuid() == 0:
+            docker = Docker(bench)
+            stack.callback(docker.stop)
+            for server in (ours, theirs):
+                docker.login(server, "root", bench.environment["GITLAB_ROOT_PASSWORD"])
+            rows += [_compare(w, ours, theirs, rounds) for w in works.of_docker(docker)]
+    return rows
+
+
+def _token_server(bench: Bench, options: argparse.Namespace) -> list[Row]:
+    rounds, seconds = _rounds(options)
+    work = works.of_the_token_server(_access_token(bench), seconds)
+    if options.only not in work.name:
+        return []
+    with ExitStack() as stack:
+        ours = stack.enter_context(running(bench.berth("web")))
+        empty = stack.enter_context(running(bench.berth("web", application="benchmarks.empty")))
+        empty.name = "empty view"
+        return [_compare(work, ours, empty, rounds)]
+
+
+def _memory(bench: Bench, options: argparse.Namespace) -> list[Row]:
+    if options.only not in "memory":
+        return []
+    token = _token(bench)
+    large = (1 if options.quick else 4) * 1024 * MIB
+    rows = []
+    with running(bench.berth("registry")) as server:
+        seeding.push(server, token)  # What a first request loads is no growth.
+        for name, goal, load in (
+            ("memory: one 4 GB upload", 32, lambda: memory.one_large_upload(server, token, large)),
+            (
+                "memory: 32 uploads of 256 MB",
+                64,
+                lambda: memory.many_uploads(server, token, 256 * MIB, 32),
+            ),
+        ):
+            grown = memory.growth(server, load)
+            mark = "ok  " if grown < goal else "MISS"
+            print(f"{mark} {name:<32} {grown:>8.1f} MiB a process (goal below {goal})", flush=True)
+            rows.append(
+                {
+                    "work": name,
+                    "goal": goal,
+                    "ours": round(grown, 1),
+                    "theirs": None,
+                    "unit": "MiB",
+                    "ratios": [],
+                    "median": None,
+                }
+            )
+    return rows
+
+
 def _token(bench: Bench) -> str:
-    code = (
+    names = ("bench/app", "bench/push", "bench/many", "seed/large")
+    return bench.python(
         "from tokens.issue import issue; from tokens.access import Access;"
-        "print(issue([Access.repository(n, 'pull', 'push') for n in"
-        " ('bench/app', 'bench/push', 'bench/many', 'bench/tags')]"
+        f"print(issue([Access.repository(n, 'pull', 'push') for n in {names}]"
         " + [Access('registry', 'catalog', ('*',))], subject='bench').text)"
     )
-    return bench.manage("shell", "--no-imports", "-c", code).strip().splitlines()[-1]
 
 
-_CONFIG = b'{"os":"linux","architecture":"amd64"}'.ljust(2048)
-_LAYER = b"layer" * 1000
-_BIG: list[bytes] = []
-_TAGS = 10_000
+def _access_token(bench: Bench) -> str:
+    return bench.python(
+        "from gitlab.accounts.models import User; from gitlab.access_tokens import services;"
+        "root = User.objects.get(username='root');"
+        "print(services.create(root, name='bench', scopes=['api'], by=root)[1])"
+    )
 
 
-def _seed(server: Server, token: str) -> None:
-    if not _BIG:
-        _BIG.append(loads.Payloads(64 * MIB).next()[0].tobytes())
-    client = loads.Client(server, token)
-    for content in (_CONFIG, _LAYER, _BIG[0]):
-        client.push_blob("bench/app", content, loads.digest_of(content), chunked=True)
-    client.push_manifest("bench/app", "latest", _CONFIG, [_LAYER, _BIG[0]])
-    for content in (_CONFIG, _LAYER):
-        client.push_blob("bench/tags", content, loads.digest_of(content), chunked=True)
-    for number in range(_TAGS):
-        client.push_manifest("bench/tags", f"v{number:05}", _CONFIG, [_LAYER])
-
-
-def _works(token: str, seconds: float, *, quick: bool) -> list[Work]:
-    manifest = loads.digest_of(_manifest_body())
-    small = loads.digest_of(_CONFIG)
-    big = loads.digest_of(_BIG[0])
-    medium_payload = loads.Payloads(64 * MIB)
-    large_payload = loads.Payloads((128 if quick else 512) * MIB)
-
-    def rate(path: str) -> Measure:
-        return lambda server: loads.wrk(server, path, token, connections=16, seconds=seconds)[0]
-
-    def heads(path: str) -> Measure:
-        return lambda server: loads.heads(server, path, token, connections=16, seconds=seconds)
-
-    def volume(server: Server) -> float:
-        return (
-            loads.wrk(server, f"/v2/bench/app/blobs/{big}", token, connections=4, seconds=seconds)[
-                1
-            ]
-            / MIB
-        )
-
-    def cpu_a_gigabyte(server: Server) -> float:
-        before = server.cpu_seconds()
-        _, moved = loads.wrk(
-            server, f"/v2/bench/app/blobs/{big}", token, connections=4, seconds=seconds
-        )
-        return (server.cpu_seconds() - before) / (moved * seconds / 1024**3)
-
-    def push(payloads: loads.Payloads, *, chunked: bool) -> Measure:
-        return lambda server: loads.time_push(server, token, payloads, chunked=chunked)
-
-    def gets(path: str, count: int) -> Measure:
-        return lambda server: loads.time_gets(server, token, path, count)
-
-    last = f"/v2/bench/tags/tags/list?n=100&last=v{_TAGS - 101:05}"
-    return [
-        Work("manifest GET by tag", 3, "requests/s", rate("/v2/bench/app/manifests/latest")),
-        Work(
-            "manifest HEAD by tag",
-            3,
-            "requests/s",
-            heads("/v2/bench/app/manifests/latest"),
-        ),
-        Work(
-            "manifest GET by digest", 3, "requests/s", rate(f"/v2/bench/app/manifests/{manifest}")
-        ),
-        Work(
-            "manifest HEAD by digest",
-            3,
-            "requests/s",
-            heads(f"/v2/bench/app/manifests/{manifest}"),
-        ),
-        Work("blob GET 2 KB", 3, "requests/s", rate(f"/v2/bench/app/blobs/{small}")),
-        Work("blob GET 64 MB", 1, "MiB/s", volume),
-        Work("blob GET 64 MB, CPU", 1.25, "CPU s/GiB", cpu_a_gigabyte, "less"),
-        Work("push 64 MB chunked", 1.5, "s", push(medium_payload, chunked=True), "less"),
-        Work("push 64 MB with length", 1.5, "s", push(medium_payload, chunked=False), "less"),
-        Work("push 512 MB chunked", 1.5, "s", push(large_payload, chunked=True), "less"),
-        Work("push 512 MB with length", 1.5, "s", push(large_payload, chunked=False), "less"),
-        Work("tags/list first page", 10, "requests/s", gets("/v2/bench/tags/tags/list?n=100", 50)),
-        Work("tags/list last page", 10, "requests/s", gets(last, 50)),
-    ]
-
-
-def _manifest_body() -> bytes:
-    return json.dumps(
-        {
-            "schemaVersion": 2,
-            "mediaType": loads.MANIFEST_TYPE,
-            "config": loads.descriptor(loads.CONFIG_TYPE, _CONFIG),
-            "layers": [loads.descriptor(loads.LAYER_TYPE, layer) for layer in (_LAYER, _BIG[0])],
-        }
-    ).encode()
-
-
-def _compare(work: Work, ours: Server, theirs: Server, rounds: int) -> dict[str, object]:
+def _compare(work: Work, ours: Server, theirs: Server, rounds: int) -> Row:
     ours_figures, theirs_figures, ratios = [], [], []
     for _ in range(rounds):
-        subprocess.run(["sync"], check=False)
-        mine, other = work.measure(ours), work.measure(theirs)
+        os.sync()
+        mine = work.measure(ours)
+        os.sync()
+        other = work.measure(theirs)
         ours_figures.append(mine)
         theirs_figures.append(other)
         ratios.append(mine / other if work.better == "more" else other / mine)
     median = statistics.median(ratios)
-    mark = "ok " if median >= work.goal else "MISS"
+    mark = "ok  " if median >= work.goal else "MISS"
     print(
-        f"{mark} {work.name:<28} {statistics.median(ours_figures):>10.2f}"
-        f" {statistics.median(theirs_figures):>10.2f} {work.unit:<11}"
-        f" {median:>6.2f}x (goal {work.goal}x)  " + " ".join(f"{ratio:.2f}" for ratio in ratios),
+        f"{mark} {work.name:<32} {statistics.median(ours_figures):>9.2f}"
+        f" {statistics.median(theirs_figures):>9.2f} {work.unit:<11}"
+        f"{median:>6.2f}x (goal {work.goal}x)  " + " ".join(f"{ratio:.2f}" for ratio in ratios),
         flush=True,
     )
     return {

@@ -29,14 +29,19 @@ def digest_of(content: bytes) -> str:
 
 
 def wrk(
-    server: Server, path: str, token: str, *, connections: int, seconds: float
+    server: Server,
+    path: str,
+    authorization: str,
+    *,
+    connections: int,
+    seconds: float,
 ) -> tuple[float, float]:
     """Requests a second and bytes a second of GET on one path.
 
     Raises `RuntimeError` where any answer was not 2xx.
     """
     command = ["wrk", "-t2", f"-c{connections}", f"-d{seconds:.0f}s", "--timeout", "30s"]
-    command += ["-H", f"Authorization: Bearer {token}", "-H", f"Accept: {MANIFEST_TYPE}"]
+    command += ["-H", f"Authorization: {authorization}", "-H", f"Accept: {MANIFEST_TYPE}"]
     done = subprocess.run(
         [*command, server.address + path], capture_output=True, text=True, check=True
     )
@@ -89,6 +94,17 @@ class Client:
             raise RuntimeError(f"{method} {path}: {response.status}")
         return response
 
+    def push_stream(self, name: str, steps: Iterator[bytes], digest: str) -> None:
+        """POST, a chunked PATCH, PUT."""
+        opened = self._ask("POST", f"/v2/{name}/blobs/uploads/", headers={"Content-Length": "0"})
+        location = _path(opened.getheader("Location") or "")
+        sent = self._ask("PATCH", location, steps, {"Transfer-Encoding": "chunked"})
+        self._finish(_path(sent.getheader("Location") or ""), digest)
+
+    def _finish(self, location: str, digest: str) -> None:
+        joint = "&" if "?" in location else "?"
+        self._ask("PUT", f"{location}{joint}digest={digest}", headers={"Content-Length": "0"})
+
     def push_blob(
         self, name: str, content: memoryview | bytes, digest: str, *, chunked: bool
     ) -> None:
@@ -102,26 +118,29 @@ class Client:
         else:
             headers["Content-Length"] = str(len(content))
             sent = self._ask("PATCH", location, content, headers)
-        location = _path(sent.getheader("Location") or "")
-        joint = "&" if "?" in location else "?"
-        self._ask("PUT", f"{location}{joint}digest={digest}", headers={"Content-Length": "0"})
+        self._finish(_path(sent.getheader("Location") or ""), digest)
 
     def push_manifest(self, name: str, reference: str, config: bytes, layers: list[bytes]) -> str:
         """A manifest of blobs that are there; its digest."""
-        body = json.dumps(
-            {
-                "schemaVersion": 2,
-                "mediaType": MANIFEST_TYPE,
-                "config": descriptor(CONFIG_TYPE, config),
-                "layers": [descriptor(LAYER_TYPE, layer) for layer in layers],
-            }
-        ).encode()
+        body = manifest_of(config, layers)
         self._ask("PUT", f"/v2/{name}/manifests/{reference}", body, {"Content-Type": MANIFEST_TYPE})
         return digest_of(body)
 
     def get(self, path: str) -> http.client.HTTPResponse:
         """A GET whose body is read and dropped."""
         return self._ask("GET", path)
+
+
+def manifest_of(config: bytes, layers: list[bytes]) -> bytes:
+    """The manifest of an image."""
+    return json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST_TYPE,
+            "config": descriptor(CONFIG_TYPE, config),
+            "layers": [descriptor(LAYER_TYPE, layer) for layer in layers],
+        }
+    ).encode()
 
 
 def descriptor(media_type: str, content: bytes) -> dict[str, object]:
@@ -187,16 +206,6 @@ def push_many(server: Server, token: str, size: int, count: int) -> float:
     if failures:
         raise RuntimeError(f"{len(failures)} of {count} pushes failed: {failures[0]}")
     return time.perf_counter() - started
-
-
-def time_gets(server: Server, token: str, path: str, count: int) -> float:
-    """GETs of one path a second, one connection."""
-    client = Client(server, token)
-    client.get(path)
-    started = time.perf_counter()
-    for _ in range(count):
-        client.get(path)
-    return count / (time.perf_counter() - started)
 
 
 def write_results(path: Path, rows: list[dict[str, object]]) -> None:

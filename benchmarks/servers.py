@@ -121,8 +121,14 @@ class Bench:
         )
         return done.stdout
 
-    def berth(self, role: str, *, application: str = "gitlab.wsgi") -> Server:
-        """One process of Berth under gunicorn."""
+    def python(self, code: str) -> str:
+        """Run code in Berth's shell; the last line that it printed."""
+        return self.manage("shell", "--no-imports", "-c", code).strip().splitlines()[-1]
+
+    def berth(
+        self, role: str, *, application: str = "gitlab.wsgi", realm: Server | None = None
+    ) -> Server:
+        """One process of Berth under gunicorn; `realm` is where tokens come from."""
         port = free_port()
         environment = {
             **self.environment,
@@ -130,10 +136,12 @@ class Bench:
             "BERTH__WEB_HTTP_ADDR": f"127.0.0.1:{port}",
             "REGISTRY__REGISTRY_HTTP_ADDR": f"127.0.0.1:{port}",
         }
+        if realm is not None:
+            environment["REGISTRY__TOKEN_REALM"] = _token_endpoint(realm)
         command = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.py", application]
         return self._start("berth", port, command, environment)
 
-    def docker_registry(self) -> Server:
+    def docker_registry(self, *, realm: Server) -> Server:
         """Debian's docker-registry with Berth's certificate."""
         port = free_port()
         root = self.folder / "docker-registry"
@@ -151,7 +159,7 @@ storage:
 http: {{addr: "127.0.0.1:{port}"}}
 auth:
   token:
-    realm: http://localhost:8000/jwt/auth
+    realm: {_token_endpoint(realm)}
     service: container_registry
     issuer: gitlab-issuer
     rootcertbundle: {self.home}/keys/gitlab-registry.crt
@@ -179,6 +187,11 @@ def running(server: Server) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
+
+
+def _token_endpoint(web: Server) -> str:
+    # By name: docker refuses a realm on another loopback literal than the registry's own.
+    return f"http://localhost:{web.port}/jwt/auth"
 
 
 def missing_programs() -> list[str]:

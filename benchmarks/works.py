@@ -1,0 +1,99 @@
+"""What is measured, and the goal of each as a ratio to the other side."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks import loads, seeding
+from benchmarks.docker_images import Docker
+from benchmarks.loads import Payloads
+from benchmarks.seeding import BIG, CONFIG, MIB, REPOSITORIES, TAGS
+from benchmarks.servers import Server
+
+Measure = Callable[[Server], float]
+
+
+@dataclass
+class Work:
+    """Something that is measured on both sides. `better` says which way a figure is good."""
+
+    name: str
+    goal: float
+    unit: str
+    measure: Measure
+    better: str = "more"
+
+
+def of_the_registry(token: str, seconds: float, *, quick: bool) -> list[Work]:
+    """Pulls, pushes and lists."""
+    bearer = f"Bearer {token}"
+    big = f"/v2/bench/app/blobs/{loads.digest_of(BIG)}"
+    by_digest = f"/v2/bench/app/manifests/{seeding.manifest_digest()}"
+    by_tag = "/v2/bench/app/manifests/latest"
+    medium, large = Payloads(64 * MIB), Payloads((128 if quick else 512) * MIB)
+
+    def rate(path: str, connections: int = 16) -> Measure:
+        return lambda server: loads.wrk(
+            server, path, bearer, connections=connections, seconds=seconds
+        )[0]
+
+    def heads(path: str) -> Measure:
+        return lambda server: loads.heads(server, path, token, connections=16, seconds=seconds)
+
+    def volume(server: Server) -> float:
+        return loads.wrk(server, big, bearer, connections=4, seconds=seconds)[1] / MIB
+
+    def cpu_a_gigabyte(server: Server) -> float:
+        before = server.cpu_seconds()
+        _, moved = loads.wrk(server, big, bearer, connections=4, seconds=seconds)
+        return (server.cpu_seconds() - before) / (moved * seconds / 1024**3)
+
+    def push(payloads: Payloads, *, chunked: bool) -> Measure:
+        return lambda server: loads.time_push(server, token, payloads, chunked=chunked)
+
+    tags = "/v2/seed/large/tags/list?n=100"
+    middle = f"/v2/_catalog?n=100&last=seed/{REPOSITORIES // 2:06}"
+    return [
+        Work("manifest GET by tag", 3, "requests/s", rate(by_tag)),
+        Work("manifest HEAD by tag", 3, "requests/s", heads(by_tag)),
+        Work("manifest GET by digest", 3, "requests/s", rate(by_digest)),
+        Work("manifest HEAD by digest", 3, "requests/s", heads(by_digest)),
+        Work(
+            "blob GET 2 KB",
+            3,
+            "requests/s",
+            rate(f"/v2/bench/app/blobs/{loads.digest_of(CONFIG)}"),
+        ),
+        Work("blob GET 64 MB", 1, "MiB/s", volume),
+        Work("blob GET 64 MB, CPU", 1.25, "CPU s/GiB", cpu_a_gigabyte, "less"),
+        Work("push 64 MB chunked", 1.5, "s", push(medium, chunked=True), "less"),
+        Work("push 64 MB with length", 1.5, "s", push(medium, chunked=False), "less"),
+        Work("push 512 MB chunked", 1.5, "s", push(large, chunked=True), "less"),
+        Work("push 512 MB with length", 1.5, "s", push(large, chunked=False), "less"),
+        Work("tags/list first page", 10, "requests/s", rate(tags, 2)),
+        Work("tags/list last page", 10, "requests/s", rate(f"{tags}&last=v{TAGS - 101:06}", 2)),
+        Work("_catalog middle page", 20, "requests/s", rate(middle, 2)),
+    ]
+
+
+def of_docker(docker: Docker) -> list[Work]:
+    """What a person waits for."""
+    return [
+        Work("docker push, 10 layers", 1.2, "s", docker.time_push, "less"),
+        Work("docker pull, 10 layers", 1.2, "s", docker.time_pull, "less"),
+    ]
+
+
+def of_the_token_server(access_token: str, seconds: float) -> Work:
+    """A token for one scope; the other side is an empty view on the same server."""
+    basic = base64.b64encode(f"root:{access_token}".encode()).decode()
+
+    def measure(server: Server) -> float:
+        path = "/jwt/auth?service=container_registry&scope=repository:root/bench:pull,push"
+        if server.name == "empty view":
+            path = "/"
+        return loads.wrk(server, path, f"Basic {basic}", connections=16, seconds=seconds)[0]
+
+    return Work("/jwt/auth against an empty view", 0.3, "requests/s", measure)
