@@ -29,6 +29,7 @@ REPOSITORY_ID = "Gitlab-Repository-Id"
 """The header that names the repository which was deleted: undo needs it."""
 
 _MAX_FREED_TAGS = 1000
+_MAX_RESTORED_TAGS = 1000
 _MAX_JSON = 256 * 1024
 
 
@@ -122,6 +123,11 @@ def _target(name: str, body: dict[str, Any]) -> str:
     )
 
 
+def _is_id(value: object) -> bool:
+    """Whether a row could have this id. ``True`` is an int to Python, and none to a database."""
+    return type(value) is int and 0 < value < 2**63
+
+
 class RestoreView(RegistryView):
     """``POST /gitlab/v1/repositories/<path>/restore/``."""
 
@@ -134,11 +140,11 @@ class RestoreView(RegistryView):
         body = json_object(request)
         restored: list[str] = []
         match body:
-            case {"tags": [*ids]} if ids and all(type(pk) is int for pk in ids):
+            case {"tags": [*ids]} if 0 < len(ids) <= _MAX_RESTORED_TAGS and all(map(_is_id, ids)):
                 restored = undo.restore_tags(name, ids, caller.actor)
             case {"manifest": str(digest)}:
                 restored = undo.restore_manifest(name, digest, caller.actor)
-            case {"repository": int(repository_id)}:
+            case {"repository": repository_id} if _is_id(repository_id):
                 undo.restore_repository(name, repository_id, caller.actor)
             case _:
                 raise RegistryError(

@@ -6,7 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import StrIndex
 
 from registry.errors import Code, RegistryError
 from registry.models import Tag
@@ -58,7 +59,8 @@ def page(
         )
     found = Tag.objects.filter(repository_id=repository_id, ended_at=None)
     if name:
-        found = found.filter(name__contains=name)
+        # Not LIKE, which SQLite matches in any case. Tags that differ in case are different tags.
+        found = found.alias(found_at=StrIndex("name", Value(name))).filter(found_at__gt=0)
     backwards = bool(before)
     marker = before or last
     descending = sort.startswith("-") != backwards
