@@ -10,6 +10,20 @@ from gitlab.container_registry import repositories
 from gitlab.container_registry.models import ContainerRepository
 
 
+_SHOWN = (
+    "path",
+    "project",
+    "status",
+    "status_changed_at",
+    "deleted_by",
+    "failed_deletion_count",
+    "failure_reason",
+    "next_attempt_at",
+    "started_at",
+    "created_at",
+)
+
+
 @admin.register(ContainerRepository)
 class ContainerRepositoryAdmin(admin.ModelAdmin):
     """Where every image stands."""
@@ -21,19 +35,8 @@ class ContainerRepositoryAdmin(admin.ModelAdmin):
         "next_attempt_at",
         "failure_reason",
     ]
-    fields = [
-        "path",
-        "project",
-        "status",
-        "status_changed_at",
-        "deleted_by",
-        "failed_deletion_count",
-        "failure_reason",
-        "next_attempt_at",
-        "started_at",
-        "created_at",
-    ]
-    readonly_fields = fields
+    fields = _SHOWN
+    readonly_fields = _SHOWN
     list_filter = ["status"]
     search_fields = ["path"]
     list_select_related = ["project"]
