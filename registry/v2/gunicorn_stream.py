@@ -23,8 +23,8 @@ try:
 except ImportError:  # Another server, or none: as in the tests' client.
     Body = None
 
-PIECE = 1024 * 1024
-"""Bytes in one piece, except the last."""
+PIECE = 256 * 1024
+"""Bytes in one piece, except the last. Each upload under way holds two or three of them."""
 
 _MOST_PARTS = 1024
 """Parts that are held at once: one of a byte costs some hundred bytes to hold."""
@@ -83,6 +83,14 @@ class _Connection:
             self.body.failed = True
             raise
 
+    def receive_into(self, view: memoryview) -> int:
+        """Receive into `view`; how many bytes."""
+        try:
+            return self.socket.recv_into(view)
+        except BaseException:
+            self.body.failed = True
+            raise
+
     def broken(self, why: str) -> BrokenStream:
         """The error to raise; the connection is not used again."""
         self.body.failed = True
@@ -115,60 +123,69 @@ class _ChunkedStream(_Connection):
 
     def __init__(self, body: Any, connection: socket.socket, unreader: Any) -> None:
         super().__init__(body, connection, unreader)
-        self._data = b""
-        self._at = 0
+        self._data = bytearray()
+        self._at = self._end = 0
 
     def pieces(self) -> Iterator[bytes]:
-        """See `Stream.pieces`. Chunks are joined, mostly to pieces of `PIECE`."""
-        self._data = self.unreader.take_buffered()
-        gathered: list[bytes | memoryview] = []
-        size = 0
+        """See `Stream.pieces`. Chunks are joined to pieces of `PIECE`."""
+        held = self.unreader.take_buffered()
+        self._data = bytearray(max(PIECE, len(held)))
+        self._data[: len(held)] = held
+        self._end = len(held)
+        piece, filled = bytearray(PIECE), 0
         while left := self._next_size():
             while left:
-                part = self._some(left)
+                part = self._some(min(left, PIECE - filled))
+                piece[filled : filled + len(part)] = part
                 left -= len(part)
-                size += len(part)
-                gathered.append(part)
-                if size >= PIECE or len(gathered) == _MOST_PARTS:
-                    yield b"".join(gathered)
-                    gathered, size = [], 0
+                filled += len(part)
+                if filled == PIECE:
+                    yield bytes(piece)
+                    filled = 0
             if self._exactly(2) != b"\r\n":
                 raise self.broken("a chunk does not end where it said")
         self._read_trailers()
-        self.unreader.unread(self._data[self._at :])
+        self.unreader.unread(bytes(self._data[self._at : self._end]))
         self.body.reader.parser = None
-        if gathered:
-            yield b"".join(gathered)
+        if filled:
+            yield bytes(piece[:filled])
 
     def _more(self) -> None:
-        """Append what the socket has to what is left."""
-        received = self.receive(PIECE)
+        """Receive behind what is left, which moves to the buffer's front.
+
+        There is always room: what is left is at most the start of a line.
+        """
+        rest = self._end - self._at
+        if self._at:
+            self._data[:rest] = self._data[self._at : self._end]
+            self._at, self._end = 0, rest
+        with memoryview(self._data) as view:
+            received = self.receive_into(view[rest:])
         if not received:
             raise self.broken("the connection ended inside the chunked coding")
-        rest = self._data[self._at :]
-        self._data, self._at = (rest + received if rest else received), 0
+        self._end += received
 
     def _some(self, limit: int) -> memoryview:
-        """At least one byte, at most `limit`."""
-        if self._at == len(self._data):
+        """At least one byte, at most `limit`; to be copied before more is received."""
+        if self._at == self._end:
             self._more()
-        part = memoryview(self._data)[self._at : self._at + limit]
-        self._at += len(part)
-        return part
+        count = min(limit, self._end - self._at)
+        self._at += count
+        return memoryview(self._data)[self._at - count : self._at]
 
     def _exactly(self, count: int) -> bytes:
-        while len(self._data) - self._at < count:
+        while self._end - self._at < count:
             self._more()
         self._at += count
-        return self._data[self._at - count : self._at]
+        return bytes(self._data[self._at - count : self._at])
 
     def _line(self, limit: int) -> bytes:
         """The next line, without its end. A bare LF or CR in it is refused."""
-        while (end := self._data.find(b"\r\n", self._at)) < 0:
-            if len(self._data) - self._at > limit:
+        while (end := self._data.find(b"\r\n", self._at, self._end)) < 0:
+            if self._end - self._at > limit:
                 raise self.broken("a line of the chunked coding is too long")
             self._more()
-        line = self._data[self._at : end]
+        line = bytes(self._data[self._at : end])
         if len(line) > limit or b"\n" in line or b"\r" in line:
             raise self.broken("a malformed line in the chunked coding")
         self._at = end + 2
