@@ -9,7 +9,6 @@ from django.http import HttpRequest
 from gitlab.container_registry import repositories
 from gitlab.container_registry.models import ContainerRepository
 
-
 _SHOWN = (
     "path",
     "project",
