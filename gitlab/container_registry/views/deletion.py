@@ -28,7 +28,7 @@ from gitlab.container_registry.views.places import (
 from gitlab.container_registry.views.tags import detail
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import registry_address
-from gitlab.ui.templatetags.ui import mebibytes
+from gitlab.ui.components.values import mebibytes
 from gitlab.ui.toasts import add_toast
 
 _FORM = require_http_methods(["GET", "HEAD", "POST"])

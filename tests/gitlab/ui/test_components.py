@@ -8,7 +8,7 @@ from django import forms
 from django.template import Context, Template
 from django.test import RequestFactory
 
-from gitlab.ui.templatetags.ui import mebibytes, relative
+from gitlab.ui.components.values import mebibytes, relative
 
 
 def render(source, path="/", **values):

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.template import Context, Template
 
 from gitlab.ui import refusals
-from gitlab.ui.templatetags.ui import breaks
+from gitlab.ui.components.values import breaks
 from gitlab.ui.widgets import About, ExplainedCheckboxes, ExplainedRadios
 
 CHOICES = [("a", "First"), ("b", "Second")]

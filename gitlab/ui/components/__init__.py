@@ -1,0 +1,1 @@
+"""The components, each exactly once, by what they are for."""

@@ -1,0 +1,134 @@
+"""How a value is shown: names, digests, sizes, times, people, states."""
+
+import math
+import re
+from datetime import UTC, date, datetime
+from typing import Any
+
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+
+from gitlab.ui.components.library import register
+
+MEBIBYTE = 1024 * 1024
+NOW = 45  # seconds that are "just now"
+UNITS = (  # a unit, its seconds, how many of it make the next one
+    ("minute", 60, 60),
+    ("hour", 3_600, 24),
+    ("day", 86_400, 30),
+    ("month", 2_629_800, 12),
+    ("year", 31_557_600, math.inf),
+)
+
+
+SHORT_DIGEST = 12
+AVATAR_TONES = ("accent", "info", "good", "warn", "plain")
+TONE_ICONS = {
+    "good": "circle-check",
+    "warn": "triangle-alert",
+    "bad": "circle-alert",
+    "info": "info",
+}
+
+
+@register.inclusion_tag("ui/components/mark.html")
+def mark(size: str = "") -> dict[str, Any]:
+    """The mark of Berth: a hull in its berth, seen from above."""
+    return {"size": size}
+
+
+@register.inclusion_tag("ui/components/icon.html")
+def icon(name: str, label: str = "", size: str = "") -> dict[str, Any]:
+    """An icon of the sprite. Decorative unless it has a ``label``. Size: s, l or nothing."""
+    return {"name": name, "label": label, "size": size}
+
+
+@register.inclusion_tag("ui/components/badge.html")
+def badge(label: str | int, tone: str = "", icon: str = "", title: str = "") -> dict[str, Any]:
+    """A small label. Tone: good, warn, bad, info, accent or nothing."""
+    return {"label": label, "tone": tone, "icon": icon, "title": title}
+
+
+@register.filter
+def breaks(text: str) -> SafeString:
+    """A path that may break after its slashes rather than anywhere."""
+    return mark_safe(escape(text).replace("/", "/<wbr>"))  # noqa: S308  (escaped)
+
+
+@register.inclusion_tag("ui/components/digest.html")
+def digest(value: str, copy: bool = True) -> dict[str, Any]:
+    """A digest: twelve characters to read, the whole on hover and when copied."""
+    return {"value": value, "short": value.partition(":")[2][:SHORT_DIGEST] or value, "copy": copy}
+
+
+@register.filter
+def mebibytes(count: int) -> str:
+    """``228590133`` as ``218.0 MiB``: one unit everywhere, so that a column compares by eye."""
+    if count and count < MEBIBYTE / 20:
+        return "<0.1 MiB"
+    return f"{count / MEBIBYTE:,.1f} MiB"
+
+
+@register.inclusion_tag("ui/components/size.html")
+def size(count: int | None) -> dict[str, Any]:
+    """Bytes as MiB, the exact number on hover. In a table its cell has the class ``num``."""
+    if count is None:
+        return {"text": "–", "exact": "not known"}
+    exact = f"{count:,} byte" + ("" if count == 1 else "s")
+    return {"text": mebibytes(count), "exact": exact}
+
+
+@register.filter
+def relative(moment: datetime, now: datetime | None = None) -> str:
+    """A moment as people say it: ``3 minutes ago``, ``in 2 days``."""
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    if abs(seconds) < NOW:
+        return "just now" if seconds >= 0 else "in a moment"
+    words = next(
+        f"{count} {unit}" + ("" if count == 1 else "s")
+        for unit, length, limit in UNITS
+        if (count := max(1, round(abs(seconds) / length))) < limit
+    )
+    return f"{words} ago" if seconds >= 0 else f"in {words}"
+
+
+@register.inclusion_tag("ui/components/time.html")
+def time(moment: datetime | date | None, none: str = "never") -> dict[str, Any]:
+    """A moment relative to now, the exact one (UTC) on hover."""
+    if moment is None:
+        return {"none": none}
+    if not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return {
+        "machine": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "exact": moment.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        "text": relative(moment),
+    }
+
+
+@register.inclusion_tag("ui/components/meter.html")
+def meter(
+    value: float, maximum: float, label: str, text: str = "", tone: str = "", warn_at: float = 0
+) -> dict[str, Any]:
+    """How full something is. ``warn_at`` 0.8: from 80 % on it warns, and at the end it is bad."""
+    share = min(max(value / maximum, 0.0), 1.0) if maximum else 0.0
+    if warn_at and not tone:
+        tone = "bad" if share >= 1 else "warn" if share >= warn_at else ""
+    return {
+        "value": value,
+        "maximum": maximum,
+        "label": label,
+        "text": text or f"{share:.0%}",
+        "tone": tone,
+        "percent": f"{share * 100:.2f}",
+    }
+
+
+@register.inclusion_tag("ui/components/avatar.html")
+def avatar(name: str, size: str = "", square: bool = False) -> dict[str, Any]:
+    """The initials of a person, or with ``square`` of a group or project. Decorative."""
+    words = re.findall(r"[^\W_]+", str(name)) or ["?"]
+    initials = words[0][0] + (words[1][0] if len(words) > 1 else words[0][1:2])
+    tone = AVATAR_TONES[sum(map(ord, str(name))) % len(AVATAR_TONES)]
+    return {"initials": initials, "tone": tone, "size": size, "square": square}
