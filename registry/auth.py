@@ -59,9 +59,12 @@ class _VerifiedTokens:
             self._forget_when_keys_change(now)
         found = self._entries.get(text)
         if found is None:
+            bundle = self._bundle
             found = verify(text)
             with self._lock:
-                self._entries[text] = found
+                # Keys that have changed meanwhile may be those that it was verified with.
+                if bundle is self._bundle:
+                    self._entries[text] = found
                 while len(self._entries) > _CACHED_TOKENS:
                     self._entries.popitem(last=False)
         elif found.expires_at + LEEWAY <= now:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,10 +17,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.bad_inputs.client import Answer, exchange
-from tests.e2e.components import free_port
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 _OURS = ("BERTH_", "REGISTRY_", "GITLAB_", "EXTERNAL_URL", "ROLES", "DJANGO_SETTINGS_MODULE")
+
+
+def _listener() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0), backlog=512)
+
+
+def _address(listener: socket.socket) -> tuple[str, int]:
+    address: tuple[str, int] = listener.getsockname()
+    return address
 
 
 class Node:
@@ -29,8 +38,10 @@ class Node:
         self.folder = folder
         self.home = folder / "home"
         self.password = secrets.token_urlsafe(12)
-        self.web = ("127.0.0.1", free_port())
-        self.registry = ("127.0.0.1", free_port())
+        # Listening from now on: no other test's server can take the ports meanwhile.
+        self._listeners = {role: _listener() for role in ("web", "registry")}
+        self.web = _address(self._listeners["web"])
+        self.registry = _address(self._listeners["registry"])
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.fixtures: dict[str, Any] = {}
         self.rss_at_start = 0
@@ -77,19 +88,20 @@ class Node:
         seeded = self._run("-m", "tests.bad_inputs.seed", self.password)
         line = next(line for line in seeded.splitlines() if line.startswith("SEEDED "))
         self.fixtures = json.loads(line.removeprefix("SEEDED "))
-        self.serve("web", self.web)
-        self.serve("registry", self.registry)
+        self.serve("web", self._listeners["web"])
+        self.serve("registry", self._listeners["registry"])
         self._wait(self.web, "/jwt/auth")
         self._wait(self.registry, "/v2/")
         self.rss_at_start = self.rss("registry")
 
-    def serve(self, role: str, address: tuple[str, int], name: str = "", **settings: str) -> None:
+    def serve(self, role: str, listener: socket.socket, name: str = "", **settings: str) -> None:
         """Start a gunicorn with the configuration of deployments."""
         name = name or role
         with self.log_path(name).open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "--config", "deploy/gunicorn.py",
-                 "--workers", "1", "--bind", f"{address[0]}:{address[1]}", "gitlab.wsgi"],
+                 "--workers", "1", "--bind", f"fd://{listener.fileno()}", "gitlab.wsgi"],
+                pass_fds=[listener.fileno()],
                 cwd=PROJECT,
                 env={**self.environment, "BERTH__ROLES": role, **settings},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -97,8 +109,9 @@ class Node:
 
     def serve_without_deletion(self) -> tuple[str, int]:
         """The address of a second registry process where deletion is switched off."""
-        address = ("127.0.0.1", free_port())
-        self.serve("registry", address, "no-deletion", BERTH__DELETE_ENABLED="false")
+        listener = self._listeners["no-deletion"] = _listener()
+        address = _address(listener)
+        self.serve("registry", listener, "no-deletion", BERTH__DELETE_ENABLED="false")
         self._wait(address, "/v2/")
         return address
 
@@ -110,6 +123,8 @@ class Node:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(20)
             process.kill()
+        for listener in self._listeners.values():
+            listener.close()
 
     def _run(self, *arguments: str) -> str:
         ran = subprocess.run(
@@ -122,7 +137,7 @@ class Node:
     def _wait(self, address: tuple[str, int], path: str) -> Answer:
         deadline = time.monotonic() + 60
         while True:
-            with suppress(ConnectionRefusedError):
+            with suppress(TimeoutError):
                 raw = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
                 return exchange(address, raw.encode())
             dead = [name for name, process in self.processes.items() if process.poll() is not None]

@@ -200,6 +200,28 @@ def test_a_key_that_is_taken_away_counts_no_more(
     assert not Caller(header).may(PULL)
 
 
+def test_a_token_that_was_verified_while_keys_changed_is_not_remembered(
+    verified: auth._VerifiedTokens,
+    other_keys: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The check was right when it began, and must not outlive the key."""
+    text = issue([PULL], subject="alice").text
+    real = auth.verify
+
+    def slow(text: str) -> Any:
+        found = real(text)
+        other_keys[1].write_bytes(keys.generate()[1])
+        os.utime(other_keys[1], ns=(2, 2))
+        verified._forget_when_keys_change(time.time())
+        return found
+
+    verified._forget_when_keys_change(time.time())
+    monkeypatch.setattr(auth, "verify", slow)
+    verified.claims(text)
+    assert not verified._entries
+
+
 def test_a_key_that_is_added_counts_at_once(
     verified: auth._VerifiedTokens, other_keys: tuple[Path, Path], settings: Any
 ) -> None:
