@@ -6,18 +6,15 @@ import datetime as dt
 import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from gitlab.access_tokens.models import PersonalAccessToken
+from gitlab.accounts.models import User
 from gitlab.audit.services import record
 from gitlab.namespaces.errors import Forbidden, Invalid, NotFound
-
-if TYPE_CHECKING:
-    from gitlab.accounts.models import User
 
 PERSONAL_PREFIX = "glpat-"
 _RANDOM_BYTES = 24
@@ -44,6 +41,15 @@ _ABILITIES: dict[str, frozenset[str]] = {
     "write_registry": frozenset(["create"]),
 }
 _USED_EVERY = dt.timedelta(minutes=10)
+
+
+_FIND = """
+SELECT t.id, t.user_id, t.scopes, t.expires_at, t.revoked_at, t.last_used_at,
+       u.username AS u_username, u.state AS u_state,
+       u.external AS u_external, u.is_superuser AS u_is_superuser
+FROM access_tokens_personalaccesstoken t JOIN accounts_user u ON u.id = t.user_id
+WHERE t.digest = %s
+"""
 
 
 def registry_abilities(scopes: Iterable[str]) -> frozenset[str]:
@@ -138,8 +144,24 @@ def tokens_of(user: User, *, active: bool | None = None) -> QuerySet[PersonalAcc
 
 
 def find(text: str) -> PersonalAccessToken | None:
-    """The token with this text and its user, in one query, whether it is usable or not."""
-    return PersonalAccessToken.objects.select_related("user").filter(digest=digest_of(text)).first()
+    """The token with this text and its user, in one query, whether it is usable or not.
+
+    Every request of docker for a token comes through here. Written out, since composing the query
+    costs five times as much as running it. Further attributes of both are loaded when asked for.
+    """
+    for token in PersonalAccessToken.objects.raw(_FIND, [digest_of(text)]):
+        known = {
+            "id": token.user_id,
+            "username": getattr(token, "u_username"),  # noqa: B009  (no field of the model)
+            "state": getattr(token, "u_state"),  # noqa: B009
+            "external": bool(getattr(token, "u_external")),  # noqa: B009
+            "is_superuser": bool(getattr(token, "u_is_superuser")),  # noqa: B009
+        }
+        # Values come in the order of the model's columns, whatever order the names have.
+        columns = [f.attname for f in User._meta.concrete_fields if f.attname in known]  # noqa: SLF001
+        token.user = User.from_db("default", columns, [known[name] for name in columns])
+        return token
+    return None
 
 
 def authenticate(text: str) -> PersonalAccessToken | None:

@@ -1,8 +1,9 @@
 """What `tokens` asks GitLab: who is it, may they, and what does that bring about.
 
 The order is the protocol's: `authenticate`, `authorize` decides and changes nothing, `record` then
-creates the project that a first push needs and notes the container repository. Three queries after
-the login, however many scopes: the routes of all paths, the memberships, the images pushed to.
+creates the project that a first push needs and notes the container repository. Four queries after
+the login, however many scopes: the namespaces and projects of all paths, the memberships, the images
+pushed to.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ _NEEDS = {
 }
 """Action → what the credential has to carry, what the project has to allow."""
 
+_STATUSES = """
+SELECT id, path, status FROM container_registry_containerrepository WHERE path IN ({})
+"""
 _ANONYMOUS = frozenset(["read"])
 _WRITES = {"push", "*"}
 
@@ -160,8 +164,9 @@ def _with_meta(granted: Sequence[tuple[Access, Place | None]]) -> list[Access]:
     pushed = [access.name for access, place in granted if place and _WRITES & set(access.actions)]
     known: dict[str, str | None] = {}
     if pushed:
-        rows = ContainerRepository.objects.filter(path__in=pushed)
-        known = dict(rows.values_list("path", "status"))
+        marks = ", ".join(["%s"] * len(pushed))
+        rows = ContainerRepository.objects.raw(_STATUSES.format(marks), pushed)
+        known = {row.path: row.status for row in rows}
     for path, status in known.items():
         if status in (
             ContainerRepository.Status.DELETE_SCHEDULED,

@@ -16,6 +16,11 @@ from gitlab.namespaces.policies import NOBODY, Standing
 if TYPE_CHECKING:
     from gitlab.accounts.models import User
 
+_LEVELS = """
+SELECT id, namespace_id, project_id, access_level, expires_at FROM namespaces_member
+WHERE user_id = %s AND ({})
+"""
+
 Anybody: TypeAlias = "User | AnonymousUser | None"
 
 
@@ -73,17 +78,27 @@ def levels(
     user: User, namespaces: Iterable[int], projects: Iterable[int]
 ) -> tuple[dict[int, int], dict[int, int]]:
     """A person's direct levels in many places at once: by namespace id, by project id."""
-    rows = (
-        live_members()
-        .filter(Q(namespace__in=list(namespaces)) | Q(project__in=list(projects)), user=user)
-        .values_list("namespace_id", "project_id", "access_level")
+    namespaces, projects = list(namespaces), list(projects)
+    if not namespaces and not projects:
+        return {}, {}
+    # Written out, since composing it costs several times as much as running it.
+    places = [
+        f"{column} IN ({', '.join(['%s'] * len(ids))})"
+        for column, ids in (("namespace_id", namespaces), ("project_id", projects))
+        if ids
+    ]
+    rows = Member.objects.raw(
+        _LEVELS.format(" OR ".join(places)), [user.pk, *namespaces, *projects]
     )
+    today = timezone.now().date()
     by_namespace: dict[int, int] = {}
     by_project: dict[int, int] = {}
-    for namespace, project, level in rows:
+    for member in rows:
+        if member.expires_at is not None and member.expires_at <= today:
+            continue
         # One of the two is null in each row, by a constraint.
-        if project:
-            by_project[project] = level
-        else:
-            by_namespace[namespace] = level
+        if member.project_id:
+            by_project[member.project_id] = member.access_level
+        elif member.namespace_id:
+            by_namespace[member.namespace_id] = member.access_level
     return by_namespace, by_project

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 def test_a_path_belongs_to_the_deepest_project(make_group, make_project, django_assert_num_queries):
     app = make_project("acme/tools/app")
     group = app.namespace
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         found = places(
             [
                 "acme/tools/app",
