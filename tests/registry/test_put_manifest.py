@@ -306,7 +306,7 @@ def test_many_layers_take_few_queries(bob: Person, django_assert_max_num_queries
     body = images.content()
     images.push_blob(APP, body)
     value = images.document(body, [body] * 9000)
-    with django_assert_max_num_queries(25, using="registry"):
+    with django_assert_max_num_queries(19, using="registry"):
         assert put(bob, "v1", value).status_code == 201
 
 
