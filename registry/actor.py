@@ -10,7 +10,10 @@ class Actor:
     """`name` is the token's subject, empty for GitLab's own jobs and for nobody.
 
     `user` is what GitLab put into the token for itself; it goes back with the events, unread.
+    `since` is when the token was issued, in seconds since the epoch: what the token says was right
+    then. None where nobody's token is behind it.
     """
 
     name: str = ""
     user: str = ""
+    since: float | None = None

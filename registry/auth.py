@@ -115,7 +115,8 @@ class Caller:
         """Who the registry notes as having done something."""
         if self._claims is None:
             return Actor()
-        return Actor(self._claims.subject or "", self._claims.user or "")
+        claims = self._claims
+        return Actor(claims.subject or "", claims.user or "", claims.issued_at)
 
     def may(self, needed: Access) -> bool:
         """Whether the token covers `needed`."""

@@ -10,7 +10,7 @@
 
     Review     what may have become garbage, and when to look
     Tombstone  bytes about to be unlinked            Receipt  what was removed, and why
-    Event      what happened, in order
+    Event      what happened, in order              FormerPath  what a rename has left
 
 Foreign keys are `DO_NOTHING`: services delete in their own order, and the database refuses, at the
 commit, to lose a row that another one refers to. A manifest can't outlive its right to a blob, and
@@ -59,6 +59,19 @@ class Repository(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class FormerPath(models.Model):
+    """A path whose repositories a rename has taken away.
+
+    Tokens that were issued before open nothing at or below it: see `services.repositories`.
+    """
+
+    path = ByteOrderedCharField(max_length=NAME_LENGTH, db_index=True)
+    left_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.path
 
 
 class Blob(models.Model):
@@ -166,13 +179,15 @@ class ManifestChild(models.Model):
 class Tag(models.Model):
     """A name points at a manifest from one moment to another; open while it still does.
 
-    The digest stays when the manifest's row has gone, so that the history remains readable.
+    The digest stays when the manifest's row has gone, so that the history remains readable. `size`
+    is the manifest's `content_size`, kept here so that an index orders tags by it.
     """
 
     repository = models.ForeignKey(Repository, models.DO_NOTHING, db_index=False)
     name = ByteOrderedCharField(max_length=TAG_LENGTH)
     manifest = models.ForeignKey(Manifest, models.DO_NOTHING, null=True)
     digest = models.CharField(max_length=DIGEST_LENGTH)
+    size = models.BigIntegerField(default=0)
     started_at = models.DateTimeField(default=timezone.now)
     started_by = models.CharField(max_length=255, default="")
     ended_at = models.DateTimeField(null=True)
@@ -194,6 +209,11 @@ class Tag(models.Model):
                 fields=["repository", "started_at", "id"],
                 condition=Q(ended_at=None),
                 name="tag_published",
+            ),
+            models.Index(
+                fields=["repository", "size", "id"],
+                condition=Q(ended_at=None),
+                name="tag_size",
             ),
         ]
 
@@ -282,7 +302,10 @@ class Receipt(models.Model):
 
 
 class Event(models.Model):
-    """What happened, written in the transaction in which it happened; read in order of id."""
+    """What happened, written in the transaction in which it happened; read in order of id.
+
+    Of a rename `repository` is the new name and `renamed_from` the old one.
+    """
 
     class Action(models.TextChoices):
         """What was done."""
@@ -296,6 +319,7 @@ class Event(models.Model):
     at = models.DateTimeField(default=timezone.now)
     action = models.CharField(max_length=16, choices=Action.choices)
     repository = ByteOrderedCharField(max_length=NAME_LENGTH)
+    renamed_from = models.CharField(max_length=NAME_LENGTH, default="")
     tag = models.CharField(max_length=TAG_LENGTH, default="")
     digest = models.CharField(max_length=DIGEST_LENGTH, default="")
     media_type = models.CharField(max_length=255, default="")

@@ -47,6 +47,7 @@ class Claims:
     expires_at: float
     token_id: str
     user: str | None = None
+    issued_at: float = 0.0
 
     def grants(self, needed: Access) -> bool:
         """Whether one entry covers all of `needed`. Wildcards count in GitLab's own tokens only."""
@@ -151,4 +152,4 @@ def _claims(payload: dict[str, Any]) -> Claims:
         access = tuple(Access.from_claim(entry) for entry in entries)
     except InvalidScope as error:
         raise InvalidToken("malformed access entry") from error
-    return Claims(subject, access, float(expires), payload["jti"], user)
+    return Claims(subject, access, float(expires), payload["jti"], user, float(issued))

@@ -39,6 +39,7 @@ class ReviewsView(_GarbageView):
         """Review the next batch of candidates, and remove uploads whose time is over."""
         limit = page_size(request, default=100)
         expired = uploads.purge_expired(_EXPIRED_UPLOADS)
+        uploads.sweep_left()
         run = garbage.review(limit)
         return JsonResponse(
             {
@@ -104,6 +105,7 @@ class EventsView(RegistryView):
                 "at": timestamp(event.at),
                 "action": event.action,
                 "repository": event.repository,
+                "renamed_from": event.renamed_from,
                 "tag": event.tag,
                 "digest": event.digest,
                 "media_type": event.media_type,

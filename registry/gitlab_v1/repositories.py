@@ -20,7 +20,7 @@ from registry.services import (
     tags,
     undo,
 )
-from registry.services.tag_details import TagDetails
+from registry.services.tag_details import TagDetails, TagPage
 from registry.v2.base import RegistryView, empty, last_entry, page_size
 from registry.v2.body import Body
 from tokens.access import Access
@@ -86,7 +86,9 @@ class RepositoryView(RegistryView):
     def patch(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """Rename (``name``), move (``namespace``), or set ``collect_untagged``: 204.
 
-        A dry run of the first two answers 202. Where the image goes needs push too.
+        A dry run of the first two answers 202. They need push where the image goes, and pull on all
+        that is below it (``<path>/*``), which only GitLab's own tokens grant: people rename
+        projects in GitLab, which keeps both sides' names equal.
         """
         body = json_object(request)
         keep = body.get("collect_untagged")
@@ -94,10 +96,19 @@ class RepositoryView(RegistryView):
             repositories.set_collect_untagged(name, keep)
             return empty(204)
         target = _target(name, body)
+        dry_run = flag(request, "dry_run")
         caller.require(Access.repository(target, "push"))
-        dry_run = request.GET.get("dry_run") == "true"
+        caller.require(Access.repository(f"{name}/*", "pull"))
         renaming.rename(name, target, caller.actor, dry_run=dry_run)
         return empty(202 if dry_run else 204)
+
+
+def flag(request: HttpRequest, parameter: str) -> bool:
+    """A query parameter that is ``true``, ``false`` or not there. Raises UNSUPPORTED with 400."""
+    value = request.GET.get(parameter, "false")
+    if value not in ("true", "false"):
+        raise RegistryError(Code.UNSUPPORTED, f"{parameter} is true or false", status=400)
+    return value == "true"
 
 
 def json_object(request: HttpRequest) -> dict[str, Any]:
@@ -172,30 +183,53 @@ class TagsView(RegistryView):
     """``GET /gitlab/v1/repositories/<path>/tags/list/``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-        """A page of tags with their details, with links to its neighbours."""
+        """A page of tags with their details, with links to its neighbours.
+
+        With ``referrers=true`` each has those of its manifest, or those whose artifact type is in
+        the comma-separated ``referrer_type``.
+        """
         limit = page_size(request, default=100) or 1
         asked = {
-            key: request.GET.get(key, "").replace("\0", "") for key in ("before", "name", "sort")
+            key: request.GET.get(key, "").replace("\0", "")
+            for key in ("before", "name", "name_exact", "sort", "referrer_type")
         }
+        with_referrers = flag(request, "referrers")
+        repository_id = repositories.get_id(name)
         page = tag_details.page(
-            repositories.get_id(name),
+            repository_id,
             limit=limit,
             last=last_entry(request),
-            before=asked["before"],
+            before=asked.pop("before"),
             name=asked["name"],
+            name_exact=asked["name_exact"],
             sort=asked["sort"] or "name",
         )
-        links = []
+        body = [_as_json(tag) for tag in page.tags]
+        if with_referrers:
+            types = [part for part in asked["referrer_type"].split(",") if part]
+            found = tag_details.referrers(repository_id, [tag.digest for tag in page.tags], types)
+            for entry in body:
+                entry["referrers"] = [
+                    {"artifactType": referrer.artifact_type, "digest": referrer.digest}
+                    for referrer in found.get(entry["digest"], ())
+                ]
+        kept = {key: value for key, value in asked.items() if value} | {"n": str(limit)}
+        if with_referrers:
+            kept["referrers"] = "true"
         path = f"/gitlab/v1/repositories/{name}/tags/list/"
-        kept = {key: asked[key] for key in ("name", "sort") if asked[key]} | {"n": str(limit)}
-        if page.has_previous and page.tags:
-            query = urlencode(kept | {"before": page.tags[0].name})
-            links.append(f'<{path}?{query}>; rel="previous"')
-        if page.has_next and page.tags:
-            query = urlencode(kept | {"last": page.tags[-1].name})
-            links.append(f'<{path}?{query}>; rel="next"')
-        headers = {"Link": ", ".join(links)} if links else {}
-        return JsonResponse([_as_json(tag) for tag in page.tags], safe=False, headers=headers)
+        return JsonResponse(body, safe=False, headers=_links(path, kept, page))
+
+
+def _links(path: str, kept: dict[str, str], page: TagPage) -> dict[str, str]:
+    """The ``Link`` header with the addresses of the pages around `page`; `kept` is asked again."""
+    links = []
+    if page.has_previous and page.tags:
+        query = urlencode(kept | {"before": page.tags[0].name})
+        links.append(f'<{path}?{query}>; rel="previous"')
+    if page.has_next and page.tags:
+        query = urlencode(kept | {"last": page.tags[-1].name})
+        links.append(f'<{path}?{query}>; rel="next"')
+    return {"Link": ", ".join(links)} if links else {}
 
 
 class TagView(RegistryView):

@@ -86,7 +86,7 @@ def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
     where the blob is not there or its bytes are not: the client then uploads it.
     """
     with database.atomic():
-        repository_id = repositories.hold_or_open(name)
+        repository_id = repositories.hold_or_open(name, actor)
         source_id = repositories.find_id(source)
         held = database.one(
             "SELECT id, size FROM registry_blob WHERE digest = %s" + database.row_lock(), [digest]

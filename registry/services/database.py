@@ -13,6 +13,8 @@ from typing import Any
 from django.db import connections, transaction
 
 ALIAS = "registry"
+_OPENINGS = 0x6265727468
+"""The number of PostgreSQL's advisory lock: any, but always the same."""
 
 
 def atomic() -> transaction.Atomic:
@@ -38,6 +40,17 @@ def column(sql: str, parameters: Sequence[Any]) -> list[Any]:
     with connections[ALIAS].cursor() as cursor:
         cursor.execute(sql, parameters)
         return [row[0] for row in cursor.fetchall()]
+
+
+def hold_openings(*, others_too: bool) -> None:
+    """Until the transaction ends, nobody renames; with `others_too` nobody opens a name either.
+
+    A name that is about to be opened has no row to hold yet, so a rename could not wait for it.
+    Needs nothing on SQLite, whose transactions take turns. To be called before any row is held.
+    """
+    if connections[ALIAS].vendor == "postgresql":
+        kind = "" if others_too else "_shared"
+        one(f"SELECT pg_advisory_xact_lock{kind}(%s)::text", [_OPENINGS])
 
 
 def row_lock() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import connections
 
 from registry.actor import Actor
@@ -32,6 +34,23 @@ def record(
         size=size,
         actor=actor.name,
         user=actor.user,
+    )
+
+
+def record_renames(names: Sequence[tuple[str, str]], actor: Actor) -> None:
+    """Write an event for each pair of an old and a new name."""
+    Event.objects.bulk_create(
+        [
+            Event(
+                action=Event.Action.RENAME,
+                repository=new,
+                renamed_from=old,
+                actor=actor.name,
+                user=actor.user,
+            )
+            for old, new in names
+        ],
+        batch_size=200,
     )
 
 

@@ -93,7 +93,7 @@ def push(
     if by_digest and digest != reference:
         raise RegistryError(Code.DIGEST_INVALID, digest=reference)
     with database.atomic():
-        repository_id = repositories.hold_or_open(name)
+        repository_id = repositories.hold_or_open(name, actor)
         links = _links(repository_id, parsed)
         config = image_configs.read(parsed.config)
         manifest_id = _store(repository_id, digest, payload, parsed, config, actor)
@@ -178,6 +178,11 @@ def _store(
         update_fields=["deleted_at", "deleted_by", "pushed_at", "pushed_by", "content_size"],
     )
     found = Manifest.objects.only("pk").get(repository_id=repository_id, digest=digest)
+    if parsed.is_index:
+        # Its size may have changed with the children that are here by now.
+        Tag.objects.filter(manifest_id=found.pk, ended_at=None).exclude(
+            size=row.content_size
+        ).update(size=row.content_size)
     return found.pk
 
 

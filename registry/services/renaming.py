@@ -1,30 +1,45 @@
-"""Renaming: a repository and all below it get another name, in one transaction."""
+"""Renaming: a repository and all below it get another name, in one transaction.
+
+The ids stay, so tags, manifests and rights need no change, and an upload that is being committed
+ends in the repository that it began in. Deleted repositories move along, so that undo finds them
+under the name that people know by then. The old path is free afterwards, for tokens that are issued
+from then on (see `repositories.hold_or_open`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Iterable, Sequence
 
 from django.db import IntegrityError
+from django.db.models import CharField, Q, QuerySet, Value
+from django.db.models.functions import Cast, Concat, Length, Substr
+from django.utils import timezone
 
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
-from registry.models import Event, Repository
+from registry.models import NAME_LENGTH, FormerPath, Repository
 from registry.services import database, events, repositories
+from tokens.verify import LEEWAY, MAX_LIFETIME
 
 MAX_REPOSITORIES = 1000
 """More are not renamed at once (GitLab's registry has the same limit)."""
 
+_BATCH = 200
+_TOKENS_END = dt.timedelta(seconds=MAX_LIFETIME + LEEWAY)
+
 
 def rename(path: str, new_path: str, actor: Actor, *, dry_run: bool = False) -> list[str]:
-    """Let `path` and everything below it be called `new_path`; the new names.
+    """Let `path` and everything below it be called `new_path`; the new names, in order.
 
-    The ids stay, so tags, manifests and rights need no change. A dry run finds every reason to
-    refuse and changes nothing.
+    All of them, or none. A dry run finds every reason to refuse and changes nothing.
 
-    Raises NAME_INVALID, NAME_UNKNOWN, DENIED (409) where a new name is taken, UNSUPPORTED (422)
-    where there are more than `MAX_REPOSITORIES`.
+    Raises NAME_INVALID, NAME_UNKNOWN where there is nothing at or below `path`, DENIED (409) where
+    a new name is taken, UNSUPPORTED (422) where there are more than `MAX_REPOSITORIES`.
     """
     repositories.check_name(new_path)
+    if path == new_path:
+        raise _taken(path)
     try:
         with database.atomic():
             return _rename(path, new_path, actor, dry_run=dry_run)
@@ -35,17 +50,10 @@ def rename(path: str, new_path: str, actor: Actor, *, dry_run: bool = False) -> 
 
 
 def _rename(path: str, new_path: str, actor: Actor, *, dry_run: bool) -> list[str]:
-    found = _at_or_below(path)
-    if len(found) > MAX_REPOSITORIES:
-        raise RegistryError(
-            Code.UNSUPPORTED,
-            f"more than {MAX_REPOSITORIES} repositories are not renamed at once",
-            status=422,
-        )
-    held = [repositories.hold_by_id(repository.pk) for repository in found]
-    # Whoever held one before may have closed it.
-    moving = [repository for repository in held if repository and repository.closed_at is None]
-    if not moving:
+    database.hold_openings(others_too=not dry_run)
+    moving = _held(path)
+    deleted = Repository.objects.filter(_at_or_below(path), closed_at__isnull=False)
+    if not moving and not deleted.exists():
         raise RegistryError(Code.NAME_UNKNOWN, name=path)
     names = {
         repository.pk: repositories.check_name(new_path + repository.name[len(path) :])
@@ -54,28 +62,79 @@ def _rename(path: str, new_path: str, actor: Actor, *, dry_run: bool) -> list[st
     _refuse_taken(list(names.values()), set(names))
     if dry_run:
         return list(names.values())
-    # Away from the old names first: one new name may be another one's old name.
-    for pk in names:
-        Repository.objects.filter(pk=pk).update(name=f"~{pk}")
-    for pk, name in names.items():
-        Repository.objects.filter(pk=pk).update(name=name)
-        events.record(Event.Action.RENAME, name, actor, tag="")
+    _move(moving, names)
+    _move_deleted(deleted, path, new_path)
+    events.record_renames([(each.name, names[each.pk]) for each in moving], actor)
+    _note_former(path)
     return list(names.values())
 
 
-def _at_or_below(path: str) -> list[Repository]:
-    here = Repository.objects.filter(closed_at=None)
-    found = here.filter(name=path) | here.filter(name__gt=f"{path}/", name__lt=f"{path}0")
-    return list(found.order_by("name")[: MAX_REPOSITORIES + 1])
+def _at_or_below(path: str) -> Q:
+    # "0" is the character after "/": a range of the index holds all names below.
+    return Q(name=path) | Q(name__gt=f"{path}/", name__lt=f"{path}0")
+
+
+def _held(path: str) -> list[Repository]:
+    """The open repositories at and below `path`, by name, held until the transaction ends.
+
+    Raises UNSUPPORTED (422).
+    """
+    here = Repository.objects.filter(_at_or_below(path), closed_at=None).order_by("name")
+    found = list(here.values_list("pk", flat=True)[: MAX_REPOSITORIES + 1])
+    if len(found) > MAX_REPOSITORIES:
+        raise RegistryError(
+            Code.UNSUPPORTED,
+            f"more than {MAX_REPOSITORIES} repositories are not renamed at once",
+            status=422,
+        )
+    # In order of id, as whoever else holds several would.
+    marks = ", ".join(["%s"] * len(found)) or "NULL"
+    database.column(
+        f"SELECT id FROM registry_repository WHERE id IN ({marks}) ORDER BY id"
+        + database.row_lock(),
+        sorted(found),
+    )
+    # Whoever held one before may have closed it.
+    return list(here.filter(pk__in=found))
 
 
 def _refuse_taken(names: Sequence[str], moving: set[int]) -> None:
-    for start in range(0, len(names), 500):
-        taken = Repository.objects.filter(
-            closed_at=None, name__in=names[start : start + 500]
-        ).exclude(pk__in=moving)
-        first = taken.first()
+    for batch in _batches(names):
+        taken = Repository.objects.filter(closed_at=None, name__in=batch).exclude(pk__in=moving)
+        first = taken.order_by("name").first()
         if first is not None:
-            raise RegistryError(
-                Code.DENIED, f"the name {first.name} is taken", status=409, name=first.name
-            )
+            raise _taken(first.name)
+
+
+def _taken(name: str) -> RegistryError:
+    return RegistryError(Code.DENIED, f"the name {name} is taken", status=409, name=name)
+
+
+def _batches(values: Sequence[str]) -> Iterable[Sequence[str]]:
+    for start in range(0, len(values), _BATCH):
+        yield values[start : start + _BATCH]
+
+
+def _move(moving: Sequence[Repository], names: dict[int, str]) -> None:
+    # Away from the old names first: one new name may be another one's old name.
+    for start in range(0, len(moving), _BATCH):
+        batch = [repository.pk for repository in moving[start : start + _BATCH]]
+        Repository.objects.filter(pk__in=batch).update(
+            name=Concat(Value("~"), Cast("pk", CharField()))
+        )
+    renamed = [Repository(pk=pk, name=name) for pk, name in names.items()]
+    Repository.objects.bulk_update(renamed, ["name"], batch_size=_BATCH)
+
+
+def _move_deleted(deleted: QuerySet[Repository], path: str, new_path: str) -> None:
+    """Let deleted repositories follow. One whose name would be too long stays where it is."""
+    longer = len(new_path) - len(path)
+    deleted.alias(length=Length("name")).filter(length__lte=NAME_LENGTH - longer).update(
+        name=Concat(Value(new_path), Substr("name", len(path) + 1))
+    )
+
+
+def _note_former(path: str) -> None:
+    now = timezone.now()
+    FormerPath.objects.filter(left_at__lt=now - _TOKENS_END).delete()
+    FormerPath.objects.create(path=path, left_at=now)

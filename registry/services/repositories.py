@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.conf import settings
 from django.utils import timezone
 
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
-from registry.models import Event, Manifest, Repository, Review, Tag
+from registry.models import Event, FormerPath, Manifest, Repository, Review, Tag
 from registry.services import database, events, reviews
 from tokens.access import is_repository_name
 
@@ -54,14 +56,35 @@ def hold(name: str) -> int:
     return int(row[0])
 
 
-def hold_or_open(name: str) -> int:
-    """As `hold`, opening the repository where there is none."""
+def hold_or_open(name: str, actor: Actor) -> int:
+    """As `hold`, opening the repository where there is none. Raises DENIED, as `_refuse_late`."""
     while True:
         row = database.one(_HELD + database.row_lock(), [name])
         if row is not None:
             return int(row[0])
+        database.hold_openings(others_too=False)
+        _refuse_late(name, actor)
         # Two first pushes at once both come here; the index lets one insert win.
         Repository.objects.bulk_create([Repository(name=name)], ignore_conflicts=True)
+
+
+def _refuse_late(name: str, actor: Actor) -> None:
+    """Raises DENIED where a rename has left the name since the token was issued.
+
+    The token lets somebody push to what was called so. Opening the name again would leave an image
+    that no project owns, for the next owner of the path to find.
+    """
+    if actor.since is None:
+        return
+    segments = name.split("/")
+    prefixes = ["/".join(segments[: count + 1]) for count in range(len(segments))]
+    since = dt.datetime.fromtimestamp(actor.since, dt.UTC)
+    if FormerPath.objects.filter(path__in=prefixes, left_at__gte=since).exists():
+        raise RegistryError(
+            Code.DENIED,
+            f"{name} was renamed while this token was in use: push to the new name, or ask again",
+            name=name,
+        )
 
 
 def hold_by_id(repository_id: int) -> Repository | None:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q, QuerySet, Value
-from django.db.models.functions import StrIndex
+from django.db.models import F, Q, QuerySet, Value, Window
+from django.db.models.functions import RowNumber, StrIndex
 
 from registry.errors import Code, RegistryError
-from registry.models import Tag
+from registry.models import Manifest, Tag
 
-SORTS = ("name", "-name", "published_at", "-published_at")
+_COLUMNS = {"name": "name", "published_at": "started_at", "size_bytes": "size"}
+"""What a list is sorted by, and the column. An index of open tags leads in the order of each."""
+
+SORTS = tuple(sign + key for key in _COLUMNS for sign in ("", "-"))
+MAX_REFERRERS = 100
+"""Of one tag in a list. All of them are in ``/v2/<name>/referrers/<digest>``."""
+
+_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,14 @@ class TagDetails:
 
 
 @dataclass(frozen=True)
+class Referrer:
+    """A manifest whose subject is what a tag points at."""
+
+    digest: str
+    artifact_type: str
+
+
+@dataclass(frozen=True)
 class TagPage:
     """A page in the order asked for, and whether there are tags before and behind it."""
 
@@ -47,26 +64,30 @@ def page(
     last: str = "",
     before: str = "",
     name: str = "",
+    name_exact: str = "",
     sort: str = "name",
 ) -> TagPage:
-    """Up to `limit` tags whose name contains `name`, after the tag `last` or before `before`.
+    """Up to `limit` tags after the tag `last` or before `before`, in the order `sort`.
 
-    Raises UNSUPPORTED (400) where `sort` is unknown or both directions are asked for.
+    Those whose name contains `name`, and is `name_exact` where one is given. Raises UNSUPPORTED (400) where `sort` is unknown or both directions are asked for.
     """
     if sort not in SORTS or (last and before):
         raise RegistryError(
             Code.UNSUPPORTED, f"sort is one of {', '.join(SORTS)}; last or before", status=400
         )
     found = Tag.objects.filter(repository_id=repository_id, ended_at=None)
+    if name_exact:
+        found = found.filter(name=name_exact)
     if name:
         # Not LIKE, which SQLite matches in any case. Tags that differ in case are different tags.
         found = found.alias(found_at=StrIndex("name", Value(name))).filter(found_at__gt=0)
     backwards = bool(before)
     marker = before or last
     descending = sort.startswith("-") != backwards
+    column = _COLUMNS[sort.removeprefix("-")]
     if marker:
-        found = found.filter(_beyond(repository_id, marker, sort.lstrip("-"), descending))
-    rows = list(_ordered(found, sort.lstrip("-"), descending)[: limit + 1])
+        found = found.filter(_beyond(repository_id, marker, column, descending))
+    rows = list(_ordered(found, column, descending)[: limit + 1])
     more = len(rows) > limit
     rows = rows[:limit]
     if backwards:
@@ -88,9 +109,35 @@ def find(repository_id: int, name: str) -> TagDetails:
     return _details(found)
 
 
+def referrers(
+    repository_id: int, digests: Iterable[str], artifact_types: Sequence[str] = ()
+) -> dict[str, list[Referrer]]:
+    """What refers to the manifests `digests`: at most `MAX_REFERRERS` each, in order of digest.
+
+    Of these artifact types alone where some are given. A query for all of them.
+    """
+    subjects = list(dict.fromkeys(digests))
+    found: dict[str, list[Referrer]] = defaultdict(list)
+    for start in range(0, len(subjects), _BATCH):
+        rows = Manifest.objects.filter(
+            repository_id=repository_id,
+            subject_digest__in=subjects[start : start + _BATCH],
+            deleted_at=None,
+        )
+        if artifact_types:
+            rows = rows.filter(artifact_type__in=artifact_types)
+        number = Window(RowNumber(), partition_by=F("subject_digest"), order_by="digest")
+        rows = rows.alias(number=number).filter(number__lte=MAX_REFERRERS)
+        for subject, digest, artifact_type in rows.order_by("subject_digest", "digest").values_list(
+            "subject_digest", "digest", "artifact_type"
+        ):
+            found[str(subject)].append(Referrer(digest, artifact_type))
+    return found
+
+
 def _ordered(found: QuerySet[Tag], column: str, descending: bool) -> QuerySet[Tag]:
     sign = "-" if descending else ""
-    keys = ["name"] if column == "name" else ["started_at", "id"]
+    keys = ["name"] if column == "name" else [column, "id"]
     ordered = found.order_by(*(sign + key for key in keys))
     return ordered.select_related("manifest").defer("manifest__payload")
 
@@ -103,14 +150,16 @@ def _beyond(repository_id: int, marker: str, column: str, descending: bool) -> Q
     place = (
         Tag.objects.filter(repository_id=repository_id, name=marker)
         .order_by("-pk")
-        .values_list("started_at", "pk")
+        .values_list(column, "pk")
         .first()
     )
     if place is None:
         return Q()
-    conditions: dict[str, Any] = {f"started_at__{side}": place[0]}
-    ties: dict[str, Any] = {"started_at": place[0], f"pk__{side}": place[1]}
-    return Q(**conditions) | Q(**ties)
+    beyond: dict[str, Any] = {f"{column}__{side}": place[0]}
+    ties: dict[str, Any] = {column: place[0], f"pk__{side}": place[1]}
+    # The first condition says nothing new: it is what lets the index begin at the place.
+    start: dict[str, Any] = {f"{column}__{side}e": place[0]}
+    return Q(**start) & (Q(**beyond) | Q(**ties))
 
 
 def _details(tag: Tag) -> TagDetails:
@@ -122,7 +171,7 @@ def _details(tag: Tag) -> TagDetails:
         config_digest=manifest.config_digest,
         media_type=manifest.media_type,
         artifact_type=manifest.artifact_type,
-        size=manifest.content_size,
+        size=tag.size,
         created_at=manifest.image_created_at,
         published_at=tag.started_at,
         published_by=tag.started_by,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from django.db.models import Subquery
 from django.utils import timezone
 
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
-from registry.models import Event, Review, Tag
+from registry.models import Event, Manifest, Review, Tag
 from registry.services import database, events, repositories, reviews
 
 # No name is empty, so that the first page needs no query of its own.
@@ -56,6 +57,7 @@ def point(repository_id: int, name: str, manifest_id: int, digest: str, actor: A
         name=name,
         manifest_id=manifest_id,
         digest=digest,
+        size=Subquery(Manifest.objects.filter(pk=manifest_id).values("content_size")),
         started_at=now,
         started_by=actor.name,
     )

@@ -92,6 +92,7 @@ def restore_repository(name: str, repository_id: int, actor: Actor) -> None:
     (409) where a push has opened a new repository of that name.
     """
     with database.atomic():
+        database.hold_openings(others_too=False)
         closed = repositories.hold_by_id(repository_id)
         if closed is None or closed.name != name or closed.closed_at is None:
             raise RegistryError(Code.NAME_UNKNOWN, "there is no such deleted repository", name=name)

@@ -29,7 +29,7 @@ def start(name: str, actor: Actor) -> UploadSession:
     repository_id = repositories.find_id(name)
     if repository_id is None:
         with database.atomic():
-            repository_id = repositories.hold_or_open(name)
+            repository_id = repositories.hold_or_open(name, actor)
     return UploadSession.objects.create(
         repository_id=repository_id,
         opened_by=actor.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from io import StringIO
 
@@ -18,12 +19,14 @@ from registry.models import Review, UploadSession
 from registry.services import (
     blobs,
     catalog,
+    database,
     events,
     garbage,
     manifests,
     referrers,
     repositories,
     repository_details,
+    statistics,
     tag_details,
     tags,
     uploads,
@@ -34,6 +37,8 @@ LARGE = "seed/large"
 SMALL = "seed/000007"
 BLOB_OF_SMALL = digests.of(b"blob 7")
 ACTOR = Actor("bob")
+_DERIVED = re.compile(r"SCAN (?:\(subquery-\d+\)|qualify|CONSTANT ROW|here|held|counted)$")
+"""SQLite's words for walking over what another part of the query has found."""
 
 
 @pytest.fixture
@@ -62,9 +67,21 @@ def plan_of(sql: str) -> str:
 def assert_indexed(plan: str, sql: str) -> None:
     """No table is walked from its beginning to its end, and nothing is sorted that has an order."""
     for line in plan.splitlines():
-        walks = line.startswith("SCAN ") and "USING" not in line
+        walks = line.startswith("SCAN ") and "USING" not in line and not _DERIVED.match(line)
         assert not walks, f"{line}\nin the plan of {sql}\n{plan}"
         assert "Seq Scan" not in line, f"{line}\nin the plan of {sql}\n{plan}"
+
+
+def late_token(_: int) -> None:
+    """The question that a first push asks."""
+    with database.atomic():
+        repositories.hold_or_open("seed/new", Actor("bob", since=1.0))
+
+
+def assert_ordered(plan: str) -> None:
+    """An index gives the order: nothing is sorted, not even in part."""
+    assert "TEMP B-TREE" not in plan, plan
+    assert "Sort" not in plan, plan
 
 
 QUERIES: dict[str, Callable[[int], object]] = {
@@ -80,6 +97,16 @@ QUERIES: dict[str, Callable[[int], object]] = {
     "tag details by time": lambda pk: tag_details.page(
         pk, limit=20, last="v000100", sort="-published_at"
     ),
+    "tag details by size": lambda pk: tag_details.page(
+        pk, limit=20, last="v000100", sort="size_bytes"
+    ),
+    "tag details by size, backwards": lambda pk: tag_details.page(
+        pk, limit=20, before="v000100", sort="-size_bytes"
+    ),
+    "tag details, exact": lambda pk: tag_details.page(pk, limit=20, name_exact="v000100"),
+    "referrers of tags": lambda pk: tag_details.referrers(pk, ["sha256:" + "0" * 64]),
+    "statistics": lambda _: statistics.of("seed"),
+    "late tokens": late_token,
     "referrers": lambda _: referrers.page(LARGE, "sha256:" + "0" * 64, "", "", 20),
     "history": lambda pk: tags.history(pk, "v000001", 20),
     "below a path": lambda _: repository_details.below("seed", "", 20),
@@ -107,11 +134,31 @@ def test_it_uses_an_index(seeded: int, name: str) -> None:
     with CaptureQueriesContext(connections["registry"]) as captured:
         QUERIES[name](seeded)
     selects = [
-        q["sql"] for q in captured.captured_queries if q["sql"].lstrip().startswith("SELECT")
+        q["sql"]
+        for q in captured.captured_queries
+        if q["sql"].lstrip().startswith(("SELECT", "WITH"))
     ]
     assert selects
     for sql in selects:
         assert_indexed(plan_of(sql), sql)
+
+
+@pytest.mark.parametrize("sort", tag_details.SORTS)
+@pytest.mark.parametrize("marker", ["", "last", "before"])
+def test_a_page_of_tags_is_in_the_order_of_its_index(seeded: int, sort: str, marker: str) -> None:
+    """And begins at its place: a page in the middle walks over no tags that it does not show."""
+    with CaptureQueriesContext(connections["registry"]) as captured:
+        options = {marker: "v000200"} if marker else {}
+        tag_details.page(seeded, limit=20, sort=sort, **options)
+    sql = captured.captured_queries[-1]["sql"]
+    plan = plan_of(sql)
+    assert_ordered(plan)
+    column = {"name": "name", "published_at": "started_at", "size_bytes": "size"}[
+        sort.removeprefix("-")
+    ]
+    if marker:
+        begins = rf"Index Cond: .*{column}|USING INDEX \w+ \(repository_id=\? AND {column}[<>]"
+        assert re.search(begins, plan), plan
 
 
 @pytest.mark.parametrize("name", ["manifest by tag", "blob"])

@@ -101,32 +101,39 @@ def _first_id(model: type[Any], count: int) -> int:
 
 
 def _manifests(first: int, repositories: int, large: int, count: int) -> Iterator[Manifest]:
-    def one(repository_id: int, name: str) -> Manifest:
+    def one(repository_id: int, name: str, size: int = 1000) -> Manifest:
         return Manifest(
             repository_id=repository_id,
             digest=_digest(name),
             media_type=media_types.OCI_MANIFEST,
             payload=b"{}",
             size=2,
+            content_size=size,
         )
 
     for number in range(repositories):
         yield one(first + number, f"manifest {number}")
     for number in range(count):
-        yield one(large, f"large {number}")
+        yield one(large, f"large {number}", _size(number))
+
+
+def _size(manifest: int) -> int:
+    """Bytes of a manifest of the large image: every tenth one as large as another."""
+    return 1000 * (manifest % 10 + 1)
 
 
 def _tags(
     first: int, repositories: int, large: int, count: int, first_manifest: int
 ) -> Iterator[Tag]:
-    def one(repository_id: int, name: str, manifest_id: int) -> Tag:
-        return Tag(repository_id=repository_id, name=name, manifest_id=manifest_id, digest="")
+    def one(repository_id: int, name: str, manifest_id: int, size: int = 1000) -> Tag:
+        return Tag(
+            repository_id=repository_id, name=name, manifest_id=manifest_id, digest="", size=size
+        )
 
     for number in range(repositories):
         yield one(first + number, "latest", first_manifest + number)
     first_large = first_manifest + repositories
     last_large = first_large + max(1, count // _TAGS_PER_MANIFEST) - 1
     for number in range(count):
-        yield one(
-            large, f"v{number:06}", min(first_large + number // _TAGS_PER_MANIFEST, last_large)
-        )
+        manifest = min(number // _TAGS_PER_MANIFEST, last_large - first_large)
+        yield one(large, f"v{number:06}", first_large + manifest, _size(manifest))

@@ -103,65 +103,7 @@ def test_deletion_is_off_where_it_is_off(alice: Person, settings: Any) -> None:
     assert_refused(alice.send("DELETE", PATH), Code.UNSUPPORTED)
 
 
-# Renaming
-
-
-def test_renaming_takes_everything_along(alice: Person, carol: Person) -> None:
-    image = images.push_image(APP, "v1")
-    below = images.push_image(f"{APP}/sub/deep", "v1")
-    beside = images.push_image("acme/app-2", "v1")
-    token = mint(
-        "alice",
-        Access.repository(APP, "pull", "push", "delete"),
-        Access.repository("acme/new", "push"),
-    )
-    response = patch(alice, {"name": "new"}, token=token)
-    assert (response.status_code, response.content) == (204, b"")
-    for name, expected in (
-        ("acme/new", image), ("acme/new/sub/deep", below), ("acme/app-2", beside),
-    ):  # fmt: skip
-        got = carol.send("GET", f"/v2/{name}/manifests/v1")
-        assert got.content == expected.payload
-    assert_refused(carol.send("GET", f"/v2/{APP}/manifests/v1"), Code.NAME_UNKNOWN)
-    assert Event.objects.filter(action="rename").count() == 2
-
-
-def test_moving_to_another_namespace(alice: Person) -> None:
-    images.push_image(APP, "v1")
-    own = mint(None, Access.repository(APP, "pull", "push"),
-               Access.repository("other/deep/*", "push"))  # fmt: skip
-    assert patch(alice, {"namespace": "other/deep"}, token=own).status_code == 204
-    assert Repository.objects.get().name == "other/deep/app"
-
-
-def test_a_dry_run_changes_nothing(alice: Person) -> None:
-    images.push_image(APP, "v1")
-    token = mint("a", Access.repository(APP, "pull", "push"), Access.repository("acme/new", "push"))
-    response = patch(alice, {"name": "new"}, f"{PATH}?dry_run=true", token=token)
-    assert response.status_code == 202
-    assert Repository.objects.get().name == APP
-
-
-def test_a_name_that_is_taken_is_refused(alice: Person) -> None:
-    images.push_image(f"{APP}/sub", "v1")
-    images.push_image(APP, "v1")
-    images.push_image("acme/new/sub", "v1")
-    token = mint("a", Access.repository(APP, "pull", "push"), Access.repository("acme/new", "push"))
-    for path in (PATH, f"{PATH}?dry_run=true"):
-        assert_refused(patch(alice, {"name": "new"}, path, token=token), Code.DENIED, 409)
-    assert set(Repository.objects.values_list("name", flat=True)) == {
-        APP, f"{APP}/sub", "acme/new/sub",
-    }  # fmt: skip
-
-
-def test_a_rename_into_itself_and_back(alice: Person) -> None:
-    images.push_image("a", "v1")
-    images.push_image("a/a", "v1")
-    own = mint(None, Access.repository("a", "pull", "push"), Access.repository("a/a", "push"),
-               Access.repository("x/*", "push"))  # fmt: skip
-    response = patch(alice, {"namespace": "a"}, "/gitlab/v1/repositories/a/", token=own)
-    assert response.status_code == 204
-    assert set(Repository.objects.values_list("name", flat=True)) == {"a/a", "a/a/a"}
+# Settings of a repository
 
 
 @pytest.mark.parametrize(
@@ -175,25 +117,10 @@ def test_odd_bodies_are_refused(alice: Person, body: Any) -> None:
     assert_refused(patch(alice, body), Code.UNSUPPORTED, 400)
 
 
-@pytest.mark.parametrize("body", [{"name": ""}, {"name": "A"}, {"namespace": "A/b"}, {"name": "a" * 256},
-                                  {"namespace": ""}, {"name": "a\n"}, {"name": "\0"}])  # fmt: skip
-def test_malformed_names_are_refused(alice: Person, body: Any) -> None:
-    images.push_image(APP, "v1")
-    assert_refused(patch(alice, body), Code.NAME_INVALID)
-
-
 def test_a_body_that_is_too_large_is_refused(alice: Person) -> None:
     images.push_image(APP, "v1")
     response = patch(alice, b'{"name": "' + b"a" * 300_000 + b'"}')
     assert response.status_code == 413
-
-
-def test_renaming_needs_push_on_both_sides(alice: Person, bob: Person, carol: Person) -> None:
-    images.push_image(APP, "v1")
-    assert_challenged(
-        patch(carol, {"name": "new"}), f"repository:{APP}:pull,push", "insufficient_scope"
-    )
-    assert_challenged(patch(bob, {"name": "new"}), "repository:acme/new:push", "insufficient_scope")
 
 
 def test_untagged_ones_are_kept_on_request(alice: Person) -> None:

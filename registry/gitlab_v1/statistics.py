@@ -1,0 +1,55 @@
+"""How much is stored, for the pages of projects and groups and for the administrator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from registry.auth import Caller
+from registry.errors import Code, RegistryError
+from registry.services import repositories, statistics
+from registry.services.statistics import Statistics
+from registry.v2.base import RegistryView
+from tokens.access import Access
+
+STATISTICS = Access("registry", "statistics", ("*",))
+_MAX_PATHS = 100
+
+
+class StatisticsView(RegistryView):
+    """``GET /gitlab/v1/statistics/?path=a&path=b``."""
+
+    def needed(self, method: str, arguments: dict[str, Any]) -> Access | None:
+        """A valid token; which paths it may ask about is looked at with the paths."""
+        return None
+
+    def get(self, request: HttpRequest, caller: Caller) -> HttpResponse:
+        """A list with an object for each path, in the order asked for.
+
+        Whoever may not see all statistics may ask for one path which they may pull. Each counts
+        what is at and below it.
+        """
+        paths = list(dict.fromkeys(request.GET.getlist("path")))
+        if not 0 < len(paths) <= _MAX_PATHS:
+            raise RegistryError(Code.UNSUPPORTED, f"ask for 1 to {_MAX_PATHS} paths", status=400)
+        for path in paths:
+            repositories.check_name(path)
+        if not caller.may(STATISTICS):
+            one = len(paths) == 1
+            caller.require(Access.repository(paths[0], "pull") if one else STATISTICS)
+        return JsonResponse([_as_json(statistics.of(path)) for path in paths], safe=False)
+
+
+def _as_json(found: Statistics) -> dict[str, Any]:
+    return {
+        "path": found.path,
+        "repositories_count": found.repositories,
+        "tags_count": found.tags,
+        "manifests_count": found.manifests,
+        "blobs_count": found.blobs,
+        "size_bytes": found.size,
+        "alone_bytes": found.alone,
+        "shared_bytes": found.shared,
+        "size_precision": "default" if found.is_exact else "at_least",
+    }

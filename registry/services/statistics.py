@@ -1,0 +1,86 @@
+"""How much is stored below a path, and how much of it nothing else needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from registry.services import database
+
+MAX_BLOBS = 200_000
+"""More blobs of one path are not counted: the answer then says that it is the least."""
+
+# Range and equality are two lookups in the index of open names. The right of another repository
+# is looked for through the index of blobs, and the first one ends the search.
+_HERE = """
+SELECT id FROM registry_repository WHERE closed_at IS NULL AND name = %s
+UNION ALL
+SELECT id FROM registry_repository WHERE closed_at IS NULL AND name > %s AND name < %s
+"""
+_BLOBS = f"""
+WITH here AS ({_HERE}), held AS (
+    SELECT DISTINCT l.blob_id FROM here
+    JOIN registry_repositoryblob l ON l.repository_id = here.id
+    WHERE EXISTS (
+        SELECT 1 FROM registry_manifestblob u JOIN registry_manifest m ON m.id = u.manifest_id
+        WHERE u.link_id = l.id AND m.deleted_at IS NULL
+    ) LIMIT %s
+)
+SELECT COUNT(*), COALESCE(SUM(size), 0), COALESCE(SUM(CASE WHEN elsewhere THEN size END), 0) FROM (
+    SELECT b.size AS size, EXISTS (
+        SELECT 1 FROM registry_repositoryblob o
+        JOIN registry_repository r ON r.id = o.repository_id AND r.closed_at IS NULL
+        WHERE o.blob_id = b.id AND o.repository_id NOT IN (SELECT id FROM here)
+    ) AS elsewhere
+    FROM held JOIN registry_blob b ON b.id = held.blob_id
+) counted
+"""
+_COUNTS = f"""
+WITH here AS ({_HERE})
+SELECT
+    (SELECT COUNT(*) FROM here WHERE EXISTS (
+        SELECT 1 FROM registry_manifest m WHERE m.repository_id = here.id)),
+    (SELECT COUNT(*) FROM here JOIN registry_tag t
+        ON t.repository_id = here.id AND t.ended_at IS NULL),
+    (SELECT COUNT(*) FROM here JOIN registry_manifest m
+        ON m.repository_id = here.id AND m.deleted_at IS NULL)
+"""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What is at and below a path. Each blob counts once.
+
+    `alone` bytes are of blobs that no repository elsewhere may serve, `shared` ones of the others.
+    Where there are more than `MAX_BLOBS`, `is_exact` is false and the bytes are the least.
+    """
+
+    path: str
+    repositories: int
+    tags: int
+    manifests: int
+    blobs: int
+    alone: int
+    shared: int
+    is_exact: bool
+
+    @property
+    def size(self) -> int:
+        """All bytes."""
+        return self.alone + self.shared
+
+
+def of(path: str, *, max_blobs: int = MAX_BLOBS) -> Statistics:
+    """The statistics of `path`, in two queries; zeros where nothing is there."""
+    where = [path, f"{path}/", f"{path}0"]
+    repositories, tags, manifests = database.one(_COUNTS, where) or (0, 0, 0)
+    blobs, size, shared = database.one(_BLOBS, [*where, max_blobs + 1]) or (0, 0, 0)
+    return Statistics(
+        path=path,
+        repositories=repositories,
+        tags=tags,
+        manifests=manifests,
+        blobs=min(blobs, max_blobs),
+        alone=int(size) - int(shared),
+        shared=int(shared),
+        is_exact=blobs <= max_blobs,
+    )

@@ -1,0 +1,434 @@
+"""Renaming and moving: everything goes along, or nothing; who may; what happens meanwhile."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from registry import digest as digests
+from registry.actor import Actor
+from registry.errors import Code, RegistryError
+from registry.models import Event, FormerPath, Repository, RepositoryBlob, Tag, UploadSession
+from registry.services import manifests, renaming, repositories, undo, uploads
+from tests.registry import images
+from tests.registry.base import APP, Person, assert_challenged, assert_refused, mint
+from tokens.access import Access
+
+pytestmark = pytest.mark.django_db(databases=["registry"])
+
+NOBODY = Actor()
+
+
+def patch(body: Any, path: str = APP, *access: Access, query: str = "", subject: str | None = None):
+    """A PATCH with the token that GitLab mints for a rename, or with `access`."""
+    granted = access or (
+        Access.repository(path, "pull", "push"),
+        Access.repository(f"{path}/*", "pull"),
+        Access.repository("acme/*", "push"),
+    )
+    return Person(subject, ()).send(
+        "PATCH",
+        f"/gitlab/v1/repositories/{path}/{query}",
+        json.dumps(body).encode(),
+        content_type="application/json",
+        token=mint(subject, *granted),
+    )
+
+
+def names() -> set[str]:
+    return set(Repository.objects.filter(closed_at=None).values_list("name", flat=True))
+
+
+# What it does
+
+
+def test_it_takes_everything_along(carol: Person) -> None:
+    image = images.push_image(APP, "v1")
+    below = images.push_image(f"{APP}/sub/deep", "v1")
+    beside = images.push_image("acme/app-2", "v1")
+    ids = dict(Repository.objects.values_list("name", "pk"))
+    response = patch({"name": "new"})
+    assert (response.status_code, response.content) == (204, b"")
+    for name, expected in (
+        ("acme/new", image), ("acme/new/sub/deep", below), ("acme/app-2", beside),
+    ):  # fmt: skip
+        got = carol.send("GET", f"/v2/{name}/manifests/v1")
+        assert got.content == expected.payload
+        for layer in expected.layers:
+            assert carol.send("HEAD", f"/v2/{name}/blobs/{layer}").status_code == 200
+    assert_refused(carol.send("GET", f"/v2/{APP}/manifests/v1"), Code.NAME_UNKNOWN)
+    assert_refused(carol.send("GET", f"/v2/{APP}/blobs/{image.layers[0]}"), Code.BLOB_UNKNOWN)
+    assert Repository.objects.get(name="acme/new").pk == ids[APP]
+    assert Tag.objects.count() == 3
+
+
+@pytest.mark.django_db(databases=["registry"], transaction=True)
+def test_events_name_both(gitlab: Person) -> None:
+    images.push_image(APP, "v1")
+    images.push_image(f"{APP}/sub", "v1")
+    patch({"name": "new"})
+    found = [e for e in gitlab.send("GET", "/gitlab/v1/events/").json() if e["action"] == "rename"]
+    assert [(e["renamed_from"], e["repository"]) for e in found] == [
+        (APP, "acme/new"),
+        (f"{APP}/sub", "acme/new/sub"),
+    ]
+    pushed = Event.objects.filter(action="push").first()
+    assert pushed is not None
+    assert pushed.renamed_from == ""
+
+
+def test_moving_to_another_namespace() -> None:
+    images.push_image(APP, "v1")
+    access = (
+        Access.repository(APP, "pull", "push"),
+        Access.repository(f"{APP}/*", "pull"),
+        Access.repository("other/deep/*", "push"),
+    )
+    assert patch({"namespace": "other/deep"}, APP, *access).status_code == 204
+    assert names() == {"other/deep/app"}
+
+
+def test_a_path_that_holds_no_image_itself(carol: Person) -> None:
+    images.push_image(f"{APP}/one", "v1")
+    images.push_image(f"{APP}/two", "v1")
+    assert patch({"name": "new"}).status_code == 204
+    assert names() == {"acme/new/one", "acme/new/two"}
+
+
+def test_a_top_level_path() -> None:
+    images.push_image("acme/app", "v1")
+    access = (
+        Access.repository("acme", "pull", "push"),
+        Access.repository("acme/*", "pull"),
+        Access.repository("harbour", "push"),
+    )
+    assert patch({"name": "harbour"}, "acme", *access).status_code == 204
+    assert names() == {"harbour/app"}
+
+
+def test_into_itself() -> None:
+    for name in ("acme/a", "acme/a/a", "acme/a/a/a"):
+        images.push_image(name, "v1")
+    assert patch({"namespace": "acme/a"}, "acme/a").status_code == 204
+    assert names() == {"acme/a/a", "acme/a/a/a", "acme/a/a/a/a"}
+
+
+def test_there_and_back(carol: Person) -> None:
+    image = images.push_image(APP, "v1")
+    assert patch({"name": "new"}).status_code == 204
+    assert patch({"name": "app"}, "acme/new").status_code == 204
+    assert carol.send("GET", f"/v2/{APP}/manifests/v1").content == image.payload
+
+
+def test_a_dry_run_changes_nothing() -> None:
+    images.push_image(APP, "v1")
+    assert patch({"name": "new"}, query="?dry_run=true").status_code == 202
+    assert names() == {APP}
+    assert not Event.objects.filter(action="rename").exists()
+    assert not FormerPath.objects.exists()
+    assert patch({"name": "new"}, query="?dry_run=false").status_code == 204
+
+
+def test_its_queries_do_not_grow_with_what_is_there(django_assert_max_num_queries: Any) -> None:
+    Repository.objects.bulk_create(Repository(name=f"{APP}/{number}") for number in range(1000))
+    with django_assert_max_num_queries(45, using="registry"):
+        assert len(renaming.rename(APP, "acme/new", NOBODY)) == 1000
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+class TestRefusals:
+    def test_a_name_that_is_taken(self, query: str) -> None:
+        for name in (APP, f"{APP}/sub", "acme/new/sub"):
+            images.push_image(name, "v1")
+        refused = assert_refused(patch({"name": "new"}, query=query), Code.DENIED, 409)
+        assert refused["detail"] == {"name": "acme/new/sub"}
+        assert names() == {APP, f"{APP}/sub", "acme/new/sub"}
+
+    def test_its_own_name(self, query: str) -> None:
+        images.push_image(APP, "v1")
+        assert_refused(patch({"name": "app"}, query=query), Code.DENIED, 409)
+
+    def test_nothing_there(self, query: str) -> None:
+        assert_refused(patch({"name": "new"}, query=query), Code.NAME_UNKNOWN)
+
+    def test_too_many(self, query: str) -> None:
+        Repository.objects.bulk_create(Repository(name=f"{APP}/{number}") for number in range(1001))
+        assert_refused(patch({"name": "new"}, query=query), Code.UNSUPPORTED, 422)
+
+    def test_a_name_that_gets_too_long(self, query: str) -> None:
+        images.push_image(APP, "v1")
+        images.push_image(f"{APP}/{'x' * 240}", "v1")
+        body = {"name": "a" * 20}
+        assert_refused(patch(body, query=query), Code.NAME_INVALID)
+        assert APP in names()
+
+    @pytest.mark.parametrize(
+        "body",
+        [{"name": ""}, {"name": "A"}, {"namespace": "A/b"}, {"name": "a" * 256}, {"namespace": ""},
+         {"name": "a\n"}, {"name": "\0"}],
+    )  # fmt: skip
+    def test_malformed_names(self, query: str, body: Any) -> None:
+        images.push_image(APP, "v1")
+        assert_refused(patch(body, query=query), Code.NAME_INVALID)
+
+
+def test_an_odd_dry_run_is_no_rename() -> None:
+    images.push_image(APP, "v1")
+    for query in ("?dry_run=1", "?dry_run=", "?dry_run=True"):
+        assert_refused(patch({"name": "new"}, query=query), Code.UNSUPPORTED, 400)
+    assert names() == {APP}
+
+
+# Who may
+
+
+OWN = Access.repository(APP, "pull", "push")
+BELOW = Access.repository(f"{APP}/*", "pull")
+
+
+@pytest.mark.parametrize(
+    ("access", "scope"),
+    [
+        ([Access.repository(APP, "pull"), BELOW], f"repository:{APP}:pull,push"),
+        ([OWN, BELOW], "repository:acme/new:push"),
+        ([OWN, BELOW, Access.repository("acme/new", "pull")], "repository:acme/new:push"),
+        # A name that only begins alike is not below.
+        ([OWN, BELOW, Access.repository("ac/*", "push")], "repository:acme/new:push"),
+        ([OWN, Access.repository("acme/new", "push")], f"repository:{APP}/*:pull"),
+    ],
+)
+def test_it_needs_all_of_its_access(access: list[Access], scope: str) -> None:
+    images.push_image(APP, "v1")
+    response = patch({"name": "new"}, APP, *access)
+    assert_challenged(response, scope, "insufficient_scope")
+    assert names() == {APP}
+
+
+@pytest.mark.parametrize("target", ["acme/new", "acme/*", "*"])
+def test_people_do_not_rename_behind_gitlabs_back(target: str) -> None:
+    """A developer's push to two names is no right to call one like the other."""
+    images.push_image(APP, "v1")
+    access = (OWN, Access.repository(f"{APP}/x", "pull"), Access.repository(target, "push"))
+    response = patch({"name": "new"}, APP, *access, subject="bob")
+    assert response.status_code == 401
+    assert names() == {APP}
+
+
+def test_nobody_may(nobody: Person) -> None:
+    images.push_image(APP, "v1")
+    response = nobody.send("PATCH", f"/gitlab/v1/repositories/{APP}/", b'{"name":"new"}')
+    assert_challenged(response, f"repository:{APP}:pull,push")
+
+
+# What was under way, and what comes late
+
+
+def test_an_upload_session_ends_with_the_old_name(bob: Person) -> None:
+    images.push_image(APP, "v1")
+    opened = bob.send("POST", f"/v2/{APP}/blobs/uploads/")
+    location = opened.headers["Location"]
+    assert bob.send("PATCH", location, b"half", chunked=True).status_code == 202
+    patch({"name": "new"})
+    for method in ("GET", "PATCH", "PUT", "DELETE"):
+        for path in (location, location.replace(APP, "acme/new")):
+            query = f"&digest={digests.of(b'half')}" if method == "PUT" else ""
+            response = bob.send(method, f"{path}{query}")
+            assert_refused(response, Code.BLOB_UPLOAD_UNKNOWN)
+    # Its bytes go when its time is over, as those of any session that nobody ends.
+    assert UploadSession.objects.get(committed_digest="").offset == 4
+
+
+def test_a_commit_under_way_ends_in_the_renamed_repository() -> None:
+    images.push_image(APP, "v1")
+    session = uploads.start(APP, images.ALICE)
+
+    def body():
+        yield b"in "
+        renaming.rename(APP, "acme/new", NOBODY)
+        yield b"flight"
+
+    digest = digests.of(b"in flight")
+    uploads.commit(session, digest, body(), None)
+    link = RepositoryBlob.objects.get(blob__digest=digest)
+    assert link.repository.name == "acme/new"
+
+
+def late() -> Actor:
+    """Somebody whose token is from before the rename."""
+    return Actor("bob", since=time.time() - 60)
+
+
+def early() -> Actor:
+    """Somebody who has asked for a token since."""
+    return Actor("bob", since=time.time() + 60)
+
+
+@pytest.mark.parametrize("name", [APP, f"{APP}/sub", f"{APP}/never/seen"])
+def test_an_old_token_does_not_open_the_old_name_again(name: str) -> None:
+    images.push_image(APP, "v1")
+    images.push_image(f"{APP}/sub", "v1")
+    renaming.rename(APP, "acme/new", NOBODY)
+    with pytest.raises(RegistryError, match="was renamed") as refused:
+        uploads.start(name, late())
+    assert (refused.value.code, refused.value.status) == (Code.DENIED, 403)
+    assert names() == {"acme/new", "acme/new/sub"}
+    uploads.start("acme/app-2", late())
+    uploads.start("acme/new/other", late())
+    uploads.start(name, early())
+    assert name in names()
+
+
+def test_on_the_wire(bob: Person) -> None:
+    images.push_image(APP, "v1")
+    bob.token_for(f"/v2/{APP}/tags/list")  # Kept by `mint`: issued before.
+    patch({"name": "new"})
+    assert_refused(bob.send("POST", f"/v2/{APP}/blobs/uploads/"), Code.DENIED)
+    mounted = bob.send("POST", f"/v2/{APP}/blobs/uploads/?mount={'sha256:' + 'a' * 64}&from=acme/x",
+                       also=(Access.repository("acme/x", "pull"),))  # fmt: skip
+    assert_refused(mounted, Code.DENIED)
+    index = (
+        b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
+    )
+    response = bob.send("PUT", f"/v2/{APP}/manifests/v1", index,
+                        content_type="application/vnd.oci.image.index.v1+json")  # fmt: skip
+    assert_refused(response, Code.DENIED)
+    assert names() == {"acme/new"}
+
+
+def test_former_paths_are_forgotten_when_no_token_can_be_that_old(clock: Any) -> None:
+    images.push_image(APP, "v1")
+    renaming.rename(APP, "acme/new", NOBODY)
+    clock.advance(days=2)
+    renaming.rename("acme/new", "acme/newer", NOBODY)
+    assert [former.path for former in FormerPath.objects.all()] == ["acme/new"]
+
+
+# Deleted repositories
+
+
+def test_a_deleted_repository_follows_and_comes_back_under_the_new_name(carol: Person) -> None:
+    deleted = images.push_image(f"{APP}/sub", "v1")
+    images.push_image(APP, "v1")
+    pk = repositories.close(f"{APP}/sub", images.ALICE)
+    renaming.rename(APP, "acme/new", NOBODY)
+    with pytest.raises(RegistryError):
+        undo.restore_repository(f"{APP}/sub", pk, images.ALICE)
+    undo.restore_repository("acme/new/sub", pk, images.ALICE)
+    got = carol.send("GET", "/v2/acme/new/sub/manifests/v1")
+    assert got.content == deleted.payload
+
+
+def test_only_deleted_ones() -> None:
+    images.push_image(APP, "v1")
+    pk = repositories.close(APP, images.ALICE)
+    assert renaming.rename(APP, "acme/new", NOBODY) == []
+    undo.restore_repository("acme/new", pk, images.ALICE)
+    assert names() == {"acme/new"}
+
+
+def test_a_deleted_one_does_not_take_a_name() -> None:
+    images.push_image("acme/new", "v1")
+    repositories.close("acme/new", images.ALICE)
+    images.push_image(APP, "v1")
+    renaming.rename(APP, "acme/new", NOBODY)
+    assert names() == {"acme/new"}
+
+
+def test_a_deleted_one_whose_name_would_be_too_long_stays() -> None:
+    long = f"{APP}/{'x' * 240}"
+    images.push_image(APP, "v1")
+    images.push_image(long, "v1")
+    repositories.close(long, images.ALICE)
+    renaming.rename(APP, f"acme/{'a' * 20}", NOBODY)
+    assert Repository.objects.get(closed_at__isnull=False).name == long
+
+
+# At the same time
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(databases=["registry"], transaction=True)
+class TestAtTheSameTime:
+    def run(self, *calls: Any) -> list[Any]:
+        answers: list[Any] = [None] * len(calls)
+        start = threading.Barrier(len(calls))
+
+        def one(number: int) -> None:
+            try:
+                start.wait()
+                answers[number] = calls[number]()
+            except RegistryError as error:
+                answers[number] = error
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=one, args=(number,)) for number in range(len(calls))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        return answers
+
+    def test_a_push_is_whole_in_one_of_the_two(self) -> None:
+        """It lands before and goes along, or it is refused: never half of it under each name."""
+        for round_ in range(15):
+            old, new = f"acme/{round_}", f"acme/{round_}-new"
+            image = images.push_image(old, "v1")
+            value = json.loads(image.payload)
+            payload = images.encoded(value | {"annotations": {"round": str(round_)}})
+
+            kind = image.media_type
+
+            def push(old: str = old, payload: bytes = payload, kind: str = kind) -> Any:
+                return manifests.push(old, "v2", payload, kind, late())
+
+            def first(old: str = old) -> Any:
+                return uploads.start(f"{old}/first", late())
+
+            def rename(old: str = old, new: str = new) -> Any:
+                return renaming.rename(old, new, NOBODY)
+
+            pushed, opened, renamed = self.run(push, first, rename)
+            assert not isinstance(renamed, RegistryError), renamed
+            assert not Repository.objects.filter(name__startswith=f"{old}/").exists()
+            assert not Repository.objects.filter(name=old).exists()
+            tags = set(Tag.objects.filter(repository__name=new).values_list("name", flat=True))
+            was_refused = isinstance(pushed, RegistryError)
+            assert tags == ({"v1"} if was_refused else {"v1", "v2"})
+            moved = Repository.objects.filter(name=f"{new}/first").exists()
+            assert moved is not isinstance(opened, RegistryError)
+            for refusal in (pushed, opened):
+                if isinstance(refusal, RegistryError):
+                    assert refusal.code is Code.DENIED
+
+    def test_two_renames_of_one(self) -> None:
+        for round_ in range(10):
+            old = f"acme/{round_}"
+            images.push_image(old, "v1")
+            images.push_image(f"{old}/sub", "v1")
+            answers = self.run(
+                lambda old=old: renaming.rename(old, f"{old}-a", NOBODY),
+                lambda old=old: renaming.rename(old, f"{old}-b", NOBODY),
+            )
+            refused = [answer for answer in answers if isinstance(answer, RegistryError)]
+            assert [error.code for error in refused] == [Code.NAME_UNKNOWN]
+
+    def test_two_that_change_places(self) -> None:
+        for round_ in range(10):
+            one, two = f"acme/{round_}-one", f"acme/{round_}-two"
+            images.push_image(one, "v1")
+            images.push_image(two, "v1")
+            answers = self.run(
+                lambda one=one, two=two: renaming.rename(one, two, NOBODY),
+                lambda one=one, two=two: renaming.rename(two, one, NOBODY),
+            )
+            assert {answer.status for answer in answers} == {409}
+            assert {one, two} <= names()
