@@ -29,6 +29,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    model_validator,
 )
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -118,11 +119,21 @@ class Storage(_Table):
     driver: Literal["filesystem", "s3"] = "filesystem"
     root: Path | None = None
     bucket: str | None = None
-    endpoint: Address | None = None
+    prefix: str = ""
+    endpoint: BareAddress | None = None
     region: str = "us-east-1"
+    addressing_style: Literal["auto", "path", "virtual"] = "auto"
     access_key: SecretStr | None = None
     secret_key: SecretStr | None = None
     redirect: bool = False
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Storage:
+        if self.driver == "s3" and not self.bucket:
+            raise ValueError("the s3 store needs a bucket: set registry.storage.bucket")
+        if self.driver == "s3" and (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("access_key and secret_key go together: set both or none")
+        return self
 
 
 class Registry(_Table):

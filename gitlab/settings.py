@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     *(["registry"] if "registry" in ROLES else []),
 ]
 _WEB_MIDDLEWARE = [
+    "gitlab.health.HealthMiddleware",
     "gitlab.middleware.ClientAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -220,9 +221,21 @@ TOKENS_CERTIFICATE_BUNDLE = CONFIG.certificate_bundle
 # The registry's side.
 REGISTRY_TOKEN_REALM = CONFIG.token_realm
 REGISTRY_HTTP_SECRET = CONFIG.secret("http_secret")
+_STORAGE = CONFIG.registry.storage
 REGISTRY_STORAGE = {
-    "driver": CONFIG.registry.storage.driver,
+    "driver": _STORAGE.driver,
     "root": CONFIG.storage_root,
+    "redirect": _STORAGE.redirect,
+    "s3": {
+        "bucket": _STORAGE.bucket,
+        "prefix": _STORAGE.prefix,
+        "endpoint": _STORAGE.endpoint,
+        "region": _STORAGE.region,
+        "addressing_style": _STORAGE.addressing_style,
+        # Django's pages of errors mask what is called a key.
+        "access_key": _STORAGE.access_key and _STORAGE.access_key.get_secret_value(),
+        "secret_key": _STORAGE.secret_key and _STORAGE.secret_key.get_secret_value(),
+    },
 }
 REGISTRY_HEALTH_STORAGEDRIVER_ENABLED = CONFIG.registry.health_storagedriver_enabled
 REGISTRY_DELETE_ENABLED = CONFIG.berth.delete_enabled
@@ -262,5 +275,8 @@ LOGGING: dict[str, Any] = {
         "django.request": {"level": "ERROR"},
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
+        "boto3": {"level": "WARNING"},
+        "botocore": {"level": "WARNING"},
+        "urllib3": {"level": "ERROR"},
     },
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 import registry.converters  # noqa: F401  (the kinds of pieces below)
+from registry import health
 from registry.gitlab_v1 import urls as gitlab_v1
 from registry.v2.base import UnknownView
 from registry.v2.blobs import BlobView
@@ -28,4 +29,8 @@ urlpatterns = [
     path("v2/_catalog", CatalogView()),
     path("v2/<name:rest>", _unknown),
     *gitlab_v1.urlpatterns,
+    path("-/liveness", health.liveness),
+    path("-/health", health.health),
+    path("-/readiness", health.readiness),
+    path("debug/health", health.debug_health),
 ]

@@ -138,7 +138,8 @@ NUMBERS = dict.fromkeys(
     "5",
 )
 OTHERS = {
-    "registry.storage.driver": "s3",
+    "registry.storage.driver": "filesystem",
+    "registry.storage.addressing_style": "virtual",
     "berth.roles": "web",
     "berth.trusted_proxies": "10.0.0.0/8, 127.0.0.1",
 }
@@ -420,3 +421,22 @@ def test_secrets_come_from_the_state_folder(tmp_path: Path) -> None:
         follow(BERTH_HOME=str(tmp_path), REGISTRY__HTTP_SECRET="given").secret("http_secret")
         == "given"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({}, "registry.storage.bucket"),
+        ({"BUCKET": "b", "ACCESS_KEY": "a"}, "secret_key"),
+        ({"BUCKET": "b", "SECRET_KEY": "a"}, "access_key"),
+    ],
+)
+def test_half_an_s3_store_is_refused(given: dict[str, str], missing: str) -> None:
+    variables = {f"REGISTRY__STORAGE__{name}": value for name, value in given.items()}
+    with pytest.raises(BadConfiguration, match=missing):
+        load({"REGISTRY__STORAGE__DRIVER": "s3", **variables})
+
+
+def test_a_whole_s3_store_is_accepted() -> None:
+    loaded = load({"REGISTRY__STORAGE__DRIVER": "s3", "REGISTRY__STORAGE__BUCKET": "images"})
+    assert loaded.configuration.registry.storage.bucket == "images"
