@@ -1,5 +1,9 @@
 """How a blob leaves: the kernel moves its bytes where the server can (sendfile).
 
+Where the store has addresses of its own and the settings say so, the client is sent there with one
+that is signed for a few minutes. It is signed by the store's own keys and says what may be read: the
+client's token stays here, and the client doesn't carry it on to another host.
+
 Source for ranges: RFC 9110, section 14. One range is served; several, or a unit other than bytes,
 are answered with the whole, as the RFC allows.
 """
@@ -8,8 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from io import FileIO
 from typing import Any, BinaryIO
 
+from django.conf import settings
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from registry.errors import Code, RegistryError
@@ -18,6 +24,8 @@ from registry.storage import base as storage
 
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 _YEAR = 365 * 24 * 3600
+ADDRESS_LIFETIME = 300
+"""Seconds in which a client has to follow a redirect. A transfer that has begun goes on."""
 
 
 class _FileResponse(StreamingHttpResponse):
@@ -30,7 +38,8 @@ class _FileResponse(StreamingHttpResponse):
     block_size = storage.CHUNK
 
     def __init__(self, file: BinaryIO, length: int, **options: Any) -> None:
-        self.file_to_stream = file
+        if isinstance(file, FileIO):  # Others have nothing that the kernel could send.
+            self.file_to_stream = file
         super().__init__(_pieces(file, length), **options)
         self._resource_closers.append(file.close)  # type: ignore[attr-defined]
 
@@ -60,6 +69,10 @@ def blob_response(
             raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
         headers["Content-Length"] = str(size)
         return HttpResponse(content_type=OCTET_STREAM, headers=headers)
+    if settings.REGISTRY_STORAGE.get("redirect"):
+        address = storage.current().address(digest, ADDRESS_LIFETIME)
+        if address is not None:
+            return _redirect(address, digest)
     is_other = if_range is not None and if_range.strip() != headers["ETag"]
     start, end = _requested(None if is_other else range_field, size)
     status = 200
@@ -68,14 +81,25 @@ def blob_response(
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     headers["Content-Length"] = str(end - start)
     try:
-        file = storage.current().open(digest)
+        file = storage.current().open(digest, start)
     except FileNotFoundError as error:
         raise RegistryError(Code.BLOB_UNKNOWN, digest=digest) from error
-    if start:
-        file.seek(start)
     return _FileResponse(
         file, end - start, status=status, content_type=OCTET_STREAM, headers=headers
     )
+
+
+def _redirect(address: str, digest: str) -> HttpResponse:
+    """To the store. The client repeats its Range there by itself."""
+    headers = {
+        "Location": address,
+        "Docker-Content-Digest": digest,
+        # The address soon stops working.
+        "Cache-Control": "private, no-store",
+    }
+    response = HttpResponse(status=307, headers=headers)
+    del response.headers["Content-Type"]
+    return response
 
 
 def _requested(field: str | None, size: int) -> tuple[int, int]:

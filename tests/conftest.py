@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import components
+from tests.e2e import components, seaweedfs
 from tests.e2e.clients import Buildah, Docker, Podman, Skopeo, run
 from tests.e2e.installation import PROJECT, Installation
 from tests.e2e.postgresql import Server
@@ -25,6 +25,7 @@ pytest_plugins = ["tests.bad_inputs.summary"]
 
 _STATE = pytest.StashKey[Path]()
 _SERVER = pytest.StashKey[Server]()
+_S3 = pytest.StashKey[Path]()
 _SETTINGS = ("BERTH_", "REGISTRY_", "GITLAB_", "EXTERNAL_URL", "ROLES")
 
 
@@ -41,6 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     home = Path(tempfile.mkdtemp(prefix="berth-test-"))
     config.stash[_STATE] = home
+    config.stash[_S3] = _given(config, "s3_folder") or home / "seaweedfs"
     for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
         del os.environ[name]
     # An empty file, so that a developer's own settings stay out.
@@ -53,6 +55,12 @@ def pytest_configure(config: pytest.Config) -> None:
         _use_postgresql(config)
     if not _is_distributing(config):  # The workers collect and run; that session only hands out.
         _load_django(home)
+
+
+def _given(config: pytest.Config, name: str) -> Path | None:
+    """A path that the distributing session has handed to this worker."""
+    workerinput: dict[str, str] = getattr(config, "workerinput", {})
+    return Path(workerinput[name]) if name in workerinput else None
 
 
 def _is_distributing(config: pytest.Config) -> bool:
@@ -87,6 +95,7 @@ def _use_postgresql(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
+    node.workerinput["s3_folder"] = str(node.config.stash[_S3])
     server = node.config.stash.get(_SERVER, None)
     if server is not None:
         for side in ("gitlab", "registry"):
@@ -134,6 +143,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     server = config.stash.get(_SERVER, None)
     if server is not None:
         server.stop()
+    if _S3 in config.stash and _given(config, "s3_folder") is None:
+        seaweedfs.Server(config.stash[_S3]).stop()
     home = config.stash.get(_STATE, None)
     if home is not None:
         shutil.rmtree(home, ignore_errors=True)
@@ -196,6 +207,14 @@ def berth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     installation.start()
     yield installation
     installation.stop()
+
+
+@pytest.fixture(scope="session")
+def s3(request: pytest.FixtureRequest) -> Iterator[seaweedfs.SeaweedFS]:
+    """A real S3 server, one for all workers. Each test keeps to a prefix of its own."""
+    components.require("seaweedfs")
+    with seaweedfs.shared(request.config.stash[_S3]) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -85,6 +85,9 @@ def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
     The caller has made sure that the actor may pull from `source`. False, and nothing changed,
     where the blob is not there or its bytes are not: the client then uploads it.
     """
+    # Asked before the repository is held, since a store may take its time. Where a right is found
+    # afterwards, nobody has removed the bytes in between: they go after the last right to them.
+    size = storage.current().size(digest)
     with database.atomic():
         repository_id = repositories.hold_or_open(name, actor)
         source_id = repositories.find_id(source)
@@ -94,7 +97,7 @@ def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
         if source_id is None or held is None:
             return False
         may = RepositoryBlob.objects.filter(repository_id=source_id, blob_id=held[0]).exists()
-        if not may or storage.current().size(digest) != held[1]:
+        if not may or size != held[1]:
             return False
         _link(repository_id, held[0], "mounted")
         events.record(Event.Action.MOUNT, name, actor, digest=digest, size=held[1])

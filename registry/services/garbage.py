@@ -355,10 +355,10 @@ def _receipt(
 def _unlink(digest: str, run: Run) -> None:
     """Remove the bytes of a digest whose tombstone still stands, holding the tombstone."""
     store = storage.current()
+    size = store.size(digest)
     with database.atomic():
         if not Tombstone.objects.filter(digest=digest).delete()[0]:
             return  # A commit of the same digest has cleared it: the bytes are its own now.
-        size = store.size(digest)
         if store.delete(digest):
             run.bytes += size or 0
 

@@ -92,9 +92,11 @@ def push(
     digest = digests.of(payload, algorithm)
     if by_digest and digest != reference:
         raise RegistryError(Code.DIGEST_INVALID, digest=reference)
+    # Asked before the repository is held, and side by side, since a store may take its time.
+    sizes = storage.current().sizes(parsed.needed_blobs)
     with database.atomic():
         repository_id = repositories.hold_or_open(name, actor)
-        links = _links(repository_id, parsed)
+        links = _links(repository_id, parsed, sizes)
         config = image_configs.read(parsed.config)
         manifest_id = _store(repository_id, digest, payload, parsed, config, actor)
         _refer(repository_id, manifest_id, parsed, links)
@@ -117,10 +119,12 @@ def push(
     return PushedManifest(digest, parsed.subject.digest if parsed.subject else None)
 
 
-def _links(repository_id: int, parsed: ParsedManifest) -> list[int]:
+def _links(repository_id: int, parsed: ParsedManifest, sizes: dict[str, int | None]) -> list[int]:
     """The ids of this repository's rights to the blobs that the manifest refers to.
 
     All those that it needs, and of the foreign ones those that somebody has pushed all the same.
+    `sizes` is what the store had a moment ago. It still has what there is a right to now, since
+    bytes go after the last right to them; what it had not may have come since.
     """
     needed = parsed.needed_blobs
     names = [*needed, *sorted(parsed.foreign_blobs)]
@@ -131,7 +135,11 @@ def _links(repository_id: int, parsed: ParsedManifest) -> list[int]:
         ).values_list("blob__digest", "pk", "blob__size")
         found |= {digest: (link_id, size) for digest, link_id, size in rows}
     store = storage.current()
-    missing = [d for d in needed if d not in found or store.size(d) != found[d][1]]
+    missing = [
+        d
+        for d in needed
+        if d not in found or (sizes[d] != found[d][1] and store.size(d) != found[d][1])
+    ]
     if missing:
         raise RegistryError(
             Code.MANIFEST_BLOB_UNKNOWN,

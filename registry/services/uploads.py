@@ -8,6 +8,9 @@ Bytes are durable before the row that counts them, and in place before the row t
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
+import itertools
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -139,6 +142,8 @@ def commit(session: UploadSession, digest: str, chunks: Iterable[bytes], start: 
         whole = _whole(session, digests.algorithm_of(digest), chunks, made)
         if whole.digest != digest:
             raise RegistryError(Code.DIGEST_INVALID, digest=digest)
+        # What takes long is done here: the transaction holds its repository.
+        store.stage(session.pk, whole, digest)
         _finish(session, whole, digest)
     except FileNotFoundError as error:
         _discard(session, made)
@@ -157,11 +162,15 @@ def _whole(
 ) -> Part:
     """One part with all of the upload, `chunks` at its end. `made` gets what was written for it."""
     store = storage.current()
-    last = store.write(session.pk, _limited(chunks, session.offset), algorithm)
-    made.append(last)
     parts = [Part(**part) for part in session.parts]
-    if last.size or not parts:
-        parts.append(last)
+    rest = _limited(chunks, session.offset)
+    first = next(rest, None)
+    # Mostly nothing is left to write: one PATCH has carried all of it.
+    if first is not None or not parts:
+        last = store.write(session.pk, itertools.chain([first or b""], rest), algorithm)
+        made.append(last)
+        if last.size or not parts:
+            parts.append(last)
     if len(parts) == 1 and digests.algorithm_of(parts[0].digest) == algorithm:
         return parts[0]
     whole = store.join(session.pk, parts, algorithm)
@@ -198,7 +207,7 @@ def _finish(session: UploadSession, whole: Part, digest: str) -> None:
                 raise _ended_meanwhile()
             return
         blobs.grant(repository.pk, digest, whole.size)
-        storage.current().commit(session.pk, whole, digest)
+        storage.current().commit(session.pk, whole, digest, staged=True)
     session.committed_digest = digest
 
 
@@ -221,3 +230,23 @@ def purge_expired(limit: int) -> int:
         UploadSession.objects.filter(pk=session_id).delete()
         storage.current().discard(session_id)
     return len(expired)
+
+
+_SWEEP_INTERVAL = 3600.0
+_SWEEP_AGE = dt.timedelta(days=1)
+_next_sweep = [0.0]
+
+
+def sweep_left() -> int:
+    """Remove what a crash has left in the store of uploads that no session counts on.
+
+    Looked for once an hour in each process, and only among what is older than a day and than any
+    upload may live. Answers how many pieces there were.
+    """
+    if time.monotonic() < _next_sweep[0]:
+        return 0
+    _next_sweep[0] = time.monotonic() + _SWEEP_INTERVAL
+    age = max(_SWEEP_AGE, settings.REGISTRY_UPLOAD_EXPIRY)
+    return storage.current().sweep(
+        timezone.now() - age, lambda session: UploadSession.objects.filter(pk=session).exists()
+    )

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, Protocol
 from uuid import UUID
 
 from django.conf import settings
-from django.utils.module_loading import import_string
 
 CHUNK = 1024 * 1024
 """Bytes that are read and written at once."""
@@ -67,11 +66,21 @@ class BlobStore(Protocol):
     def join(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> Part:
         """One durable part of `parts` in order, hashed anew. The old ones stay."""
 
-    def commit(self, session: UUID, part: Part, digest: str) -> None:
+    def stage(self, session: UUID, part: Part, digest: str) -> None:
+        """Do ahead what takes long of a `commit`, which can then be short, in a transaction.
+
+        Where a commit is short by itself nothing happens. Raises `FileNotFoundError`.
+        """
+
+    def commit(self, session: UUID, part: Part, digest: str, *, staged: bool = False) -> None:
         """Make `part` the blob `digest`, over whatever lies there, durably.
 
         Atomic: a reader sees the old bytes or the new ones. The caller has compared the digest.
-        A part that has been committed already, with the blob in place, is no error.
+        A part that has been committed already, with the blob in place, is no error. `staged` says
+        that the caller has staged the same part: then only what is not there any more is made
+        again. The part itself may stay until its session is discarded.
+
+        Raises `FileNotFoundError` where the part is lost.
         """
 
     def discard(self, session: UUID, part: Part | None = None) -> None:
@@ -80,8 +89,18 @@ class BlobStore(Protocol):
     def size(self, digest: str) -> int | None:
         """The size of a blob in bytes, None where it is not in the store."""
 
-    def open(self, digest: str) -> BinaryIO:
-        """A blob for reading, seekable. Raises `FileNotFoundError`."""
+    def sizes(self, digests: Collection[str]) -> dict[str, int | None]:
+        """`size` of each, without waiting for one after the other where asking takes time."""
+
+    def open(self, digest: str, start: int = 0) -> BinaryIO:
+        """A blob for reading from `start` on, seekable. Raises `FileNotFoundError`.
+
+        A blob that is replaced or removed meanwhile is read to its end, or reading raises; bytes
+        of two are never mixed.
+        """
+
+    def address(self, digest: str, seconds: int) -> str | None:
+        """Where anybody may read the blob for so long, None where the store has no such place."""
 
     def delete(self, digest: str) -> bool:
         """Remove a blob; whether it was there."""
@@ -89,20 +108,35 @@ class BlobStore(Protocol):
     def blobs(self) -> Iterator[StoredBlob]:
         """Every blob, in no order, without holding them all in memory."""
 
+    def sweep(self, before: dt.datetime, is_live: Callable[[UUID], bool]) -> int:
+        """Remove what a crash has left of uploads begun before `before`; how many pieces.
+
+        `is_live` says whether a session is still counted on; nothing of one that is goes.
+        """
+
     def check(self) -> None:
-        """Write, read and delete something small. Raises where that fails."""
-
-
-_DRIVERS = {"filesystem": "registry.storage.filesystem.FilesystemStore"}
+        """Write, read and delete something small, within seconds. Raises where that fails."""
 
 
 @functools.cache
-def _open(driver: str, root: str) -> BlobStore:
-    store: BlobStore = import_string(_DRIVERS[driver])(root)
-    return store
+def _filesystem(root: str) -> BlobStore:
+    from registry.storage.filesystem import FilesystemStore
+
+    return FilesystemStore(root)
+
+
+@functools.cache
+def _s3(max_blob_size: int, **options: str | None) -> BlobStore:
+    # boto3 takes half a second and tens of megabytes: only for those who use it.
+    from registry.storage.s3 import S3Store
+    from registry.storage.s3_client import S3Options
+
+    return S3Store(S3Options(**options), max_blob_size=max_blob_size)  # type: ignore[arg-type]
 
 
 def current() -> BlobStore:
     """The store that the settings name."""
-    configured = settings.REGISTRY_STORAGE
-    return _open(configured["driver"], str(configured["root"]))
+    configured: dict[str, Any] = settings.REGISTRY_STORAGE
+    if configured["driver"] == "s3":
+        return _s3(settings.REGISTRY_MAX_BLOB_SIZE, **configured["s3"])
+    return _filesystem(str(configured["root"]))

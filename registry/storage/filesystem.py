@@ -13,7 +13,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
@@ -60,6 +60,17 @@ def _make_folder(folder: Path, *, durable: bool = True) -> None:
             _sync_folder(new.parent)
 
 
+def _create(path: Path) -> int:
+    """A new file, open for writing; where that fails its folder goes, unless others are in it."""
+    _make_folder(path.parent, durable=False)
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
+    except OSError:
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+        raise
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -83,8 +94,11 @@ class FilesystemStore:
         with _named_failures():
             # Nothing of an upload's folder has to survive by itself: a session whose parts are
             # lost is refused at its next request, and the client starts again.
-            _make_folder(path.parent, durable=False)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
+            try:
+                descriptor = _create(path)
+            except FileNotFoundError:
+                # Another request of the session has failed and taken the empty folder away.
+                descriptor = _create(path)
         try:
             os.fchmod(descriptor, _FILE_MODE)
             for chunk in chunks:
@@ -96,7 +110,10 @@ class FilesystemStore:
                 os.fsync(descriptor)
                 _sync_folder(path.parent)
         except BaseException:
-            path.unlink(missing_ok=True)
+            # Neither the file nor, where it was the first, its folder: both are inodes.
+            with contextlib.suppress(OSError):
+                path.unlink()
+                path.parent.rmdir()
             raise
         finally:
             os.close(descriptor)
@@ -113,7 +130,10 @@ class FilesystemStore:
 
         return self.write(session, content(), algorithm)
 
-    def commit(self, session: UUID, part: Part, digest: str) -> None:
+    def stage(self, session: UUID, part: Part, digest: str) -> None:
+        """See `BlobStore.stage`. A commit is a rename."""
+
+    def commit(self, session: UUID, part: Part, digest: str, *, staged: bool = False) -> None:
         """See `BlobStore.commit`."""
         target = paths.blob(self.root, digest)
         with _named_failures():
@@ -142,10 +162,20 @@ class FilesystemStore:
         except FileNotFoundError:
             return None
 
-    def open(self, digest: str) -> BinaryIO:
+    def sizes(self, digests: Collection[str]) -> dict[str, int | None]:
+        """See `BlobStore.sizes`."""
+        return {digest: self.size(digest) for digest in digests}
+
+    def open(self, digest: str, start: int = 0) -> BinaryIO:
         """See `BlobStore.open`."""
         with _named_failures():
-            return paths.blob(self.root, digest).open("rb", buffering=0)
+            file = paths.blob(self.root, digest).open("rb", buffering=0)
+            file.seek(start)
+            return file
+
+    def address(self, digest: str, seconds: int) -> str | None:
+        """See `BlobStore.address`. There is none."""
+        return None
 
     def delete(self, digest: str) -> bool:
         """See `BlobStore.delete`."""
@@ -170,6 +200,18 @@ class FilesystemStore:
                     if digests.is_digest(digest):
                         modified = dt.datetime.fromtimestamp(status.st_mtime, dt.UTC)
                         yield StoredBlob(digest, status.st_size, modified)
+
+    def sweep(self, before: dt.datetime, is_live: Callable[[UUID], bool]) -> int:
+        """See `BlobStore.sweep`."""
+        count = 0
+        with _named_failures():
+            for folder in paths.uploads(self.root).glob("*/*"):
+                with contextlib.suppress(FileNotFoundError, ValueError):
+                    since = dt.datetime.fromtimestamp(folder.stat().st_mtime, dt.UTC)
+                    if since < before and not is_live(UUID(folder.name)):
+                        shutil.rmtree(folder)
+                        count += 1
+        return count
 
     def check(self) -> None:
         """See `BlobStore.check`."""

@@ -1,4 +1,6 @@
-"""Where the filesystem store keeps what. Nobody else builds a path.
+"""Where the stores keep what: paths below a folder, or keys below a prefix of a bucket.
+
+Nobody else builds one.
 
 ::
 
@@ -7,37 +9,46 @@
       uploads/12/123e4567-…/<part>      the durable parts of an upload session
       health/                           what the health check writes and deletes
 
-Two levels of 256 folders keep each below some hundred entries for tens of millions of blobs.
+Two levels of 256 folders keep each below some hundred entries for tens of millions of blobs. On S3
+the same names are keys, and their even spread lets the store divide them.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import PurePath
+from typing import TypeVar
 from uuid import UUID
 
+Root = TypeVar("Root", bound=PurePath)
 
-def blob(root: Path, digest: str) -> Path:
+
+def blob(root: Root, digest: str) -> Root:
     """The file of a blob; `digest` has been checked."""
     algorithm, _, encoded = digest.partition(":")
     return root / "blobs" / algorithm / encoded[:2] / encoded[2:4] / encoded
 
 
-def blobs(root: Path) -> Path:
+def blobs(root: Root) -> Root:
     """The folder that all blobs are below."""
     return root / "blobs"
 
 
-def upload(root: Path, session: UUID) -> Path:
+def uploads(root: Root) -> Root:
+    """The folder that all upload sessions are below."""
+    return root / "uploads"
+
+
+def upload(root: Root, session: UUID) -> Root:
     """The folder of an upload session's parts."""
     text = str(session)
-    return root / "uploads" / text[:2] / text
+    return uploads(root) / text[:2] / text
 
 
-def part(root: Path, session: UUID, name: str) -> Path:
+def part(root: Root, session: UUID, name: str) -> Root:
     """The file of one part; `name` was made by the store."""
     return upload(root, session) / name
 
 
-def health(root: Path) -> Path:
+def health(root: Root) -> Root:
     """The folder for the health check."""
     return root / "health"

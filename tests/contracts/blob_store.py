@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import threading
 import uuid
@@ -22,6 +23,7 @@ def put(store: BlobStore, body: bytes) -> str:
     session = uuid.uuid4()
     part = store.write(session, [body])
     store.commit(session, part, part.digest)
+    store.discard(session)
     return part.digest
 
 
@@ -149,6 +151,61 @@ class BlobStoreContract:
         store.discard(one, other)
         assert self.parts_left(store) == 1
         store.commit(two, third, third.digest)
+
+    def test_a_staged_part_is_committed(self, store: BlobStore) -> None:
+        session = uuid.uuid4()
+        part = store.write(session, [b"hello"])
+        store.stage(session, part, part.digest)
+        store.commit(session, part, part.digest, staged=True)
+        assert read(store, part.digest) == b"hello"
+
+    def test_what_the_collector_takes_after_staging_is_made_again(self, store: BlobStore) -> None:
+        session = uuid.uuid4()
+        part = store.write(session, [b"hello"])
+        store.stage(session, part, part.digest)
+        store.delete(part.digest)
+        store.commit(session, part, part.digest, staged=True)
+        assert read(store, part.digest) == b"hello"
+
+    def test_staging_heals_what_lies_there(self, store: BlobStore) -> None:
+        session = uuid.uuid4()
+        wrong = store.write(session, [b"HELLO"])
+        store.commit(session, wrong, digest_of(b"hello"))
+        part = store.write(session, [b"hello"])
+        store.stage(session, part, part.digest)
+        store.commit(session, part, part.digest, staged=True)
+        assert read(store, part.digest) == b"hello"
+
+    def test_sizes_of_many(self, store: BlobStore) -> None:
+        pushed = {put(store, bytes(number)): number for number in range(12)}
+        missing = digest_of(b"missing")
+        assert store.sizes([]) == {}
+        assert store.sizes([missing]) == {missing: None}
+        assert store.sizes([*pushed, missing]) == {**pushed, missing: None}
+
+    def test_a_blob_is_read_from_where_one_wants(self, store: BlobStore) -> None:
+        digest = put(store, b"hello world")
+        with store.open(digest, 6) as file:
+            assert file.read(3) == b"wor"
+            assert file.tell() == 9
+            assert file.read() == b"ld"
+            assert file.read(10) == b""
+            file.seek(-5, 2)
+            assert file.read() == b"world"
+            file.seek(0)
+            assert file.read(5) == b"hello"
+
+    def test_the_sweep_takes_what_is_old_and_not_live(self, store: BlobStore) -> None:
+        live, left = uuid.uuid4(), uuid.uuid4()
+        for session in (live, left, left):
+            store.write(session, [b"hello"])
+        blob = put(store, b"blob")
+        now = dt.datetime.now(dt.UTC)
+        assert store.sweep(now - dt.timedelta(hours=1), lambda session: False) == 0
+        assert self.parts_left(store) == 3
+        assert store.sweep(now + dt.timedelta(minutes=1), lambda session: session == live) > 0
+        assert self.parts_left(store) == 1
+        assert read(store, blob) == b"blob"
 
     def test_deleting(self, store: BlobStore) -> None:
         digest = put(store, b"hello")

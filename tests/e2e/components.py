@@ -6,6 +6,7 @@ import functools
 import os
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ _NEEDS = {
     "redis": ("redis-server",),
     "nginx": ("nginx",),
     "chromium": ("chromium",),
+    "seaweedfs": ("weed",),
 }
 _NEED_ROOT = {"docker", "podman", "buildah"}
 
@@ -31,6 +33,10 @@ def find(program: str) -> Path | None:
     found = shutil.which(program)
     if found:
         return Path(found)
+    # What comes from a Python package lies beside the interpreter.
+    beside = Path(sys.executable).parent / program
+    if os.access(beside, os.X_OK):
+        return beside
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
     for folder in [*_ALSO_IN, *reversed(versions)]:
         if os.access(folder / program, os.X_OK):

@@ -454,10 +454,10 @@ def test_a_store_that_fails_leaves_the_session_and_no_parts(
     location = start(bob)
     bob.send("PATCH", location, b"hello")
     address = f"{location}&digest={digest_of(b'hello world')}"
-    for step in ("join", "commit"):
+    for step in ("join", "stage", "commit"):
         with monkeypatch.context() as patch:
 
-            def fail(*arguments: Any) -> None:
+            def fail(*arguments: Any, **options: Any) -> None:
                 raise failure("no")
 
             patch.setattr(store, step, fail)
