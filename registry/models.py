@@ -11,6 +11,8 @@
     Review     what may have become garbage, and when to look
     Tombstone  bytes about to be unlinked            Receipt  what was removed, and why
     Event      what happened, in order              FormerPath  what a rename has left
+    GarbageLease  nothing is collected while it lasts
+    Verification  how far a verification has come   Finding  what it found wrong
 
 Foreign keys are `DO_NOTHING`: services delete in their own order, and the database refuses, at the
 commit, to lose a row that another one refers to. A manifest can't outlive its right to a blob, and
@@ -299,6 +301,52 @@ class Receipt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.digest}"
+
+
+class GarbageLease(models.Model):
+    """While one lasts nothing is collected: what a dump of the database names stays in the store."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    reason = models.CharField(max_length=255, default="")
+    created_at = models.DateTimeField(default=timezone.now)
+    until = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.reason} until {self.until:%Y-%m-%d %H:%M:%S}"
+
+
+class Verification(models.Model):
+    """How far a verification has come. `name` says whose: the schedule's, or the command's."""
+
+    name = models.CharField(max_length=32, unique=True)
+    phase = models.CharField(max_length=32, default="")
+    position = models.CharField(max_length=DIGEST_LENGTH, default="")
+    checked = models.BigIntegerField(default=0)
+    bytes = models.BigIntegerField(default=0)
+    started_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.phase} {self.position}"
+
+
+class Finding(models.Model):
+    """What the verification on the schedule found wrong. A later round that finds it right removes it."""
+
+    kind = models.CharField(max_length=32)
+    subject = models.CharField(max_length=DIGEST_LENGTH + 32)
+    detail = models.TextField(default="")
+    found_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "subject"], name="finding_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"
 
 
 class Event(models.Model):
