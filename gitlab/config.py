@@ -203,6 +203,13 @@ class Berth(_Table):
     events_secret: SecretStr | None = None
     rate_limits: RateLimits = Field(default_factory=RateLimits)
     debug: bool = False
+    crash_at: str = ""
+
+    @model_validator(mode="after")
+    def _crashes_in_tests_only(self) -> Berth:
+        if self.crash_at and not self.debug:
+            raise ValueError("crash_at is for tests of crashes: it needs debug as well")
+        return self
 
 
 class Configuration(_Table):

@@ -18,6 +18,7 @@ HOME = CONFIG.home
 BASE_DIR = PROJECT
 
 DEBUG = CONFIG.berth.debug
+CRASH_AT = CONFIG.berth.crash_at
 SECRET_KEY = CONFIG.secret("secret_key")
 ALLOWED_HOSTS = CONFIG.hosts
 CSRF_TRUSTED_ORIGINS = ["{0.scheme}://{0.netloc}".format(urlsplit(CONFIG.external_url))]

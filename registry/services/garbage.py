@@ -19,6 +19,7 @@ from django.db import IntegrityError, connections
 from django.db.models import Max
 from django.utils import timezone
 
+from registry import crash_points
 from registry.models import (
     Blob,
     Manifest,
@@ -32,7 +33,7 @@ from registry.models import (
     Tombstone,
     UploadSession,
 )
-from registry.services import database, reviews
+from registry.services import database, leases, reviews
 from registry.storage import base as storage
 
 log = logging.getLogger("registry.garbage")
@@ -76,9 +77,12 @@ class _Unfinished(Exception):
 def review(limit: int) -> Run:
     """Review up to `limit` candidates that are due, each in a transaction of its own.
 
-    May run in several processes at once, be killed at any moment, and run twice.
+    May run in several processes at once, be killed at any moment, and run twice. Does nothing
+    while a lease pauses collection.
     """
     run = Run()
+    if leases.current() is not None:
+        return run
     sweep_tombstones(run, older_than=_STALE_TOMBSTONE)
     while run.reviewed < limit and _review_next(run):
         pass
@@ -91,7 +95,7 @@ def _review_next(run: Run) -> bool:
     candidate: Review | None = None
     try:
         with database.atomic():
-            candidate = _take()
+            candidate = None if leases.is_paused() else _take()
             if candidate is None:
                 return False
             run.reviewed += 1
@@ -102,6 +106,7 @@ def _review_next(run: Run) -> bool:
         _postpone(candidate, timezone.now() + _CONFLICT_DELAY)
         run.postponed += 1
         return True
+    crash_points.reached("gc_rows_deleted")
     for digest in doomed:
         _unlink(digest, run)
     return True
@@ -361,6 +366,7 @@ def _unlink(digest: str, run: Run) -> None:
             return  # A commit of the same digest has cleared it: the bytes are its own now.
         if store.delete(digest):
             run.bytes += size or 0
+        crash_points.reached("gc_bytes_unlinked")
 
 
 def sweep_tombstones(run: Run, *, older_than: dt.timedelta) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
+from registry import crash_points
 from registry import digest as digests
 from registry import manifest as parsing
 from registry.actor import Actor
@@ -99,10 +100,13 @@ def push(
         links = _links(repository_id, parsed, sizes)
         config = image_configs.read(parsed.config)
         manifest_id = _store(repository_id, digest, payload, parsed, config, actor)
+        crash_points.reached("manifest_stored")
         _refer(repository_id, manifest_id, parsed, links)
+        crash_points.reached("manifest_referred")
         tag = "" if by_digest else reference
         if tag:
             tags.point(repository_id, tag, manifest_id, digest, actor)
+            crash_points.reached("tag_pointed")
         elif not Tag.objects.filter(manifest_id=manifest_id, ended_at=None).exists():
             reviews.queue(
                 Review.Kind.MANIFEST, [manifest_id], "pushed without a tag", after=reviews.window()
@@ -116,6 +120,7 @@ def push(
             media_type=parsed.media_type,
             size=len(payload),
         )
+    crash_points.reached("manifest_committed")
     return PushedManifest(digest, parsed.subject.digest if parsed.subject else None)
 
 
@@ -183,7 +188,11 @@ def _store(
         [row],
         update_conflicts=True,
         unique_fields=["repository", "digest"],
-        update_fields=["deleted_at", "deleted_by", "pushed_at", "pushed_by", "content_size"],
+        # The bytes too: where they were damaged, pushing them again heals them.
+        update_fields=[
+            *("deleted_at", "deleted_by", "pushed_at", "pushed_by"),
+            *("payload", "size", "content_size"),
+        ],
     )
     found = Manifest.objects.only("pk").get(repository_id=repository_id, digest=digest)
     if parsed.is_index:

@@ -18,6 +18,7 @@ from dataclasses import asdict
 from django.conf import settings
 from django.utils import timezone
 
+from registry import crash_points
 from registry import digest as digests
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
@@ -119,6 +120,7 @@ def _count(session: UploadSession, part: Part) -> None:
         raise RegistryError(
             Code.RANGE_INVALID, "another request moved the end", offset=session.offset
         )
+    crash_points.reached("part_counted")
     session.offset, session.parts = offset, parts
 
 
@@ -207,7 +209,9 @@ def _finish(session: UploadSession, whole: Part, digest: str) -> None:
                 raise _ended_meanwhile()
             return
         blobs.grant(repository.pk, digest, whole.size)
+        crash_points.reached("blob_rows_written")
         storage.current().commit(session.pk, whole, digest, staged=True)
+    crash_points.reached("blob_committed")
     session.committed_digest = digest
 
 
@@ -228,6 +232,7 @@ def purge_expired(limit: int) -> int:
     for session_id in expired:
         # The row first: a request that comes now finds no session instead of half of one.
         UploadSession.objects.filter(pk=session_id).delete()
+        crash_points.reached("upload_row_deleted")
         storage.current().discard(session_id)
     return len(expired)
 

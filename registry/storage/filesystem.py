@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
 
+from registry import crash_points
 from registry import digest as digests
 from registry.storage import paths
 from registry.storage.base import (
@@ -101,14 +102,17 @@ class FilesystemStore:
                 descriptor = _create(path)
         try:
             os.fchmod(descriptor, _FILE_MODE)
+            crash_points.reached("part_created")
             for chunk in chunks:
                 with _named_failures():
                     _write_all(descriptor, chunk)
+                crash_points.reached("part_half_written")
                 hasher.update(chunk)
                 size += len(chunk)
             with _named_failures():
                 os.fsync(descriptor)
                 _sync_folder(path.parent)
+            crash_points.reached("part_synced")
         except BaseException:
             # Neither the file nor, where it was the first, its folder: both are inodes.
             with contextlib.suppress(OSError):
@@ -143,7 +147,9 @@ class FilesystemStore:
             except FileNotFoundError:
                 if not target.exists():
                     raise
+            crash_points.reached("blob_renamed")
             _sync_folder(target.parent)
+        crash_points.reached("blob_in_place")
 
     def discard(self, session: UUID, part: Part | None = None) -> None:
         """See `BlobStore.discard`."""
