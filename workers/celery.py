@@ -36,6 +36,11 @@ app.conf.update(
             "schedule": 5.0,
             "options": {"expires": 5},
         },
+        "finish path changes": {
+            "task": "workers.tasks.finish_path_changes",
+            "schedule": 30.0,
+            "options": {"expires": 30},
+        },
         "review garbage": {
             "task": "workers.tasks.review_garbage",
             "schedule": 10.0,

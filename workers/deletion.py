@@ -25,6 +25,7 @@ from gitlab.audit.services import record
 from gitlab.container_registry import client, repositories
 from gitlab.container_registry.client import RegistryClient, RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.namespaces import path_changes
 from gitlab.namespaces import services as namespaces
 
 BATCH = 100
@@ -32,6 +33,7 @@ MAX_FAILURES = 5
 STALE = dt.timedelta(minutes=5)
 """Longer than one batch may take with all its attempts, so that nobody is robbed while at work."""
 
+WHILE_RENAMED = dt.timedelta(seconds=5)
 FIRST_DELAY = dt.timedelta(seconds=15)
 _SWEPT_AT_ONCE = 50
 _Status = ContainerRepository.Status
@@ -76,6 +78,10 @@ def delete_repository(pk: int, registry: RegistryClient | None = None) -> Outcom
     row = take(pk)
     if row is None:
         return Outcome.NOT_OURS
+    if path_changes.is_changing(row.path):
+        return _wait(row)
+    # A change of the path that has just been finished has moved the row too.
+    row.refresh_from_db(fields=["path"])
     registry = registry or client.for_jobs()
     try:
         while registry.delete_batch(row.path, BATCH):
@@ -86,6 +92,19 @@ def delete_repository(pk: int, registry: RegistryClient | None = None) -> Outcom
     except RegistryRefused as error:
         return _give_back(row, f"{error.code}: {error}", for_good=True)
     return _finish(row)
+
+
+def _wait(row: ContainerRepository) -> Outcome:
+    """Back into the queue, for the moment that a change of the path takes. No failure."""
+    now = timezone.now()
+    ContainerRepository.objects.filter(pk=row.pk, lease=row.lease).update(
+        status=_Status.DELETE_SCHEDULED,
+        status_changed_at=now,
+        next_attempt_at=now + WHILE_RENAMED,
+        lease=None,
+        lease_renewed_at=None,
+    )
+    return Outcome.LATER
 
 
 def _renew(row: ContainerRepository) -> bool:

@@ -10,6 +10,7 @@ from gitlab.accounts import failed_logins
 from gitlab.container_registry import bell
 from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.repositories import DELETE_TASK
+from gitlab.namespaces import path_changes
 from workers import deletion, garbage
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,12 @@ def sweep_deletions() -> None:
     """Ring for each image whose turn it is, and finish projects that have none left."""
     for pk in deletion.due():
         bell.ring(DELETE_TASK, pk)
+
+
+@shared_task
+def finish_path_changes() -> None:
+    """Finish what somebody has begun to rename and the registry did not answer to."""
+    path_changes.finish_all()
 
 
 @shared_task

@@ -67,7 +67,8 @@ class GitLabAuthorizer:
 
         A push to an image whose deletion is queued or under way is refused as a whole, with the
         reason: what it would upload would be deleted behind it. It works again once the image is
-        gone. A deletion that has failed for good does not stand in the way.
+        gone. A deletion that has failed for good does not stand in the way. So is a push to a path
+        that is being changed, for the moment that it takes.
         """
         if not settings.CONTAINER_REGISTRY_ENABLED:
             raise RegistryDisabled
@@ -161,7 +162,11 @@ def _allowed_in_new_project(
 
 def _with_meta(granted: Sequence[tuple[Access, Place | None]]) -> list[Access]:
     """The accesses with what is to be known of each. Raises `AccessForbidden`."""
-    pushed = [access.name for access, place in granted if place and _WRITES & set(access.actions)]
+    pushes = [place for access, place in granted if place and _WRITES & set(access.actions)]
+    for place in pushes:
+        if place.is_changing:
+            raise AccessForbidden(f"{place.path} is being renamed: push to its new name")
+    pushed = [place.path for place in pushes]
     known: dict[str, str | None] = {}
     if pushed:
         marks = ", ".join(["%s"] * len(pushed))
@@ -196,7 +201,10 @@ def _record(identity: Identity | None, access: Access) -> Access | None:
                 return None
             access, meta = changed
         if meta.place.project is not None and not meta.is_noted and _WRITES & set(access.actions):
-            repositories.note(meta.place.project, access.name, by=principal.user)
+            try:
+                repositories.note(meta.place.project, access.name, by=principal.user)
+            except NotFound:
+                return None
     return _plain(access, meta)
 
 

@@ -242,6 +242,31 @@ class RegistryClient:
             accept=(200,),
         )
 
+    def rename(self, path: str, new_path: str, *, dry_run: bool = False) -> bool:
+        """Let an image and all below it be called `new_path`. False where there is none.
+
+        Either its last segment changes or those before it. A dry run finds every reason to refuse.
+        Raises `RegistryRefused`: 409 where a name is taken, 422 where there are too many.
+        """
+        parent, _, name = new_path.rpartition("/")
+        is_rename = parent == path.rpartition("/")[0]
+        try:
+            self._call(
+                "PATCH",
+                _repository(path),
+                tokens_for_jobs.to_rename(path, new_path),
+                {"dry_run": "true"} if dry_run else {},
+                headers={"Content-Type": "application/json"},
+                content=json.dumps({"name": name} if is_rename else {"namespace": parent}).encode(),
+                accept=(202, 204),
+            )
+        except RegistryRefused as error:
+            # A registry without this API answers 404 too, and must not be taken for an empty one.
+            if error.code != "NAME_UNKNOWN":
+                raise
+            return False
+        return True
+
     # Garbage
 
     def review_garbage(self, n: int = 100) -> ReviewRun:
@@ -268,7 +293,7 @@ class RegistryClient:
         self,
         method: str,
         url: str,
-        access: Access | None,
+        access: Access | tuple[Access, ...] | None,
         query: Mapping[str, str] | None = None,
         *,
         accept: Sequence[int],
@@ -279,7 +304,8 @@ class RegistryClient:
         """The answer, with one of the statuses in `accept`. A token is minted for each call."""
         headers = {"Accept": "application/json", **(headers or {})}
         if access is not None:
-            headers["Authorization"] = f"Bearer {tokens_for_jobs.for_access(access, by=by)}"
+            granted = access if isinstance(access, tuple) else (access,)
+            headers["Authorization"] = f"Bearer {tokens_for_jobs.for_access(*granted, by=by)}"
         trouble = ""
         for attempt in range(self._attempts):
             if attempt:

@@ -18,11 +18,15 @@ from gitlab.namespaces.paths import prefixes
 MAX_LEVELS_BELOW = 2
 
 _NAMESPACES = """
-SELECT id, kind, path, full_path, parent_id, owner_id, visibility, pending_delete_at
+SELECT id, kind, path, full_path, parent_id, owner_id, visibility, pending_delete_at,
+EXISTS (SELECT 1 FROM namespaces_pathchange c WHERE c.namespace_id = namespaces_namespace.id)
+    AS is_changing
 FROM namespaces_namespace WHERE full_path IN ({})
 """
 _PROJECTS = """
-SELECT id, namespace_id, path, full_path, visibility, registry_access, pending_delete_at
+SELECT id, namespace_id, path, full_path, visibility, registry_access, pending_delete_at,
+EXISTS (SELECT 1 FROM namespaces_pathchange c WHERE c.project_id = namespaces_project.id)
+    AS is_changing
 FROM namespaces_project WHERE full_path IN ({})
 """
 
@@ -33,6 +37,7 @@ class Place:
 
     `project` is None where it would have to be created, as `new_project` in `namespace`.
     `ancestors` are the ids of the groups above, the root first; the last is `namespace`'s.
+    `is_changing`: the path of the project or of something above is being changed.
     """
 
     path: str
@@ -41,6 +46,7 @@ class Place:
     project: Project | None
     new_project: str
     rest: str
+    is_changing: bool = False
 
     @property
     def root_namespace_id(self) -> int:
@@ -85,12 +91,15 @@ def _place(
     namespace: Namespace | None = None
     project: Project | None = None
     ancestors: list[int] = []
+    is_changing = False
     for prefix in prefixes(path):
         if prefix in namespaces:
             namespace = namespaces[prefix]
             ancestors.append(namespace.pk)
+            is_changing |= bool(getattr(namespace, "is_changing", False))
         elif prefix in projects:
             project = projects[prefix]
+            is_changing |= bool(getattr(project, "is_changing", False))
         else:
             break
     if namespace is None:
@@ -105,4 +114,5 @@ def _place(
         new_project = ""
     if len(below) > MAX_LEVELS_BELOW:
         return None
-    return Place(path, namespace, tuple(ancestors), project, new_project, "/".join(below))
+    rest = "/".join(below)
+    return Place(path, namespace, tuple(ancestors), project, new_project, rest, is_changing)

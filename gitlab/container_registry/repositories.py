@@ -64,13 +64,23 @@ class Deletion:
 
 
 def note(project: Project, path: str, *, by: User | None) -> ContainerRepository:
-    """The row of an image, made where there is none. Two at the same time make one."""
+    """The row of an image, made where there is none. Two at the same time make one.
+
+    Raises `NotFound` where the project has got another path meanwhile.
+    """
     name = path[len(project.full_path) + 1 :]
-    row, is_new = ContainerRepository.objects.get_or_create(
-        path=path, defaults={"project": project, "name": name}
-    )
-    if is_new:
-        record("container_repository.create", by=by, target=row)
+    with transaction.atomic():
+        # Held as a change of the path holds it, which then takes this row along.
+        here = Project.objects.select_for_update().filter(
+            pk=project.pk, full_path=project.full_path
+        )
+        if here.values_list("pk", flat=True).first() is None:
+            raise NotFound("the project was renamed")
+        row, is_new = ContainerRepository.objects.get_or_create(
+            path=path, defaults={"project": project, "name": name}
+        )
+        if is_new:
+            record("container_repository.create", by=by, target=row)
     return row
 
 

@@ -33,6 +33,16 @@ def full_access(*paths: str) -> str:
     return for_access(*(Access.repository(path, "*") for path in paths))
 
 
+def to_rename(path: str, new_path: str) -> tuple[Access, ...]:
+    """What a rename needs: all of the old path, and to push where the image goes."""
+    parent = new_path.rpartition("/")[0]
+    return (
+        Access.repository(path, "pull", "push"),
+        Access.repository(f"{path}/*", "pull"),
+        Access.repository(f"{parent}/*" if parent else new_path, "push"),
+    )
+
+
 def pull_nested(path: str) -> str:
     """A token to pull an image and everything below it."""
     return for_access(Access.repository(path, "pull"), Access.repository(f"{path}/*", "pull"))

@@ -118,7 +118,7 @@ def ticket_for(repository: ContainerRepository, registry: RegistryClient | None 
         {
             "row": repository.pk,
             "project": repository.project_id,
-            "path": repository.path,
+            "name": repository.name,
             "registry": details.id if details else 0,
         },
         salt=_SALT,
@@ -144,7 +144,7 @@ def restore_image(
     row = _take_back(by, project, pk)
     if row is None and not known:
         raise NotFound("no such image")
-    path = row.path if row else known["path"]
+    path = row.path if row else f"{project.full_path}/{known['name']}".rstrip("/")
     if known.get("registry"):
         registry = registry or client.for_pages()
         if registry.repository(path, size=False) is None:

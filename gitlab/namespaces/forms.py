@@ -204,6 +204,33 @@ class NewMemberForm(MemberForm):
         return found
 
 
+class NewPathForm(forms.Form):
+    """What a project or group shall be called where it is."""
+
+    path = forms.CharField(
+        label="New path",
+        max_length=255,
+        widget=forms.TextInput(
+            {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+    )
+
+
+class TransferForm(forms.Form):
+    """Where a project shall be."""
+
+    def __init__(self, places: Sequence[Namespace], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["namespace"] = _PlaceChoice(places, "Choose…", label="New namespace")
+
+    def clean_namespace(self) -> Namespace:
+        """One has to be chosen."""
+        found: Namespace | None = self.cleaned_data["namespace"]
+        if found is None:
+            raise forms.ValidationError("Choose a group or namespace.")
+        return found
+
+
 class TypedPathForm(forms.Form):
     """The path of what is to be deleted, typed by hand."""
 

@@ -5,7 +5,8 @@
         │  └───────────── Project            exactly one namespace
         │                    ▲
         └──── Member ────────┘               a person in exactly one of the two, with a level
-        └──── Route ─────────┘               one row for each full path, unique over both
+        ├──── Route ─────────┤               one row for each full path, unique over both
+        └──── PathChange ────┘               a path that is being changed, with its images
 
 `Route` is why a project and a subgroup can't share a path, and how the deepest existing prefix of
 an image path is found in one query. Full paths are in lower case everywhere.
@@ -206,6 +207,45 @@ class Route(models.Model):
 
     def __str__(self) -> str:
         return self.full_path
+
+
+class PathChange(models.Model):
+    """A project or group whose full path is being changed; gone when it is done.
+
+    While it stands nobody pushes there. Whoever finds it may finish it: see `path_changes`.
+    """
+
+    project = models.OneToOneField(
+        Project, on_delete=models.CASCADE, null=True, blank=True, related_name="path_change"
+    )
+    namespace = models.OneToOneField(
+        Namespace, on_delete=models.CASCADE, null=True, blank=True, related_name="path_change"
+    )
+    old_path = models.CharField(max_length=MAX_PATH_LENGTH, unique=True)
+    new_path = models.CharField(max_length=MAX_PATH_LENGTH, unique=True)
+    new_parent = models.ForeignKey(
+        Namespace, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    started_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="path_change_of_exactly_one",
+                condition=Q(project__isnull=False, namespace__isnull=True)
+                | Q(project__isnull=True, namespace__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.old_path} → {self.new_path}"
 
 
 class Member(models.Model):

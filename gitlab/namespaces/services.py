@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from gitlab.audit.services import record
@@ -20,6 +21,7 @@ from gitlab.namespaces.models import (
     AccessLevel,
     Member,
     Namespace,
+    PathChange,
     Project,
     RegistryAccess,
     Route,
@@ -47,7 +49,7 @@ def _check_description(description: str) -> str:
     return description.strip()
 
 
-def _check_visibility(visibility: str, namespace: Namespace | None) -> str:
+def check_visibility(visibility: str, namespace: Namespace | None) -> str:
     """A group's content is never more visible than the group; a person's own may be anything."""
     if visibility not in Visibility.values:
         raise Invalid({"visibility": f"One of {', '.join(Visibility.values)}."})
@@ -69,7 +71,7 @@ def _check_registry_access(registry_access: str) -> str:
     return registry_access
 
 
-def _lock(namespace: Namespace) -> Namespace:
+def hold_namespace(namespace: Namespace) -> Namespace:
     """The row as it is now, held until the transaction ends. Raises `NotFound`."""
     row = Namespace.objects.select_for_update().filter(pk=namespace.pk).first()
     if row is None or row.pending_delete_at is not None:
@@ -78,7 +80,13 @@ def _lock(namespace: Namespace) -> Namespace:
 
 
 def _insert(row: Namespace | Project, field: str) -> None:
-    """The row with its route. Raises `Invalid` for `field` where the path is taken."""
+    """The row with its route. Raises `Invalid` for `field` where the path is taken.
+
+    So it is where something that is being renamed will be.
+    """
+    taken = Invalid({field: f"“{row.full_path}” is already taken."}, code="taken")
+    if PathChange.objects.filter(new_path=row.full_path).exists():
+        raise taken
     try:
         with transaction.atomic():
             row.save(force_insert=True)
@@ -89,7 +97,7 @@ def _insert(row: Namespace | Project, field: str) -> None:
     except IntegrityError as error:
         if not Route.objects.filter(full_path=row.full_path).exists():
             raise
-        raise Invalid({field: f"“{row.full_path}” is already taken."}, code="taken") from error
+        raise taken from error
 
 
 @transaction.atomic
@@ -122,7 +130,7 @@ def create_group(
         if not policies.may_create_top_level_group(standings.standing_of(by)):
             raise Forbidden("You may not create groups.")
     else:
-        parent = require_in_namespace(by, _lock(parent), Ability.CREATE_SUBGROUP)
+        parent = require_in_namespace(by, hold_namespace(parent), Ability.CREATE_SUBGROUP)
         if not parent.is_group:
             raise Invalid({"parent": "A person's own namespace holds projects, not groups."})
     segment = check_segment(path, at_top=parent is None)
@@ -132,7 +140,7 @@ def create_group(
         full_path=join(parent.full_path if parent else "", segment),
         name=_check_name(name, segment),
         parent=parent,
-        visibility=_check_visibility(visibility, parent),
+        visibility=check_visibility(visibility, parent),
         description=_check_description(description),
     )
     _insert(group, "path")
@@ -151,14 +159,14 @@ def update_group(
     visibility: str | None = None,
 ) -> Namespace:
     """Change what is given. A group can't become less visible than something in it."""
-    group = require_in_namespace(by, _lock(group), Ability.ADMIN_GROUP)
+    group = require_in_namespace(by, hold_namespace(group), Ability.ADMIN_GROUP)
     changes: dict[str, Any] = {}
     if name is not None:
         _set(group, "name", _check_name(name, group.path), changes)
     if description is not None:
         _set(group, "description", _check_description(description), changes)
     if visibility is not None and visibility != group.visibility:
-        _check_visibility(visibility, group.parent)
+        check_visibility(visibility, group.parent)
         wider = _ORDER[_ORDER.index(Visibility(visibility)) + 1 :]
         below = f"{group.full_path}/"
         for rows in (Project.objects, Namespace.objects):
@@ -193,14 +201,14 @@ def create_project(  # noqa: PLR0913 - each is a field of the form
     `reason` says in the audit why (a push), where it was not done by hand. A path that is taken is
     `Invalid` for ``path`` with the code ``taken``.
     """
-    namespace = require_in_namespace(by, _lock(namespace), Ability.CREATE_PROJECT)
+    namespace = require_in_namespace(by, hold_namespace(namespace), Ability.CREATE_PROJECT)
     segment = check_segment(path, at_top=False)
     project = Project(
         namespace=namespace,
         path=segment,
         full_path=join(namespace.full_path, segment),
         name=_check_name(name, segment),
-        visibility=_check_visibility(visibility, namespace),
+        visibility=check_visibility(visibility, namespace),
         registry_access=_check_registry_access(registry_access),
         description=_check_description(description),
         creator=by,
@@ -222,14 +230,14 @@ def update_project(
     registry_access: str | None = None,
 ) -> Project:
     """Change what is given."""
-    project = require_in_project(by, _lock_project(project), Ability.ADMIN_PROJECT)
+    project = require_in_project(by, hold_project(project), Ability.ADMIN_PROJECT)
     changes: dict[str, Any] = {}
     if name is not None:
         _set(project, "name", _check_name(name, project.path), changes)
     if description is not None:
         _set(project, "description", _check_description(description), changes)
     if visibility is not None:
-        _set(project, "visibility", _check_visibility(visibility, project.namespace), changes)
+        _set(project, "visibility", check_visibility(visibility, project.namespace), changes)
     if registry_access is not None:
         _set(project, "registry_access", _check_registry_access(registry_access), changes)
     if changes:
@@ -245,7 +253,7 @@ def _set(row: Namespace | Project, field: str, value: str, changes: dict[str, An
         changes[field] = [before, value]
 
 
-def _lock_project(project: Project) -> Project:
+def hold_project(project: Project) -> Project:
     """The row as it is now, held until the transaction ends. Raises `NotFound`."""
     row = (
         Project.objects.select_for_update(of=("self",))
@@ -264,7 +272,7 @@ def delete_project(by: User, project: Project) -> None:
 
     Until then its path stays taken, and nobody can push to it or pull from it.
     """
-    project = require_in_project(by, _lock_project(project), Ability.REMOVE_PROJECT)
+    project = require_in_project(by, hold_project(project), Ability.REMOVE_PROJECT)
     project.pending_delete_at = timezone.now()
     project.save(update_fields=["pending_delete_at", "updated_at"])
     record("project.delete", by=by, target=project)
@@ -277,7 +285,7 @@ def delete_group(by: User, group: Namespace) -> None:
 
     Raises `Conflict` while it holds projects that nobody has deleted.
     """
-    group = require_in_namespace(by, _lock(group), Ability.REMOVE_GROUP)
+    group = require_in_namespace(by, hold_namespace(group), Ability.REMOVE_GROUP)
     if not group.is_group:
         raise Forbidden("A person's own namespace stays as long as the person.")
     below = f"{group.full_path}/"
@@ -289,6 +297,11 @@ def delete_group(by: User, group: Namespace) -> None:
         raise Conflict(
             {"__all__": f"The group still has {left.count()} project(s). Delete them first."}
         )
+    arriving = PathChange.objects.filter(
+        Q(new_parent=group) | Q(new_parent__full_path__startswith=below)
+    ).first()
+    if arriving is not None:
+        raise Conflict({"__all__": f"{arriving.old_path} is being transferred into it."})
     now = timezone.now()
     groups.filter(pending_delete_at__isnull=True).update(pending_delete_at=now)
     group.pending_delete_at = now

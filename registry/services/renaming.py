@@ -42,19 +42,25 @@ def rename(path: str, new_path: str, actor: Actor, *, dry_run: bool = False) -> 
         raise _taken(path)
     try:
         with database.atomic():
-            return _rename(path, new_path, actor, dry_run=dry_run)
+            names = _rename(path, new_path, actor, dry_run=dry_run)
     except IntegrityError as error:
         raise RegistryError(
             Code.DENIED, "a push has just opened a repository of that name", status=409
         ) from error
+    if names is None:
+        raise RegistryError(Code.NAME_UNKNOWN, name=path)
+    return names
 
 
-def _rename(path: str, new_path: str, actor: Actor, *, dry_run: bool) -> list[str]:
+def _rename(path: str, new_path: str, actor: Actor, *, dry_run: bool) -> list[str] | None:
+    """The new names; None where there is nothing to rename, which counts as left all the same."""
     database.hold_openings(others_too=not dry_run)
     moving = _held(path)
     deleted = Repository.objects.filter(_at_or_below(path), closed_at__isnull=False)
     if not moving and not deleted.exists():
-        raise RegistryError(Code.NAME_UNKNOWN, name=path)
+        if not dry_run:
+            _note_former(path)
+        return None
     names = {
         repository.pk: repositories.check_name(new_path + repository.name[len(path) :])
         for repository in moving

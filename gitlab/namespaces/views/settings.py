@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from gitlab.accounts.doors import person, signed_in
-from gitlab.namespaces import commands, loaders, members, services
+from gitlab.namespaces import commands, loaders, members, path_changes, services
 from gitlab.namespaces.forms import GroupSettingsForm, ProjectSettingsForm, TypedPathForm
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.namespaces.policies import Ability
@@ -51,6 +51,9 @@ def project_edit(request: HttpRequest, path: str) -> HttpResponse:
         "address": commands.address(project.full_path),
         "may_remove": Ability.REMOVE_PROJECT in project.abilities,
         "image_count": project.container_repositories.count(),
+        "change": path_changes.change_of(project),
+        "path_url": reverse("namespaces:project_path", kwargs={"path": project.full_path}),
+        "transfer_url": reverse("namespaces:project_transfer", kwargs={"path": project.full_path}),
         "delete_url": reverse("namespaces:project_delete", kwargs={"path": project.full_path}),
     }
     return render(request, "namespaces/project_edit.html", context)
@@ -117,6 +120,8 @@ def group_edit(request: HttpRequest, path: str) -> HttpResponse:
         "form": form,
         "address": commands.address(group.full_path),
         "may_remove": Ability.REMOVE_GROUP in group.abilities,
+        "change": path_changes.change_of(group),
+        "path_url": reverse("namespaces:group_path", kwargs={"path": group.full_path}),
         "delete_url": reverse("namespaces:group_delete", kwargs={"path": group.full_path}),
     }
     return render(request, "namespaces/group_edit.html", context)

@@ -201,3 +201,37 @@ def test_a_manifest_byte_by_byte_and_a_tag_that_points_at_it():
     assert (request.content, request.headers["Content-Type"]) == (b'{"a":1}', "x/y")
     played.answers = [httpx.Response(404)]
     assert registry.manifest("acme/app", "v9") is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "body", "target"),
+    [
+        ("acme/app", "acme/new", b'{"name": "new"}', "acme/*"),
+        ("acme/app", "other/deep/app", b'{"namespace": "other/deep"}', "other/deep/*"),
+        ("acme", "harbour", b'{"name": "harbour"}', "harbour"),
+    ],
+)
+def test_rename(old, new, body, target):
+    registry, played = _client(httpx.Response(202), httpx.Response(204))
+    assert registry.rename(old, new, dry_run=True)
+    assert registry.rename(old, new)
+    url = f"http://registry/gitlab/v1/repositories/{old}/"
+    assert [str(request.url) for request in played.asked] == [f"{url}?dry_run=true", url]
+    assert played.asked[1].content == body
+    claims = played.claims()
+    assert "sub" not in claims
+    assert [(entry["name"], entry["actions"]) for entry in claims["access"]] == [
+        (old, ["pull", "push"]),
+        (f"{old}/*", ["pull"]),
+        (target, ["push"]),
+    ]
+
+
+def test_renaming_nothing_is_not_renaming_elsewhere():
+    """docker's registry has no such address: its 404 is no answer about the image."""
+    known = {"errors": [{"code": "NAME_UNKNOWN", "message": "unknown"}]}
+    registry, _ = _client(httpx.Response(404, json=known))
+    assert registry.rename("acme/app", "acme/new") is False
+    registry, _ = _client(httpx.Response(404, text="404 page not found"))
+    with pytest.raises(RegistryRefused):
+        registry.rename("acme/app", "acme/new")
