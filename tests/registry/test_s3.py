@@ -1,0 +1,219 @@
+"""The registry on the S3 store: redirects, what is asked of the store, and what a crash leaves."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import threading
+import time
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+
+from registry import digest as digests
+from registry.errors import Code
+from registry.media_types import OCI_MANIFEST
+from registry.services import uploads
+from registry.storage import base as storage
+from registry.storage.base import StorageUnavailable
+from registry.storage.s3 import S3Store
+from tests.base import assert_refused
+from tests.e2e.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS
+from tests.registry import images
+from tests.registry.base import APP, Person
+
+pytestmark = [
+    pytest.mark.django_db(databases=["registry"]),
+    pytest.mark.xdist_group("s3"),
+]
+
+
+@pytest.fixture
+def prefix() -> str:
+    """This test's part of the bucket."""
+    return f"registry/{uuid.uuid4().hex}"
+
+
+@pytest.fixture(autouse=True)
+def _on_s3(s3: SeaweedFS, prefix: str, settings: Any) -> None:
+    settings.REGISTRY_STORAGE = {
+        "driver": "s3",
+        "root": "",
+        "redirect": False,
+        "s3": {
+            "bucket": BUCKET,
+            "prefix": prefix,
+            "endpoint": s3.endpoint,
+            "region": "us-east-1",
+            "addressing_style": "auto",
+            "access_key": ACCESS_KEY,
+            "secret_key": SECRET_KEY,
+        },
+    }
+
+
+@pytest.fixture
+def store() -> S3Store:
+    """This test's store."""
+    current = storage.current()
+    assert isinstance(current, S3Store)
+    return current
+
+
+class Asked:
+    """Notes what is asked of the store."""
+
+    def __init__(self, store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.operations: list[str] = []
+        for client in (store._clients.retrying, store._clients.once):
+            monkeypatch.setattr(client, "_make_api_call", self._noting(client._make_api_call))
+
+    def _noting(self, real: Any) -> Any:
+        def call(operation: str, given: dict[str, Any]) -> Any:
+            self.operations.append(operation)
+            return real(operation, given)
+
+        return call
+
+
+def upload(person: Person, body: bytes) -> str:
+    """A blob as docker uploads it; its digest."""
+    digest = digests.of(body)
+    location = person.send("POST", f"/v2/{APP}/blobs/uploads/")["Location"]
+    sent = person.send("PATCH", location, body, chunked=True)
+    assert sent.status_code == 202
+    assert person.send("PUT", f"{sent['Location']}&digest={digest}").status_code == 201
+    return digest
+
+
+def blob(person: Person, digest: str, **headers: Any) -> Any:
+    """The download of a blob."""
+    return person.send("GET", f"/v2/{APP}/blobs/{digest}", **headers)
+
+
+def test_what_an_upload_asks_of_the_store(
+    bob: Person, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Asked(store, monkeypatch)
+    upload(bob, b"hello")
+    assert asked.operations == [
+        "PutObject",  # PATCH: the part
+        "CopyObject",  # PUT: before the transaction
+        "HeadObject",  # inside it
+        "ListObjectsV2",  # and the part goes
+        "DeleteObject",
+    ]
+
+
+def test_without_redirect_the_registry_streams(bob: Person, carol: Person) -> None:
+    body = os.urandom(3_000_000)
+    digest = upload(bob, body)
+    whole = blob(carol, digest)
+    assert (whole.status_code, b"".join(whole.streaming_content)) == (200, body)
+    part = blob(carol, digest, Range="bytes=1000000-2000000")
+    assert part.status_code == 206
+    assert b"".join(part.streaming_content) == body[1_000_000:2_000_001]
+    assert part["Content-Length"] == "1000001"
+
+
+def test_a_redirect_carries_the_right_and_not_the_token(
+    bob: Person, carol: Person, nobody: Person, settings: Any
+) -> None:
+    settings.REGISTRY_STORAGE = {**settings.REGISTRY_STORAGE, "redirect": True}
+    digest = upload(bob, b"hello world")
+    answer = blob(carol, digest)
+    assert answer.status_code == 307
+    assert answer.content == b""
+    assert answer["Cache-Control"] == "private, no-store"
+    address = answer["Location"]
+    assert httpx.get(address).content == b"hello world"
+    assert httpx.get(address, headers={"Range": "bytes=-5"}).content == b"world"
+    token = carol.token_for(f"/v2/{APP}/blobs/{digest}")
+    assert token
+    assert token not in address
+    assert SECRET_KEY not in str(answer.headers)
+    # Who may not pull gets no address, and HEAD is answered here.
+    assert blob(nobody, digest).status_code == 401
+    assert_refused(blob(carol, digests.of(b"other")), Code.BLOB_UNKNOWN, status=404)
+    head = carol.send("HEAD", f"/v2/{APP}/blobs/{digest}")
+    assert (head.status_code, head["Content-Length"]) == (200, "11")
+
+
+def test_a_manifest_asks_for_all_its_blobs_side_by_side(
+    bob: Person, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = [os.urandom(10) for _ in range(16)]
+    config = b'{"architecture": "amd64", "os": "linux"}'
+    for body in [config, *layers]:
+        upload(bob, body)
+    real = store._bucket.head
+    at_once, most = [0], [0]
+    lock = threading.Lock()
+
+    def slow(key: str) -> Any:
+        with lock:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        time.sleep(0.05)
+        try:
+            return real(key)
+        finally:
+            with lock:
+                at_once[0] -= 1
+
+    monkeypatch.setattr(store._bucket, "head", slow)
+    payload = images.encoded(images.document(config, layers))
+    started = time.monotonic()
+    sent = bob.send("PUT", f"/v2/{APP}/manifests/1", payload, content_type=OCI_MANIFEST)
+    assert sent.status_code == 201, sent.content
+    assert most[0] > 4
+    assert time.monotonic() - started < 17 * 0.05
+
+
+def test_a_manifest_whose_blob_is_gone_is_refused(bob: Person, store: S3Store) -> None:
+    config, layer = b"{}", b"layer"
+    for body in (config, layer):
+        upload(bob, body)
+    assert bob.send("HEAD", f"/v2/{APP}/blobs/{digests.of(layer)}").status_code == 200
+    store.delete(digests.of(layer))
+    payload = images.encoded(images.document(config, [layer]))
+    sent = bob.send("PUT", f"/v2/{APP}/manifests/1", payload, content_type=OCI_MANIFEST)
+    assert_refused(sent, Code.MANIFEST_BLOB_UNKNOWN)
+    assert bob.send("HEAD", f"/v2/{APP}/blobs/{digests.of(layer)}").status_code == 404
+
+
+def test_a_store_in_trouble_leaves_the_session(
+    bob: Person, store: S3Store, s3: SeaweedFS, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = bob.send("POST", f"/v2/{APP}/blobs/uploads/")["Location"]
+    assert bob.send("PATCH", location, b"hello").status_code == 202
+    finish = f"{location}&digest={digests.of(b'hello')}"
+
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise StorageUnavailable("no")
+
+    for step in ("stage", "commit"):
+        with monkeypatch.context() as patch:
+            patch.setattr(store, step, fail)
+            assert_refused(bob.send("PUT", finish), Code.UNAVAILABLE, status=503)
+    assert bob.send("PUT", finish).status_code == 201
+    assert len(s3.objects(prefix)) == 1
+
+
+def test_what_a_crash_has_left_is_swept_once_an_hour(
+    bob: Person, store: S3Store, s3: SeaweedFS, prefix: str, clock: Any,
+    monkeypatch: pytest.MonkeyPatch, settings: Any,
+) -> None:  # fmt: skip
+    settings.REGISTRY_UPLOAD_EXPIRY = dt.timedelta(days=30)
+    location = bob.send("POST", f"/v2/{APP}/blobs/uploads/")["Location"]
+    assert bob.send("PATCH", location, b"counted").status_code == 202
+    store.write(uuid.uuid4(), [b"of a session that is gone"])
+    monkeypatch.setattr(uploads, "_next_sweep", [0.0])
+    assert uploads.sweep_left() == 0  # too young
+    clock.advance(days=31)
+    assert uploads.sweep_left() == 0  # not again so soon
+    monkeypatch.setattr(uploads, "_next_sweep", [0.0])
+    assert uploads.sweep_left() == 1
+    assert list(s3.objects(prefix).values()) == [len(b"counted")]
