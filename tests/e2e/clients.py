@@ -14,6 +14,7 @@ from typing import Any
 from tests.e2e import images
 from tests.e2e.components import find
 from tests.e2e.images import Image
+from tests.e2e.installation import Installation
 
 
 class Refused(AssertionError):
@@ -36,6 +37,13 @@ def run(
     if ran.returncode:
         raise Refused(f"{' '.join(map(str, arguments))}\n{ran.stdout}{ran.stderr}")
     return ran.stdout
+
+
+def trust(installation: Installation, side: str = "") -> str:
+    """The option that podman, skopeo and buildah need; `side` is ``src-`` or ``dest-``."""
+    if installation.authority is None:
+        return f"--{side}tls-verify=false"
+    return f"--{side}cert-dir={installation.authority.parent}"
 
 
 class Docker:
@@ -148,9 +156,11 @@ class _Containers:
     def _options(self) -> list[Any]:
         return []
 
-    def login(self, registry: str, username: str, password: str) -> str:
-        """Log in to a registry on plain http."""
-        return self("login", "--tls-verify=false", "--username", username, "--password-stdin", registry, given=password)  # fmt: skip
+    def login(
+        self, registry: str, username: str, password: str, trust: str = "--tls-verify=false"
+    ) -> str:
+        """Log in to a registry, on plain http unless `trust` says how to verify it."""
+        return self("login", trust, "--username", username, "--password-stdin", registry, given=password)  # fmt: skip
 
 
 class _WithStorage(_Containers):

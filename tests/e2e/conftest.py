@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
+from tests.e2e import certificates
+from tests.e2e.components import free_port
 from tests.e2e.installation import PASSWORD, Installation
 
 _numbers = itertools.count()
@@ -21,10 +24,43 @@ class Person:
 
 
 @pytest.fixture(scope="session")
+def berth_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """As `berth`, with TLS on both listeners and an authority that no machine knows."""
+    folder = tmp_path_factory.mktemp("berth-tls")
+    installation = Installation(
+        folder,
+        EXTERNAL_URL=f"https://localhost:{free_port()}",
+        REGISTRY_EXTERNAL_URL=f"https://localhost:{free_port()}",
+        **certificates.make(folder / "certificates").settings,
+    )
+    installation.start()
+    yield installation
+    installation.stop()
+
+
+@pytest.fixture(params=["http", "tls"])
+def either(request: pytest.FixtureRequest) -> Installation:
+    """`berth`, then `berth_tls`: what a client does over one line, it does over the other."""
+    name = {"http": "berth", "tls": "berth_tls"}[request.param]
+    installation: Installation = request.getfixturevalue(name)
+    return installation
+
+
+_made: set[tuple[str, str]] = set()
+
+
+def person_at(installation: Installation, username: str) -> Person:
+    """Somebody of this name, made where there is nobody yet."""
+    if (installation.url, username) not in _made:
+        installation.create_user(username)
+        _made.add((installation.url, username))
+    return Person(username, PASSWORD)
+
+
+@pytest.fixture
 def alice(berth: Installation) -> Person:
     """Pushes to her own namespace."""
-    berth.create_user("alice")
-    return Person("alice", PASSWORD)
+    return person_at(berth, "alice")
 
 
 @pytest.fixture

@@ -6,10 +6,12 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,17 @@ class Installation:
     def registry(self) -> str:
         """The registry as docker types it: ``localhost:40123``."""
         return self.registry_url.partition("://")[2]
+
+    @property
+    def authority(self) -> Path | None:
+        """The authority that signed its certificate, None where it speaks plain http."""
+        given = self.settings.get("BERTH__REGISTRY_CA_BUNDLE")
+        return Path(given) if given else None
+
+    @cached_property
+    def verify(self) -> ssl.SSLContext | bool:
+        """How httpx trusts it."""
+        return ssl.create_default_context(cafile=self.authority) if self.authority else True
 
     # Running
 
@@ -184,6 +197,7 @@ class Installation:
             f"{self.url}/jwt/auth",
             params=[("service", "container_registry"), *(("scope", scope) for scope in scopes)],
             auth=(username, password or self.root_password),
+            verify=self.verify,
         )
         response.raise_for_status()
         text: str = response.json()["token"]
@@ -198,7 +212,12 @@ class Installation:
             **options.pop("headers", {}),
         }
         return httpx.request(
-            method, f"{self.registry_url}{path}", headers=headers, timeout=60, **options
+            method,
+            f"{self.registry_url}{path}",
+            headers=headers,
+            timeout=60,
+            verify=self.verify,
+            **options,
         )
 
     def bytes_on_disk(self) -> int:

@@ -7,29 +7,34 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.clients import Buildah
+from tests.e2e.clients import Buildah, trust
 from tests.e2e.conftest import Person
 from tests.e2e.installation import Installation
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("containers")]
-INSECURE = "--tls-verify=false"
+
+
+@pytest.fixture
+def berth(either: Installation) -> Installation:
+    """Each test runs over plain http and over TLS."""
+    return either
 
 
 def test_build_push_and_pull(
     buildah: Buildah, berth: Installation, alice: Person, project: str, tmp_path: Path
 ) -> None:
     (tmp_path / "hello").write_text("hello")
-    buildah.login(berth.registry, alice.username, alice.password)
+    buildah.login(berth.registry, alice.username, alice.password, trust(berth))
     container = buildah("from", "scratch").strip()
     buildah("copy", container, tmp_path / "hello", "/hello")
     buildah("config", "--cmd", "/hello", container)
     name = f"{berth.registry}/{project}/built:1"
     buildah("commit", "--quiet", container, name)
     before = inspect(buildah, name)
-    buildah("push", INSECURE, "--quiet", name)
+    buildah("push", trust(berth), "--quiet", name)
     buildah("rm", "--all")
     buildah("rmi", "--all", "--force")
-    buildah("pull", INSECURE, "--quiet", name)
+    buildah("pull", trust(berth), "--quiet", name)
     assert inspect(buildah, name) == before
 
 

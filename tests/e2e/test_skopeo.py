@@ -8,18 +8,23 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import images
-from tests.e2e.clients import Refused, Skopeo
+from tests.e2e.clients import Refused, Skopeo, trust
 from tests.e2e.conftest import Person
 from tests.e2e.images import digest_of
 from tests.e2e.installation import Installation
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("containers")]
-INSECURE = "--tls-verify=false"
+
+
+@pytest.fixture
+def berth(either: Installation) -> Installation:
+    """Each test runs over plain http and over TLS."""
+    return either
 
 
 @pytest.fixture
 def signed_in(skopeo: Skopeo, berth: Installation, alice: Person) -> Skopeo:
-    skopeo.login(berth.registry, alice.username, alice.password)
+    skopeo.login(berth.registry, alice.username, alice.password, trust(berth))
     return skopeo
 
 
@@ -28,8 +33,8 @@ def test_copy_there_and_back(
 ) -> None:
     there = images.write_layout(tmp_path / "there", images.many_layers(12))
     name = f"docker://{berth.registry}/{project}:1"
-    signed_in("copy", "--dest-tls-verify=false", f"oci:{there}", name)
-    signed_in("copy", "--src-tls-verify=false", name, f"oci:{tmp_path}/back")
+    signed_in("copy", trust(berth, "dest-"), f"oci:{there}", name)
+    signed_in("copy", trust(berth, "src-"), name, f"oci:{tmp_path}/back")
     assert images.layout_blobs(tmp_path / "back") == images.layout_blobs(there)
 
 
@@ -39,10 +44,10 @@ def test_copy_an_index(
     made = [images.tiny(name, architecture=name) for name in ("amd64", "arm64", "s390x")]
     there = images.write_layout(tmp_path / "there", *made)
     name = f"docker://{berth.registry}/{project}:all"
-    signed_in("copy", "--all", "--dest-tls-verify=false", f"oci:{there}", name)
-    raw = signed_in("inspect", "--raw", INSECURE, name)
+    signed_in("copy", "--all", trust(berth, "dest-"), f"oci:{there}", name)
+    raw = signed_in("inspect", "--raw", trust(berth), name)
     assert digest_of(raw.encode()) == digest_of(images.index_of(*made))
-    signed_in("copy", "--all", "--src-tls-verify=false", name, f"oci:{tmp_path}/back")
+    signed_in("copy", "--all", trust(berth, "src-"), name, f"oci:{tmp_path}/back")
     assert images.layout_blobs(tmp_path / "back") == images.layout_blobs(there)
 
 
@@ -53,22 +58,22 @@ def test_inspect_and_list_tags(
     there = images.write_layout(tmp_path / "there", image)
     repository = f"docker://{berth.registry}/{project}/some/image"
     for tag in ("1.0", "latest", "v2"):
-        signed_in("copy", "--dest-tls-verify=false", f"oci:{there}", f"{repository}:{tag}")
-    found = json.loads(signed_in("inspect", INSECURE, f"{repository}:latest"))
+        signed_in("copy", trust(berth, "dest-"), f"oci:{there}", f"{repository}:{tag}")
+    found = json.loads(signed_in("inspect", trust(berth), f"{repository}:latest"))
     assert found["Digest"] == digest_of(image.manifest)
     assert found["Layers"] == [digest_of(blob) for blob in image.blobs]
     assert found["RepoTags"] == ["1.0", "latest", "v2"]
-    tags = json.loads(signed_in("list-tags", INSECURE, repository))["Tags"]
+    tags = json.loads(signed_in("list-tags", trust(berth), repository))["Tags"]
     assert tags == ["1.0", "latest", "v2"]
 
 
 def test_delete(signed_in: Skopeo, berth: Installation, project: str, tmp_path: Path) -> None:
     there = images.write_layout(tmp_path / "there", images.tiny("to be deleted"))
     name = f"docker://{berth.registry}/{project}:1"
-    signed_in("copy", "--dest-tls-verify=false", f"oci:{there}", name)
-    signed_in("delete", INSECURE, name)
+    signed_in("copy", trust(berth, "dest-"), f"oci:{there}", name)
+    signed_in("delete", trust(berth), name)
     with pytest.raises(Refused, match="manifest unknown"):
-        signed_in("inspect", INSECURE, name)
+        signed_in("inspect", trust(berth), name)
 
 
 def test_copy_from_one_repository_to_another(
@@ -76,19 +81,19 @@ def test_copy_from_one_repository_to_another(
 ) -> None:
     there = images.write_layout(tmp_path / "there", images.tiny("moved"))
     one, other = (f"docker://{berth.registry}/{project}/{name}:1" for name in ("one", "other"))
-    signed_in("copy", "--dest-tls-verify=false", f"oci:{there}", one)
-    signed_in("copy", "--src-tls-verify=false", "--dest-tls-verify=false", one, other)
-    assert signed_in("inspect", "--raw", INSECURE, one) == signed_in(
-        "inspect", "--raw", INSECURE, other
+    signed_in("copy", trust(berth, "dest-"), f"oci:{there}", one)
+    signed_in("copy", trust(berth, "src-"), trust(berth, "dest-"), one, other)
+    assert signed_in("inspect", "--raw", trust(berth), one) == signed_in(
+        "inspect", "--raw", trust(berth), other
     )
 
 
 def test_without_login(skopeo: Skopeo, berth: Installation, alice: Person, project: str) -> None:
     berth.create_project(project, owner=alice.username)
     with pytest.raises(Refused, match=r"403 \(Forbidden\)"):
-        skopeo("inspect", INSECURE, f"docker://{berth.registry}/{project}:1")
+        skopeo("inspect", trust(berth), f"docker://{berth.registry}/{project}:1")
 
 
 def test_a_wrong_password(skopeo: Skopeo, berth: Installation, alice: Person) -> None:
     with pytest.raises(Refused, match="invalid username/password"):
-        skopeo.login(berth.registry, alice.username, "not the password")
+        skopeo.login(berth.registry, alice.username, "not the password", trust(berth))
