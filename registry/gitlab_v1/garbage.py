@@ -8,9 +8,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
+from registry.gitlab_v1 import evidence
 from registry.gitlab_v1.repositories import timestamp
 from registry.models import Receipt
-from registry.services import events, garbage, uploads
+from registry.services import events, garbage, leases, uploads
 from registry.v2.base import RegistryView, page_size
 from tokens.access import Access
 
@@ -36,8 +37,13 @@ class ReviewsView(_GarbageView):
     """``POST /gitlab/v1/garbage/reviews/``."""
 
     def post(self, request: HttpRequest, caller: Caller) -> HttpResponse:
-        """Review the next batch of candidates, and remove uploads whose time is over."""
+        """Review the next batch of candidates, and remove uploads whose time is over.
+
+        With ``dry_run=true`` say what would go, and change nothing.
+        """
         limit = page_size(request, default=100)
+        if request.GET.get("dry_run") == "true":
+            return evidence.dry_run(limit)
         expired = uploads.purge_expired(_EXPIRED_UPLOADS)
         uploads.sweep_left()
         run = garbage.review(limit)
@@ -61,7 +67,15 @@ class QueueView(_GarbageView):
 
     def get(self, request: HttpRequest, caller: Caller) -> HttpResponse:
         """How much waits for review."""
-        return JsonResponse({"due": garbage.due(), "next_due_at": timestamp(garbage.next_due_at())})
+        lease = leases.current()
+        return JsonResponse(
+            {
+                "due": garbage.due(),
+                "next_due_at": timestamp(garbage.next_due_at()),
+                "paused_until": timestamp(lease.until if lease else None),
+                "paused_because": lease.reason if lease else "",
+            }
+        )
 
 
 class ReceiptsView(_GarbageView):

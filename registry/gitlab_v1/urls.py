@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 import registry.converters  # noqa: F401  (the kinds of pieces below)
-from registry.gitlab_v1 import garbage, repositories, statistics
+from registry.gitlab_v1 import evidence, garbage, repositories, statistics
 from registry.v2.base import UnknownView
 
 urlpatterns = [
@@ -14,6 +14,8 @@ urlpatterns = [
     path("gitlab/v1/garbage/", garbage.QueueView()),
     path("gitlab/v1/garbage/reviews/", garbage.ReviewsView()),
     path("gitlab/v1/garbage/receipts/", garbage.ReceiptsView()),
+    path("gitlab/v1/garbage/lease/", evidence.LeaseView()),
+    path("gitlab/v1/garbage/why/<reference:digest>", evidence.WhyView()),
     path("gitlab/v1/statistics/", statistics.StatisticsView()),
     path("gitlab/v1/repositories/<name:name>/tags/list/", repositories.TagsView()),
     path(

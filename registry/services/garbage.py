@@ -38,7 +38,7 @@ from registry.storage import base as storage
 
 log = logging.getLogger("registry.garbage")
 
-_PURGE_BATCH = 200
+PURGE_BATCH = 200
 """Rows of one kind that one step of purging a closed repository removes."""
 
 _CONFLICT_DELAY = dt.timedelta(minutes=5)
@@ -175,7 +175,6 @@ def _judge_manifest(candidate: Review, run: Run, doomed: list[str]) -> None:
 
 def _require_unheld(manifest: Manifest, repository: Repository) -> str:
     """Raises `_Live` or `_Postpone` where anything holds `manifest`; else its last tag."""
-    now, window = timezone.now(), reviews.window()
     if Tag.objects.filter(manifest_id=manifest.pk, ended_at=None).exists():
         raise _Live
     if manifest.deleted_at is None:
@@ -192,13 +191,19 @@ def _require_unheld(manifest: Manifest, repository: Repository) -> str:
             .exists()
         ):
             raise _Live
+    held_until = kept_until(manifest)
+    if held_until > timezone.now():
+        raise _Postpone(held_until)
     past = Tag.objects.filter(manifest_id=manifest.pk).order_by("-ended_at").first()
+    return past.name if past else ""
+
+
+def kept_until(manifest: Manifest) -> dt.datetime:
+    """When the window of a manifest's deletion, of its last tag and of its own age is over."""
     untagged_at = Tag.objects.filter(manifest_id=manifest.pk).aggregate(Max("ended_at"))
     moments = [manifest.deleted_at or manifest.pushed_at, untagged_at["ended_at__max"]]
-    held_until = max(moment for moment in moments if moment is not None) + window
-    if held_until > now:
-        raise _Postpone(held_until)
-    return past.name if past else ""
+    last: dt.datetime = max(moment for moment in moments if moment is not None)
+    return last + reviews.window()
 
 
 def _remove_manifest(
@@ -289,7 +294,7 @@ def _purge_manifests(repository: Repository, candidate: Review, run: Run) -> boo
     batch = list(
         Manifest.objects.filter(repository_id=repository.pk)
         .order_by("digest")
-        .only("pk", "digest", "size", "repository_id")[:_PURGE_BATCH]
+        .only("pk", "digest", "size", "repository_id")[:PURGE_BATCH]
     )
     ids = [manifest.pk for manifest in batch]
     ManifestBlob.objects.filter(manifest_id__in=ids).delete()
@@ -303,7 +308,7 @@ def _purge_manifests(repository: Repository, candidate: Review, run: Run) -> boo
 
 
 def _purge_rights(repository: Repository, candidate: Review, run: Run, doomed: list[str]) -> bool:
-    batch = list(RepositoryBlob.objects.filter(repository_id=repository.pk)[:_PURGE_BATCH])
+    batch = list(RepositoryBlob.objects.filter(repository_id=repository.pk)[:PURGE_BATCH])
     ids = [link.pk for link in batch]
     RepositoryBlob.objects.filter(pk__in=ids).delete()
     reviews.drop(Review.Kind.LINK, ids)
@@ -315,9 +320,7 @@ def _purge_rights(repository: Repository, candidate: Review, run: Run, doomed: l
 
 def _purge_rows(model: type[Tag], repository: Repository) -> bool:
     ids = list(
-        model.objects.filter(repository_id=repository.pk).values_list("pk", flat=True)[
-            :_PURGE_BATCH
-        ]
+        model.objects.filter(repository_id=repository.pk).values_list("pk", flat=True)[:PURGE_BATCH]
     )
     model.objects.filter(pk__in=ids).delete()
     return bool(ids)
@@ -326,7 +329,7 @@ def _purge_rows(model: type[Tag], repository: Repository) -> bool:
 def _purge_uploads(repository: Repository) -> bool:
     ids = list(
         UploadSession.objects.filter(repository_id=repository.pk).values_list("pk", flat=True)[
-            :_PURGE_BATCH
+            :PURGE_BATCH
         ]
     )
     UploadSession.objects.filter(pk__in=ids).delete()

@@ -51,9 +51,19 @@ class Clock:
         self._ahead = dt.timedelta()
         self._now = timezone.now
 
+        self._still: dt.datetime | None = None
+
     def now(self) -> dt.datetime:
         """The moved time."""
-        return self._now() + self._ahead
+        return self._still or self._now() + self._ahead
+
+    def now_is(self, moment: dt.datetime) -> None:
+        """Stand still."""
+        self._still = moment
+
+    def runs_again(self) -> None:
+        """No longer stand still."""
+        self._still = None
 
     def advance(self, **by: float) -> None:
         """Let time pass: ``clock.advance(days=2)``."""

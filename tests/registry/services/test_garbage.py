@@ -489,7 +489,7 @@ def test_bytes_that_are_gone_already_are_no_error(clock: Any, store: FilesystemS
 def test_a_closed_repository_is_purged_in_batches(
     clock: Any, store: FilesystemStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(garbage, "_PURGE_BATCH", 2)
+    monkeypatch.setattr(garbage, "PURGE_BATCH", 2)
     shared = images.content()
     kept = images.push_image(OTHER, "v1", layers=[shared])
     for number in range(5):

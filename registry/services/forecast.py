@@ -1,0 +1,320 @@
+"""What the collector would do now, without doing it: the dry run.
+
+The same questions in the same order as in `services.garbage`, asked of the rows as they are and of
+a list of what would have gone by then. Nothing is locked and nothing is written, so pushes that come
+in between may change the answer: it is a forecast. `tests/registry/services/test_forecast.py` holds
+it to what a real run does afterwards.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import heapq
+import itertools
+from dataclasses import dataclass, field
+
+from django.utils import timezone
+
+from registry.models import (
+    Blob,
+    Manifest,
+    ManifestBlob,
+    ManifestChild,
+    Repository,
+    RepositoryBlob,
+    Review,
+    Tag,
+)
+from registry.services import garbage, leases, reviews
+from registry.storage import base as storage
+
+MOST_ITEMS = 1000
+"""Things that an answer lists; the counts and the bytes are of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that would go: `at` is when, `bytes` what its row says."""
+
+    kind: str
+    digest: str
+    repository: str
+    bytes: int
+    reason: str
+    at: dt.datetime
+
+
+@dataclass
+class Forecast:
+    """What would go now (`items`), and what would follow because of it when its grace is over.
+
+    `bytes` and `bytes_later` are what the store would really get back: a blob once however many
+    images share it, and only with its last right. `is_whole` is False where the limit cut it short.
+    """
+
+    items: list[Item] = field(default_factory=list)
+    later: list[Item] = field(default_factory=list)
+    reviewed: int = 0
+    removed: int = 0
+    removed_later: int = 0
+    bytes: int = 0
+    bytes_later: int = 0
+    is_whole: bool = True
+    is_paused: bool = False
+
+
+@dataclass(order=True, slots=True)
+class _Candidate:
+    due_at: dt.datetime
+    order: int
+    kind: str = field(compare=False)
+    target: int = field(compare=False)
+    reason: str = field(compare=False)
+
+
+class _Postpone(Exception):
+    def __init__(self, until: dt.datetime) -> None:
+        super().__init__(until)
+        self.until = until
+
+
+class _Live(Exception):
+    pass
+
+
+def forecast(limit: int) -> Forecast:
+    """What reviewing up to `limit` candidates now would remove, and up to `limit` more later."""
+    return _Simulation(limit).run()
+
+
+class _Simulation:
+    """The rows, less what would have gone."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._now = self._started = timezone.now()
+        self._found = Forecast(is_paused=leases.current() is not None)
+        self._manifests: set[int] = set()
+        self._links: set[int] = set()
+        self._blobs: set[int] = set()
+        self._purged_to: dict[int, str] = {}
+        self._rights_to: dict[int, int] = {}
+        self._queue: list[_Candidate] = []
+        self._waiting: dict[tuple[str, int], _Candidate] = {}
+        last = Review.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        self._new_ids = itertools.count(last + 1)
+        self._ids: dict[tuple[str, int], int] = {}
+
+    def run(self) -> Forecast:
+        """Now, then what follows."""
+        due = Review.objects.filter(due_at__lte=self._now).order_by("due_at", "id")
+        for review in due[: self._limit]:
+            self._ids[review.kind, review.target] = review.pk
+            self._push(review.kind, review.target, review.reason, review.due_at)
+        while self._found.reviewed < self._limit and self._is_due():
+            self._found.reviewed += 1
+            self._review(self._pop())
+        if self._is_due() or due[self._limit : self._limit + 1].exists():
+            self._found.is_whole = False
+        self._follow()
+        return self._found
+
+    def _follow(self) -> None:
+        """What was queued by the removals, each when its time has come."""
+        steps = 0
+        while self._queue and steps < self._limit:
+            steps += 1
+            candidate = self._pop()
+            self._now = max(self._now, candidate.due_at)
+            self._review(candidate)
+        self._found.is_whole = self._found.is_whole and not self._queue
+
+    # The queue
+
+    def _push(self, kind: str, target: int, reason: str, due_at: dt.datetime) -> None:
+        """One place a target, as in the table; a later call moves it."""
+        key = (kind, target)
+        if key not in self._ids:
+            row = Review.objects.filter(kind=kind, target=target).only("pk").first()
+            self._ids[key] = row.pk if row else next(self._new_ids)
+        candidate = _Candidate(due_at, self._ids[key], kind, target, reason)
+        self._waiting[key] = candidate
+        heapq.heappush(self._queue, candidate)
+
+    def _tidy(self) -> None:
+        while self._queue:
+            first = self._queue[0]
+            if self._waiting.get((first.kind, first.target)) is first:
+                return
+            heapq.heappop(self._queue)
+
+    def _is_due(self) -> bool:
+        self._tidy()
+        return bool(self._queue) and self._queue[0].due_at <= self._started
+
+    def _pop(self) -> _Candidate:
+        self._tidy()
+        candidate = heapq.heappop(self._queue)
+        del self._waiting[candidate.kind, candidate.target]
+        self._tidy()
+        return candidate
+
+    def _review(self, candidate: _Candidate) -> None:
+        judge = {
+            Review.Kind.MANIFEST: self._judge_manifest,
+            Review.Kind.LINK: self._judge_link,
+            Review.Kind.BLOB: self._judge_blob,
+            Review.Kind.REPOSITORY: self._judge_repository,
+        }[Review.Kind(candidate.kind)]
+        try:
+            judge(candidate)
+        except _Live:
+            self._end(candidate)
+        except _Postpone as held:
+            # Of what waits already only the reviews that are due now are forecast.
+            if held.until <= self._started or self._now > self._started:
+                self._push(candidate.kind, candidate.target, candidate.reason, held.until)
+        else:
+            self._end(candidate)
+
+    def _end(self, candidate: _Candidate) -> None:
+        """Its row is deleted: should it be queued again, that is a new one."""
+        key = (candidate.kind, candidate.target)
+        if key not in self._waiting:
+            self._ids[key] = next(self._new_ids)
+
+    # The judges: see those of the same names in `services.garbage`.
+
+    def _judge_manifest(self, candidate: _Candidate) -> None:
+        if candidate.target in self._manifests:
+            raise _Live
+        manifest = Manifest.objects.defer("payload").filter(pk=candidate.target).first()
+        if manifest is None:
+            raise _Live
+        repository = Repository.objects.get(pk=manifest.repository_id)
+        if repository.closed_at is not None:
+            raise _Live
+        self._require_unheld(manifest, repository)
+        self._remove_manifest(manifest, repository, candidate)
+
+    def _require_unheld(self, manifest: Manifest, repository: Repository) -> None:
+        if Tag.objects.filter(manifest_id=manifest.pk, ended_at=None).exists():
+            raise _Live
+        if manifest.deleted_at is None:
+            if not repository.collect_untagged:
+                raise _Live
+            parents = ManifestChild.objects.filter(
+                repository_id=repository.pk, digest=manifest.digest
+            ).exclude(parent_id=manifest.pk)
+            if set(parents.values_list("parent_id", flat=True)) - self._manifests:
+                raise _Live
+            subjects = Manifest.objects.filter(
+                repository_id=repository.pk, digest=manifest.subject_digest or ""
+            ).exclude(pk=manifest.pk)
+            if set(subjects.values_list("pk", flat=True)) - self._manifests:
+                raise _Live
+        until = garbage.kept_until(manifest)
+        if until > self._now:
+            raise _Postpone(until)
+
+    def _remove_manifest(
+        self, manifest: Manifest, repository: Repository, candidate: _Candidate
+    ) -> None:
+        self._manifests.add(manifest.pk)
+        self._note("manifest", manifest.digest, repository.name, manifest.size, candidate)
+        links = ManifestBlob.objects.filter(manifest_id=manifest.pk)
+        for link in sorted(links.values_list("link_id", flat=True)):
+            self._queue_anew(Review.Kind.LINK, link, "manifest removed")
+        children = ManifestChild.objects.filter(parent_id=manifest.pk)
+        here = Manifest.objects.filter(repository_id=repository.pk)
+        dependents = {
+            *here.filter(digest__in=children.values("digest")).values_list("pk", flat=True),
+            *here.filter(subject_digest=manifest.digest).values_list("pk", flat=True),
+        }
+        for dependent in sorted(dependents - self._manifests):
+            self._queue_anew(Review.Kind.MANIFEST, dependent, "index or subject removed")
+
+    def _queue_anew(self, kind: str, target: int, reason: str) -> None:
+        self._push(kind, target, reason, self._now + reviews.grace())
+
+    def _judge_link(self, candidate: _Candidate) -> None:
+        link = RepositoryBlob.objects.filter(pk=candidate.target).first()
+        if link is None or link.pk in self._links:
+            raise _Live
+        repository = Repository.objects.get(pk=link.repository_id)
+        if repository.closed_at is not None:
+            raise _Live
+        users = ManifestBlob.objects.filter(link_id=link.pk)
+        if set(users.values_list("manifest_id", flat=True)) - self._manifests:
+            raise _Live
+        self._links.add(link.pk)
+        self._drop_blob_without_rights(link.blob_id, repository.name, candidate)
+
+    def _judge_blob(self, candidate: _Candidate) -> None:
+        self._drop_blob_without_rights(candidate.target, "", candidate)
+
+    def _drop_blob_without_rights(
+        self, blob_id: int, repository: str, candidate: _Candidate
+    ) -> None:
+        rights = RepositoryBlob.objects.filter(blob_id=blob_id)
+        if blob_id in self._blobs or set(rights.values_list("pk", flat=True)) - self._links:
+            return
+        blob = Blob.objects.filter(pk=blob_id).first()
+        if blob is None:
+            return
+        self._blobs.add(blob_id)
+        freed = storage.current().size(blob.digest) or 0
+        if self._now > self._started:
+            self._found.bytes_later += freed
+        else:
+            self._found.bytes += freed
+        self._note("blob", blob.digest, repository, blob.size, candidate)
+
+    def _judge_repository(self, candidate: _Candidate) -> None:
+        """One batch, as the collector takes it: a step counts as a review."""
+        repository = Repository.objects.filter(pk=candidate.target).first()
+        if repository is None or repository.closed_at is None:
+            raise _Live
+        until = repository.closed_at + reviews.window()
+        if until > self._now:
+            raise _Postpone(until)
+        if self._purge_manifests(repository, candidate) or self._purge_rights(
+            repository, candidate
+        ):
+            raise _Postpone(self._now)
+
+    def _purge_manifests(self, repository: Repository, candidate: _Candidate) -> bool:
+        # Of a closed repository nothing else goes, so a cursor says what has gone.
+        left = Manifest.objects.filter(
+            repository_id=repository.pk, digest__gt=self._purged_to.get(repository.pk, "")
+        )
+        batch = list(left.order_by("digest").only("pk", "digest", "size")[: garbage.PURGE_BATCH])
+        for manifest in batch:
+            self._manifests.add(manifest.pk)
+            self._purged_to[repository.pk] = manifest.digest
+            self._note("manifest", manifest.digest, repository.name, manifest.size, candidate)
+        return bool(batch)
+
+    def _purge_rights(self, repository: Repository, candidate: _Candidate) -> bool:
+        left = RepositoryBlob.objects.filter(
+            repository_id=repository.pk, pk__gt=self._rights_to.get(repository.pk, 0)
+        )
+        batch = list(left.order_by("pk")[: garbage.PURGE_BATCH])
+        self._links.update(link.pk for link in batch)
+        for link in batch:
+            self._rights_to[repository.pk] = link.pk
+            self._drop_blob_without_rights(link.blob_id, repository.name, candidate)
+        return bool(batch)
+
+    def _note(
+        self, kind: str, digest: str, repository: str, size: int, candidate: _Candidate
+    ) -> None:
+        item = Item(kind, digest, repository, size, candidate.reason, self._now)
+        is_later = self._now > self._started
+        if is_later:
+            self._found.removed_later += 1
+        else:
+            self._found.removed += 1
+        items = self._found.later if is_later else self._found.items
+        if len(items) < MOST_ITEMS:
+            items.append(item)
