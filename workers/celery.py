@@ -6,6 +6,7 @@ Every task may run twice and none is needed: what is to be done is written in ro
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -13,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gitlab.settings")
 
 import django
 from celery import Celery
-from celery.signals import celeryd_init
+from celery.signals import celeryd_init, worker_ready
 from django.apps import apps
 from django.conf import settings
 
@@ -21,6 +22,8 @@ if not apps.ready:
     django.setup()
 
 from gitlab.container_registry import broker
+
+log = logging.getLogger(__name__)
 
 app = Celery("workers")
 app.conf.update(broker.configuration())
@@ -60,3 +63,10 @@ app.autodiscover_tasks(["workers"], force=True)
 def _make_folders(**_: object) -> None:
     """The schedule's folder, also where the broker is Redis."""
     (Path(settings.HOME) / "broker").mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@worker_ready.connect
+def _say_so(**_: object) -> None:
+    """One line in place of Celery's banner."""
+    log.setLevel(logging.INFO)
+    log.info("the worker is ready")
