@@ -126,9 +126,12 @@ class Storage(_Table):
     access_key: SecretStr | None = None
     secret_key: SecretStr | None = None
     redirect: bool = False
+    accel_prefix: str | None = Field(default=None, pattern=r"^/[A-Za-z0-9/_.-]*$")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Storage:
+        if self.driver != "filesystem" and self.accel_prefix:
+            raise ValueError("accel_prefix is for the filesystem store: nginx reads its files")
         if self.driver == "s3" and not self.bucket:
             raise ValueError("the s3 store needs a bucket: set registry.storage.bucket")
         if self.driver == "s3" and (self.access_key is None) != (self.secret_key is None):

@@ -227,6 +227,7 @@ REGISTRY_STORAGE = {
     "driver": _STORAGE.driver,
     "root": CONFIG.storage_root,
     "redirect": _STORAGE.redirect,
+    "accel_prefix": _STORAGE.accel_prefix,
     "s3": {
         "bucket": _STORAGE.bucket,
         "prefix": _STORAGE.prefix,

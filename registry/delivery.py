@@ -4,6 +4,9 @@ Where the store has addresses of its own and the settings say so, the client is 
 that is signed for a few minutes. It is signed by the store's own keys and says what may be read: the
 client's token stays here, and the client doesn't carry it on to another host.
 
+Behind nginx its own `sendfile` is nearer to the client still: with ``accel_prefix`` the answer only
+names the file, in a location that nobody reaches from outside.
+
 Source for ranges: RFC 9110, section 14. One range is served; several, or a unit other than bytes,
 are answered with the whole, as the RFC allows.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from io import FileIO
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.conf import settings
@@ -21,6 +25,7 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from registry.errors import Code, RegistryError
 from registry.media_types import OCTET_STREAM
 from registry.storage import base as storage
+from registry.storage import paths
 
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 _YEAR = 365 * 24 * 3600
@@ -73,6 +78,8 @@ def blob_response(
         address = storage.current().address(digest, ADDRESS_LIFETIME)
         if address is not None:
             return _redirect(address, digest)
+    if prefix := settings.REGISTRY_STORAGE.get("accel_prefix"):
+        return _by_proxy(str(prefix), digest, headers)
     is_other = if_range is not None and if_range.strip() != headers["ETag"]
     start, end = _requested(None if is_other else range_field, size)
     status = 200
@@ -87,6 +94,14 @@ def blob_response(
     return _FileResponse(
         file, end - start, status=status, content_type=OCTET_STREAM, headers=headers
     )
+
+
+def _by_proxy(prefix: str, digest: str, headers: dict[str, str]) -> HttpResponse:
+    """nginx sends the file of an internal location, ranges and all (``X-Accel-Redirect``)."""
+    if storage.current().size(digest) is None:
+        raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
+    headers["X-Accel-Redirect"] = paths.blob(Path(prefix), digest).as_posix()
+    return HttpResponse(content_type=OCTET_STREAM, headers=headers)
 
 
 def _redirect(address: str, digest: str) -> HttpResponse:

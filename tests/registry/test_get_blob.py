@@ -211,3 +211,19 @@ def test_deleting_checks_access(bob: Person, mallory: Person, nobody: Person, di
     for person in (bob, mallory):
         assert_challenged(person.send("DELETE", path), needed, "insufficient_scope")
     assert RepositoryBlob.objects.count() == 1
+
+
+def test_behind_nginx_the_answer_only_names_the_file(
+    settings: Any, carol: Person, digest: str, store: FilesystemStore
+) -> None:
+    settings.REGISTRY_STORAGE = {**settings.REGISTRY_STORAGE, "accel_prefix": "/-/blobs"}
+    response = carol.send("GET", f"/v2/{APP}/blobs/{digest}")
+    encoded = digest.partition(":")[2]
+    assert response.status_code == 200
+    assert response.headers["X-Accel-Redirect"] == (
+        f"/-/blobs/blobs/sha256/{encoded[:2]}/{encoded[2:4]}/{encoded}"
+    )
+    assert response.headers["Docker-Content-Digest"] == digest
+    assert response.content == b""
+    store.delete(digest)
+    assert_refused(carol.send("GET", f"/v2/{APP}/blobs/{digest}"), Code.BLOB_UNKNOWN)
