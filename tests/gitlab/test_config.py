@@ -140,6 +140,7 @@ NUMBERS = dict.fromkeys(
 OTHERS = {
     "registry.storage.driver": "filesystem",
     "registry.storage.addressing_style": "virtual",
+    "registry.storage.accel_prefix": "/-/blobs",
     "berth.roles": "web",
     "berth.trusted_proxies": "10.0.0.0/8, 127.0.0.1",
 }
@@ -149,7 +150,9 @@ VALUES = ADDRESSES | LISTENERS | SWITCHES | NUMBERS | OTHERS
 @pytest.mark.parametrize("key", KEYS)
 def test_every_key_can_be_set_in_the_environment(key: str) -> None:
     variable = key.upper().replace(".", "__")
-    loaded = load({variable: VALUES.get(key, "any text")})
+    # A crash is only to be had together with debug.
+    debug = {"BERTH__DEBUG": "true"} if key == "berth.crash_at" else {}
+    loaded = load({variable: VALUES.get(key, "any text"), **debug})
     assert loaded.origins[key] == f"environment {variable}"
     if key in VALUES:
         assert key in refused({variable: "!"})
