@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e import images
 from tests.e2e.clients import Docker, Refused
-from tests.e2e.conftest import Person
+from tests.e2e.conftest import Person, person_at
 from tests.e2e.images import Image, digest_of
 from tests.e2e.installation import Installation, wait_until
 
@@ -218,3 +218,143 @@ def test_deleting_frees_the_disk(docker: Docker, make_installation: Any) -> None
     docker.remove_images()
     docker("pull", "--quiet", kept_name)
     assert docker.inspect(kept_name)["Id"] == kept.id
+
+
+def test_an_annotated_index_by_tag_and_by_digest(
+    docker: Docker, berth: Installation, alice: Person, project: str
+) -> None:
+    """Two images of the same declared architecture, told apart by ``docker manifest annotate``."""
+    login(docker, berth, alice)
+    made = {name: images.tiny(f"annotated {name}") for name in ("plain", "v7")}
+    names = {name: push(docker, berth, image, project, name) for name, image in made.items()}
+    index = f"{berth.registry}/{project}:all"
+    docker("manifest", "create", "--insecure", index, *names.values())
+    docker("manifest", "annotate", index, names["v7"], "--arch", "arm", "--variant", "v7")
+    digest = docker("manifest", "push", "--insecure", "--purge", index).strip().splitlines()[-1]
+    stored = berth.request("GET", f"/v2/{project}/manifests/all", f"repository:{project}:pull")
+    assert digest_of(stored.content) == digest
+    platforms = [entry["platform"] for entry in stored.json()["manifests"]]
+    assert {"architecture": "arm", "os": "linux", "variant": "v7"} in platforms
+    shown = json.loads(docker("manifest", "inspect", "--insecure", index))
+    assert shown["manifests"] == stored.json()["manifests"]
+    for name in (index, f"{berth.registry}/{project}@{digest}"):
+        for platform, image in (("linux/amd64", made["plain"]), ("linux/arm/v7", made["v7"])):
+            docker.remove_images()
+            docker("pull", "--quiet", "--platform", platform, name)
+            assert docker("images", "--quiet", "--no-trunc").split() == [image.id]
+
+
+def test_an_index_of_images_of_another_project(
+    docker: Docker, berth: Installation, alice: Person, project: str
+) -> None:
+    """``docker manifest push`` mounts what the index needs."""
+    login(docker, berth, alice)
+    image = images.tiny("from elsewhere")
+    source = push(docker, berth, image, project)
+    before = berth.bytes_on_disk()
+    index = f"{berth.registry}/{project}-list/all:1"
+    docker("manifest", "create", "--insecure", index, source)
+    docker("manifest", "push", "--insecure", "--purge", index)
+    assert berth.bytes_on_disk() == before
+    docker.remove_images()
+    docker("pull", "--quiet", index)
+    assert docker.inspect(index)["Id"] == image.id
+
+
+def test_the_same_image_under_a_second_project(
+    docker: Docker, berth: Installation, alice: Person, project: str
+) -> None:
+    """Its layers are mounted from the first: nothing is sent, and no byte is kept twice."""
+    image = images.large(4, seed=11)
+    login(docker, berth, alice)
+    name = push(docker, berth, image, project)
+    before = berth.bytes_on_disk()
+    second = f"{berth.registry}/{project}-second:1"
+    docker("tag", name, second)
+    assert f"Mounted from {project}" in docker("push", second)
+    assert berth.bytes_on_disk() == before
+    assert_stored(berth, image, f"{project}-second")
+
+
+def test_no_mount_from_where_one_may_not_pull(
+    docker: Docker, berth: Installation, alice: Person, project: str
+) -> None:
+    """Bob's docker knows where Alice's layers are and asks for them; he has to upload his own."""
+    image = images.large(2, seed=12)
+    login(docker, berth, alice)
+    name = push(docker, berth, image, project)
+    bob = person_at(berth, "bob")
+    login(docker, berth, bob)
+    own = f"{berth.registry}/bob/{project.rpartition('/')[2]}:1"
+    before = berth.bytes_on_disk()
+    docker("tag", name, own)
+    printed = docker("push", own)
+    assert "Mounted from" not in printed
+    assert printed.count("Pushed") == len(image.layers)
+    # The store keeps a digest once, whoever has uploaded it.
+    assert berth.bytes_on_disk() == before
+    docker.remove_images()
+    docker("pull", "--quiet", own)
+    assert docker.inspect(own)["Id"] == image.id
+    with pytest.raises(Refused, match=r"denied|access forbidden"):
+        docker("pull", name)
+
+
+def test_an_empty_layer(
+    docker: Docker, berth: Installation, alice: Person, project: str, tmp_path: Path
+) -> None:
+    """A tar without members, and a file of no bytes, which every client and registry has met."""
+    login(docker, berth, alice)
+    image = Image((images.layer({}), images.layer({"nothing": b""}), images.layer({})))
+    name = push(docker, berth, image, project)
+    assert_stored(berth, image, project)
+    docker.remove_images()
+    docker("pull", "--quiet", name)
+    assert docker.inspect(name)["Id"] == image.id
+
+
+def test_an_image_without_layers(
+    docker: Docker, berth: Installation, alice: Person, project: str, tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nLABEL nothing=inside\n")
+    login(docker, berth, alice)
+    name = f"{berth.registry}/{project}:empty"
+    docker("build", "--quiet", "--tag", name, tmp_path)
+    built = docker.inspect(name)
+    docker("push", "--quiet", name)
+    stored = berth.request("GET", f"/v2/{project}/manifests/empty", f"repository:{project}:pull")
+    assert stored.json()["config"]["digest"] == built["Id"]
+    docker.remove_images()
+    docker("pull", "--quiet", name)
+    assert docker.inspect(name)["Id"] == built["Id"]
+
+
+def test_pull_all_tags(docker: Docker, berth: Installation, alice: Person, project: str) -> None:
+    login(docker, berth, alice)
+    made = {f"v{n}": images.tiny(f"tag {n}") for n in range(4)}
+    for tag, image in made.items():
+        push(docker, berth, image, project, tag)
+    docker("push", "--quiet", "--all-tags", f"{berth.registry}/{project}")
+    docker.remove_images()
+    docker("pull", "--quiet", "--all-tags", f"{berth.registry}/{project}")
+    for tag, image in made.items():
+        assert docker.inspect(f"{berth.registry}/{project}:{tag}")["Id"] == image.id
+
+
+def test_after_logout(docker: Docker, berth: Installation, alice: Person, project: str) -> None:
+    """What was allowed is refused, and says so; a tag that is missing looks no different."""
+    login(docker, berth, alice)
+    name = push(docker, berth, images.tiny("signed out"), project)
+    docker("logout", berth.registry)
+    config = json.loads((docker._config / "config.json").read_text())
+    assert not config.get("auths")
+    with pytest.raises(Refused, match=r"denied|access forbidden|no basic auth") as pushing:
+        docker("push", name)
+    assert "500" not in str(pushing.value)
+    docker.remove_images()
+    said = []
+    for wanted in (name, f"{berth.registry}/{project}:missing", f"{berth.registry}/no/such:1"):
+        with pytest.raises(Refused, match=r"denied|access forbidden") as pulling:
+            docker("pull", wanted)
+        said.append(str(pulling.value).rpartition('": ')[2])
+    assert len(set(said)) == 1, said
