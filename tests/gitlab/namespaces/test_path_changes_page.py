@@ -5,7 +5,7 @@ import pytest
 from gitlab.container_registry.client import RegistryUnavailable
 from gitlab.namespaces import path_changes
 from gitlab.namespaces.models import Namespace, PathChange, Project
-from tests.gitlab.namespaces.test_path_changes import NamesOnly
+from tests.gitlab.namespaces.renaming import NamesOnly
 
 pytestmark = pytest.mark.django_db
 PATH, TRANSFER, GROUP = "/acme/web/-/path", "/acme/web/-/transfer", "/groups/acme/-/path"
