@@ -169,12 +169,12 @@ def _free_ports() -> dict[str, int]:
 
 
 def _end(pid: int) -> None:
-    """SIGTERM, and SIGKILL for what stays. The process may be a child of another worker."""
+    """End it at once: by itself it takes ten seconds, and it keeps what it has answered anyway."""
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-        for _ in range(100):
+        os.killpg(pid, signal.SIGKILL)
+        while True:
+            # It may be a child of ours, or of another worker's.
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
             os.kill(pid, 0)
-            time.sleep(0.1)
-        os.killpg(pid, signal.SIGKILL)
+            time.sleep(0.05)
