@@ -62,7 +62,7 @@ class RegistryView:
             response = refusal(error)
         except _FAILURES as error:
             response = refusal(_named(error))
-        return _with_common_headers(response)
+        return _with_common_headers(response, request.method)
 
     def _answer(self, request: HttpRequest, arguments: dict[str, Any]) -> HttpResponseBase:
         environ = request.META
@@ -100,7 +100,7 @@ def _named(error: Exception) -> RegistryError:
     )
 
 
-def _with_common_headers(response: HttpResponseBase) -> HttpResponseBase:
+def _with_common_headers(response: HttpResponseBase, method: str | None) -> HttpResponseBase:
     headers = response.headers
     headers["Docker-Distribution-Api-Version"] = API_VERSION
     headers["X-Content-Type-Options"] = "nosniff"
@@ -108,6 +108,9 @@ def _with_common_headers(response: HttpResponseBase) -> HttpResponseBase:
     may_measure = "Content-Length" not in headers and response.status_code not in (204, 304)
     if may_measure and isinstance(response, HttpResponse):
         headers["Content-Length"] = str(len(response.content))
+    if method == "HEAD" and isinstance(response, HttpResponse) and response.content:
+        # gunicorn would drop it too, with a warning for each refusal and each list.
+        response.content = b""
     return response
 
 
@@ -147,4 +150,4 @@ class UnknownView:
     def __call__(self, request: HttpRequest, **arguments: Any) -> HttpResponseBase:
         """Answer 404, whoever asks."""
         error = RegistryError(Code.UNSUPPORTED, "there is nothing at this address", status=404)
-        return _with_common_headers(refusal(error))
+        return _with_common_headers(refusal(error), request.method)

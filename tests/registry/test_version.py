@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import RequestFactory
+from django.urls import resolve
 
 from registry.errors import Code
 from tests.registry.base import APP, Person, assert_challenged, assert_refused, mint
@@ -79,3 +81,17 @@ def test_methods_that_an_address_has_not_are_refused(
         assert response.headers["Allow"]
         if method != "HEAD":
             assert_refused(response, Code.UNSUPPORTED)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [(f"/v2/{APP}/manifests/v1", 401), ("/v2/", 200), ("/v2/nothing", 404)]
+)
+def test_head_is_answered_without_content(path: str, status: int) -> None:
+    """By the view itself: what is sent all the same, gunicorn drops with a warning in the log."""
+    request = RequestFactory().head(
+        path, HTTP_HOST="localhost", HTTP_AUTHORIZATION=f"Bearer {mint('alice')}"
+    )
+    matched = resolve(path)
+    response = matched.func(request, *matched.args, **matched.kwargs)
+    assert (response.status_code, response.content) == (status, b"")
+    assert int(response.headers["Content-Length"]) > 0
