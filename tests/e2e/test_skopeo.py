@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.e2e.clients import Refused, Skopeo, trust
 from tests.e2e.conftest import Person
 from tests.e2e.images import digest_of
 from tests.e2e.installation import Installation
+from tests.e2e.wire import Walk, Wire
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("containers")]
 
@@ -97,3 +99,52 @@ def test_without_login(skopeo: Skopeo, berth: Installation, alice: Person, proje
 def test_a_wrong_password(skopeo: Skopeo, berth: Installation, alice: Person) -> None:
     with pytest.raises(Refused, match="invalid username/password"):
         skopeo.login(berth.registry, alice.username, "not the password", trust(berth))
+
+
+def test_sync_from_a_folder_and_to_a_folder(
+    signed_in: Skopeo, berth: Installation, project: str, tmp_path: Path
+) -> None:
+    """Every tag of an image goes out to a folder, and back in under another project."""
+    tags = ("1.0", "1.1", "latest")
+    made = {tag: images.tiny(f"synced {tag}") for tag in tags}
+    with Wire(berth, f"{project}/image") as wire:
+        for tag, image in made.items():
+            wire.push(image, tag)
+    source = f"{berth.registry}/{project}/image"
+    signed_in("sync", "--src", "docker", "--dest", "dir", "--scoped", trust(berth, "src-"), source, tmp_path / "out")  # fmt: skip
+    folders = tmp_path / "out" / berth.registry / project
+    assert {path.name for path in folders.iterdir()} == {f"image:{tag}" for tag in tags}
+    target = f"{berth.registry}/{project}-copy"
+    signed_in("sync", "--src", "dir", "--dest", "docker", trust(berth, "dest-"), folders, target)
+    assert Walk(berth).repository(f"{project}-copy/image") == {
+        tag: digest_of(image.manifest) for tag, image in made.items()
+    }
+
+
+@pytest.mark.parametrize("either", ["http"], indirect=True)
+def test_list_tags_over_pages(signed_in: Skopeo, berth: Installation, project: str) -> None:
+    """More tags than a page holds: skopeo follows the links."""
+    image = images.tiny("tagged often")
+    wanted = [f"build-{n:04}" for n in range(1100)]
+    with Wire(berth, project) as wire:
+        wire.push(image)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda tag: wire.push_manifest(image.manifest, tag), wanted))
+        assert len(wire.get("tags/list").json()["tags"]) < len(wanted)
+    listed = json.loads(
+        signed_in("list-tags", trust(berth), f"docker://{berth.registry}/{project}")
+    )
+    assert listed["Tags"] == wanted
+
+
+def test_a_deleted_tag_leaves_the_others(
+    signed_in: Skopeo, berth: Installation, project: str, tmp_path: Path
+) -> None:
+    """skopeo deletes by digest: every tag of that image goes, and no other image."""
+    with Wire(berth, project) as wire:
+        wire.push(images.tiny("goes"), "goes")
+        wire.push(images.tiny("goes"), "goes-too")
+        wire.push(images.tiny("stays"), "stays")
+        signed_in("delete", trust(berth), f"docker://{berth.registry}/{project}:goes")
+        assert wire.tags() == ["stays"]
+    assert list(Walk(berth).repository(project)) == ["stays"]
