@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from registry.errors import Code, RegistryError
 
 SHA256 = "sha256"
-_LENGTHS = {SHA256: 64, "sha512": 128}
+ALGORITHMS = (SHA256, "sha512")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", re.ASCII)
 
 

@@ -49,6 +49,11 @@ app.conf.update(
             "schedule": 10.0,
             "options": {"expires": 10},
         },
+        "verify a slice": {
+            "task": "workers.tasks.verify_slice",
+            "schedule": 60.0,
+            "options": {"expires": 60},
+        },
         "sweep failed logins": {
             "task": "workers.tasks.sweep_failed_logins",
             "schedule": 300.0,

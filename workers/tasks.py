@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 
 from gitlab.accounts import failed_logins
-from gitlab.container_registry import bell
+from gitlab.container_registry import bell, client
 from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.repositories import DELETE_TASK
 from gitlab.namespaces import path_changes
@@ -47,6 +47,18 @@ def review_garbage() -> None:
     except RegistryRefused as error:
         # A setting is wrong on one of the two sides, so somebody has to look.
         log.error("the registry refuses to review garbage: %s", error)
+
+
+@shared_task
+def verify_slice() -> None:
+    """Have the registry compare the next of its rows with its bytes. It logs what is wrong itself."""
+    try:
+        faults = client.for_jobs().verify_slice()
+    except (RegistryUnavailable, RegistryRefused) as error:
+        log.warning("nothing was verified: %s", error)
+        return
+    if faults:
+        log.error("the registry has found %s faults in its store: GET /gitlab/v1/garbage/", faults)
 
 
 @shared_task

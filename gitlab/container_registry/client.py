@@ -287,6 +287,20 @@ class RegistryClient:
         )
         return Garbage.read(_json(answer))
 
+    def verify_slice(self, n: int = 100) -> int:
+        """Have the next `n` things verified against the store; how many faults that showed.
+
+        A registry without this answers as if nothing were wrong.
+        """
+        answer = self._call(
+            "POST",
+            "/gitlab/v1/garbage/verifications/",
+            Access("registry", "garbage", ("*",)),
+            {"n": str(n)},
+            accept=(200, 404),
+        )
+        return int(_json(answer).get("faults") or 0) if answer.status_code == 200 else 0
+
     # The one way out
 
     def _call(  # noqa: PLR0913  (the one way out)

@@ -15,8 +15,8 @@ from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1.repositories import timestamp
-from registry.services import forecast, holders, leases
-from registry.v2.base import RegistryView, empty
+from registry.services import forecast, holders, leases, verification_rounds
+from registry.v2.base import RegistryView, empty, page_size
 from tokens.access import Access
 
 GARBAGE = Access("registry", "garbage", ("*",))
@@ -83,6 +83,44 @@ def _item(item: forecast.Item) -> dict[str, Any]:
         "bytes": item.bytes,
         "reason": item.reason,
         "at": timestamp(item.at),
+    }
+
+
+class VerificationsView(RegistryView):
+    """``POST /gitlab/v1/garbage/verifications/``."""
+
+    def needed(self, method: str, arguments: dict[str, Any]) -> Access:
+        """``registry:garbage:*``."""
+        return GARBAGE
+
+    def post(self, request: HttpRequest, caller: Caller) -> HttpResponse:
+        """Verify the next ``n`` things of the slow round, and remember where it stands."""
+        row, page = verification_rounds.slice_of_schedule(page_size(request, default=100) or 1)
+        return JsonResponse(
+            {
+                "phase": row.phase,
+                "position": row.position,
+                "checked": page.checked,
+                "bytes": page.bytes,
+                "faults": len(page.findings),
+                "finished": row.finished_at is not None,
+            }
+        )
+
+
+def findings() -> dict[str, Any]:
+    """What the slow round has found, for the state of the queue."""
+    return {
+        "verified_since": timestamp(verification_rounds.current_since()),
+        "faults": [
+            {
+                "kind": row.kind,
+                "subject": row.subject,
+                "detail": row.detail,
+                "found_at": timestamp(row.found_at),
+            }
+            for row in verification_rounds.kept()
+        ],
     }
 
 

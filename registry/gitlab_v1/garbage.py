@@ -74,6 +74,7 @@ class QueueView(_GarbageView):
                 "next_due_at": timestamp(garbage.next_due_at()),
                 "paused_until": timestamp(lease.until if lease else None),
                 "paused_because": lease.reason if lease else "",
+                "verification": evidence.findings(),
             }
         )
 

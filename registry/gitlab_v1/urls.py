@@ -15,6 +15,7 @@ urlpatterns = [
     path("gitlab/v1/garbage/reviews/", garbage.ReviewsView()),
     path("gitlab/v1/garbage/receipts/", garbage.ReceiptsView()),
     path("gitlab/v1/garbage/lease/", evidence.LeaseView()),
+    path("gitlab/v1/garbage/verifications/", evidence.VerificationsView()),
     path("gitlab/v1/garbage/why/<reference:digest>", evidence.WhyView()),
     path("gitlab/v1/statistics/", statistics.StatisticsView()),
     path("gitlab/v1/repositories/<name:name>/tags/list/", repositories.TagsView()),

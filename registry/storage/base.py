@@ -105,8 +105,20 @@ class BlobStore(Protocol):
     def delete(self, digest: str) -> bool:
         """Remove a blob; whether it was there."""
 
-    def blobs(self) -> Iterator[StoredBlob]:
-        """Every blob, in no order, without holding them all in memory."""
+    def blobs(self, start: str = "") -> Iterator[StoredBlob]:
+        """Every blob, in no order, without holding them all in memory.
+
+        `start` is what their digests begin with after the algorithm: two hexadecimal digits, or "".
+        """
+
+    def status(self, digest: str) -> StoredBlob | None:
+        """A blob as it lies in the store, None where it does not."""
+
+    def quarantine(self, found: StoredBlob) -> bool:
+        """Move the bytes of a blob aside, where readers don't find them and nobody deletes them.
+
+        Only where it still is as it was `found` by `status`; whether it was.
+        """
 
     def sweep(self, before: dt.datetime, is_live: Callable[[UUID], bool]) -> int:
         """Remove what a crash has left of uploads begun before `before`; how many pieces.

@@ -195,17 +195,41 @@ class FilesystemStore:
             _sync_folder(path.parent)
         return True
 
-    def blobs(self) -> Iterator[StoredBlob]:
+    def blobs(self, start: str = "") -> Iterator[StoredBlob]:
         """See `BlobStore.blobs`."""
-        for folder, _, names in os.walk(paths.blobs(self.root)):
-            algorithm = Path(folder).parent.parent.name
-            for name in names:
-                digest = f"{algorithm}:{name}"
-                with contextlib.suppress(FileNotFoundError):
-                    status = os.stat(os.path.join(folder, name))
-                    if digests.is_digest(digest):
-                        modified = dt.datetime.fromtimestamp(status.st_mtime, dt.UTC)
-                        yield StoredBlob(digest, status.st_size, modified)
+        root = paths.blobs(self.root)
+        for top in root.glob(f"*/{start}") if start else [root]:
+            for folder, _, names in os.walk(top):
+                algorithm = Path(folder).parent.parent.name
+                for name in names:
+                    digest = f"{algorithm}:{name}"
+                    found = self.status(digest) if digests.is_digest(digest) else None
+                    if found is not None:
+                        yield found
+
+    def status(self, digest: str) -> StoredBlob | None:
+        """See `BlobStore.status`."""
+        try:
+            with _named_failures():
+                status = paths.blob(self.root, digest).stat()
+        except FileNotFoundError:
+            return None
+        modified = dt.datetime.fromtimestamp(status.st_mtime, dt.UTC)
+        return StoredBlob(digest, status.st_size, modified)
+
+    def quarantine(self, found: StoredBlob) -> bool:
+        """See `BlobStore.quarantine`."""
+        moment = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S.%f")
+        source = paths.blob(self.root, found.digest)
+        target = paths.quarantined(self.root, found.digest, moment)
+        if self.status(found.digest) != found:
+            return False
+        with _named_failures():
+            _make_folder(target.parent)
+            source.rename(target)
+            _sync_folder(target.parent)
+            _sync_folder(source.parent)
+        return True
 
     def sweep(self, before: dt.datetime, is_live: Callable[[UUID], bool]) -> int:
         """See `BlobStore.sweep`."""

@@ -8,6 +8,7 @@ Nobody else builds one.
       blobs/sha256/ab/cd/abcd…          a blob, under the first two bytes of its digest
       uploads/12/123e4567-…/<part>      the durable parts of an upload session
       health/                           what the health check writes and deletes
+      quarantine/sha256/ab/cd/abcd….<time>  bytes that were found damaged, or that nobody knows
 
 Two levels of 256 folders keep each below some hundred entries for tens of millions of blobs. On S3
 the same names are keys, and their even spread lets the store divide them.
@@ -31,6 +32,13 @@ def blob(root: Root, digest: str) -> Root:
 def blobs(root: Root) -> Root:
     """The folder that all blobs are below."""
     return root / "blobs"
+
+
+def quarantined(root: Root, digest: str, moment: str) -> Root:
+    """Where the bytes of a damaged blob are moved to; `moment` keeps several apart."""
+    algorithm, _, encoded = digest.partition(":")
+    folder = root / "quarantine" / algorithm / encoded[:2] / encoded[2:4]
+    return folder / f"{encoded}.{moment}"
 
 
 def uploads(root: Root) -> Root:

@@ -136,13 +136,34 @@ class S3Store:
         self._delete(key)
         return True
 
-    def blobs(self) -> Iterator[StoredBlob]:
+    def blobs(self, start: str = "") -> Iterator[StoredBlob]:
         """See `BlobStore.blobs`."""
-        for entry in self._list(f"{paths.blobs(self._root)}/"):
-            path = PurePosixPath(entry["Key"])
-            digest = f"{path.parent.parent.parent.name}:{path.name}"
-            if digests.is_digest(digest):
-                yield StoredBlob(digest, entry["Size"], entry["LastModified"])
+        root = f"{paths.blobs(self._root)}/"
+        prefixes = [f"{root}{name}/{start}/" for name in digests.ALGORITHMS] if start else [root]
+        for prefix in prefixes:
+            for entry in self._list(prefix):
+                path = PurePosixPath(entry["Key"])
+                digest = f"{path.parent.parent.parent.name}:{path.name}"
+                if digests.is_digest(digest):
+                    yield StoredBlob(digest, entry["Size"], entry["LastModified"])
+
+    def status(self, digest: str) -> StoredBlob | None:
+        """See `BlobStore.status`."""
+        found = self._bucket.head(self._blob(digest))
+        if found is None:
+            return None
+        return StoredBlob(digest, int(found["ContentLength"]), found["LastModified"])
+
+    def quarantine(self, found: StoredBlob) -> bool:
+        """See `BlobStore.quarantine`. A copy inside the store, then the old place is emptied."""
+        moment = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S.%f")
+        if self.status(found.digest) != found:
+            return False
+        key = self._blob(found.digest)
+        target = str(paths.quarantined(self._root, found.digest, moment))
+        s3_upload.copy(self._bucket, key, target, found.size, uuid.uuid4().hex)
+        self._delete(key)
+        return True
 
     def sweep(self, before: dt.datetime, is_live: Callable[[UUID], bool]) -> int:
         """See `BlobStore.sweep`: objects of uploads, and uploads of parts that were not ended."""

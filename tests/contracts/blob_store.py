@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 
@@ -231,6 +232,34 @@ class BlobStoreContract:
         assert {blob.digest for blob in found} == pushed
         assert {blob.size for blob in found} == {1}
         assert all(blob.modified_at.tzinfo is not None for blob in found)
+
+    def test_listing_by_the_first_digits(self, store: BlobStore) -> None:
+        put_here = {put(store, body) for body in (b"1", b"2", b"3", b"4")}
+        one = min(put_here)
+        start = one.partition(":")[2][:2]
+        alike = {digest for digest in put_here if digest.partition(":")[2].startswith(start)}
+        assert {blob.digest for blob in store.blobs(start)} == alike
+
+    def test_what_is_quarantined_is_out_of_the_way(self, store: BlobStore) -> None:
+        digest = put(store, b"hello")
+        found = store.status(digest)
+        assert found is not None
+        assert found.size == 5
+        assert store.quarantine(found)
+        assert store.size(digest) is store.status(digest) is None
+        assert digest not in {blob.digest for blob in store.blobs()}
+        assert not store.quarantine(found)
+        put(store, b"hello")
+        assert read(store, digest) == b"hello"
+
+    def test_what_has_been_replaced_is_not_quarantined(self, store: BlobStore) -> None:
+        digest = put(store, b"hello")
+        found = store.status(digest)
+        assert found is not None
+        time.sleep(1.1)  # S3 tells seconds apart, no less.
+        put(store, b"hello")
+        assert not store.quarantine(found)
+        assert read(store, digest) == b"hello"
 
     def test_the_check_leaves_nothing(self, store: BlobStore) -> None:
         store.check()

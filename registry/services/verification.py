@@ -1,0 +1,324 @@
+"""Rows against bytes, bytes against rows, and rows against each other, while everybody goes on.
+
+What looks wrong is looked at again before it is called so, in one statement or with the row held:
+a push or the collector may have been in between. A round goes through phases, page by page in the
+order of a key, so that memory stays flat and a round can be resumed at any page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from django.db import connections
+from django.utils import timezone
+
+from registry import digest as digests
+from registry.models import Blob, Manifest, Tombstone
+from registry.services import database, reviews
+from registry.storage import base as storage
+
+MEBIBYTE = 1024 * 1024
+_PAGE = 200
+_PAYLOADS = 8 * MEBIBYTE
+"""Bytes of manifests that are in memory at once, or one manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong. `subject` is a digest or a row's id; `needed_by` names tags."""
+
+    kind: str
+    subject: str
+    detail: str
+    needed_by: tuple[str, ...] = ()
+
+
+@dataclass
+class Page:
+    """What one page has shown. `position` is where the next one begins, None after the last."""
+
+    position: str | None = None
+    checked: int = 0
+    bytes: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Throttle:
+    """At most so many bytes a second, averaged since it was made; None is no limit."""
+
+    def __init__(self, bytes_per_second: float | None) -> None:
+        self._rate = bytes_per_second
+        self._begun, self._read = time.monotonic(), 0
+
+    def passed(self, count: int) -> None:
+        """`count` bytes were read: wait where that was too fast."""
+        self._read += count
+        if self._rate:
+            ahead = self._read / self._rate - (time.monotonic() - self._begun)
+            if ahead > 0:
+                time.sleep(ahead)
+
+
+@dataclass
+class Verifier:
+    """How to verify. Data is read where `reads_data`, of blobs up to `largest` bytes.
+
+    A page of blobs ends early after `page_bytes`, so that it does not take for ever.
+    """
+
+    reads_data: bool = False
+    throttle: Throttle = field(default_factory=lambda: Throttle(None))
+    page_size: int = _PAGE
+    page_bytes: int | None = None
+    largest: int | None = None
+
+    def page(self, phase: str, position: str) -> Page:
+        """The page of `phase` after `position` ("" is the first)."""
+        return _PHASES[phase](self, position)
+
+    # Bytes
+
+    def _blobs(self, position: str) -> Page:
+        rows = list(Blob.objects.filter(digest__gt=position).order_by("digest")[: self.page_size])
+        page = Page(rows[-1].digest if len(rows) == self.page_size else None)
+        sizes = storage.current().sizes([row.digest for row in rows])
+        for row in rows:
+            page.checked += 1
+            finding = self._wrong_blob(row, sizes[row.digest], page)
+            if finding is not None:
+                page.findings.append(finding)
+            if self.page_bytes is not None and page.bytes >= self.page_bytes:
+                page.position = row.digest if row is not rows[-1] else page.position
+                break
+        return page
+
+    def _wrong_blob(self, row: Blob, size: int | None, page: Page) -> Finding | None:
+        if size != row.size:
+            return _missing_or_truncated(row)
+        too_large = self.largest is not None and row.size > self.largest
+        if not self.reads_data or too_large or self.is_sound(row.digest, page):
+            return None
+        # Replaced while it was read, or removed? Then the second look is another one.
+        if self.is_sound(row.digest, page):
+            return None
+        if not Blob.objects.filter(pk=row.pk).exists():
+            return None
+        if storage.current().size(row.digest) != row.size:
+            return _missing_or_truncated(row)
+        return Finding("damaged", row.digest, "its bytes have another digest", needed_by(row.pk))
+
+    def is_sound(self, digest: str, page: Page) -> bool:
+        """Whether the bytes hash to their digest. `page` counts what was read."""
+        hasher = hashlib.new(digests.algorithm_of(digest))
+        try:
+            with storage.current().open(digest) as file:
+                while chunk := file.read(storage.CHUNK):
+                    hasher.update(chunk)
+                    page.bytes += len(chunk)
+                    self.throttle.passed(len(chunk))
+        except (OSError, storage.StorageUnavailable):
+            return False
+        return f"{digests.algorithm_of(digest)}:{hasher.hexdigest()}" == digest
+
+    def _files(self, position: str) -> Page:
+        """The files whose digests begin with the next two digits; `position` is the last ones."""
+        number = int(position, 16) + 1 if position else 0
+        page = Page(f"{number:02x}" if number < 255 else None)
+        before = timezone.now() - reviews.grace()
+        batch: list[storage.StoredBlob] = []
+        for found in storage.current().blobs(f"{number:02x}"):
+            page.checked += 1
+            if found.modified_at < before:
+                batch.append(found)
+            if len(batch) == _PAGE:
+                page.findings += _orphans(batch)
+                batch.clear()
+        page.findings += _orphans(batch)
+        return page
+
+    # Rows
+
+    def _manifests(self, position: str) -> Page:
+        first = int(position or 0)
+        sizes = Manifest.objects.filter(pk__gt=first).order_by("pk").values_list("pk", "size")
+        ids: list[int] = []
+        total = 0
+        for pk, size in sizes[: self.page_size]:
+            if ids and total + size > _PAYLOADS:
+                break
+            ids.append(pk)
+            total += size
+        page = Page(str(ids[-1]) if ids else None)
+        fields = ("pk", "digest", "size", "payload")
+        for pk, digest, size, payload in Manifest.objects.filter(pk__in=ids).values_list(*fields):
+            page.checked += 1
+            page.bytes += len(payload)
+            real = digests.of(bytes(payload), digests.algorithm_of(digest))
+            if real != digest or len(payload) != size:
+                detail = f"its {len(payload)} bytes have another digest or size ({size})"
+                page.findings.append(Finding("damaged manifest", digest, detail, tags_of(pk)))
+        return page
+
+    def _rows(self, kind: str, detail: str, sql: str, position: str) -> Page:
+        """A check that is one statement, and so sees one moment. It answers ids and what they are."""
+        with connections[database.ALIAS].cursor() as cursor:
+            cursor.execute(sql, [int(position or 0), self.page_size])
+            found = cursor.fetchall()
+        page = Page(str(found[-1][0]) if len(found) == self.page_size else None)
+        page.checked = len(found)
+        page.findings = [Finding(kind, str(pk), f"{what}: {detail}") for pk, what in found]
+        return page
+
+    def _tags(self, position: str) -> Page:
+        detail = "the tag points at a manifest that was deleted"
+        return self._rows("tag of a deleted manifest", detail, _TAGS, position)
+
+    def _dangling(self, position: str) -> Page:
+        detail = "nothing holds the manifest, and no review waits"
+        return self._rows("unreviewed manifest", detail, _DANGLING, position)
+
+    def _rights(self, position: str) -> Page:
+        detail = "no manifest refers to the blob here, and no review waits"
+        return self._rows("unreviewed right", detail, _RIGHTS, position)
+
+    def _orphan_rows(self, position: str) -> Page:
+        detail = "no repository may serve the blob, and no review waits"
+        return self._rows("orphan row", detail, _ORPHAN_ROWS, position)
+
+    def _closed(self, position: str) -> Page:
+        detail = "the repository was deleted, and no review waits"
+        return self._rows("unreviewed repository", detail, _CLOSED, position)
+
+
+_PHASES: dict[str, Callable[[Verifier, str], Page]] = {
+    "blobs": Verifier._blobs,  # noqa: SLF001
+    "files": Verifier._files,  # noqa: SLF001
+    "manifests": Verifier._manifests,  # noqa: SLF001
+    "tags": Verifier._tags,  # noqa: SLF001
+    "dangling": Verifier._dangling,  # noqa: SLF001
+    "rights": Verifier._rights,  # noqa: SLF001
+    "orphan rows": Verifier._orphan_rows,  # noqa: SLF001
+    "closed": Verifier._closed,  # noqa: SLF001
+}
+PHASES = tuple(_PHASES)
+
+_UNREVIEWED = """
+AND NOT EXISTS (SELECT 1 FROM registry_review v WHERE v.kind = '{kind}' AND v.target = {target})
+"""
+_TAGS = """
+SELECT t.id, r.name || ':' || t.name FROM registry_tag t
+JOIN registry_manifest m ON m.id = t.manifest_id AND m.deleted_at IS NOT NULL
+JOIN registry_repository r ON r.id = t.repository_id
+WHERE t.ended_at IS NULL AND t.id > %s ORDER BY t.id LIMIT %s
+"""
+_DANGLING = f"""
+SELECT m.id, r.name || '@' || m.digest FROM registry_manifest m
+JOIN registry_repository r ON r.id = m.repository_id AND r.closed_at IS NULL
+WHERE m.id > %s
+AND NOT EXISTS (SELECT 1 FROM registry_tag t WHERE t.manifest_id = m.id AND t.ended_at IS NULL)
+AND (m.deleted_at IS NOT NULL OR (
+    r.collect_untagged
+    AND NOT EXISTS (
+        SELECT 1 FROM registry_manifestchild c
+        WHERE c.repository_id = r.id AND c.digest = m.digest AND c.parent_id <> m.id
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM registry_manifest s
+        WHERE s.repository_id = r.id AND s.digest = m.subject_digest AND s.id <> m.id
+    )
+))
+{_UNREVIEWED.format(kind="manifest", target="m.id")}
+ORDER BY m.id LIMIT %s
+"""
+_RIGHTS = f"""
+SELECT l.id, r.name || '@' || b.digest FROM registry_repositoryblob l
+JOIN registry_repository r ON r.id = l.repository_id AND r.closed_at IS NULL
+JOIN registry_blob b ON b.id = l.blob_id
+WHERE l.id > %s
+AND NOT EXISTS (SELECT 1 FROM registry_manifestblob u WHERE u.link_id = l.id)
+{_UNREVIEWED.format(kind="link", target="l.id")}
+ORDER BY l.id LIMIT %s
+"""
+_ORPHAN_ROWS = f"""
+SELECT b.id, b.digest FROM registry_blob b WHERE b.id > %s
+AND NOT EXISTS (SELECT 1 FROM registry_repositoryblob l WHERE l.blob_id = b.id)
+{_UNREVIEWED.format(kind="blob", target="b.id")}
+ORDER BY b.id LIMIT %s
+"""
+_CLOSED = f"""
+SELECT r.id, r.name FROM registry_repository r WHERE r.id > %s AND r.closed_at IS NOT NULL
+{_UNREVIEWED.format(kind="repository", target="r.id")}
+ORDER BY r.id LIMIT %s
+"""
+
+
+def _missing_or_truncated(row: Blob) -> Finding | None:
+    """Asked again between two looks at the row: then no collector has been in between."""
+    current = Blob.objects.filter(pk=row.pk).first()
+    if current is None:
+        return None
+    size = storage.current().size(row.digest)
+    if size == current.size or not Blob.objects.filter(pk=row.pk).exists():
+        return None
+    if size is None:
+        return Finding("missing", row.digest, "its bytes are not there", needed_by(row.pk))
+    detail = f"it has {size} bytes instead of {current.size}"
+    return Finding("truncated", row.digest, detail, needed_by(row.pk))
+
+
+def _orphans(batch: list[storage.StoredBlob]) -> Iterator[Finding]:
+    names = [found.digest for found in batch]
+    known = set(Blob.objects.filter(digest__in=names).values_list("digest", flat=True))
+    for found in batch:
+        if found.digest not in known and is_orphan(found.digest):
+            yield Finding(
+                "orphan file",
+                found.digest,
+                f"no row knows its {found.size} bytes of {found.modified_at:%Y-%m-%d %H:%M}",
+            )
+
+
+def is_orphan(digest: str) -> bool:
+    """Whether bytes lie in the store that no row and no tombstone knows."""
+    return on_orphan(digest, lambda: storage.current().size(digest) is not None)
+
+
+def on_orphan(digest: str, act: Callable[[], bool]) -> bool:
+    """What `act` answers, where no row and no tombstone knows the digest; False where one does.
+
+    An upload that is being committed has written its row before its bytes are moved. So the attempt
+    to write the same row waits for it; while it stands, a commit of the digest waits for us. It is
+    taken back at the end.
+    """
+    with database.atomic():
+        if Blob.objects.filter(digest=digest).exists():
+            return False
+        Blob.objects.bulk_create([Blob(digest=digest, size=0)], ignore_conflicts=True)
+        ours = Blob.objects.filter(digest=digest, size=0, repositoryblob=None)
+        is_dying = Tombstone.objects.filter(digest=digest).exists()
+        answer = not is_dying and ours.exists() and act()
+        connections[database.ALIAS].set_rollback(True)
+    return answer
+
+
+def needed_by(blob_id: int, limit: int = 20) -> tuple[str, ...]:
+    """The tags, or where there are none the manifests, that can't be pulled without a blob."""
+    rows = (
+        Manifest.objects.filter(manifestblob__link__blob_id=blob_id, repository__closed_at=None)
+        .order_by("pk")
+        .values_list("pk", "digest", "repository__name")[:limit]
+    )
+    names: list[str] = []
+    for pk, digest, repository in rows:
+        names += tags_of(pk, limit) or (f"{repository}@{digest}",)
+    return tuple(names[:limit])
+
+
+def tags_of(manifest_id: int, limit: int = 20) -> tuple[str, ...]:
+    """The open tags of a manifest: ``acme/app:latest``."""
+    found = Manifest.objects.filter(pk=manifest_id, tag__ended_at=None, tag__isnull=False)
+    rows = found.values_list("repository__name", "tag__name").order_by("tag__name")[:limit]
+    return tuple(f"{repository}:{tag}" for repository, tag in rows)
