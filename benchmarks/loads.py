@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import re
+import statistics
 import subprocess
 import threading
 import time
@@ -126,9 +127,23 @@ class Client:
         self._ask("PUT", f"/v2/{name}/manifests/{reference}", body, {"Content-Type": MANIFEST_TYPE})
         return digest_of(body)
 
-    def get(self, path: str) -> http.client.HTTPResponse:
-        """A GET whose body is read and dropped."""
-        return self._ask("GET", path)
+    def timed(self, method: str, path: str) -> float:
+        """Seconds of one request."""
+        started = time.perf_counter()
+        self._ask(method, path)
+        return time.perf_counter() - started
+
+    def timed_json(self, method: str, path: str) -> tuple[float, dict[str, object]]:
+        """Seconds of one request, and the object that it answered with."""
+        started = time.perf_counter()
+        self.connection.request(method, path, headers=self.headers)
+        body = json.loads(self.connection.getresponse().read())
+        return time.perf_counter() - started, body
+
+    def median_ms(self, path: str, rounds: int) -> float:
+        """Milliseconds of a GET, the median of `rounds` after one that does not count."""
+        self.timed("GET", path)
+        return statistics.median(self.timed("GET", path) for _ in range(rounds)) * 1000
 
 
 def manifest_of(config: bytes, layers: list[bytes]) -> bytes:

@@ -274,18 +274,22 @@ def _drop_blob_without_rights(
 
 
 def _judge_repository(candidate: Review, run: Run, doomed: list[str]) -> None:
-    """One step of purging a closed repository: a batch of manifests, then of rights, then it."""
+    """One step of purging a closed repository: a batch of tags, manifests, rights, then it.
+
+    Tags first: a hundred thousand of them may point at one manifest, and a step stays bounded.
+    """
     repository = _hold(candidate.target)
     if repository is None or repository.closed_at is None:
         raise _Live
     until = repository.closed_at + reviews.window()
     if until > timezone.now():
         raise _Postpone(until)
-    if _purge_manifests(repository, candidate, run) or _purge_rights(
-        repository, candidate, run, doomed
+    if (
+        _purge_tags(repository)
+        or _purge_manifests(repository, candidate, run)
+        or _purge_rights(repository, candidate, run, doomed)
+        or _purge_uploads(repository)
     ):
-        raise _Unfinished
-    if _purge_rows(Tag, repository) or _purge_uploads(repository):
         raise _Unfinished
     Repository.objects.filter(pk=repository.pk).delete()
 
@@ -299,7 +303,6 @@ def _purge_manifests(repository: Repository, candidate: Review, run: Run) -> boo
     ids = [manifest.pk for manifest in batch]
     ManifestBlob.objects.filter(manifest_id__in=ids).delete()
     ManifestChild.objects.filter(parent_id__in=ids).delete()
-    Tag.objects.filter(manifest_id__in=ids).delete()
     Manifest.objects.filter(pk__in=ids).delete()
     reviews.drop(Review.Kind.MANIFEST, ids)
     for manifest in batch:
@@ -318,11 +321,12 @@ def _purge_rights(repository: Repository, candidate: Review, run: Run, doomed: l
     return bool(batch)
 
 
-def _purge_rows(model: type[Tag], repository: Repository) -> bool:
-    ids = list(
-        model.objects.filter(repository_id=repository.pk).values_list("pk", flat=True)[:PURGE_BATCH]
-    )
-    model.objects.filter(pk__in=ids).delete()
+def _purge_tags(repository: Repository) -> bool:
+    tags = Tag.objects.filter(repository_id=repository.pk)
+    ids = list(tags.values_list("pk", flat=True)[: PURGE_BATCH * 5])
+    # By id and in pieces that every engine takes as parameters.
+    for start in range(0, len(ids), PURGE_BATCH):
+        Tag.objects.filter(pk__in=ids[start : start + PURGE_BATCH]).delete()
     return bool(ids)
 
 

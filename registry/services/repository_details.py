@@ -21,6 +21,13 @@ SELECT COALESCE(SUM(b.size), 0), COUNT(*) FROM registry_blob b WHERE b.id IN (
 )
 """
 
+_BELOW = """
+SELECT r.* FROM registry_repository r
+WHERE r.closed_at IS NULL AND r.name {after} %s AND r.name < %s AND (r.name = %s OR r.name > %s)
+AND EXISTS (SELECT 1 FROM registry_tag t WHERE t.repository_id = r.id AND t.ended_at IS NULL)
+ORDER BY r.name LIMIT %s
+"""
+
 
 @dataclass(frozen=True)
 class RepositoryDetails:
@@ -73,8 +80,9 @@ def below(path: str, last: str, limit: int) -> list[Repository]:
 
     One more than `limit` where there are more.
     """
-    found = Repository.objects.filter(closed_at=None, tag__ended_at=None, tag__isnull=False)
-    names = found.filter(name=path) | found.filter(name__gt=f"{path}/", name__lt=f"{path}0")
-    if last:
-        names = names.filter(name__gt=last)
-    return list(names.distinct().order_by("name")[: limit + 1])
+    # One range of the index holds the path and all below it; what else lies in it (``path-x``) is
+    # left out by the second condition.
+    start = max(path, last)
+    sql = _BELOW.format(after=">" if last >= path else ">=")
+    rows = Repository.objects.raw(sql, [start, f"{path}0", path, f"{path}/", limit + 1])
+    return list(rows)
