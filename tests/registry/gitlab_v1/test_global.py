@@ -11,6 +11,7 @@ from registry.errors import Code
 from registry.models import Receipt, UploadSession
 from registry.services import tags, uploads
 from registry.storage.filesystem import FilesystemStore
+from tests.e2e.installation import wait_until
 from tests.registry import images
 from tests.registry.base import APP, Person, assert_challenged, assert_refused, mint
 from tokens.access import Access
@@ -29,12 +30,26 @@ def _at_once(settings: Any) -> None:
     settings.REGISTRY_GC_REVIEW_DELAY = settings.REGISTRY_UNDO_WINDOW = dt.timedelta(0)
 
 
+def settled_events(gitlab: Person, count: int) -> list[Any]:
+    """The first `count` events.
+
+    On PostgreSQL an event waits for older transactions, also for those of the tests beside this one
+    in other databases of the same server.
+    """
+
+    def read() -> list[Any] | None:
+        found: list[Any] = gitlab.send("GET", EVENTS).json()
+        return found if len(found) >= count else None
+
+    return list(wait_until(read, interval=0.05))
+
+
 @pytest.mark.django_db(databases=["default", "registry"], transaction=True)
 def test_events_in_order(gitlab: Person, alice: Person) -> None:
     image = images.push_image(APP, "v1")
     images.push_image(APP, "v2")
     alice.send("DELETE", f"/v2/{APP}/manifests/v1")
-    found = gitlab.send("GET", EVENTS).json()
+    found = settled_events(gitlab, 3)
     assert [event["action"] for event in found] == ["push", "push", "delete"]
     first = found[0]
     assert (first["repository"], first["tag"], first["digest"]) == (APP, "v1", image.digest)
