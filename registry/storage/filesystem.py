@@ -134,6 +134,25 @@ class FilesystemStore:
 
         return self.write(session, content(), algorithm)
 
+    def take_over(self, session: UUID, source: Path, digest: str) -> Part:
+        """A part that is a hard link to `source`, whose bytes the caller knows to be `digest`.
+
+        Raises `StorageUnavailable` where that is on another filesystem.
+        """
+        name = uuid.uuid4().hex
+        path = paths.part(self.root, session, name)
+        with _named_failures():
+            _make_folder(path.parent, durable=False)
+            os.link(source, path)
+            # Whoever wrote it may not have made it durable.
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+                size = os.fstat(descriptor).st_size
+            finally:
+                os.close(descriptor)
+        return Part(name, size, digest)
+
     def stage(self, session: UUID, part: Part, digest: str) -> None:
         """See `BlobStore.stage`. A commit is a rename."""
 
