@@ -33,7 +33,7 @@ from registry.models import (
     Tombstone,
     UploadSession,
 )
-from registry.services import database, leases, reviews
+from registry.services import database, leases, reviews, tags
 from registry.storage import base as storage
 
 log = logging.getLogger("registry.garbage")
@@ -228,6 +228,7 @@ def _remove_manifest(
         *referred.filter(subject_digest=manifest.digest).values_list("pk", flat=True),
     ]
     reviews.queue(Review.Kind.MANIFEST, dependents, "index or subject removed")
+    tags.end_signatures(repository, manifest.digest)
     _receipt("manifest", manifest.digest, repository, manifest.size, candidate, run, last_referrer)
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
-from registry.models import Event, Manifest, Review, Tag
+from registry.models import Event, Manifest, Repository, Review, Tag
 from registry.services import database, events, repositories, reviews
 
 # No name is empty, so that the first page needs no query of its own.
@@ -18,6 +18,7 @@ SELECT t.name FROM registry_repository r
 JOIN registry_tag t ON t.repository_id = r.id AND t.ended_at IS NULL AND t.name > %s
 WHERE r.name = %s AND r.closed_at IS NULL ORDER BY t.name LIMIT %s
 """
+_COSIGN_KINDS = ("sig", "att", "sbom")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 
 
@@ -80,6 +81,24 @@ def delete(repository: str, name: str, actor: Actor) -> None:
         if current.manifest_id is not None:
             reviews.queue(Review.Kind.MANIFEST, [current.manifest_id], "tag deleted")
         events.record(Event.Action.DELETE, repository, actor, tag=name, digest=current.digest)
+
+
+def end_signatures(repository: Repository, digest: str) -> None:
+    """End the tags by which cosign finds what belongs to a manifest, which has gone.
+
+    Older cosign ties a signature to an image by nothing but such a name; no other tag is meant.
+    In a transaction that holds the repository.
+    """
+    base = digest.replace(":", "-")
+    names = [f"{base}.{kind}" for kind in _COSIGN_KINDS]
+    found = Tag.objects.filter(repository_id=repository.pk, name__in=names, ended_at=None)
+    for tag in list(found):
+        Tag.objects.filter(pk=tag.pk).update(ended_at=timezone.now())
+        if tag.manifest_id is not None:
+            reviews.queue(Review.Kind.MANIFEST, [tag.manifest_id], "signed image removed")
+        events.record(
+            Event.Action.DELETE, repository.name, Actor(), tag=tag.name, digest=tag.digest
+        )
 
 
 def history(repository_id: int, name: str, limit: int) -> list[Tag]:

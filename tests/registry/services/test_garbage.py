@@ -16,6 +16,7 @@ from django.utils import timezone
 from registry.errors import Code, RegistryError
 from registry.models import (
     Blob,
+    Event,
     Manifest,
     Receipt,
     Repository,
@@ -173,6 +174,27 @@ def test_a_referrer_without_its_subject_goes_unless_it_has_a_tag(clock: Any) -> 
     tagged = images.push_artifact(APP, absent, "a/signature", tag="sig")
     collect(clock)
     assert list(Manifest.objects.values_list("digest", flat=True)) == [tagged.digest]
+
+
+def test_cosigns_tags_go_with_the_image(clock: Any, store: FilesystemStore) -> None:
+    """A signature's tag holds it, and is ended once the image that it names has gone."""
+    image = images.push_image(APP, "v1")
+    named = image.digest.replace(":", "-")
+    for kind in ("sig", "att", "sbom"):
+        images.push_image(APP, f"{named}.{kind}")
+    kept = ["latest", f"{named}.other", f"sha256-{'0' * 64}.sig"]
+    for name in kept:
+        images.push_image(APP, name)
+    everything = {*kept, "v1", f"{named}.sig", f"{named}.att", f"{named}.sbom"}
+    collect(clock)
+    assert set(tags.page(APP, "", 100)) == everything
+    tags.delete(APP, "v1", ALICE)
+    collect(clock)
+    assert set(tags.page(APP, "", 100)) == set(kept)
+    assert Manifest.objects.count() == len(kept)
+    assert Review.objects.count() == 0
+    ended = Event.objects.filter(action=Event.Action.DELETE, actor="")
+    assert {event.tag for event in ended} == everything - {*kept, "v1"}
 
 
 def test_a_subject_does_not_live_by_its_referrers(clock: Any) -> None:
