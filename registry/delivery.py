@@ -100,6 +100,8 @@ def _by_proxy(prefix: str, digest: str, headers: dict[str, str]) -> HttpResponse
     """nginx sends the file of an internal location, ranges and all (``X-Accel-Redirect``)."""
     if storage.current().size(digest) is None:
         raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
+    # nginx says so for its files itself, and keeps this one as well.
+    del headers["Accept-Ranges"]
     headers["X-Accel-Redirect"] = paths.blob(Path(prefix), digest).as_posix()
     return HttpResponse(content_type=OCTET_STREAM, headers=headers)
 

@@ -47,8 +47,8 @@ def own_address() -> str | None:
     return None if ipaddress.ip_address(address).is_loopback else address
 
 
-def make(folder: Path) -> Certificates:
-    """An authority, and a certificate for localhost, 127.0.0.1 and `own_address`."""
+def make(folder: Path, *names: str) -> Certificates:
+    """An authority, and a certificate for localhost, 127.0.0.1, `own_address` and `names`."""
     (folder / "authority").mkdir(parents=True)
     now = dt.datetime.now(dt.UTC)
     authority_key = ec.generate_private_key(ec.SECP256R1())
@@ -73,6 +73,7 @@ def make(folder: Path) -> Certificates:
             x509.SubjectAlternativeName(
                 [
                     x509.DNSName("localhost"),
+                    *(x509.DNSName(one) for one in names),
                     *(x509.IPAddress(ipaddress.ip_address(one)) for one in addresses),
                 ]
             ),

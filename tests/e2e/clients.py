@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,10 @@ def trust(installation: Installation, side: str = "") -> str:
 class Docker:
     """A docker client and the daemon that it talks to."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, prefix: Sequence[str] = ()) -> None:
+        """`prefix` stands before both programs: ``ip netns exec …``."""
         self.folder = folder
+        self._prefix = prefix
         self._config = folder / "config"
         self._popen: subprocess.Popen[bytes] | None = None
 
@@ -61,7 +64,7 @@ class Docker:
         env = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
         with (self.folder / "log").open("wb") as log:
             self._popen = subprocess.Popen(
-                [find("dockerd") or "dockerd", "--config-file", self.folder / "daemon.json",
+                [*self._prefix, find("dockerd") or "dockerd", "--config-file", self.folder / "daemon.json",
                  "--data-root", self.folder / "data", "--exec-root", self.folder / "exec",
                  "-p", self.folder / "pid", "-H", f"unix://{self.folder}/socket",
                  "--iptables=false", "--bridge=none"],
@@ -97,7 +100,7 @@ class Docker:
             "DOCKER_CONFIG": str(self._config),
             "DOCKER_BUILDKIT": "0",
         }
-        return run([find("docker") or "docker", *arguments], env=env, given=given)
+        return run([*self._prefix, find("docker") or "docker", *arguments], env=env, given=given)
 
     def use_config(self, folder: Path) -> None:
         """Keep logins in `folder` from now on."""
@@ -133,8 +136,10 @@ class _Containers:
 
     program: str
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, prefix: Sequence[str] = ()) -> None:
+        """`prefix` stands before the program: ``ip netns exec …``."""
         self.folder = folder
+        self._prefix = prefix
         for name in ("run", "tmp", "home"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "auth.json").write_text("{}")
@@ -150,8 +155,9 @@ class _Containers:
         }
         env.pop("XDG_CONFIG_HOME", None)
         return run(
-            [find(self.program) or self.program, *self._options(), *arguments], env=env, given=given
-        )
+            [*self._prefix, find(self.program) or self.program, *self._options(), *arguments],
+            env=env, given=given,
+        )  # fmt: skip
 
     def _options(self) -> list[Any]:
         return []
@@ -164,8 +170,8 @@ class _Containers:
 
 
 class _WithStorage(_Containers):
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, prefix: Sequence[str] = ()) -> None:
+        super().__init__(folder, prefix)
         # podman refuses a path of more than 50 characters here.
         self._runroot = Path(tempfile.mkdtemp(prefix="berth-run-"))
 

@@ -21,10 +21,13 @@ _NEEDS = {
     "postgresql": ("initdb", "postgres"),
     "redis": ("redis-server",),
     "nginx": ("nginx",),
+    "haproxy": ("haproxy",),
+    "own-names": ("unshare", "mount"),
+    "namespaces": ("ip", "unshare", "mount"),
     "chromium": ("chromium",),
     "seaweedfs": ("weed",),
 }
-_NEED_ROOT = {"docker", "podman", "buildah"}
+_NEED_ROOT = {"docker", "podman", "buildah", "own-names", "namespaces"}
 
 
 @functools.cache
