@@ -16,7 +16,7 @@ PIP_COMPILE := $(PY) -m piptools compile --quiet --no-emit-index-url --no-emit-t
 export PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e lint format typecheck coverage requirements install install-dev \
+.PHONY: help run test e2e e2e-all lint format typecheck coverage requirements install install-dev \
 	test-packages check-packages python-gitlab clean
 
 help: ## List what there is
@@ -26,10 +26,13 @@ run: $(RUN_STAMP) ## Start Berth: web, registry and worker, until Ctrl-C
 	@$(PY) manage.py serve
 
 test: $(DEV_STAMP) test-packages ## Run every test, on SQLite and on PostgreSQL
-	$(PYTEST) tests
+	$(PYTEST) -m "not slow" tests
 	$(PYTEST) --engine=postgresql -m "not e2e and not system and not engineless" tests
 
 e2e: $(DEV_STAMP) test-packages ## Run the tests that use docker, podman, skopeo and buildah
+	$(PYTEST) -m "e2e and not slow" tests
+
+e2e-all: $(DEV_STAMP) test-packages ## The same, with those that take minutes
 	$(PYTEST) -m e2e tests
 
 lint: $(DEV_STAMP) ## Check style, formatting and types
