@@ -1,0 +1,119 @@
+"""Installations for faults: on SQLite and on PostgreSQL, with their processes to be killed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from tests.e2e.installation import Installation
+from tests.e2e.postgresql import Server
+
+QUICK = {
+    "BERTH__GC_REVIEW_DELAY": "3s",
+    "BERTH__UNDO_WINDOW": "3s",
+    "BERTH__TOKEN_EXPIRE_DELAY": "60",
+}
+
+
+def databases(server: Server, name: str) -> dict[str, str]:
+    """Settings for two empty databases of a server."""
+    with psycopg.connect(
+        host=str(server.folder), user="postgres", dbname="postgres", autocommit=True
+    ) as connection:
+        for side in ("gitlab", "registry"):
+            connection.execute(f'CREATE DATABASE "{name}_{side}"')
+    return {
+        "BERTH__DATABASE_URL": server.url(f"{name}_gitlab"),
+        "BERTH__REGISTRY_DATABASE_URL": server.url(f"{name}_registry"),
+    }
+
+
+def below(pid: int) -> dict[int, str]:
+    """The process and all below it, with their command lines."""
+    parents: dict[int, int] = {}
+    lines: dict[int, str] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with suppress(OSError, ValueError):
+                status = (folder / "stat").read_text().rpartition(")")[2].split()
+                if status[0] == "Z":
+                    continue
+                parents[int(folder.name)] = int(status[1])
+                text = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                environment = (folder / "environ").read_bytes()
+                role = "registry" if b"BERTH__ROLES=registry" in environment else ""
+                lines[int(folder.name)] = f"{role} {text}"
+    found = {pid}
+    while True:
+        more = {child for child, parent in parents.items() if parent in found} - found
+        if not more:
+            return {one: lines.get(one, "") for one in found}
+        found |= more
+
+
+def registry_processes(berth: Installation) -> tuple[int, list[int]]:
+    """The registry's gunicorn: its master, and its workers."""
+    found = {pid for pid, line in below(berth.pid).items() if line.startswith("registry ")}
+    master = min(pid for pid in found if _parent(pid) not in found)
+    return master, sorted(found - {master})
+
+
+def celery_processes(berth: Installation) -> list[int]:
+    """Celery's processes, the parent first."""
+    return sorted(pid for pid, line in below(berth.pid).items() if " celery " in line)
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def kill_one(pids: list[int], chance: random.Random) -> None:
+    """kill -9 of one of them, unless it has just ended."""
+    if pids:
+        with suppress(ProcessLookupError):
+            os.kill(chance.choice(pids), signal.SIGKILL)
+
+
+def kill_all(berth: Installation) -> None:
+    """kill -9 of everything, as a power cut would, and start it again."""
+    for pid in sorted(below(berth.pid), reverse=True):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    berth.wait()
+    berth.start()
+
+
+def readiness(berth: Installation) -> int:
+    """The registry's, 0 where nobody answers."""
+    try:
+        return httpx.get(f"{berth.registry_url}/-/readiness", timeout=15).status_code
+    except httpx.HTTPError:
+        return 0
+
+
+def until_ready(berth: Installation, seconds: float = 30) -> None:
+    """I9: green again within so long, without a human."""
+    deadline = time.monotonic() + seconds
+    while readiness(berth) != 200:
+        assert time.monotonic() < deadline, (
+            f"I9: not ready after {seconds} s\n{berth.log()[-3000:]}"
+        )
+        time.sleep(0.2)
+
+
+def emptied(berth: Installation, seconds: float = 60) -> Iterator[int]:
+    """How many things wait for a review that is due, as the queue is worked off."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        yield berth.run_python(
+            "from registry.models import Review\nanswer = Review.objects.count()"
+        )
+        time.sleep(2)
