@@ -16,7 +16,7 @@ PIP_COMPILE := $(PY) -m piptools compile --quiet --no-emit-index-url --no-emit-t
 export PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e e2e-all lint format typecheck coverage requirements install install-dev \
+.PHONY: help run test e2e e2e-all bench lint format typecheck coverage requirements install install-dev \
 	test-packages check-packages python-gitlab clean
 
 help: ## List what there is
@@ -39,6 +39,10 @@ lint: $(DEV_STAMP) ## Check style, formatting and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+bench: $(DEV_STAMP) test-packages ## Measure the hot paths beside docker-registry (some 12 minutes)
+	$(PY) -m benchmarks
+	$(PY) -m benchmarks.table
 
 format: $(DEV_STAMP) ## Put the code into the form that lint wants
 	$(PY) -m ruff check --fix-only .
