@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ from tests.e2e import images
 from tests.e2e.clients import Refused, Skopeo, trust
 from tests.e2e.conftest import Person, person_at
 from tests.e2e.images import MANIFEST, Image, digest_of
-from tests.e2e.installation import Installation, wait_until
-from tests.e2e.wire import EMPTY, Walk, Wire
+from tests.e2e.installation import Installation
+from tests.e2e.wire import EMPTY, Collector, Walk, Wire
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("artifacts")]
 
@@ -100,11 +99,12 @@ def test_oras_without_a_right(berth: Installation, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def quick(make_installation: Any) -> Iterator[Installation]:
+def quick(make_installation: Any) -> Installation:
     """Collects what nobody holds within seconds."""
-    return make_installation(
-        BERTH__GC_REVIEW_DELAY="1s", BERTH__UNDO_WINDOW="1s", BERTH__UPLOAD_EXPIRY="5s"
+    installation: Installation = make_installation(
+        BERTH__GC_REVIEW_DELAY="2s", BERTH__UNDO_WINDOW="1s", BERTH__UPLOAD_EXPIRY="5s"
     )
+    return installation
 
 
 def sign_by_tag(wire: Wire, signed: dict[str, Any]) -> str:
@@ -146,6 +146,7 @@ def test_signatures_live_as_long_as_the_image(
     quick: Installation, skopeo: Skopeo, tmp_path: Path
 ) -> None:
     """Both kinds are listed, outlast many collections, and leave with the image."""
+    collector = Collector(quick)
     before = quick.bytes_on_disk()
     with Wire(quick, "root/signed") as wire:
         signed = wire.push(images.tiny("signed"), "1")
@@ -158,15 +159,15 @@ def test_signatures_live_as_long_as_the_image(
             listed = wire.referrers(signed["digest"], **parameters)
             assert [entry["digest"] for entry in listed] == [referrer]
             assert listed[0]["artifactType"] == SIGNATURE
-        wait_until(lambda: not wire.is_there(litter["digest"]), timeout=60)
+        collector.until(lambda: not wire.is_there(litter["digest"]))
         assert set(Walk(quick).repository("root/signed", also=[referrer])) == {"1", tag}
         assert len(wire.referrers(signed["digest"])) == 1
 
         skopeo.login(quick.registry, "root", quick.root_password)
         skopeo("delete", trust(quick), f"docker://{quick.registry}/root/signed:1")
-        wait_until(lambda: not wire.is_there(referrer), timeout=60)
-        wait_until(lambda: wire.tags() == [], timeout=60)
-        wait_until(lambda: quick.bytes_on_disk() <= before, timeout=60)
+        collector.until(lambda: not wire.is_there(referrer))
+        collector.until(lambda: wire.tags() == [])
+        collector.until(lambda: quick.bytes_on_disk() <= before)
         with pytest.raises(Refused, match="unknown"):
             skopeo("inspect", "--raw", trust(quick), f"docker://{quick.registry}/root/signed:{tag}")
 

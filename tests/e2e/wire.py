@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpx
 
 from tests.e2e.images import MANIFEST, Image, digest_of
-from tests.e2e.installation import Installation
+from tests.e2e.installation import Installation, wait_until
 
 _TYPES = (
     "vnd.oci.image.index.v1",
@@ -101,6 +101,31 @@ class Wire:
     def is_there(self, reference: str) -> bool:
         """Whether a manifest is there."""
         return self.http.head(f"manifests/{reference}").status_code == 200
+
+
+class Collector:
+    """Asks for reviews as the worker does, and more often than its schedule: a test waits less."""
+
+    def __init__(self, installation: Installation) -> None:
+        token = installation.run_python(
+            "from gitlab.container_registry import tokens_for_jobs\n"
+            "answer = tokens_for_jobs.for_registry('garbage')"
+        )
+        self.url = f"{installation.registry_url}/gitlab/v1/garbage/reviews/"
+        self.options: dict[str, Any] = {
+            "headers": {"Authorization": f"Bearer {token}"},
+            "verify": installation.verify,
+            "timeout": 60,
+        }
+
+    def review(self) -> bool:
+        """One batch. Answers True, to go before a condition."""
+        httpx.post(self.url, params={"n": "100"}, **self.options).raise_for_status()
+        return True
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Collect until `condition` holds."""
+        wait_until(lambda: self.review() and condition(), timeout=60)
 
 
 class Walk:
