@@ -23,7 +23,7 @@ _NEEDS = {
     "nginx": ("nginx",),
     "haproxy": ("haproxy",),
     "own-names": ("unshare", "mount"),
-    "namespaces": ("ip", "unshare", "mount"),
+    "namespaces": ("ip", "nsenter", "unshare", "mount"),
     "chromium": ("chromium",),
     "seaweedfs": ("weed",),
 }

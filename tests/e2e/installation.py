@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,9 @@ class Installation:
     Settings are given as the environment spells them: ``Installation(folder, EXTERNAL_URL=…)``.
     Ports are chosen freely unless the addresses are given.
     """
+
+    prefix: Sequence[str] = ()
+    """What stands before each command, as in ``ip netns exec …``."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
@@ -89,7 +93,7 @@ class Installation:
         offset = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
             self._popen = subprocess.Popen(
-                [sys.executable, "manage.py", "serve"],
+                [*self.prefix, sys.executable, "manage.py", "serve"],
                 cwd=PROJECT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -137,7 +141,7 @@ class Installation:
     def manage(self, *arguments: str, given: str | None = None, **settings: str) -> str:
         """What ``manage.py`` prints. Raises `CalledProcessError`; its stderr is in the message."""
         ran = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
+            [*self.prefix, sys.executable, "manage.py", *arguments],
             cwd=PROJECT,
             env={**self.environment, **settings},
             input=given,
