@@ -106,8 +106,8 @@ def _review_next(run: Run) -> bool:
         _postpone(candidate, timezone.now() + _CONFLICT_DELAY)
         run.postponed += 1
         return True
-    crash_points.reached("gc_rows_deleted")
     for digest in doomed:
+        crash_points.reached("gc_rows_deleted")
         _unlink(digest, run)
     return True
 

@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import uuid
 from collections.abc import Iterator
 
 from django.utils import timezone
 
 from registry.models import Finding as FindingRow
-from registry.models import Verification
-from registry.services import database
-from registry.services.verification import MEBIBYTE, PHASES, Finding, Page, Verifier
+from registry.models import Receipt, Verification
+from registry.services import database, reviews
+from registry.services.verification import (
+    MEBIBYTE,
+    PHASES,
+    Finding,
+    Page,
+    Verifier,
+    on_orphan,
+)
+from registry.storage import base as storage
 
 log = logging.getLogger("registry.verification")
 
@@ -72,6 +81,7 @@ def slice_of_schedule(count: int) -> tuple[Verification, Page]:
         reads_data=True, page_size=count, page_bytes=SLICE_BYTES, largest=SLICE_BYTES
     )
     page = step(row, verifier)
+    page.findings = [finding for finding in page.findings if not _swept(finding)]
     for finding in page.findings:
         _keep(finding)
     if row.finished_at is not None:
@@ -79,6 +89,33 @@ def slice_of_schedule(count: int) -> tuple[Verification, Page]:
         left = FindingRow.objects.count()
         log.info("verified all: %s checked, %s faults, %s healed", row.checked, left, gone)
     return row, page
+
+
+def _swept(finding: Finding) -> bool:
+    """Remove a file that a crash has left; whether it was one.
+
+    A push that dies after its bytes are in place and before its row leaves one: that is no damage.
+    It goes when it is older than the window in which deletions can be undone, so that there is time
+    to see that a database was restored which is older than the store.
+    """
+    if finding.kind != "orphan file":
+        return False
+    store, digest = storage.current(), finding.subject
+    found = store.status(digest)
+    if found is None or found.modified_at > timezone.now() - reviews.window():
+        return False
+    if not on_orphan(digest, lambda: store.delete(digest)):
+        return False
+    Receipt.objects.create(
+        kind="file",
+        digest=digest,
+        bytes=found.size,
+        reason="left by a crash",
+        garbage_since=found.modified_at,
+        run=uuid.uuid4(),
+    )
+    log.info("removed %s bytes that a crash had left: %s", found.size, digest)
+    return True
 
 
 def _keep(finding: Finding) -> None:

@@ -21,7 +21,6 @@ from typing import Any
 import httpx
 
 from tests.e2e.installation import Installation
-from tests.registry import images
 
 NAMES = tuple(f"root/load{number}" for number in range(4))
 HONEST = {401, 404, 429, 502, 503, 504, 507}
@@ -30,6 +29,23 @@ HONEST = {401, 404, 429, 502, 503, 504, 507}
 
 def digest_of(body: bytes) -> str:
     return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def manifest(config: bytes, layers: list[bytes]) -> bytes:
+    """An OCI manifest."""
+    kind = "application/vnd.oci.image"
+
+    def descriptor(body: bytes, what: str) -> dict[str, Any]:
+        return {"mediaType": f"{kind}.{what}", "digest": digest_of(body), "size": len(body)}
+
+    return json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": f"{kind}.manifest.v1+json",
+            "config": descriptor(config, "config.v1+json"),
+            "layers": [descriptor(layer, "layer.v1.tar+gzip") for layer in layers],
+        }
+    ).encode()
 
 
 class Journal:
@@ -107,7 +123,7 @@ class Registry:
     def push_image(self, name: str, tag: str, layers: list[bytes]) -> tuple[int, str]:
         """The last status, and the manifest's digest."""
         config = json.dumps({"made": random.random()}).encode()
-        payload = images.encoded(images.document(config, layers))
+        payload = manifest(config, layers)
         for body in (config, *layers):
             status = self.push_blob(name, body)
             if status not in (200, 201):
@@ -200,7 +216,7 @@ class Load:
             fresh = chance.randbytes(chance.randint(1, self._size))
             layers = [fresh, *chance.sample(self._layers, 2)]
             config = json.dumps({"made": chance.random()}).encode()
-            payload = images.encoded(images.document(config, layers))
+            payload = manifest(config, layers)
             for body in (config, *layers):
                 status = registry.push_blob(name, body)
                 if status not in (200, 201):
