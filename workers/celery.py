@@ -32,6 +32,8 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
+    # The beat sleeps until its next task is due and does not hear a signal meanwhile.
+    beat_max_loop_interval=0.5,
     beat_schedule_filename=str(Path(settings.HOME) / "broker" / "schedule"),
     beat_schedule={
         "sweep deletions": {
