@@ -35,6 +35,13 @@ e2e: $(DEV_STAMP) test-packages ## Run the tests that use docker, podman, skopeo
 e2e-all: $(DEV_STAMP) test-packages ## The same, with those that take minutes
 	$(PYTEST) -m e2e tests
 
+faults: $(DEV_STAMP) ## Inject faults for longer: SECONDS=60 each (SEED=… repeats one)
+	@seed=$${SEED:-$$(date +%s)}; mkdir -p tests/.artifacts; \
+	echo "SEED=$$seed SECONDS=$(or $(SECONDS),60)" | tee -a tests/.artifacts/fault-seeds; \
+	SEED=$$seed SECONDS=$(or $(SECONDS),60) $(PY) -m pytest -m faults tests; code=$$?; \
+	$(PY) -m pytest --engine=postgresql -m "faults and not engineless" tests || code=$$?; \
+	exit $$code
+
 lint: $(DEV_STAMP) ## Check style, formatting and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .

@@ -11,7 +11,7 @@ from registry.errors import Code, RegistryError
 from registry.gitlab_v1 import evidence
 from registry.gitlab_v1.repositories import timestamp
 from registry.models import Receipt
-from registry.services import events, garbage, leases, uploads
+from registry.services import events, garbage, leases, reviews, uploads
 from registry.v2.base import RegistryView, page_size
 from tokens.access import Access
 
@@ -56,8 +56,8 @@ class ReviewsView(_GarbageView):
                 "kept": run.kept,
                 "bytes": run.bytes,
                 "expired_uploads": expired,
-                "next_due_at": timestamp(garbage.next_due_at()),
-                "left_due": garbage.due(),
+                "next_due_at": timestamp(reviews.next_due_at()),
+                "left_due": reviews.due(),
             }
         )
 
@@ -70,8 +70,8 @@ class QueueView(_GarbageView):
         lease = leases.current()
         return JsonResponse(
             {
-                "due": garbage.due(),
-                "next_due_at": timestamp(garbage.next_due_at()),
+                "due": reviews.due(),
+                "next_due_at": timestamp(reviews.next_due_at()),
                 "paused_until": timestamp(lease.until if lease else None),
                 "paused_because": lease.reason if lease else "",
                 "verification": evidence.findings(),

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from django.db import Error as DatabaseFailure
 from django.db import IntegrityError, connections
 from django.db.models import Max
 from django.utils import timezone
@@ -101,9 +102,16 @@ def _review_next(run: Run) -> bool:
             run.reviewed += 1
             _decide(candidate, run, doomed)
     except IntegrityError:
-        # Somebody referred to it while it was being removed: the database has refused.
         log.info("a review met a push and waits: %s", candidate)
         _postpone(candidate, timezone.now() + _CONFLICT_DELAY)
+        run.postponed += 1
+        return True
+    except Exception as error:
+        if candidate is None or isinstance(error, DatabaseFailure):
+            raise
+        # One that can't be judged must not keep the others from their turn.
+        log.exception("review %s failed %s times", candidate, candidate.attempts + 1)
+        _postpone(candidate, timezone.now() + _CONFLICT_DELAY * 2 ** min(candidate.attempts, 8))
         run.postponed += 1
         return True
     for digest in doomed:
@@ -382,16 +390,6 @@ def sweep_tombstones(run: Run, *, older_than: dt.timedelta) -> None:
     stale = Tombstone.objects.filter(created_at__lt=timezone.now() - older_than)
     for digest in list(stale.values_list("digest", flat=True)[:1000]):
         _unlink(digest, run)
-
-
-def next_due_at() -> dt.datetime | None:
-    """When the next candidate is due, None where none waits."""
-    return Review.objects.order_by("due_at").values_list("due_at", flat=True).first()
-
-
-def due() -> int:
-    """How many candidates are due now."""
-    return Review.objects.filter(due_at__lte=timezone.now()).count()
 
 
 _JUDGES: dict[Review.Kind, Callable[[Review, Run, list[str]], None]] = {

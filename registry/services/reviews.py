@@ -66,3 +66,13 @@ def promise_link(link_id: int) -> bool:
     due = timezone.now() + grace()
     found = Review.objects.filter(kind=Review.Kind.LINK, target=link_id)
     return found.update(due_at=due, attempts=F("attempts")) > 0
+
+
+def next_due_at() -> dt.datetime | None:
+    """When the next candidate is due, None where none waits."""
+    return Review.objects.order_by("due_at").values_list("due_at", flat=True).first()
+
+
+def due() -> int:
+    """How many candidates are due now."""
+    return Review.objects.filter(due_at__lte=timezone.now()).count()

@@ -21,11 +21,11 @@ from registry.services import (
     catalog,
     database,
     events,
-    garbage,
     manifests,
     referrers,
     repositories,
     repository_details,
+    reviews,
     statistics,
     tag_details,
     tags,
@@ -113,7 +113,7 @@ QUERIES: dict[str, Callable[[int], object]] = {
     "events": lambda _: events.after(0, 20),
     "upload session": lambda pk: uploads.find(LARGE, open_session(pk).pk, ACTOR),
     "expired uploads": lambda _: uploads.purge_expired(10),
-    "next review": lambda _: garbage.next_due_at(),
+    "next review": lambda _: reviews.next_due_at(),
     "due reviews": lambda _: list(
         Review.objects.filter(due_at__lte=timezone.now()).order_by("due_at", "id")[:1]
     ),
