@@ -67,7 +67,14 @@ def _sidebar(apps: list[dict[str, Any]], path: str, home: str) -> list[Section]:
             title, icon = _place(model["object_name"])
             url = model["admin_url"]
             links[title].append(Link(str(model["name"]), url, icon, path.startswith(url)))
-    overview = Section("", [Link("Overview", home, "gauge", path == home)])
+    doctor = reverse("admin_area:doctor")
+    overview = Section(
+        "",
+        [
+            Link("Overview", home, "gauge", path == home),
+            Link("Doctor", doctor, "shield-check", path == doctor),
+        ],
+    )
     return [overview, *(Section(title, found) for title, found in links.items() if found)]
 
 

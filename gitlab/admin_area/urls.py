@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
 from django.views.generic import RedirectView
+
+from gitlab.admin_area import views
 
 app_name = "admin_area"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("admin/doctor/", admin.site.admin_view(views.doctor), name="doctor"),
     path("admin/password_change/", RedirectView.as_view(pattern_name="accounts:password")),
 ]

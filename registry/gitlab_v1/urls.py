@@ -5,11 +5,12 @@ from __future__ import annotations
 from django.urls import path
 
 import registry.converters  # noqa: F401  (the kinds of pieces below)
-from registry.gitlab_v1 import evidence, garbage, repositories, statistics
+from registry.gitlab_v1 import diagnosis, evidence, garbage, repositories, statistics
 from registry.v2.base import UnknownView
 
 urlpatterns = [
     path("gitlab/v1/", repositories.DiscoveryView()),
+    path("gitlab/v1/diagnosis/", diagnosis.DiagnosisView()),
     path("gitlab/v1/events/", garbage.EventsView()),
     path("gitlab/v1/garbage/", garbage.QueueView()),
     path("gitlab/v1/garbage/reviews/", garbage.ReviewsView()),

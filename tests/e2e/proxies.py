@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.e2e.certificates import Certificates
@@ -39,6 +39,8 @@ class Proxy:
     port: int
     certificates: Certificates
     behind: Installation
+    spoiled: dict[str, str] = field(default_factory=dict)
+    """Lines to replace by wrong ones."""
     popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -101,6 +103,7 @@ class Proxy:
                 "/etc/berth/tls.key": str(self.certificates.key),
                 "/var/lib/berth/registry/": f"{self.behind.home}/registry/",
                 "worker_processes auto": "worker_processes 2",
+                **self.spoiled,
             },
         )
         path = self.folder / "nginx.conf"

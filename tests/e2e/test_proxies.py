@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from tests.e2e.clients import Docker, Skopeo
 from tests.e2e.components import free_port
 from tests.e2e.conftest import Person, person_at
 from tests.e2e.images import digest_of
-from tests.e2e.installation import Installation, wait_until
+from tests.e2e.installation import PROJECT, Installation, wait_until
 from tests.e2e.proxies import GITLAB, REGISTRY, Machine, Proxy, settings_behind
 from tests.e2e.wire import Wire
 
@@ -232,3 +235,45 @@ def test_another_name_gets_no_certificate(site: Installation, proxy: Proxy) -> N
         pytest.raises(ssl.SSLError, match="unrecognized name"),
     ):
         context.wrap_socket(line, server_hostname="localhost")
+
+
+def doctor(machine: Machine, site: Installation, **settings: str) -> dict[str, str]:
+    """What the doctor finds from behind the proxy, by check, with the settings it names."""
+    ran = subprocess.run(
+        [*machine.prefix, sys.executable, "manage.py", "doctor", "--format", "json"],
+        cwd=PROJECT, env={**site.environment, **settings}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert ran.stdout, ran.stderr
+    return {one["check"]: one["setting"] for one in json.loads(ran.stdout) if not one["ok"]}
+
+
+def test_the_doctor_finds_nothing(machine: Machine, site: Installation) -> None:
+    assert doctor(machine, site) == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "spoiled", "check"),
+    [
+        ("client_max_body_size 0;", "client_max_body_size 1m;", "large_bodies"),
+        ("proxy_request_buffering off;", "proxy_redirect / http://$host/;", "location"),
+    ],
+)
+def test_the_doctor_finds_what_nginx_spoils(
+    machine: Machine,
+    site: Installation,
+    proxy: Proxy,
+    tmp_path: Path,
+    line: str,
+    spoiled: str,
+    check: str,
+) -> None:
+    if proxy.program != "nginx":
+        pytest.skip("nginx's own lines")
+    worse = replace(proxy, folder=tmp_path / "worse", port=free_port(), spoiled={line: spoiled})
+    worse.start()
+    try:
+        found = doctor(machine, site, REGISTRY_EXTERNAL_URL=f"https://{REGISTRY}:{worse.port}")
+    finally:
+        worse.stop()
+    assert set(found) == {check}
+    assert "proxy" in found[check]

@@ -1,0 +1,49 @@
+"""The doctor's page: for administrators, on request, with the setting and the cure."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from gitlab.admin_area import views
+from gitlab.doctor.findings import Finding, wrong
+
+pytestmark = pytest.mark.django_db
+PAGE = "/admin/doctor/"
+
+
+@pytest.fixture
+def console(root) -> Client:
+    client = Client()
+    client.force_login(root)
+    return client
+
+
+def test_nothing_is_examined_before_somebody_asks(console, monkeypatch):
+    monkeypatch.delattr(views, "examine")
+    page = console.get(PAGE).content.decode()
+    assert "Examine" in page
+    assert f'href="{PAGE}" aria-current="page"' in page
+
+
+def test_findings_with_setting_and_cure(console, monkeypatch):
+    bad = wrong("issuer", "registry.registry_issuer", "They <differ>.", "Set both to the same.")
+    monkeypatch.setattr(views, "examine", lambda config: [bad, Finding("clock")])
+    page = console.post(PAGE).content.decode()
+    for text in (
+        "They &lt;differ&gt;.",
+        "Set both to the same.",
+        "registry.registry_issuer",
+        "clock",
+    ):
+        assert text in page
+    monkeypatch.setattr(views, "examine", lambda config: [Finding("clock")])
+    assert "Nothing is wrong" in console.post(PAGE).content.decode()
+
+
+def test_for_administrators(alice):
+    client = Client()
+    assert client.get(PAGE).status_code == 302
+    client.force_login(alice)
+    assert client.get(PAGE, follow=True).status_code == 403
+    assert client.post(PAGE, follow=True).status_code == 403
