@@ -27,6 +27,7 @@ from gitlab.container_registry.client import RegistryClient, RegistryRefused, Re
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import path_changes
 from gitlab.namespaces import services as namespaces
+from workers import crash_points
 
 BATCH = 100
 MAX_FAILURES = 5
@@ -91,6 +92,7 @@ def delete_repository(pk: int, registry: RegistryClient | None = None) -> Outcom
         return _give_back(row, str(error), for_good=False)
     except RegistryRefused as error:
         return _give_back(row, f"{error.code}: {error}", for_good=True)
+    crash_points.reached("image_deleted")
     return _finish(row)
 
 

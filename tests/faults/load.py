@@ -148,6 +148,8 @@ class Registry:
         document = answer.json()
         for descriptor in (document["config"], *document["layers"]):
             blob = self.request("GET", f"/v2/{name}/blobs/{descriptor['digest']}")
+            if blob.status_code >= 500:
+                blob.raise_for_status()
             assert blob.status_code == 200, f"{name}:{tag} {descriptor['digest']} {blob.text}"
             assert digest_of(blob.content) == descriptor["digest"]
         return digest_of(answer.content)

@@ -1,0 +1,51 @@
+"""``manage.py note_images``: images that came without a push."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.namespaces.models import Project
+
+pytestmark = pytest.mark.django_db
+
+
+def note(file, *arguments: str) -> tuple[int, str]:
+    out = io.StringIO()
+    try:
+        call_command("note_images", str(file), *arguments, stdout=out)
+    except SystemExit as error:
+        return int(error.code or 0), out.getvalue()
+    return 0, out.getvalue()
+
+
+def test_images_are_noted_in_their_projects(make_project, tmp_path):
+    project = make_project("acme/app")
+    owner = project.namespace
+    names = tmp_path / "names"
+    names.write_text("acme/app\nacme/app/cache\nacme/new\nnobody/x\n")
+    code, said = note(names)
+    assert code == 1
+    assert "2 images are noted." in said
+    assert "acme/new" in said
+    assert "nobody/x" in said
+    assert set(ContainerRepository.objects.values_list("path", flat=True)) == {
+        "acme/app",
+        "acme/app/cache",
+    }
+    assert owner.full_path == "acme"
+    with pytest.raises(CommandError, match="--owner"):
+        note(names, "--create-projects")
+
+
+def test_projects_are_made_if_wanted(make_person, tmp_path):
+    make_person("alice")
+    names = tmp_path / "names"
+    names.write_text("alice/new/cache\n")
+    for _ in range(2):
+        assert note(names, "--create-projects", "--owner", "alice")[0] == 0
+    assert Project.objects.filter(full_path="alice/new").count() == 1
+    assert ContainerRepository.objects.filter(path="alice/new/cache").count() == 1
