@@ -25,7 +25,7 @@ from registry.models import (
     Review,
     Tag,
 )
-from registry.services import garbage, leases, reviews
+from registry.services import garbage, leases, reviews, tags
 from registry.storage import base as storage
 
 MOST_ITEMS = 1000
@@ -97,6 +97,7 @@ class _Simulation:
         self._manifests: set[int] = set()
         self._links: set[int] = set()
         self._blobs: set[int] = set()
+        self._ended_tags: dict[int, tuple[int, dt.datetime]] = {}
         self._purged_to: dict[int, str] = {}
         self._rights_to: dict[int, int] = {}
         self._queue: list[_Candidate] = []
@@ -198,7 +199,8 @@ class _Simulation:
         self._remove_manifest(manifest, repository, candidate)
 
     def _require_unheld(self, manifest: Manifest, repository: Repository) -> None:
-        if Tag.objects.filter(manifest_id=manifest.pk, ended_at=None).exists():
+        opened = Tag.objects.filter(manifest_id=manifest.pk, ended_at=None)
+        if set(opened.values_list("pk", flat=True)) - set(self._ended_tags):
             raise _Live
         if manifest.deleted_at is None:
             if not repository.collect_untagged:
@@ -213,7 +215,8 @@ class _Simulation:
             ).exclude(pk=manifest.pk)
             if set(subjects.values_list("pk", flat=True)) - self._manifests:
                 raise _Live
-        until = garbage.kept_until(manifest)
+        ended = [at for pk, at in self._ended_tags.values() if pk == manifest.pk]
+        until = max([garbage.kept_until(manifest), *(at + reviews.window() for at in ended)])
         if until > self._now:
             raise _Postpone(until)
 
@@ -233,6 +236,10 @@ class _Simulation:
         }
         for dependent in sorted(dependents - self._manifests):
             self._queue_anew(Review.Kind.MANIFEST, dependent, "index or subject removed")
+        for tag in tags.signatures_of(repository.pk, manifest.digest):
+            if tag.manifest_id is not None and tag.pk not in self._ended_tags:
+                self._ended_tags[tag.pk] = (tag.manifest_id, self._now)
+                self._queue_anew(Review.Kind.MANIFEST, tag.manifest_id, "signed image removed")
 
     def _queue_anew(self, kind: str, target: int, reason: str) -> None:
         self._push(kind, target, reason, self._now + reviews.grace())

@@ -83,16 +83,24 @@ def delete(repository: str, name: str, actor: Actor) -> None:
         events.record(Event.Action.DELETE, repository, actor, tag=name, digest=current.digest)
 
 
+def signatures_of(repository_id: int, digest: str) -> list[Tag]:
+    """The open tags by which cosign finds what belongs to a manifest."""
+    base = digest.replace(":", "-")
+    names = [f"{base}.{kind}" for kind in _COSIGN_KINDS]
+    return list(
+        Tag.objects.filter(repository_id=repository_id, name__in=names, ended_at=None).order_by(
+            "pk"
+        )
+    )
+
+
 def end_signatures(repository: Repository, digest: str) -> None:
     """End the tags by which cosign finds what belongs to a manifest, which has gone.
 
     Older cosign ties a signature to an image by nothing but such a name; no other tag is meant.
     In a transaction that holds the repository.
     """
-    base = digest.replace(":", "-")
-    names = [f"{base}.{kind}" for kind in _COSIGN_KINDS]
-    found = Tag.objects.filter(repository_id=repository.pk, name__in=names, ended_at=None)
-    for tag in list(found):
+    for tag in signatures_of(repository.pk, digest):
         Tag.objects.filter(pk=tag.pk).update(ended_at=timezone.now())
         if tag.manifest_id is not None:
             reviews.queue(Review.Kind.MANIFEST, [tag.manifest_id], "signed image removed")

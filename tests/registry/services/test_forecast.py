@@ -167,3 +167,13 @@ def test_a_lease_ends_by_itself(clock: Any) -> None:
     assert leases.is_paused()
     clock.advance(hours=2)
     assert not leases.is_paused()
+
+
+def test_a_signature_of_old_cosign_follows_its_image(clock: Any) -> None:
+    image = images.push_image(APP, "v1")
+    signature = images.push_image(APP, f"{image.digest.replace(':', '-')}.sig")
+    tags.delete(APP, "v1", ALICE)
+    clock.advance(hours=3)
+    said = forecast.forecast(100)
+    assert [item.digest for item in said.items] == [image.digest]
+    assert signature.digest in {item.digest for item in said.later}
