@@ -37,7 +37,7 @@ from tests.faults.load import (
 pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.engineless]
 
 SEED = int(os.environ.get("SEED", "20261124"))
-SECONDS = float(os.environ.get("SECONDS", "12"))
+SECONDS = float(os.environ.get("SECONDS", "8"))
 
 
 def under_load(
