@@ -15,7 +15,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import loads, memory, seeding, works
+from benchmarks import loads, memory, nginx, seeding, works
 from benchmarks.docker_images import Docker
 from benchmarks.seeding import MIB
 from benchmarks.servers import PROJECT, Bench, Server, missing_programs, running
@@ -42,6 +42,7 @@ def main() -> int:
         rows = [
             *_registry(bench, options),
             *_token_server(bench, options),
+            *_behind_nginx(bench, options),
             *_memory(bench, options),
         ]
     loads.write_results(options.out, rows)
@@ -84,6 +85,22 @@ def _token_server(bench: Bench, options: argparse.Namespace) -> list[Row]:
         empty = stack.enter_context(running(bench.berth("web", application="benchmarks.empty")))
         empty.name = "empty view"
         return [_compare(work, ours, empty, rounds)]
+
+
+def _behind_nginx(bench: Bench, options: argparse.Namespace) -> list[Row]:
+    rounds, seconds = _rounds(options)
+    token = _token(bench)
+    work = nginx.work(token, loads.digest_of(seeding.BIG), seconds)
+    if options.only not in work.name:
+        return []
+    bench.environment["REGISTRY__STORAGE__ACCEL_PREFIX"] = nginx.PREFIX
+    with running(bench.berth("registry")) as berth:
+        seeding.push(berth, token)
+        front, plain = nginx.start(bench, berth)
+        with running(front):
+            rows = [_compare(work, front, plain, rounds)]
+    del bench.environment["REGISTRY__STORAGE__ACCEL_PREFIX"]
+    return rows
 
 
 def _memory(bench: Bench, options: argparse.Namespace) -> list[Row]:

@@ -196,4 +196,8 @@ def _token_endpoint(web: Server) -> str:
 
 def missing_programs() -> list[str]:
     """What has to be installed first."""
-    return [name for name in ("docker-registry", "wrk", "ab") if shutil.which(name) is None]
+    return [
+        name
+        for name in ("docker-registry", "wrk", "ab", "nginx")
+        if shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None
+    ]
