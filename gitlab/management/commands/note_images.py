@@ -27,8 +27,8 @@ class Command(BaseCommand):
         from gitlab.accounts.models import User
         from gitlab.container_registry import repositories
         from gitlab.container_registry.path import places
-        from gitlab.namespaces.errors import Forbidden, Invalid, NotFound
         from gitlab.namespaces import services
+        from gitlab.namespaces.errors import Forbidden, Invalid, NotFound
 
         owner = None
         if options["create_projects"]:
