@@ -3,12 +3,14 @@
 python -m gunicorn --config deploy/gunicorn.py gitlab.wsgi
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
+from gitlab import metrics
 from gitlab.logs import LineFormatter
 from gitlab.settings import CONFIG, ROLES
 
@@ -16,6 +18,8 @@ bind = [
     *([CONFIG.web_http_addr] if "web" in ROLES else []),
     *([CONFIG.registry_http_addr] if "registry" in ROLES else []),
 ]
+_KIND = "-".join(sorted(ROLES))
+os.environ.update(metrics.use_folder(CONFIG.home, _KIND))
 proc_name = f"berth-{'-'.join(sorted(ROLES))}"
 
 # Threads, since a push or pull mostly waits for the network or the disk.
@@ -63,6 +67,16 @@ control_socket_disable = True
 accesslog = None
 errorlog = "-"
 loglevel = "info"
+
+
+def on_starting(server: Any) -> None:
+    """Numbers begin at zero with the server, not with each of its workers."""
+    metrics.empty_folder(CONFIG.home, _KIND)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """What a worker was at is over."""
+    metrics.forget(worker.pid)
 
 
 class CleanLogger(Logger):

@@ -204,6 +204,8 @@ class Berth(_Table):
     registry_ca_bundle: Path | None = None
     secret_key: SecretStr | None = None
     events_secret: SecretStr | None = None
+    metrics_networks: Networks = ["127.0.0.0/8", "::1"]
+    metrics_token: SecretStr | None = None
     rate_limits: RateLimits = Field(default_factory=RateLimits)
     debug: bool = False
     crash_at: str = ""

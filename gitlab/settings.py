@@ -78,6 +78,7 @@ _WEB_MIDDLEWARE = [
 # The registry's views do for themselves what they need: each middleware costs every request.
 MIDDLEWARE = [
     "gitlab.middleware.RequestIdMiddleware",
+    "gitlab.metrics.requests.MetricsMiddleware",
     *(_WEB_MIDDLEWARE if "web" in ROLES else []),
 ]
 
@@ -260,6 +261,15 @@ PUSH_CREATES_PROJECTS = CONFIG.berth.push_creates_projects
 SIGNUP_ENABLED = CONFIG.berth.signup_enabled
 FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins
 TRUSTED_PROXIES = CONFIG.berth.trusted_proxies
+
+# Numbers for Prometheus.
+METRICS_NETWORKS = CONFIG.berth.metrics_networks
+_METRICS_TOKEN = CONFIG.berth.metrics_token
+METRICS_TOKEN = _METRICS_TOKEN.get_secret_value() if _METRICS_TOKEN else None
+METRICS_SOURCES = [
+    *(["gitlab.container_registry.measures.measures"] if "web" in ROLES else []),
+    *(["registry.measures.measures"] if "registry" in ROLES else []),
+]
 
 LOGGING: dict[str, Any] = {
     "version": 1,

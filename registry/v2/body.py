@@ -64,12 +64,18 @@ class Body:
 
     def _named(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """`pieces`, where what breaks off on the way gets the protocol's name."""
+        received = 0
         try:
-            yield from pieces
+            for piece in pieces:
+                received += len(piece)
+                yield piece
         except (OSError, EOFError, ValueError) as error:
             raise RegistryError(
                 Code.SIZE_INVALID, "the connection or the chunked coding broke off"
             ) from error
+        finally:
+            # For the middleware that counts; a chunked body announces no length.
+            self._environ["berth.received"] = received
 
     def read_whole(self, limit: int) -> bytes:
         """All of the body, where it has at most `limit` bytes. Raises MANIFEST_INVALID with 413."""

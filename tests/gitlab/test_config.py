@@ -143,6 +143,7 @@ OTHERS = {
     "registry.storage.accel_prefix": "/-/blobs",
     "berth.roles": "web",
     "berth.trusted_proxies": "10.0.0.0/8, 127.0.0.1",
+    "berth.metrics_networks": "10.1.0.0/16, 127.0.0.1",
 }
 VALUES = ADDRESSES | LISTENERS | SWITCHES | NUMBERS | OTHERS
 
@@ -223,6 +224,7 @@ def test_an_unknown_key_stops_and_its_tables_keys_are_named(
         ("[berth]\ngc_review_delay = -1", "berth.gc_review_delay"),
         ("[berth]\ngc_review_delay = 1e300", "berth.gc_review_delay"),
         ("[berth]\ntrusted_proxies = ['proxy']", "berth.trusted_proxies"),
+        ("[berth]\nmetrics_networks = ['here']", "berth.metrics_networks"),
         ("registry_external_url = 'http://localhost:0'", "registry_external_url"),
         ("[berth]\ntoken_expire_delay = 0", "berth.token_expire_delay"),
         ("[berth]\nmax_page = 0", "berth.max_page"),

@@ -1,0 +1,32 @@
+"""What GitLab's database says of deletions, for whoever watches over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.models import Count, Min
+from django.utils import timezone
+
+from gitlab.container_registry.models import ContainerRepository
+
+Measure = tuple[str, str, dict[str, str], float]
+
+
+def measures() -> Iterator[Measure]:
+    """Deletions by state, and for how long the first of each state has been in it."""
+    now = timezone.now()
+    rows = ContainerRepository.objects.exclude(status=None).values("status")
+    found = {
+        row["status"]: row for row in rows.annotate(n=Count("pk"), first=Min("status_changed_at"))
+    }
+    for status in ContainerRepository.Status.values:
+        row = found.get(status)
+        labels = {"state": str(status)}
+        age = (now - row["first"]).total_seconds() if row else 0.0
+        yield (
+            "berth_deletions",
+            "Images by state of their deletion.",
+            labels,
+            row["n"] if row else 0,
+        )
+        yield "berth_deletions_age_seconds", "How long the first has been in it.", labels, age
