@@ -64,7 +64,7 @@ def _registry(bench: Bench, options: argparse.Namespace) -> list[Row]:
         for server in (ours, theirs):
             seeding.push(server, token)
         seeding.seed_folders(bench, theirs, token)
-        todo = works.of_the_registry(token, seconds, quick=options.quick)
+        todo = works.of_the_registry(token, seconds)
         rows = [_compare(w, ours, theirs, rounds) for w in todo if options.only in w.name]
         if options.only in "docker push pull" and shutil.which("dockerd") and os.geteuid() == 0:
             docker = Docker(bench)

@@ -26,13 +26,13 @@ class Work:
     better: str = "more"
 
 
-def of_the_registry(token: str, seconds: float, *, quick: bool) -> list[Work]:
+def of_the_registry(token: str, seconds: float) -> list[Work]:
     """Pulls, pushes and lists."""
     bearer = f"Bearer {token}"
     big = f"/v2/bench/app/blobs/{loads.digest_of(BIG)}"
     by_digest = f"/v2/bench/app/manifests/{seeding.manifest_digest()}"
     by_tag = "/v2/bench/app/manifests/latest"
-    medium, large = Payloads(64 * MIB), Payloads((128 if quick else 512) * MIB)
+    medium, large = Payloads(64 * MIB), Payloads(512 * MIB)
 
     def rate(path: str, connections: int = 16) -> Measure:
         return lambda server: loads.wrk(
