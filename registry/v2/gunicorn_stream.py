@@ -1,10 +1,10 @@
-"""A request's body straight from gunicorn's connection, with one copy instead of five.
+"""A request's body straight from gunicorn's connection, with fewer copies.
 
 gunicorn's own reader passes each byte through several buffers, and decodes a chunked body in steps
-of what a client happens to send, which for docker is 32 KiB. On the path that carries gigabytes this
-costs more than hashing and writing. So, where the stream is gunicorn's and nobody has read from it,
-the bytes are taken from the socket in large pieces, and gunicorn's reader is left as if it had read
-them itself: what follows on the connection is the next request.
+of what a client happens to send, which for docker is 32 KiB. This is the path that carries gigabytes.
+So, where the stream is gunicorn's and nobody has read from it, the bytes are taken from the socket in
+large pieces, and gunicorn's reader is left as if it had read them itself: what follows on the
+connection is the next request.
 
 Sources: RFC 9112, sections 6 and 7.1; gunicorn 27, ``gunicorn.http.body``. Anything unexpected makes
 `open_stream` answer None, and the ordinary stream is read.
