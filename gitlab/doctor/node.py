@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from gitlab.config import Configuration
 from gitlab.doctor.findings import Finding, wrong
+from gitlab.management import schema
 from tokens import keys
 
 SOON = dt.timedelta(days=30)
@@ -91,9 +92,11 @@ def migrations(config: Configuration) -> Finding:
     """The tables of the sides that this node serves are those of its code."""
     sides = {"web": "default", "registry": "registry"}
     pending: list[str] = []
+    newer: list[str] = []
     for role in sorted(config.roles & set(sides)):
         try:
             pending += _pending(sides[role], registry=role == "registry")
+            newer += schema.unknown(sides[role])
         except (DatabaseError, InconsistentMigrationHistory) as error:
             return wrong(
                 "migrations",
@@ -101,6 +104,13 @@ def migrations(config: Configuration) -> Finding:
                 f"The database of the {role} side can't be asked ({type(error).__name__}).",
                 "Start the database, check the address, then run manage.py prepare.",
             )
+    if newer:
+        return wrong(
+            "migrations",
+            "berth.database_url, berth.registry_database_url",
+            f"The database is newer than this node's code, which does not know {', '.join(newer[:5])}.",
+            "Update this node to the version of the others; until then it can't be restarted.",
+        )
     return pending_finding("migrations", pending)
 
 

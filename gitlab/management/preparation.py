@@ -28,6 +28,7 @@ from django.contrib.staticfiles import finders
 from django.core.management import call_command
 
 from gitlab.config import Configuration
+from gitlab.management import schema
 from tokens import keys
 
 SECRETS = ("secret_key", "http_secret", "events_secret")
@@ -184,14 +185,33 @@ def _missing_certificate(config: Configuration) -> str:
     )
 
 
+@contextlib.contextmanager
+def databases_to_ourselves(config: Configuration) -> Iterator[None]:
+    """Holds the databases of this node's sides, which other nodes may prepare at the same time."""
+    with contextlib.ExitStack() as held:
+        for alias in _sides(config):
+            held.enter_context(schema.alone(alias))
+        yield
+
+
 def prepare_databases(config: Configuration) -> None:
-    """The tables of the sides that this node serves."""
-    if "web" in config.roles:
-        call_command("migrate", database="default", interactive=False, verbosity=0)
-        if config.berth.cache_url is None:
-            call_command("createcachetable", verbosity=0)
-    if "registry" in config.roles:
-        call_command("migrate", database="registry", interactive=False, verbosity=0)
+    """The tables of the sides that this node serves. Raises `NotPrepared` where they are newer."""
+    try:
+        for alias, setting in _sides(config).items():
+            schema.migrate(alias, setting)
+    except schema.NewerSchema as error:
+        raise NotPrepared(str(error)) from error
+    if "web" in config.roles and config.berth.cache_url is None:
+        call_command("createcachetable", verbosity=0)
+
+
+def _sides(config: Configuration) -> dict[str, str]:
+    """The databases of this node's sides, with the setting that names each."""
+    sides = {
+        "web": ("default", "berth.database_url"),
+        "registry": ("registry", "berth.registry_database_url"),
+    }
+    return dict(side for role, side in sides.items() if role in config.roles)
 
 
 def prepare_static_files(config: Configuration) -> None:

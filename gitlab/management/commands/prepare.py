@@ -40,10 +40,12 @@ class Command(BaseCommand):
         preparation.prepare_folders(config)
         preparation.prepare_secrets(config)
         preparation.prepare_keys(config, self._say)
-        preparation.prepare_databases(config)
+        with preparation.databases_to_ourselves(config):
+            preparation.prepare_databases(config)
+            if "web" in config.roles:
+                self._prepare_root(config)
         if "web" in config.roles:
             preparation.prepare_static_files(config)
-            self._prepare_root(config)
 
     def _prepare_root(self, config: Configuration) -> None:
         from gitlab.accounts import services

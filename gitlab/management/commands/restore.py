@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from gitlab.config import Configuration
-from gitlab.management import database_dumps
+from gitlab.management import database_dumps, schema
 from gitlab.management.commands.backup import CONTENTS, SECRETS
 
 
@@ -48,9 +48,12 @@ class Command(BaseCommand):
                 self.stdout.write(f"{alias}: restored.")
         except database_dumps.DumpFailed as error:
             raise CommandError(str(error)) from error
-        # The backup may be of an older version.
-        for alias in databases:
-            call_command("migrate", database=alias, interactive=False, verbosity=0)
+        # The backup may be of an older version, which is brought up, or of a newer one.
+        try:
+            for alias in databases:
+                schema.migrate(alias, f"the backup ({alias})")
+        except schema.NewerSchema as error:
+            raise CommandError(str(error)) from error
         if contents["bytes"]:
             config.storage_root.mkdir(mode=0o700, parents=True, exist_ok=True)
             call_command("registry_pause_garbage", "--resume", stdout=self.stdout)
