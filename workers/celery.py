@@ -1,27 +1,26 @@
-"""The Celery app and its schedule: ``celery -A workers worker -B``.
+"""The Celery app and its schedule: ``celery -A workers worker --clock``.
 
 Every task may run twice and none is needed: what is to be done is written in rows, a task only says
-"look now", and beat says so every few seconds. A message whose time has passed is thrown away.
+"look now", and the clock says so every few seconds. A message whose time has passed is thrown away.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gitlab.settings")
 
 import django
 from celery import Celery
-from celery.signals import celeryd_init, worker_ready
+from celery.signals import worker_ready
 from django.apps import apps
-from django.conf import settings
 
 if not apps.ready:
     django.setup()
 
 from gitlab.container_registry import broker
+from workers import clock
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +31,8 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
-    # The beat sleeps until its next task is due and does not hear a signal meanwhile.
-    beat_max_loop_interval=0.5,
-    beat_schedule_filename=str(Path(settings.HOME) / "broker" / "schedule"),
+    # In memory: a file of it can break in a crash, and would only say when a bell last rang.
+    beat_scheduler="celery.beat:Scheduler",
     beat_schedule={
         "sweep deletions": {
             "task": "workers.tasks.sweep_deletions",
@@ -63,13 +61,9 @@ app.conf.update(
         },
     },
 )
+app.steps["worker"].add(clock.ClockStep)
+app.user_options["worker"].add(clock.OPTION)
 app.autodiscover_tasks(["workers"], force=True)
-
-
-@celeryd_init.connect
-def _make_folders(**_: object) -> None:
-    """The schedule's folder, also where the broker is Redis."""
-    (Path(settings.HOME) / "broker").mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 @worker_ready.connect

@@ -1,7 +1,9 @@
 """Starting the programs of a Procfile together, and stopping them together.
 
 Each runs in a session of its own, so that Ctrl-C in a terminal reaches us alone and we decide
-who stops when. What they print is passed on line by line, with the name in front.
+who stops when. Where we are killed, the kernel asks them to stop (``setpriv``, on Linux): nobody would
+watch over them any more, and they would keep the ports. What they print is passed on line by line,
+with the name in front.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +33,12 @@ def read_procfile(path: Path) -> dict[str, str]:
     """The commands by name."""
     matches = (_LINE.match(line) for line in path.read_text().splitlines())
     return {match[1]: match[2] for match in matches if match}
+
+
+def _dying_with_us() -> list[str]:
+    """What starts a program such that it gets a SIGTERM when the thread that started it is gone."""
+    found = shutil.which("setpriv")
+    return [found, "--pdeathsig", "TERM", "--"] if found else []
 
 
 @dataclass
@@ -91,9 +100,8 @@ class Supervisor:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
         }
-        popen = subprocess.Popen(  # noqa: S602 - the Procfile is ours
-            command,
-            shell=True,
+        popen = subprocess.Popen(
+            [*_dying_with_us(), "/bin/sh", "-c", command],
             cwd=self._folder,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -7,6 +7,7 @@ On SQLite a transaction takes the only writer's lock at its start (``transaction
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from django.db import connections, transaction
 ALIAS = "registry"
 _OPENINGS = 0x6265727468
 """The number of PostgreSQL's advisory lock: any, but always the same."""
+
+_LONGEST_BREAK = 0.1
+"""Seconds: SQLite asks again for a lock after that time at most."""
 
 
 def atomic() -> transaction.Atomic:
@@ -42,6 +46,28 @@ def column(sql: str, parameters: Sequence[Any]) -> list[Any]:
         return [row[0] for row in cursor.fetchall()]
 
 
+def check_connection() -> None:
+    """Try the connection that this thread has kept, and close a lost one: the next query opens another.
+
+    For what changes something, and so can't be tried twice. On SQLite nothing is asked.
+    """
+    connection = connections[ALIAS]
+    if connection.vendor == "postgresql" and connection.connection is not None:
+        close_if_lost()
+
+
+def close_if_lost() -> bool:
+    """Whether this thread's connection was lost, so that a query that failed may be tried again.
+
+    The next query opens a new one.
+    """
+    connection = connections[ALIAS]
+    if connection.in_atomic_block or (connection.connection and connection.is_usable()):
+        return False
+    connection.close()
+    return True
+
+
 def hold_openings(*, others_too: bool) -> None:
     """Until the transaction ends, nobody renames; with `others_too` nobody opens a name either.
 
@@ -56,3 +82,14 @@ def hold_openings(*, others_too: bool) -> None:
 def row_lock() -> str:
     """What a SELECT ends with to hold its row until the commit; nothing on SQLite."""
     return " FOR NO KEY UPDATE" if connections[ALIAS].vendor == "postgresql" else ""
+
+
+def let_others_write(seconds: float) -> None:
+    """After a transaction of so many seconds leave as many to others; on SQLite only.
+
+    Who waits there for the only writer's lock asks for it now and then, and would never meet the
+    moment between two transactions of somebody who writes without a break.
+    """
+    connection = connections[ALIAS]
+    if connection.vendor == "sqlite" and not connection.in_atomic_block:
+        time.sleep(min(seconds, _LONGEST_BREAK))

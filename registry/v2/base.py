@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 
 from registry.auth import ACTIONS, Caller
 from registry.errors import Code, RegistryError
-from registry.services import repositories
+from registry.services import database, repositories
 from registry.storage.base import StorageFull, StorageUnavailable
 from tokens.access import Access
 
@@ -29,6 +29,7 @@ _FAILURES = (
     InterfaceError,
     SuspiciousOperation,
 )
+_SAFE = frozenset(["GET", "HEAD"])
 Handler = Callable[..., HttpResponseBase]
 API_VERSION = "registry/2.0"
 
@@ -78,7 +79,15 @@ class RegistryView:
             repositories.check_name(arguments["name"])
         caller = Caller(request.META.get("HTTP_AUTHORIZATION"))
         caller.require(self.needed(method, arguments))
-        return handler(request, caller, **arguments)
+        if method not in _SAFE:
+            database.check_connection()
+            return handler(request, caller, **arguments)
+        try:
+            return handler(request, caller, **arguments)
+        except (OperationalError, InterfaceError):
+            if not database.close_if_lost():
+                raise
+            return handler(request, caller, **arguments)
 
     def needed(self, method: str, arguments: dict[str, Any]) -> Access | None:
         """The access without which the request is answered with a challenge."""

@@ -129,6 +129,21 @@ class Installation:
         assert self._popen is not None
         return self._popen.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether it is not running, since it was never started, was stopped or has given up."""
+        return self._popen is None or self._popen.poll() is not None
+
+    def processes(self) -> list[int]:
+        """Every process that runs with its state folder, whoever has started it."""
+        mark = os.fsencode(f"BERTH_HOME={self.home}")
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                    found.append(int(folder.name))
+        return found
+
     def wait(self, timeout: float = 30) -> int:
         """The exit code, once it has ended by itself."""
         assert self._popen is not None

@@ -31,12 +31,21 @@ def stack(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def node(stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def running(
+    stack: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
     """A node in which garbage goes after seconds."""
     berth = Installation(tmp_path_factory.mktemp("node"), **nodes.QUICK, **stack)
     berth.start()
     yield berth
     berth.stop()
+
+
+@pytest.fixture
+def node(running: Installation) -> Installation:
+    """The node. What a test before has done to it is not this test's fault: it is started again."""
+    nodes.restart_if_ended(running)
+    return running
 
 
 @pytest.fixture

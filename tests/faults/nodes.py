@@ -62,7 +62,7 @@ def below(pid: int) -> dict[int, str]:
 def registry_processes(berth: Installation) -> tuple[int, list[int]]:
     """The registry's gunicorn: its master, and its workers."""
     found = {pid for pid, line in below(berth.pid).items() if line.startswith("registry ")}
-    master = min(pid for pid in found if _parent(pid) not in found)
+    master = min(pid for pid in found if parent(pid) not in found)
     return master, sorted(found - {master})
 
 
@@ -71,8 +71,11 @@ def celery_processes(berth: Installation) -> list[int]:
     return sorted(pid for pid, line in below(berth.pid).items() if " celery " in line)
 
 
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def parent(pid: int) -> int:
+    """The process that it belongs to; 0 where it has ended."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
 
 
 def kill_one(pids: list[int], chance: random.Random) -> None:
@@ -83,12 +86,28 @@ def kill_one(pids: list[int], chance: random.Random) -> None:
 
 
 def kill_all(berth: Installation) -> None:
-    """kill -9 of everything, as a power cut would, and start it again."""
-    for pid in sorted(below(berth.pid), reverse=True):
+    """kill -9 of everything, as a power cut would, and start it again.
+
+    What starts processes goes first, so that none is started meanwhile, and then whoever is left.
+    """
+    found = below(berth.pid)
+    found.pop(berth.pid)
+    for pid in (berth.pid, *sorted(found)):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     berth.wait()
+    while left := berth.processes():
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
     berth.start()
+
+
+def restart_if_ended(berth: Installation) -> None:
+    """Let a test begin with a node that runs, whatever became of it in the one before."""
+    if berth.ended:
+        berth.start()
 
 
 def readiness(berth: Installation) -> int:

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -76,15 +75,17 @@ def test_f01_kill_a_worker_of_the_registry(node: Installation, journal: Journal)
 
 
 def test_f08_kill_celery(node: Installation, journal: Journal) -> None:
-    def inject(chance: random.Random) -> None:
-        nodes.kill_one(nodes.celery_processes(node)[1:], chance)
-
-    under_load(node, journal, inject, 2)
-    # I5: garbage goes all the same, when a worker is there again.
-    if not nodes.celery_processes(node):
-        nodes.kill_all(node)
+    """The node stops and is started again. I5: garbage goes all the same."""
+    with Load(node, journal, seed=SEED, clients=4) as load:
+        for _ in range(max(1, round(SECONDS / 15))):
+            time.sleep(4)
+            nodes.kill_one(nodes.celery_processes(node), random.Random(SEED))
+            node.wait(90)
+            node.start()
+        time.sleep(2)
+    assert_whole(node, journal, load)
     gone = "from registry.models import Receipt\nanswer = Receipt.objects.count()"
-    wait_until(lambda: node.run_python(gone), timeout=60, interval=2)
+    wait_until(lambda: node.run_python(gone), timeout=120, interval=2)
 
 
 def test_f05_kill_everything(node: Installation, journal: Journal) -> None:
@@ -129,8 +130,11 @@ def test_f06_stop_in_the_middle_of_pushes(node: Installation, journal: Journal) 
 
 def test_f65_a_worker_that_is_stopped_and_goes_on(node: Installation, journal: Journal) -> None:
     def inject(chance: random.Random) -> None:
-        pid = chance.choice(nodes.registry_processes(node)[1])
+        pids = nodes.registry_processes(node)[1]
         with suppress(ProcessLookupError):
+            pid = chance.choice(pids) if pids else 0
+            if not pid:
+                return
             os.kill(pid, signal.SIGSTOP)
             time.sleep(chance.uniform(0.5, 2))
             os.kill(pid, signal.SIGCONT)
@@ -150,7 +154,7 @@ def test_f16_the_broker_loses_its_queue(node: Installation, journal: Journal) ->
         "repositories.schedule_deletion(User.objects.get(username='root'), row)"
     )
     for folder in (node.home / "broker").rglob("*"):
-        if folder.is_file() and "schedule" not in folder.name:
+        if folder.is_file():
             with suppress(FileNotFoundError):
                 folder.unlink()
     left = (
@@ -305,28 +309,14 @@ def test_any_process_at_any_time(node: Installation, journal: Journal) -> None:
     with Load(node, journal, seed=SEED + 1, clients=4) as load:
         while time.monotonic() < until:
             time.sleep(chance.uniform(0.5, 3))
-            everything = nodes.below(node.pid)
-            everything.pop(node.pid)
-            nodes.kill_one(sorted(everything), chance)
-            time.sleep(0.5)
-            if not nodes.below(node.pid).get(node.pid) or readable(node) is None:
-                with suppress(Exception):
-                    node.wait(75)
+            victim = chance.choice(sorted(nodes.below(node.pid)))
+            ends_all = victim == node.pid or nodes.parent(victim) == node.pid
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+            if ends_all:
+                node.wait(90)
                 node.start()
-    if readable(node) is None:
-        node.start()
     assert_whole(node, journal, load)
-
-
-def readable(node: Installation) -> int | None:
-    """The process of ``serve``, None where it has ended."""
-    return node.pid if Path(f"/proc/{node.pid}/environ").exists() and _runs(node.pid) else None
-
-
-def _runs(pid: int) -> bool:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 def at_once(count: int, act: Callable[[int], object]) -> None:

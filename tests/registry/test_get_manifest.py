@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from registry.errors import Code
-from registry.services import repositories
+from registry.services import database, repositories
 from tests.registry import images
 from tests.registry.base import APP, Person, assert_challenged, assert_refused
 
@@ -144,3 +145,36 @@ def test_a_stranger_cannot_tell_what_exists(mallory: Person) -> None:
         )
     }
     assert len(answers) == 1
+
+
+def test_a_connection_that_was_lost_is_opened_again(
+    carol: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that was restarted costs no reader an error: each thread has kept a connection."""
+    image = images.push_image(APP, "v1")
+    lost = []
+    ask = database.one
+
+    def fail_once(sql: str, parameters: Any) -> Any:
+        if not lost:
+            lost.append(True)
+            raise OperationalError("server closed the connection unexpectedly")
+        return ask(sql, parameters)
+
+    monkeypatch.setattr(database, "one", fail_once)
+    monkeypatch.setattr(database, "close_if_lost", lambda: True)
+    assert carol.send("GET", f"/v2/{APP}/manifests/v1").content == image.payload
+
+
+def test_a_failure_of_a_connection_that_holds_is_answered(
+    carol: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def fail(sql: str, parameters: Any) -> Any:
+        calls.append(sql)
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(database, "one", fail)
+    assert_refused(carol.send("GET", f"/v2/{APP}/manifests/v1"), Code.UNAVAILABLE)
+    assert len(calls) == 1

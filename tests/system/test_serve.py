@@ -20,20 +20,6 @@ from tests.e2e.installation import Installation, wait_until
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("serve")]
 
 
-def processes_of(installation: Installation) -> list[int]:
-    """Every process that runs with this installation's state folder, whoever started it."""
-    mark = f"BERTH_HOME={installation.home}".encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            alive = mark in (folder / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if alive and int(folder.name) != os.getpid():
-            found.append(int(folder.name))
-    return found
-
-
 @pytest.fixture
 def installation(make_installation: Any) -> Installation:
     made: Installation = make_installation()
@@ -55,9 +41,9 @@ def test_it_says_once_where_everything_is(installation: Installation) -> None:
 def test_it_stops_cleanly_and_starts_again_quickly(
     installation: Installation, number: signal.Signals
 ) -> None:
-    assert len(processes_of(installation)) > 5
+    assert len(installation.processes()) > 5
     assert installation.stop(number) == 0
-    assert processes_of(installation) == []
+    assert installation.processes() == []
     if number == signal.SIGTERM:
         started = time.monotonic()
         installation.start()
@@ -73,7 +59,23 @@ def test_if_one_dies_the_rest_stop(installation: Installation, name: str) -> Non
     os.kill(children[name], signal.SIGKILL)
     assert installation.wait(60) not in (0, None)
     assert f"{name} ended with exit code" in installation.log()
-    assert processes_of(installation) == []
+    assert installation.processes() == []
+
+
+def test_if_it_is_killed_the_rest_stop_and_it_can_be_started_again(
+    installation: Installation,
+) -> None:
+    """Nobody would watch over them, and they would keep the ports."""
+    os.kill(installation.pid, signal.SIGKILL)
+    installation.wait(60)
+    installation.start()
+    wait_until(lambda: len(installation.processes()) <= len(_tree(installation.pid)), timeout=80)
+    assert installation.token()
+
+
+def _tree(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(found for child in children for found in _tree(int(child)))]
 
 
 def _children(pid: int) -> dict[str, int]:
@@ -160,7 +162,7 @@ def test_the_lines_say_whose_they_are(installation: Installation) -> None:
 
 
 def test_no_secret_is_in_a_process_environment(installation: Installation) -> None:
-    for pid in processes_of(installation):
+    for pid in installation.processes():
         if pid != installation.pid:
             environment = Path(f"/proc/{pid}/environ").read_bytes()
             assert installation.root_password.encode() not in environment

@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import sys
+import time
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +19,8 @@ from gitlab.config import PROJECT, Configuration
 from gitlab.management.supervision import Supervisor, read_procfile
 
 _ROLE_OF = {"web": "web", "registry": "registry", "worker": "web"}
+PORT_TIMEOUT = 10.0
+"""Seconds in which a port that is in use may become free."""
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}  # noqa: S104
 
 
@@ -48,16 +51,30 @@ class Command(BaseCommand):
             sys.exit(code)
 
     def _check_ports(self, config: Configuration) -> None:
-        """Say which setting names a port that somebody else has, before anything is started."""
+        """Say which setting names a port that somebody else has, before anything is started.
+
+        After a crash that may be a process of our own, which notices within seconds that nobody
+        watches over it any more.
+        """
+        deadline = time.monotonic() + PORT_TIMEOUT
         for role, address, _ in _listeners(config):
-            host, port = _split(address)
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            with socket.socket(family) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((host, port))
-                except OSError as error:
+            while error := _bind_error(address):
+                in_use = error.errno == errno.EADDRINUSE
+                if not in_use or time.monotonic() > deadline:
                     raise CommandError(_port_trouble(role, address, error)) from error
+                time.sleep(0.1)
+
+
+def _bind_error(address: str) -> OSError | None:
+    """Why nobody can listen on the address, None where one can."""
+    host, port = _split(address)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error
+    return None
 
 
 def _listeners(config: Configuration) -> list[tuple[str, str, bool]]:
