@@ -277,7 +277,7 @@ class Review(models.Model):
 
 
 class Tombstone(models.Model):
-    """The row of this digest has gone and its bytes are about to. See `services.garbage`."""
+    """The row of this digest has gone and its bytes are about to. See `services.unlinking`."""
 
     digest = models.CharField(max_length=DIGEST_LENGTH, unique=True)
     created_at = models.DateTimeField(default=timezone.now)

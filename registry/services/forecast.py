@@ -1,6 +1,6 @@
 """What the collector would do now, without doing it: the dry run.
 
-The same questions in the same order as in `services.garbage`, asked of the rows as they are and of
+The same questions in the same order as in `services.judging`, asked of the rows as they are and of
 a list of what would have gone by then. Nothing is locked and nothing is written, so pushes that come
 in between may change the answer: it is a forecast. `tests/registry/services/test_forecast.py` holds
 it to what a real run does afterwards.
@@ -11,7 +11,9 @@ from __future__ import annotations
 import datetime as dt
 import heapq
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from django.utils import timezone
 
@@ -25,7 +27,8 @@ from registry.models import (
     Review,
     Tag,
 )
-from registry.services import garbage, leases, reviews, tags
+from registry.services import judging, leases, purging, reviews, tags
+from registry.services.batches import divide
 from registry.storage import base as storage
 
 MOST_ITEMS = 1000
@@ -82,6 +85,10 @@ class _Live(Exception):
     pass
 
 
+def _nothing() -> None:
+    """Nothing follows."""
+
+
 def forecast(limit: int) -> Forecast:
     """What reviewing up to `limit` candidates now would remove, and up to `limit` more later."""
     return _Simulation(limit).run()
@@ -113,12 +120,38 @@ class _Simulation:
             self._ids[review.kind, review.target] = review.pk
             self._push(review.kind, review.target, review.reason, review.due_at)
         while self._found.reviewed < self._limit and self._is_due():
-            self._found.reviewed += 1
-            self._review(self._pop())
+            self._review_due(self._limit - self._found.reviewed)
         if self._is_due() or due[self._limit : self._limit + 1].exists():
             self._found.is_whole = False
         self._follow()
         return self._found
+
+    def _review_due(self, limit: int) -> None:
+        """As many as are due, in the collector's batches."""
+        popped: list[_Candidate] = []
+        while len(popped) < limit and self._is_due():
+            popped.append(self._pop())
+        rows = [(candidate, candidate.kind, candidate.target) for candidate in popped]
+        for _, _, candidates in divide(rows):
+            # What a batch before has queued anew is no longer due.
+            batch = [c for c in candidates if (c.kind, c.target) not in self._waiting]
+            self._found.reviewed += len(batch)
+            self._review_batch(batch)
+
+    def _review_batch(self, batch: list[_Candidate]) -> None:
+        """First all verdicts, then what follows from them."""
+        acts = [(candidate, self._verdict(candidate)) for candidate in batch]
+        for candidate, act in acts:
+            if act is not None:
+                self._end(candidate)
+        self._manifests.update(
+            candidate.target
+            for candidate, act in acts
+            if act not in (None, _nothing) and candidate.kind == Review.Kind.MANIFEST
+        )
+        for _, act in acts:
+            if act is not None:
+                act()
 
     def _follow(self) -> None:
         """What was queued by the removals, each when its time has come."""
@@ -127,7 +160,7 @@ class _Simulation:
             steps += 1
             candidate = self._pop()
             self._now = max(self._now, candidate.due_at)
-            self._review(candidate)
+            self._review_batch([candidate])
         self._found.is_whole = self._found.is_whole and not self._queue
 
     # The queue
@@ -160,7 +193,8 @@ class _Simulation:
         self._tidy()
         return candidate
 
-    def _review(self, candidate: _Candidate) -> None:
+    def _verdict(self, candidate: _Candidate) -> Callable[[], None] | None:
+        """What is to be done with it: nothing where it lives, None where it is put off."""
         judge = {
             Review.Kind.MANIFEST: self._judge_manifest,
             Review.Kind.LINK: self._judge_link,
@@ -168,15 +202,14 @@ class _Simulation:
             Review.Kind.REPOSITORY: self._judge_repository,
         }[Review.Kind(candidate.kind)]
         try:
-            judge(candidate)
+            return judge(candidate)
         except _Live:
-            self._end(candidate)
+            return _nothing
         except _Postpone as held:
             # Of what waits already only the reviews that are due now are forecast.
             if held.until <= self._started or self._now > self._started:
                 self._push(candidate.kind, candidate.target, candidate.reason, held.until)
-        else:
-            self._end(candidate)
+            return None
 
     def _end(self, candidate: _Candidate) -> None:
         """Its row is deleted: should it be queued again, that is a new one."""
@@ -184,9 +217,9 @@ class _Simulation:
         if key not in self._waiting:
             self._ids[key] = next(self._new_ids)
 
-    # The judges: see those of the same names in `services.garbage`.
+    # The judges: see `services.judging` and `services.purging`.
 
-    def _judge_manifest(self, candidate: _Candidate) -> None:
+    def _judge_manifest(self, candidate: _Candidate) -> Callable[[], None]:
         if candidate.target in self._manifests:
             raise _Live
         manifest = Manifest.objects.defer("payload").filter(pk=candidate.target).first()
@@ -196,7 +229,7 @@ class _Simulation:
         if repository.closed_at is not None:
             raise _Live
         self._require_unheld(manifest, repository)
-        self._remove_manifest(manifest, repository, candidate)
+        return partial(self._remove_manifest, manifest, repository, candidate)
 
     def _require_unheld(self, manifest: Manifest, repository: Repository) -> None:
         opened = Tag.objects.filter(manifest_id=manifest.pk, ended_at=None)
@@ -216,14 +249,13 @@ class _Simulation:
             if set(subjects.values_list("pk", flat=True)) - self._manifests:
                 raise _Live
         ended = [at for pk, at in self._ended_tags.values() if pk == manifest.pk]
-        until = max([garbage.kept_until(manifest), *(at + reviews.window() for at in ended)])
+        until = max([judging.kept_until(manifest), *(at + reviews.window() for at in ended)])
         if until > self._now:
             raise _Postpone(until)
 
     def _remove_manifest(
         self, manifest: Manifest, repository: Repository, candidate: _Candidate
     ) -> None:
-        self._manifests.add(manifest.pk)
         self._note("manifest", manifest.digest, repository.name, manifest.size, candidate)
         links = ManifestBlob.objects.filter(manifest_id=manifest.pk)
         for link in sorted(links.values_list("link_id", flat=True)):
@@ -236,7 +268,7 @@ class _Simulation:
         }
         for dependent in sorted(dependents - self._manifests):
             self._queue_anew(Review.Kind.MANIFEST, dependent, "index or subject removed")
-        for tag in tags.signatures_of(repository.pk, manifest.digest):
+        for tag in tags.signatures_of(repository.pk, [manifest.digest]):
             if tag.manifest_id is not None and tag.pk not in self._ended_tags:
                 self._ended_tags[tag.pk] = (tag.manifest_id, self._now)
                 self._queue_anew(Review.Kind.MANIFEST, tag.manifest_id, "signed image removed")
@@ -244,7 +276,7 @@ class _Simulation:
     def _queue_anew(self, kind: str, target: int, reason: str) -> None:
         self._push(kind, target, reason, self._now + reviews.grace())
 
-    def _judge_link(self, candidate: _Candidate) -> None:
+    def _judge_link(self, candidate: _Candidate) -> Callable[[], None]:
         link = RepositoryBlob.objects.filter(pk=candidate.target).first()
         if link is None or link.pk in self._links:
             raise _Live
@@ -255,10 +287,10 @@ class _Simulation:
         if set(users.values_list("manifest_id", flat=True)) - self._manifests:
             raise _Live
         self._links.add(link.pk)
-        self._drop_blob_without_rights(link.blob_id, repository.name, candidate)
+        return partial(self._drop_blob_without_rights, link.blob_id, repository.name, candidate)
 
-    def _judge_blob(self, candidate: _Candidate) -> None:
-        self._drop_blob_without_rights(candidate.target, "", candidate)
+    def _judge_blob(self, candidate: _Candidate) -> Callable[[], None]:
+        return partial(self._drop_blob_without_rights, candidate.target, "", candidate)
 
     def _drop_blob_without_rights(
         self, blob_id: int, repository: str, candidate: _Candidate
@@ -277,7 +309,7 @@ class _Simulation:
             self._found.bytes += freed
         self._note("blob", blob.digest, repository, blob.size, candidate)
 
-    def _judge_repository(self, candidate: _Candidate) -> None:
+    def _judge_repository(self, candidate: _Candidate) -> Callable[[], None]:
         """One batch, as the collector takes it: a step counts as a review."""
         repository = Repository.objects.filter(pk=candidate.target).first()
         if repository is None or repository.closed_at is None:
@@ -289,13 +321,14 @@ class _Simulation:
             repository, candidate
         ):
             raise _Postpone(self._now)
+        return _nothing
 
     def _purge_manifests(self, repository: Repository, candidate: _Candidate) -> bool:
         # Of a closed repository nothing else goes, so a cursor says what has gone.
         left = Manifest.objects.filter(
             repository_id=repository.pk, digest__gt=self._purged_to.get(repository.pk, "")
         )
-        batch = list(left.order_by("digest").only("pk", "digest", "size")[: garbage.PURGE_BATCH])
+        batch = list(left.order_by("digest").only("pk", "digest", "size")[: purging.PURGE_BATCH])
         for manifest in batch:
             self._manifests.add(manifest.pk)
             self._purged_to[repository.pk] = manifest.digest
@@ -306,7 +339,7 @@ class _Simulation:
         left = RepositoryBlob.objects.filter(
             repository_id=repository.pk, pk__gt=self._rights_to.get(repository.pk, 0)
         )
-        batch = list(left.order_by("pk")[: garbage.PURGE_BATCH])
+        batch = list(left.order_by("pk")[: purging.PURGE_BATCH])
         self._links.update(link.pk for link in batch)
         for link in batch:
             self._rights_to[repository.pk] = link.pk

@@ -26,7 +26,7 @@ from registry.models import (
     Tag,
     Tombstone,
 )
-from registry.services import garbage, leases, reviews
+from registry.services import judging, leases, reviews
 from registry.storage import base as storage
 
 MOST = 100
@@ -179,7 +179,7 @@ class _Search:
                 self._hold(repository, [*chain, {"kind": "untagged are kept"}], None)
                 yield _End(None, f"{repository.name} keeps untagged manifests")
             yield from self._above(manifest, repository, chain)
-        until = garbage.kept_until(manifest)
+        until = judging.kept_until(manifest)
         if until > timezone.now():
             self._hold(repository, [*chain, _window(manifest)], until)
             yield _End(until, f"its window lasts until {until:%Y-%m-%d %H:%M:%S} UTC")

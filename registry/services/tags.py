@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from django.db.models import Subquery
 from django.utils import timezone
@@ -83,10 +84,10 @@ def delete(repository: str, name: str, actor: Actor) -> None:
         events.record(Event.Action.DELETE, repository, actor, tag=name, digest=current.digest)
 
 
-def signatures_of(repository_id: int, digest: str) -> list[Tag]:
-    """The open tags by which cosign finds what belongs to a manifest."""
-    base = digest.replace(":", "-")
-    names = [f"{base}.{kind}" for kind in _COSIGN_KINDS]
+def signatures_of(repository_id: int, digests: Iterable[str]) -> list[Tag]:
+    """The open tags by which cosign finds what belongs to manifests; at most a few hundred."""
+    bases = [digest.replace(":", "-") for digest in digests]
+    names = [f"{base}.{kind}" for base in bases for kind in _COSIGN_KINDS]
     return list(
         Tag.objects.filter(repository_id=repository_id, name__in=names, ended_at=None).order_by(
             "pk"
@@ -94,13 +95,13 @@ def signatures_of(repository_id: int, digest: str) -> list[Tag]:
     )
 
 
-def end_signatures(repository: Repository, digest: str) -> None:
-    """End the tags by which cosign finds what belongs to a manifest, which has gone.
+def end_signatures(repository: Repository, digests: Iterable[str]) -> None:
+    """End the tags by which cosign finds what belongs to manifests, which have gone.
 
     Older cosign ties a signature to an image by nothing but such a name; no other tag is meant.
     In a transaction that holds the repository.
     """
-    for tag in signatures_of(repository.pk, digest):
+    for tag in signatures_of(repository.pk, digests):
         Tag.objects.filter(pk=tag.pk).update(ended_at=timezone.now())
         if tag.manifest_id is not None:
             reviews.queue(Review.Kind.MANIFEST, [tag.manifest_id], "signed image removed")

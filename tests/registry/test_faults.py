@@ -13,7 +13,7 @@ import pytest
 
 from registry.errors import RegistryError
 from registry.models import Blob, Review
-from registry.services import blobs, garbage, manifests, tags
+from registry.services import blobs, garbage, judging, manifests, tags
 from registry.storage import paths
 from registry.storage.base import StorageFull, StorageUnavailable
 from registry.storage.filesystem import FilesystemStore
@@ -32,14 +32,14 @@ def test_f14_what_can_not_be_judged_does_not_stop_the_others(
     tags.delete(APP, "v1", ALICE)
     tags.delete(APP, "v2", ALICE)
     clock.advance(days=8)
-    real = garbage._require_unheld
+    real = judging.held
 
-    def judge(manifest: Any, repository: Any) -> str:
-        if manifest.digest == poison.digest:
+    def held(repository: Any, found: Any) -> set[int]:
+        if any(manifest.digest == poison.digest for manifest in found):
             raise ValueError("poison")
-        return real(manifest, repository)
+        return real(repository, found)
 
-    monkeypatch.setattr(garbage, "_require_unheld", judge)
+    monkeypatch.setattr(judging, "held", held)
     run = garbage.review(10)
     assert (run.postponed, run.removed) == (1, 1)
     with pytest.raises(RegistryError):

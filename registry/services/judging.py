@@ -1,0 +1,192 @@
+"""What the collector asks of manifests, of rights to blobs and of blobs, and how it removes them.
+
+Each question is one query for a whole batch, asked in the transaction that removes, with the batch's
+repository held.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+from django.db import connections
+from django.db.models import Exists, Max, Min, OuterRef, Q
+from django.utils import timezone
+
+from registry.models import (
+    Blob,
+    Manifest,
+    ManifestBlob,
+    ManifestChild,
+    Repository,
+    RepositoryBlob,
+    Review,
+    Tag,
+    Tombstone,
+)
+from registry.services import database, reviews, tags
+from registry.services.batches import Batch
+
+_IN_A_QUERY = 500
+
+
+def judge_manifests(repository: Repository | None, batch: Batch) -> None:
+    """Remove the manifests that nothing holds; what they referred to is reviewed next."""
+    assert repository is not None
+    found = Manifest.objects.defer("payload").in_bulk([c.target for c in batch.candidates])
+    live = held(repository, found.values())
+    windows = windows_of(found.values())
+    now = timezone.now()
+    for candidate in batch.candidates:
+        if candidate.target not in found or candidate.target in live:
+            batch.keep(candidate)
+        elif windows[candidate.target] > now:
+            batch.postpone(candidate, windows[candidate.target])
+    doomed = batch.settle()
+    if doomed:
+        _remove_manifests(repository, [(found[c.target], c) for c in doomed], batch)
+
+
+def held(repository: Repository, manifests: Iterable[Manifest]) -> set[int]:
+    """The ids of those that a tag, an index, a subject or the repository's setting holds."""
+    here = Manifest.objects.filter(repository_id=repository.pk)
+    tag = Tag.objects.filter(manifest_id=OuterRef("pk"), ended_at=None)
+    index = ManifestChild.objects.filter(
+        repository_id=repository.pk, digest=OuterRef("digest")
+    ).exclude(parent_id=OuterRef("pk"))
+    subject = here.filter(digest=OuterRef("subject_digest")).exclude(pk=OuterRef("pk"))
+    by_others = Q(Exists(index)) | Q(Exists(subject))
+    holds = by_others if repository.collect_untagged else Q()
+    asked = here.filter(pk__in=[manifest.pk for manifest in manifests])
+    found = asked.filter(Q(Exists(tag)) | (Q(deleted_at=None) & holds))
+    return set(found.values_list("pk", flat=True))
+
+
+def windows_of(manifests: Iterable[Manifest]) -> dict[int, dt.datetime]:
+    """By id when the window of its deletion, of its last tag and of its own age is over."""
+    manifests = list(manifests)
+    ended = _last_ends(manifest.pk for manifest in manifests)
+    return {
+        manifest.pk: max(
+            moment
+            for moment in (manifest.deleted_at or manifest.pushed_at, ended.get(manifest.pk))
+            if moment is not None
+        )
+        + reviews.window()
+        for manifest in manifests
+    }
+
+
+def kept_until(manifest: Manifest) -> dt.datetime:
+    """`windows_of` one."""
+    return windows_of([manifest])[manifest.pk]
+
+
+def _last_ends(ids: Iterable[int]) -> dict[int, dt.datetime]:
+    past = Tag.objects.filter(manifest_id__in=list(ids)).values("manifest_id")
+    rows = past.annotate(last=Max("ended_at")).values_list("manifest_id", "last")
+    return {pk: last for pk, last in rows if pk is not None and last is not None}
+
+
+def _last_tags(ids: Sequence[int]) -> dict[int, str]:
+    """By id the tag that ended last; of several that ended together the first by name."""
+    ends = _last_ends(ids)
+    past = Tag.objects.filter(manifest_id__in=ids, ended_at__in=set(ends.values()))
+    rows = past.values("manifest_id", "ended_at").annotate(first=Min("name"))
+    return {
+        row["manifest_id"]: row["first"]
+        for row in rows
+        if row["ended_at"] == ends[row["manifest_id"]]
+    }
+
+
+def _remove_manifests(
+    repository: Repository, doomed: list[tuple[Manifest, Review]], batch: Batch
+) -> None:
+    ids = [manifest.pk for manifest, _ in doomed]
+    digests = [manifest.digest for manifest, _ in doomed]
+    last_tags = _last_tags(ids)
+    references = ManifestBlob.objects.filter(manifest_id__in=ids)
+    children = ManifestChild.objects.filter(parent_id__in=ids)
+    links = set(references.values_list("link_id", flat=True))
+    listed = set(children.values_list("digest", flat=True))
+    references.delete()
+    children.delete()
+    Tag.objects.filter(manifest_id__in=ids).update(manifest_id=None)
+    Manifest.objects.filter(pk__in=ids).delete()
+    # A HEAD may have promised one of them a moment ago, while the manifest still held it.
+    reviews.queue(Review.Kind.LINK, links, "manifest removed")
+    dependents = _dependents(repository, sorted(listed), digests)
+    reviews.queue(Review.Kind.MANIFEST, dependents, "index or subject removed")
+    tags.end_signatures(repository, digests)
+    for manifest, candidate in doomed:
+        last_tag = last_tags.get(manifest.pk, "")
+        batch.receipt("manifest", manifest.digest, repository, manifest.size, candidate, last_tag)
+
+
+def _dependents(
+    repository: Repository, children: Sequence[str], subjects: Sequence[str]
+) -> set[int]:
+    here = Manifest.objects.filter(repository_id=repository.pk)
+    found = set(here.filter(subject_digest__in=subjects).values_list("pk", flat=True))
+    for start in range(0, len(children), _IN_A_QUERY):
+        some = here.filter(digest__in=children[start : start + _IN_A_QUERY])
+        found.update(some.values_list("pk", flat=True))
+    return found
+
+
+def judge_links(repository: Repository | None, batch: Batch) -> None:
+    """Remove the rights to blobs that no manifest needs, and each blob with its last one."""
+    assert repository is not None
+    ids = [candidate.target for candidate in batch.candidates]
+    found = RepositoryBlob.objects.in_bulk(ids)
+    user = ManifestBlob.objects.filter(link_id=OuterRef("pk"))
+    used = RepositoryBlob.objects.filter(Exists(user), pk__in=ids)
+    live = set(used.values_list("pk", flat=True))
+    for candidate in batch.candidates:
+        if candidate.target not in found or candidate.target in live:
+            batch.keep(candidate)
+    doomed = batch.settle()
+    RepositoryBlob.objects.filter(pk__in=[candidate.target for candidate in doomed]).delete()
+    drop_blobs({found[c.target].blob_id: c for c in doomed}, repository, batch)
+
+
+def judge_blobs(repository: Repository | None, batch: Batch) -> None:
+    """Remove the blobs that no repository may serve any more."""
+    batch.settle()
+    drop_blobs({candidate.target: candidate for candidate in batch.candidates}, None, batch)
+
+
+def drop_blobs(by_id: dict[int, Review], repository: Repository | None, batch: Batch) -> None:
+    """Remove the rows of those blobs that no repository may serve, and doom their bytes.
+
+    `by_id` says which candidate each goes with. They are held in order of id, so that two who share
+    blobs never wait for each other in a ring.
+    """
+    if not by_id:
+        return
+    holes = ", ".join(["%s"] * len(by_id))
+    database.column(
+        f"SELECT id FROM registry_blob WHERE id IN ({holes}) ORDER BY id" + database.row_lock(),
+        sorted(by_id),
+    )
+    right = RepositoryBlob.objects.filter(blob_id=OuterRef("pk"))
+    gone = list(Blob.objects.filter(~Exists(right), pk__in=list(by_id)).order_by("digest"))
+    ids = [blob.pk for blob in gone]
+    Blob.objects.filter(pk__in=ids).delete()
+    Tombstone.objects.bulk_create(
+        [Tombstone(digest=blob.digest) for blob in gone], ignore_conflicts=True
+    )
+    _drop_reviews_of_blobs(ids)
+    for blob in gone:
+        batch.receipt("blob", blob.digest, repository, blob.size, by_id[blob.pk])
+        batch.doomed.append(blob.digest)
+
+
+def _drop_reviews_of_blobs(ids: list[int]) -> None:
+    """Those that another worker holds are left: it waits for these blobs, and finds them gone."""
+    waiting = Review.objects.filter(kind=Review.Kind.BLOB, target__in=ids)
+    if connections[database.ALIAS].vendor == "postgresql":
+        waiting = waiting.select_for_update(skip_locked=True)
+    pks = list(waiting.values_list("pk", flat=True))
+    Review.objects.filter(pk__in=pks).delete()

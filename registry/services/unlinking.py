@@ -1,0 +1,58 @@
+"""Bytes that no row knows any more, removed under their tombstones.
+
+The transaction that removes a blob's row writes a tombstone for its digest. Whoever unlinks the bytes
+deletes it in a transaction that stays open until they have gone. A commit of the same digest clears
+the tombstone before it moves its bytes into place, so it either finds the old bytes gone or makes the
+unlinking a no-op. `docs/garbage-collection.md` draws it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Iterable
+
+from django.utils import timezone
+
+from registry import crash_points
+from registry.models import Tombstone
+from registry.services import database
+from registry.storage import base as storage
+
+_HELD = 0.1
+"""Seconds for which one transaction goes on to the next digest: an upload of one of them waits."""
+
+_AT_ONCE = 1000
+
+
+def unlink(digests: Iterable[str]) -> int:
+    """Remove the bytes of digests whose tombstones still stand; how many bytes the store got back.
+
+    In order of the digest, so that two who unlink never wait for each other in a ring.
+    """
+    left = sorted(digests, reverse=True)
+    freed = 0
+    while left:
+        started = time.monotonic()
+        with database.atomic():
+            while left and time.monotonic() - started < _HELD:
+                freed += _unlink_one(left.pop())
+        database.let_others_write(time.monotonic() - started)
+    return freed
+
+
+def _unlink_one(digest: str) -> int:
+    """In a transaction that then holds the tombstone."""
+    if not Tombstone.objects.filter(digest=digest).delete()[0]:
+        return 0  # A commit of the same digest has cleared it: the bytes are its own now.
+    store = storage.current()
+    size = store.size(digest)
+    freed = (size or 0) if store.delete(digest) else 0
+    crash_points.reached("gc_bytes_unlinked")
+    return freed
+
+
+def sweep_tombstones(*, older_than: dt.timedelta) -> int:
+    """Finish what a crash left between the commit and the unlinking; how many bytes that were."""
+    stale = Tombstone.objects.filter(created_at__lt=timezone.now() - older_than)
+    return unlink(stale.values_list("digest", flat=True)[:_AT_ONCE])
