@@ -44,6 +44,11 @@ app.conf.update(
             "schedule": 30.0,
             "options": {"expires": 30},
         },
+        "read events": {
+            "task": "workers.tasks.read_events",
+            "schedule": 10.0,
+            "options": {"expires": 10},
+        },
         "review garbage": {
             "task": "workers.tasks.review_garbage",
             "schedule": 10.0,

@@ -1,7 +1,7 @@
 """Deleting images. The row's status is the queue.
 
-    delete_scheduled ──take()──► delete_ongoing ──batches, until nothing is left──► no row
-          ▲                           │
+    delete_scheduled ──take()──► delete_ongoing ──batches, until nothing is left──► no row, or at
+          ▲                           │                          rest where it was pushed anew
           └── unavailable: count, ────┤
               next_attempt_at         └── refused, or five times unavailable ──► delete_failed
 
@@ -88,12 +88,12 @@ def delete_repository(pk: int, registry: RegistryClient | None = None) -> Outcom
         while registry.delete_batch(row.path, BATCH):
             if not _renew(row):
                 return Outcome.NOT_OURS
+        crash_points.reached("image_deleted")
+        return _finish(row, registry)
     except RegistryUnavailable as error:
         return _give_back(row, str(error), for_good=False)
     except RegistryRefused as error:
         return _give_back(row, f"{error.code}: {error}", for_good=True)
-    crash_points.reached("image_deleted")
-    return _finish(row)
 
 
 def _wait(row: ContainerRepository) -> Outcome:
@@ -138,16 +138,44 @@ def _give_back(row: ContainerRepository, reason: str, *, for_good: bool) -> Outc
     return Outcome.FAILED if for_good else Outcome.LATER
 
 
-def _finish(row: ContainerRepository) -> Outcome:
-    """The row goes, and with the last one a project that waits for its deletion."""
-    with transaction.atomic():
-        gone, _ = ContainerRepository.objects.filter(pk=row.pk, lease=row.lease).delete()
+def _finish(row: ContainerRepository, registry: RegistryClient) -> Outcome:
+    """The row goes, and with the last one a project that waits for its deletion.
+
+    Unless the image has been pushed anew meanwhile, with a token from before the deletion was asked
+    for: then the row rests. A push that is told of while we look makes us look again.
+    """
+    ours = ContainerRepository.objects.filter(pk=row.pk, lease=row.lease)
+    while (seen := ours.values_list("last_published_at").first()) is not None:
+        details = registry.repository(row.path, size=False)
+        if details is not None and details.tags_count:
+            return _rest(row)
+        with transaction.atomic():
+            gone, _ = ours.filter(last_published_at=seen[0]).delete()
+            if gone:
+                record("container_repository.delete", by=row.deleted_by, target=row)
         if gone:
-            record("container_repository.delete", by=row.deleted_by, target=row)
-    if not gone:
-        return Outcome.NOT_OURS
-    namespaces.finish_deletions()
-    return Outcome.DONE
+            namespaces.finish_deletions()
+            return Outcome.DONE
+    return Outcome.NOT_OURS
+
+
+def _rest(row: ContainerRepository) -> Outcome:
+    """What was to be deleted is deleted; the row is that of what was pushed since."""
+    ours = ContainerRepository.objects.filter(pk=row.pk, lease=row.lease)
+    with transaction.atomic():
+        changed = ours.update(
+            status=None,
+            status_changed_at=timezone.now(),
+            failed_deletion_count=0,
+            failure_reason="",
+            next_attempt_at=None,
+            lease=None,
+            lease_renewed_at=None,
+            deleted_by=None,
+        )
+        if changed:
+            record("container_repository.delete", by=row.deleted_by, target=row, pushed_again=True)
+    return Outcome.DONE if changed else Outcome.NOT_OURS
 
 
 def due() -> list[int]:

@@ -11,7 +11,7 @@ from gitlab.container_registry import bell, client
 from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.repositories import DELETE_TASK
 from gitlab.namespaces import path_changes
-from workers import deletion, garbage
+from workers import deletion, events, garbage
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,15 @@ def sweep_deletions() -> None:
 def finish_path_changes() -> None:
     """Finish what somebody has begun to rename and the registry did not answer to."""
     path_changes.finish_all()
+
+
+@shared_task
+def read_events() -> None:
+    """Read what has happened in the registry, so that every image that is there is known."""
+    try:
+        events.read()
+    except (RegistryUnavailable, RegistryRefused) as error:
+        log.warning("the registry's events were not read: %s", error)
 
 
 @shared_task

@@ -210,6 +210,34 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Happened:
+    """An event of the registry. `tag` and `digest` are "" where it is about a whole image."""
+
+    id: int
+    at: dt.datetime | None
+    action: str
+    path: str
+    tag: str = ""
+    digest: str = ""
+    media_type: str = ""
+    actor: str = ""
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(
+            id=int(body["id"]),
+            at=moment(body.get("at")),
+            action=body.get("action") or "",
+            path=body.get("repository") or "",
+            tag=body.get("tag") or "",
+            digest=body.get("digest") or "",
+            media_type=body.get("media_type") or "",
+            actor=body.get("actor") or "",
+        )
+
+
+@dataclass(frozen=True)
 class Freed:
     """What a deletion would free: bytes that nothing else needs, and those that others share."""
 

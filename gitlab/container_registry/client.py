@@ -1,18 +1,15 @@
 """The registry as GitLab sees it: one method a call, over HTTP, with tokens of its own.
 
-Two failures: `RegistryUnavailable` (nobody answered, or it is in trouble: try later) and
-`RegistryRefused` (it answered no: do not try again). What is gone already counts as deleted.
-Timeouts, retries, redirects and the pool of connections are dealt with here and nowhere else.
+`for_pages` and `for_jobs` answer the client that fits: `RegistryClient` for a registry with the API
+below ``/gitlab/v1/``, `DistributionClient` for one without. What is gone already counts as deleted.
+Failures are those of `connection`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
-import ssl
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -23,6 +20,7 @@ from gitlab.container_registry import tokens_for_jobs
 from gitlab.container_registry.answers import (
     Freed,
     Garbage,
+    Happened,
     Interval,
     RegistryInfo,
     RepositoryDetails,
@@ -31,58 +29,46 @@ from gitlab.container_registry.answers import (
     TagDetails,
     TagsPage,
 )
+from gitlab.container_registry.capabilities import Capabilities
+from gitlab.container_registry.connection import (
+    Connection,
+    RegistryRefused,
+    RegistryUnavailable,
+    as_json,
+)
 from tokens.access import Access
 
+__all__ = ["RegistryClient", "RegistryRefused", "RegistryUnavailable", "for_jobs", "for_pages"]
+
 MAX_FREED_TAGS = 1000
-_RETRIED = frozenset([429, 502, 503, 504])
-_NO_ANSWER = (httpx.TransportError, httpx.StreamError)
 
-
-class RegistryUnavailable(Exception):
-    """Nobody answered in time, or the registry is in trouble. Worth another attempt later."""
-
-
-class RegistryRefused(Exception):
-    """The registry said no. `status` and `code` are its own; another attempt gets the same."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code = status, code
+ANY_MANIFEST = (
+    "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json,"
+    " application/vnd.docker.distribution.manifest.v2+json,"
+    " application/vnd.docker.distribution.manifest.list.v2+json, */*"
+)
+"""docker's registry converts what is not named to a schema of 2014."""
 
 
 class RegistryClient:
     """Calls to one registry. Safe to share between threads; not between processes."""
 
+    has_own_api = True
+    """Whether the registry tells what only ``/gitlab/v1/`` tells: history, undo, what is freed."""
+
     def __init__(
-        self,
-        url: str,
-        *,
-        timeout: float = 15,
-        attempts: int = 3,
-        ca_bundle: str | None = None,
-        transport: httpx.BaseTransport | None = None,
+        self, url: str, *, missing: Callable[[], None] = lambda: None, **options: Any
     ) -> None:
-        """`timeout` in seconds for each attempt; `transport` replaces the network in tests."""
-        self._attempts = attempts
-        self._http = httpx.Client(
-            base_url=url,
-            timeout=httpx.Timeout(timeout, connect=3),
-            limits=httpx.Limits(max_connections=20, max_keepalive_connections=10),
-            # A redirect would carry the token to wherever it points.
-            follow_redirects=False,
-            # The address is internal: a proxy of the environment has no business there.
-            trust_env=False,
-            verify=ssl.create_default_context(cafile=ca_bundle) if ca_bundle else True,
-            transport=transport,
-            headers={"User-Agent": "berth"},
-        )
+        """`options` are those of `Connection`; `missing` is called where the API is not there."""
+        self._connection = Connection(url, **options)
+        self._missing = missing
 
     # What is there
 
     def ping(self) -> RegistryInfo:
         """Who answers. Raises `RegistryUnavailable`."""
-        answer = self._call("GET", "/v2/", None, accept=(200, 401))
-        own = self._call("GET", "/gitlab/v1/", None, accept=(200, 401, 404))
+        answer = self._connection.call("GET", "/v2/", None, accept=(200, 401))
+        own = self._connection.call("GET", "/gitlab/v1/", None, accept=(200, 401, 404))
         return RegistryInfo(
             version=answer.headers.get("gitlab-container-registry-version", ""),
             has_own_api=own.status_code != 404,
@@ -95,14 +81,14 @@ class RegistryClient:
 
         `below` counts the images below it too, what they share once.
         """
-        answer = self._call(
+        answer = self._own(
             "GET",
             _repository(path),
             Access.repository(path, "pull"),
             {"size": "self_with_descendants" if below else "self"} if size else {},
             accept=(200, 404),
         )
-        return None if answer.status_code == 404 else RepositoryDetails.read(_json(answer))
+        return None if answer.status_code == 404 else RepositoryDetails.read(as_json(answer))
 
     def tags(
         self,
@@ -120,7 +106,7 @@ class RegistryClient:
         ``-published_at``. An image that the registry does not know has no tags.
         """
         asked = {"n": str(n), "last": last, "before": before, "name": name, "sort": sort}
-        answer = self._call(
+        answer = self._own(
             "GET",
             f"{_repository(path)}tags/list/",
             Access.repository(path, "pull"),
@@ -130,50 +116,53 @@ class RegistryClient:
         if answer.status_code == 404:
             return TagsPage([])
         return TagsPage(
-            [TagDetails.read(entry) for entry in _json(answer) or []],
+            [TagDetails.read(entry) for entry in as_json(answer) or []],
             next_last=_link(answer, "next", "last"),
             previous_before=_link(answer, "previous", "before"),
         )
 
     def tag(self, path: str, tag: str) -> TagDetails | None:
         """One tag, or None."""
-        answer = self._call(
+        answer = self._own(
             "GET",
             f"{_repository(path)}tags/{quote(tag, safe='')}/",
             Access.repository(path, "pull"),
             accept=(200, 404),
         )
-        return None if answer.status_code == 404 else TagDetails.read(_json(answer))
+        return None if answer.status_code == 404 else TagDetails.read(as_json(answer))
 
     def history(self, path: str, tag: str, *, n: int = 100) -> list[Interval]:
         """What a tag pointed at, the latest first."""
-        answer = self._call(
+        answer = self._own(
             "GET",
             f"{_repository(path)}tags/{quote(tag, safe='')}/history/",
             Access.repository(path, "pull"),
             {"n": str(n)},
             accept=(200, 404),
         )
-        return [] if answer.status_code == 404 else [Interval.read(row) for row in _json(answer)]
+        return [] if answer.status_code == 404 else [Interval.read(row) for row in as_json(answer)]
 
-    def freed(self, path: str, tags: Sequence[str] = ()) -> Freed:
-        """What deleting these tags would free; without any, what deleting the image would."""
-        answer = self._call(
+    def freed(self, path: str, tags: Sequence[str] = ()) -> Freed | None:
+        """What deleting these tags would free; without any, what deleting the image would.
+
+        None where this registry can't tell.
+        """
+        answer = self._own(
             "GET",
             f"{_repository(path)}freed/",
             Access.repository(path, "pull"),
             {"tags": ",".join(tags[:MAX_FREED_TAGS])} if tags else {},
             accept=(200, 404),
         )
-        return Freed() if answer.status_code == 404 else Freed.read(_json(answer))
+        return Freed() if answer.status_code == 404 else Freed.read(as_json(answer))
 
     def manifest(self, path: str, reference: str) -> StoredManifest | None:
         """A manifest by tag or digest, byte by byte, or None."""
-        answer = self._call(
+        answer = self._connection.call(
             "GET",
             f"/v2/{path}/manifests/{quote(reference, safe=':')}",
             Access.repository(path, "pull"),
-            headers={"Accept": "*/*"},
+            headers={"Accept": ANY_MANIFEST},
             accept=(200, 404),
         )
         if answer.status_code == 404:
@@ -192,24 +181,24 @@ class RegistryClient:
 
     def delete_batch(self, path: str, n: int = 100) -> int:
         """Delete the next part of an image. Answers what is left: 0 says that it is gone."""
-        answer = self._call(
+        answer = self._own(
             "DELETE",
             _repository(path),
             Access.repository(path, "delete"),
             {"n": str(n)},
             accept=(202, 204, 404),
         )
-        return int(_json(answer)["left"]) if answer.status_code == 202 else 0
+        return int(as_json(answer)["left"]) if answer.status_code == 202 else 0
 
     def _delete(self, url: str, path: str, by: str = "") -> bool:
-        answer = self._call(
+        answer = self._connection.call(
             "DELETE", url, Access.repository(path, "delete"), by=by, accept=(200, 202, 204, 404)
         )
         return answer.status_code != 404
 
     def point(self, path: str, tag: str, manifest: StoredManifest, *, by: str = "") -> None:
         """Let a tag point at a manifest that is there."""
-        self._call(
+        self._connection.call(
             "PUT",
             f"/v2/{path}/manifests/{quote(tag, safe='')}",
             Access.repository(path, "pull", "push"),
@@ -224,7 +213,7 @@ class RegistryClient:
 
         The names that are back: all, or `RegistryRefused`.
         """
-        names: list[str] = _json(self._restore(path, {"tags": list(intervals)}, by))["tags"]
+        names: list[str] = as_json(self._restore(path, {"tags": list(intervals)}, by))["tags"]
         return names
 
     def restore_repository(self, path: str, repository_id: int, *, by: str = "") -> None:
@@ -232,7 +221,7 @@ class RegistryClient:
         self._restore(path, {"repository": repository_id}, by)
 
     def _restore(self, path: str, what: Mapping[str, Any], by: str) -> httpx.Response:
-        return self._call(
+        return self._own(
             "POST",
             f"{_repository(path)}restore/",
             Access.repository(path, "push", "delete"),
@@ -251,7 +240,7 @@ class RegistryClient:
         parent, _, name = new_path.rpartition("/")
         is_rename = parent == path.rpartition("/")[0]
         try:
-            self._call(
+            self._own(
                 "PATCH",
                 _repository(path),
                 tokens_for_jobs.to_rename(path, new_path),
@@ -267,100 +256,80 @@ class RegistryClient:
             return False
         return True
 
+    # What happened
+
+    def events(self, after: int, n: int = 500) -> list[Happened]:
+        """What has happened since the event `after`, in order, at most `n`."""
+        answer = self._own(
+            "GET",
+            "/gitlab/v1/events/",
+            Access("registry", "events", ("*",)),
+            {"after": str(after), "n": str(n)},
+            accept=(200, 404),
+        )
+        return [Happened.read(row) for row in as_json(answer)] if answer.status_code == 200 else []
+
     # Garbage
 
     def review_garbage(self, n: int = 100) -> ReviewRun:
         """Have the next `n` candidates reviewed; running twice is harmless."""
-        answer = self._call(
+        answer = self._own(
             "POST",
             "/gitlab/v1/garbage/reviews/",
             Access("registry", "garbage", ("*",)),
             {"n": str(n)},
             accept=(200, 201),
         )
-        return ReviewRun.read(_json(answer))
+        return ReviewRun.read(as_json(answer))
 
     def garbage(self) -> Garbage:
         """How much waits for review, and when the next is due."""
-        answer = self._call(
+        answer = self._own(
             "GET", "/gitlab/v1/garbage/", Access("registry", "garbage", ("*",)), accept=(200,)
         )
-        return Garbage.read(_json(answer))
+        return Garbage.read(as_json(answer))
 
     def verify_slice(self, n: int = 100) -> int:
         """Have the next `n` things verified against the store; how many faults that showed.
 
         A registry without this answers as if nothing were wrong.
         """
-        answer = self._call(
+        answer = self._own(
             "POST",
             "/gitlab/v1/garbage/verifications/",
             Access("registry", "garbage", ("*",)),
             {"n": str(n)},
             accept=(200, 404),
         )
-        return int(_json(answer).get("faults") or 0) if answer.status_code == 200 else 0
+        return int(as_json(answer).get("faults") or 0) if answer.status_code == 200 else 0
 
-    # The one way out
+    def _own(self, *arguments: Any, **options: Any) -> httpx.Response:
+        """A call below ``/gitlab/v1/``. Raises `RegistryRefused` (404) where that is not there.
 
-    def _call(  # noqa: PLR0913  (the one way out)
-        self,
-        method: str,
-        url: str,
-        access: Access | tuple[Access, ...] | None,
-        query: Mapping[str, str] | None = None,
-        *,
-        accept: Sequence[int],
-        by: str = "",
-        headers: Mapping[str, str] | None = None,
-        content: bytes | None = None,
-    ) -> httpx.Response:
-        """The answer, with one of the statuses in `accept`. A token is minted for each call."""
-        headers = {"Accept": "application/json", **(headers or {})}
-        if access is not None:
-            granted = access if isinstance(access, tuple) else (access,)
-            headers["Authorization"] = f"Bearer {tokens_for_jobs.for_access(*granted, by=by)}"
-        trouble = ""
-        for attempt in range(self._attempts):
-            if attempt:
-                # Apart from each other, so that those who failed together do not return together.
-                time.sleep(random.uniform(0.05, 0.3) * 2**attempt)  # noqa: S311
-            try:
-                answer = self._http.request(
-                    method, url, params=query or None, headers=headers, content=content
-                )
-            except _NO_ANSWER as error:
-                trouble = f"the registry does not answer ({type(error).__name__})"
-                continue
-            if answer.status_code in accept:
-                return answer
-            if answer.status_code not in _RETRIED and answer.status_code < 500:
-                raise _refusal(answer)
-            trouble = f"the registry answers {answer.status_code}"
-            if answer.status_code not in _RETRIED:
-                break
-        raise RegistryUnavailable(trouble)
+        A 404 of a registry that has the API is in the protocol's form; that of one that does not
+        know the address says nothing about the image.
+        """
+        try:
+            answer = self._connection.call(*arguments, **options)
+        except RegistryRefused as error:
+            if (error.status, error.code) == (404, "UNKNOWN"):
+                self._missing()
+            raise
+        if answer.status_code == 404 and not _is_refusal(answer):
+            self._missing()
+            raise RegistryRefused(404, "UNKNOWN", "this registry has no API for GitLab")
+        return answer
+
+
+def _is_refusal(answer: httpx.Response) -> bool:
+    try:
+        return "errors" in answer.json()
+    except (ValueError, TypeError):
+        return False
 
 
 def _repository(path: str) -> str:
     return f"/gitlab/v1/repositories/{quote(path)}/"
-
-
-def _json(answer: httpx.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError as error:
-        raise RegistryUnavailable("the registry's answer is not JSON") from error
-
-
-def _refusal(answer: httpx.Response) -> RegistryRefused:
-    code, message = "UNKNOWN", f"the registry answers {answer.status_code}"
-    try:
-        first = answer.json()["errors"][0]
-        code, message = str(first["code"]), str(first.get("message") or message)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-        pass
-    return RegistryRefused(answer.status_code, code, message)
 
 
 def _link(answer: httpx.Response, relation: str, parameter: str) -> str:
@@ -369,7 +338,8 @@ def _link(answer: httpx.Response, relation: str, parameter: str) -> str:
     return parse_qs(urlsplit(url).query).get(parameter, [""])[0]
 
 
-_clients: dict[tuple[int, str, str], RegistryClient] = {}
+_clients: dict[tuple[int, str, str], tuple[RegistryClient, RegistryClient]] = {}
+_known: dict[tuple[int, str], Capabilities] = {}
 
 
 def for_pages() -> RegistryClient:
@@ -384,11 +354,25 @@ def for_jobs() -> RegistryClient:
 
 def _kept(purpose: str, *, timeout: float, attempts: int) -> RegistryClient:
     """One pool for each process: connections do not survive a fork."""
+    from gitlab.container_registry.distribution import DistributionClient
+
     url: str = settings.CONTAINER_REGISTRY_API_URL
+    bundle = settings.CONTAINER_REGISTRY_CA_BUNDLE
+    ca_bundle = str(bundle) if bundle else None
+    known = _known.get((os.getpid(), url))
+    if known is None:
+        known = Capabilities(Connection(url, timeout=5, attempts=1, ca_bundle=ca_bundle))
+        _known[os.getpid(), url] = known
     key = (os.getpid(), url, purpose)
     if key not in _clients:
-        bundle = settings.CONTAINER_REGISTRY_CA_BUNDLE
-        _clients[key] = RegistryClient(
-            url, timeout=timeout, attempts=attempts, ca_bundle=str(bundle) if bundle else None
+        options: dict[str, Any] = {
+            "timeout": timeout,
+            "attempts": attempts,
+            "ca_bundle": ca_bundle,
+        }
+        _clients[key] = (
+            RegistryClient(url, missing=known.forget, **options),
+            DistributionClient(url, **options),
         )
-    return _clients[key]
+    ours, theirs = _clients[key]
+    return ours if known.has_own_api else theirs

@@ -1,6 +1,6 @@
 """GitLab's row about one repository in the registry.
 
-    ContainerRepository ──► namespaces.Project
+    ContainerRepository ──► namespaces.Project          EventCursor: what it has told already
 
     status     null ──schedule──► delete_scheduled ──take──► delete_ongoing ──done──► (no row)
                  ▲                       ▲                        │
@@ -52,6 +52,8 @@ class ContainerRepository(models.Model):
         related_name="+",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # By the registry's clock, from its events or notifications.
+    last_published_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name_plural = "container repositories"
@@ -99,3 +101,14 @@ class ContainerRepository(models.Model):
     def is_being_deleted(self) -> bool:
         """Whether its deletion is queued or under way."""
         return self.status in (self.Status.DELETE_SCHEDULED, self.Status.DELETE_ONGOING)
+
+
+class EventCursor(models.Model):
+    """How far the events of a registry have been read. One row for each address of a registry."""
+
+    registry = models.CharField(max_length=255, unique=True)
+    position = models.BigIntegerField(default=0)
+    read_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.registry} up to {self.position}"

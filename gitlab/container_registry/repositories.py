@@ -195,8 +195,11 @@ def freed_by(
     tags: Sequence[str] = (),
     *,
     registry: RegistryClient | None = None,
-) -> Freed:
-    """What deleting these tags, or without any the whole image, would free."""
+) -> Freed | None:
+    """What deleting these tags, or without any the whole image, would free.
+
+    None where the registry can't tell.
+    """
     return (registry or client.for_pages()).freed(repository.path, tags)
 
 

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, path
 
 from gitlab.container_registry import converters  # noqa: F401  (registers image_tag)
-from gitlab.container_registry.views import deletion, images, tags, undo
+from gitlab.container_registry.views import deletion, images, notifications, tags, undo
 from gitlab.namespaces import converters as paths  # noqa: F401  (registers full_path)
 
 app_name = "container_registry"
@@ -17,6 +17,7 @@ _IMAGE = f"{_PROJECT}/<int:pk>"
 urlpatterns: list[URLPattern | URLResolver] = []
 if settings.CONTAINER_REGISTRY_ENABLED:
     urlpatterns = [
+        path("api/v4/container_registry_event/events", notifications.receive, name="events"),
         path(_PROJECT, images.index, name="index"),
         path(_IMAGE, tags.index, name="repository"),
         path(f"{_IMAGE}/progress", images.progress, name="progress"),

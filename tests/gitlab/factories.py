@@ -135,8 +135,11 @@ def token(user: Any, *scopes: str, expired: bool = False, revoked: bool = False)
 class FakeRegistry:
     """Stands where `RegistryClient` stands. Images are numbers of things left to delete."""
 
+    has_own_api = True
+
     def __init__(self) -> None:
         self.images: dict[str, int] = {}
+        self.happened: list[Any] = []
         self.tags_gone: list[tuple[str, str]] = []
         self.batches: list[tuple[str, int]] = []
         self.trouble: Exception | None = None
@@ -148,8 +151,10 @@ class FakeRegistry:
             raise self.trouble
         self.batches.append((path, n))
         self.during_batch(path)
-        self.images[path] = max(0, self.images.get(path, 0) - n)
-        return self.images[path]
+        left = max(0, self.images.pop(path, 0) - n)
+        if left:
+            self.images[path] = left
+        return left
 
     def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
         """True once, False afterwards."""
@@ -158,6 +163,12 @@ class FakeRegistry:
         known = (path, tag) in self.tags_gone
         self.tags_gone.append((path, tag))
         return not known
+
+    def events(self, after: int, n: int = 500) -> list[Any]:
+        """What `happened`, in order."""
+        if self.trouble:
+            raise self.trouble
+        return [event for event in self.happened if event.id > after][:n]
 
     def repository(self, path: str, *, size: bool = True) -> Any:
         """Details of those that exist."""

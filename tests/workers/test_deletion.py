@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from gitlab.audit.models import AuditEvent
+from gitlab.container_registry.answers import RepositoryDetails
 from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import services as namespaces
@@ -57,7 +58,7 @@ def test_a_killed_workers_image_is_taken_over(scheduled, fake_registry):
     assert deletion.due() == [scheduled.pk]
     assert deletion.delete_repository(scheduled.pk, fake_registry) is Outcome.DONE
     assert first is not None
-    assert deletion._finish(first) is Outcome.NOT_OURS
+    assert deletion._finish(first, fake_registry) is Outcome.NOT_OURS
 
 
 def test_who_lost_the_lease_lets_go(scheduled, fake_registry):
@@ -116,3 +117,50 @@ def test_a_project_without_images_goes_with_the_sweep(alice, make_project, ring)
     namespaces.delete_project(alice, make_project("alice/app", owner=alice))
     assert deletion.due() == []
     assert not Project.objects.exists()
+
+
+class TestPushedMeanwhile:
+    """A token from before the deletion pushes for minutes after it."""
+
+    def test_the_image_stays_known(self, scheduled, alice, fake_registry):
+        ContainerRepository.objects.update(deleted_by=alice)
+        fake_registry.repository = lambda path, size=True: RepositoryDetails("app", path, 1)
+        assert deletion.delete_repository(scheduled.pk, fake_registry) is Outcome.DONE
+        scheduled.refresh_from_db()
+        assert (scheduled.status, scheduled.lease, scheduled.deleted_by) == (None, None, None)
+        event = AuditEvent.objects.get(action="container_repository.delete")
+        assert event.details["pushed_again"] is True
+        assert deletion.due() == []
+
+    def test_a_push_that_is_told_of_at_the_last_moment(self, scheduled, fake_registry):
+        looked = []
+
+        def repository(path, size=True):
+            looked.append(path)
+            if len(looked) == 1:  # Told after we have looked, and before the row goes.
+                ContainerRepository.objects.update(last_published_at=timezone.now())
+                return None
+            return RepositoryDetails("app", path, 1)
+
+        fake_registry.repository = repository
+        assert deletion.delete_repository(scheduled.pk, fake_registry) is Outcome.DONE
+        assert len(looked) == 2
+        assert ContainerRepository.objects.get().status is None
+
+    def test_without_any_tag_it_is_no_image(self, scheduled, fake_registry):
+        fake_registry.repository = lambda path, size=True: RepositoryDetails("app", path, 0)
+        assert deletion.delete_repository(scheduled.pk, fake_registry) is Outcome.DONE
+        assert not ContainerRepository.objects.exists()
+
+    def test_the_image_of_a_deleted_project_goes_too(
+        self, alice, make_project, make_image, fake_registry, ring
+    ):
+        app = make_project("alice/app", owner=alice)
+        image = make_image("alice/app", of=app)
+        namespaces.delete_project(alice, app)
+        is_there = iter([RepositoryDetails("app", "alice/app", 1), None])
+        fake_registry.repository = lambda path, size=True: next(is_there)
+        for _ in range(2):
+            assert deletion.due() == [image.pk]
+            assert deletion.delete_repository(image.pk, fake_registry) is Outcome.DONE
+        assert not Project.objects.exists()

@@ -44,7 +44,7 @@ def counted(count: int, noun: str) -> str:
 def _freed(
     request: HttpRequest, image: ContainerRepository, tags: list[str]
 ) -> tuple[Freed | None, str]:
-    """What it would free; None and why where the registry can't be asked."""
+    """What it would free, None where the registry can't tell; and why it can't be asked."""
     try:
         return repositories.freed_by(image, tags), ""
     except (RegistryUnavailable, RegistryRefused) as error:
@@ -150,7 +150,7 @@ def image(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         _schedule(request, row)
         return redirect(images)
     freed, trouble = _freed(request, row, [])
-    details = _details(row) if freed is not None else None
+    details = None if trouble else _details(row)
     count = details.tags_count if details else 0
     context = {
         **image_page(row, request.user, ("Delete", "")),

@@ -14,7 +14,13 @@ from gitlab.accounts.doors import or_sign_in
 from gitlab.container_registry import commands, repositories
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.repositories import Listed, Listing
-from gitlab.container_registry.views.places import address, note_trouble, project_page, state_of
+from gitlab.container_registry.views.places import (
+    address,
+    last_push,
+    note_trouble,
+    project_page,
+    state_of,
+)
 from gitlab.namespaces import commands as names
 from gitlab.namespaces import loaders
 from gitlab.namespaces.models import Project
@@ -27,6 +33,7 @@ def _line(listed: Listed) -> dict[str, Any]:
     return {
         **state_of(row),
         "details": listed.details,
+        "last_push": last_push(row, listed.details),
         "above": row.path[: -len(row.name)] if row.name else "",
         "last": row.name or row.path,
         "url": address(row),
@@ -69,7 +76,8 @@ def _page(direction: str, path: str, search: str) -> str:
 def _numbers(project: Project, listing: Listing) -> dict[str, Any]:
     """How many images and how many bytes: exact where the registry can tell, else a sum."""
     count = repositories.repositories_of(project).count()
-    known = [listed.details.size_bytes or 0 for listed in listing.images if listed.details]
+    details = [listed.details for listed in listing.images]
+    known = [each.size_bytes for each in details if each and each.size_bytes is not None]
     stored = None
     if count and not listing.trouble:
         stored = repositories.stored_by(project)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from typing import Any
 from urllib.parse import urlencode
@@ -11,6 +12,8 @@ from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
+from gitlab.container_registry import client
+from gitlab.container_registry.answers import RepositoryDetails
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces.models import Project
 from gitlab.namespaces.sidebars import Crumb, project_frame, registry_address
@@ -34,6 +37,14 @@ def address(repository: ContainerRepository, page: str = "repository", **more: s
     return reverse(f"container_registry:{page}", kwargs=at)
 
 
+def last_push(
+    repository: ContainerRepository, details: RepositoryDetails | None
+) -> dt.datetime | None:
+    """When something was pushed: as the registry says, else as its notifications did."""
+    said = details.last_published_at if details else None
+    return said or repository.last_published_at
+
+
 def state_of(repository: ContainerRepository) -> dict[str, Any]:
     """Where an image's deletion stands, for the part of a page that looks again by itself."""
     return {
@@ -46,7 +57,8 @@ def state_of(repository: ContainerRepository) -> dict[str, Any]:
 
 def project_page(project: Project, user: Anybody) -> dict[str, Any]:
     """The context of the page of a project's images."""
-    return project_frame(project, user, "registry", (TITLE, ""))
+    frame = project_frame(project, user, "registry", (TITLE, ""))
+    return {**frame, "foreign": is_foreign()}
 
 
 def image_page(repository: ContainerRepository, user: Anybody, *more: Crumb) -> dict[str, Any]:
@@ -55,6 +67,7 @@ def image_page(repository: ContainerRepository, user: Anybody, *more: Crumb) -> 
     image = (name_of(repository), address(repository) if more else "")
     return {
         **project_frame(repository.project, user, "registry", above, image, *more),
+        "foreign": is_foreign(),
         "repository": repository,
         "name": name_of(repository),
     }
@@ -75,9 +88,14 @@ def note_trouble(request: HttpRequest, repository_or_project: object, error: obj
     return str(error)
 
 
+def is_foreign() -> bool:
+    """Whether the registry is not ours, and knows neither history nor undo."""
+    return not client.for_pages().has_own_api
+
+
 def undo_until() -> str:
     """Until when a deletion of now can be undone, in words; "" where it can't."""
-    if not settings.CONTAINER_REGISTRY_UNDO_WINDOW:
+    if not settings.CONTAINER_REGISTRY_UNDO_WINDOW or is_foreign():
         return ""
     end = timezone.now() + settings.CONTAINER_REGISTRY_UNDO_WINDOW
     return f"{end:%a} {end.day} {end:%b %H:%M} UTC"

@@ -18,6 +18,7 @@ from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.views.places import (
     address,
     image_page,
+    last_push,
     note_trouble,
     place_in_list,
     state_of,
@@ -26,13 +27,15 @@ from gitlab.namespaces.policies import Ability
 
 PAGE = 50
 SORTS = ("-published_at", "published_at", "name", "-name")
+FOREIGN_SORTS = ("name", "-name")
+"""A registry that is not ours does not know when a tag was pushed."""
 _PLATFORMS = 2
 """So many stand in a line; of more the rest is counted."""
 
 _IMAGES = ("image.config", "container.image")
 
 
-def _asked(request: HttpRequest) -> dict[str, str]:
+def _asked(request: HttpRequest, sorts: tuple[str, ...]) -> dict[str, str]:
     """Which part of the list the address asks for, as the registry understands it."""
     asked = {key: request.GET.get(key, "")[:128].strip() for key in ("q", "last", "before")}
     sort = request.GET.get("sort", "")
@@ -40,7 +43,7 @@ def _asked(request: HttpRequest) -> dict[str, str]:
         "name": asked["q"],
         "last": asked["last"],
         "before": "" if asked["last"] else asked["before"],
-        "sort": sort if sort in SORTS else SORTS[0],
+        "sort": sort if sort in sorts else sorts[0],
     }
 
 
@@ -49,10 +52,11 @@ def _asked(request: HttpRequest) -> dict[str, str]:
 def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
     """A page of tags, the newest first unless another order is asked for."""
     image = repositories.get_container_repository_for(request.user, pk, project=path)
-    asked = _asked(request)
+    registry = client.for_pages()
+    sorts = SORTS if registry.has_own_api else FOREIGN_SORTS
+    asked = _asked(request, sorts)
     back = place_in_list(request.GET)
     page, details, trouble = TagsPage([]), None, ""
-    registry = client.for_pages()
     try:
         details = registry.repository(image.path)
         page = repositories.tags_of(image, n=PAGE, registry=registry, **asked)
@@ -61,12 +65,13 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
     context = {
         **image_page(image, request.user),
         **_rights(image),
-        **_around(page, asked),
+        **_around(page, asked, sorts[0]),
         "lines": [_line(image, tag, back) for tag in page.tags],
         "pager_text": ""
         if asked["name"] or not details
         else f"{len(page.tags):,} of {details.tags_count:,} tags",
         "details": details,
+        "last_push": last_push(image, details),
         "trouble": trouble,
         "sort": asked["sort"],
         "searching": asked["name"],
@@ -97,9 +102,9 @@ def _rights(image: ContainerRepository) -> dict[str, bool]:
     }
 
 
-def _around(page: TagsPage, asked: dict[str, str]) -> dict[str, str]:
+def _around(page: TagsPage, asked: dict[str, str], usual: str) -> dict[str, str]:
     """Addresses of the pages before and behind this one, in the same order with the same filter."""
-    kept = {"q": asked["name"], "sort": asked["sort"] if asked["sort"] != SORTS[0] else ""}
+    kept = {"q": asked["name"], "sort": asked["sort"] if asked["sort"] != usual else ""}
 
     def link(direction: str, tag: str) -> str:
         query = {key: value for key, value in {**kept, direction: tag}.items() if value}

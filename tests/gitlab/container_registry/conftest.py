@@ -35,6 +35,8 @@ def digest(letter: str) -> str:
 class PlayedRegistry:
     """What a page asks, with the history that undo needs. `calls` are the changes, by whom."""
 
+    has_own_api = True
+
     def __init__(self) -> None:
         self.now: dict[str, dict[str, TagDetails]] = {}
         self.past: dict[tuple[str, str], list[Interval]] = {}

@@ -7,6 +7,7 @@ import jwt
 import pytest
 
 from gitlab.container_registry import client as clients
+from gitlab.container_registry import connection
 from gitlab.container_registry.client import RegistryClient, RegistryRefused, RegistryUnavailable
 
 DIGEST = "sha256:" + "a" * 64
@@ -35,7 +36,7 @@ class Played:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr(clients.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(connection.time, "sleep", lambda seconds: None)
 
 
 def _client(*answers):
