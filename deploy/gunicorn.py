@@ -10,8 +10,7 @@ from typing import Any
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from gitlab import metrics
-from gitlab.logs import LineFormatter
+from gitlab import logs, metrics
 from gitlab.settings import CONFIG, ROLES
 
 bind = [
@@ -20,6 +19,7 @@ bind = [
 ]
 _KIND = "-".join(sorted(ROLES))
 os.environ.update(metrics.use_folder(CONFIG.home, _KIND))
+logs.name_process(_KIND)
 proc_name = f"berth-{'-'.join(sorted(ROLES))}"
 
 # Threads, since a push or pull mostly waits for the network or the disk.
@@ -66,7 +66,7 @@ control_socket_disable = True
 
 accesslog = None
 errorlog = "-"
-loglevel = "info"
+loglevel = CONFIG.berth.log_level
 
 
 def on_starting(server: Any) -> None:
@@ -88,7 +88,7 @@ class CleanLogger(Logger):
     def setup(self, cfg: Config) -> None:
         """Replace the formatters that gunicorn has just set."""
         super().setup(cfg)
-        formatter = LineFormatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+        formatter = logs.formatter(CONFIG.berth.log_format)
         for log in (self.error_log, self.access_log):
             for handler in log.handlers:
                 handler.setFormatter(formatter)

@@ -142,6 +142,17 @@ class Configuration(Table):
         path = self.home / "secrets" / name
         return path.read_text().strip() if path.exists() else _passing_secret(name)
 
+    def secrets(self) -> list[str]:
+        """The values that no log line may show: every secret of this node, passwords in addresses."""
+        tables = (self, self.registry, self.registry.storage, self.gitlab_rails, self.berth)
+        fields = [value for table in tables for _, value in table]
+        given = [value.get_secret_value() for value in fields if isinstance(value, SecretStr)]
+        passwords = [password for text in given if (password := _password_in(text))]
+        # An address is no secret but for the password in it, and it has to be named.
+        values = [text for text in given if "://" not in text]
+        generated = [self.secret(name) for name in ("secret_key", "http_secret", "events_secret")]
+        return [*values, *passwords, *generated]
+
     @cached_property
     def hosts(self) -> list[str]:
         """The host names that requests may be addressed to."""
@@ -154,6 +165,12 @@ _passing: dict[str, str] = {}
 
 def _passing_secret(name: str) -> str:
     return _passing.setdefault(name, secrets.token_urlsafe(48))
+
+
+def _password_in(address: str) -> str:
+    """The password of ``scheme://name:password@host``, as it is written there; "" for none."""
+    credentials, at, _ = address.partition("://")[2].rpartition("@")
+    return credentials.partition(":")[2] if at else ""
 
 
 def _listener_of(address: str) -> str:

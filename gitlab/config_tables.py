@@ -193,6 +193,9 @@ class Berth(Table):
     metrics_networks: Networks = ["127.0.0.0/8", "::1"]
     metrics_token: SecretStr | None = None
     rate_limits: RateLimits = Field(default_factory=RateLimits)
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    access_log: Literal["off", "errors", "all"] = "errors"
     debug: bool = False
     crash_at: str = ""
 

@@ -2,67 +2,124 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import ipaddress
-import re
-import uuid
-from collections.abc import Callable, Sequence
+import logging
+import time
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-_ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{8,64}")
+from gitlab import logs
+from gitlab import request_id as request_ids
+
+log = logging.getLogger(logs.ACCESS)
+_LOGGED_FROM = {"all": 100, "errors": 500, "off": 1000}
+"""The status from which on a request is logged."""
+
+
+def request_id(environ: Mapping[str, Any]) -> str:
+    """The id of a request: the proxy's where it sent a well-formed one, else a new one.
+
+    From now on this thread's log lines have it.
+    """
+    found = request_ids.accept(environ.get("HTTP_X_REQUEST_ID", ""))
+    request_ids.use(found)
+    return found
 
 
 class RequestIdMiddleware:
-    """Gives each request an id, the proxy's where it sent a plausible one, and answers with it.
+    """Gives each request an id, answers with it, and logs the request where that is wanted.
 
-    The id is ``request.request_id``; pages of errors show it and the log has it.
+    The id is ``request.request_id``; pages of errors show it, each line of the log has it, and
+    calls to the registry and tasks carry it on.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
+        self.logged_from = _LOGGED_FROM[settings.ACCESS_LOG]
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if _ACCEPTABLE.fullmatch(given) else uuid.uuid4().hex
-        request.request_id = request_id  # type: ignore[attr-defined]
+        began = time.perf_counter()
+        found = request_id(request.META)
+        request.request_id = found  # type: ignore[attr-defined]
         response = self.get_response(request)
-        response.headers["X-Request-Id"] = request_id
+        response.headers["X-Request-Id"] = found
+        if response.status_code >= self.logged_from:
+            _log(request, response, time.perf_counter() - began)
         return response
 
 
-class ClientAddressMiddleware:
-    """Puts the client's address into ``REMOTE_ADDR`` where a trusted proxy passed the request on.
+def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+    """One line of a request, without its query: an upload's carries a secret."""
+    meta, match = request.META, request.resolver_match
+    sent = response.headers.get("Content-Length")
+    fields = {
+        "client": client_address(meta),
+        "method": request.method,
+        "path": request.path_info,
+        "route": match.route if match else None,
+        "status": response.status_code,
+        "seconds": round(seconds, 4),
+        "bytes_in": int(meta.get("berth.received") or _number(meta.get("CONTENT_LENGTH"))),
+        "bytes_out": _number(sent),
+    }
+    log.info(
+        "%(client)s %(method)s %(path)s %(status)s, %(bytes_in)s bytes in, %(bytes_out)s out,"
+        " %(seconds).3f s",
+        fields,
+        extra={"fields": fields},
+    )
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdecimal() else 0
+
+
+@functools.cache
+def _networks(texts: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
+
+
+def client_address(meta: Mapping[str, Any]) -> str:
+    """Who sent a request, as far as trusted proxies tell.
 
     Each proxy appends the address that it saw to ``X-Forwarded-For``. So the field is read from its
     end, over all that are trusted themselves: what a client writes into it stands further left.
     """
+    peer: str = meta.get("REMOTE_ADDR", "")
+    trusted = _networks(tuple(settings.TRUSTED_PROXIES))
+    if not trusted:
+        return peer
+    field = meta.get("HTTP_X_FORWARDED_FOR", "")
+    for address in reversed([part.strip() for part in field.split(",") if part.strip()]):
+        if not _is_trusted(peer, trusted):
+            break
+        try:
+            peer = str(ipaddress.ip_address(address))
+        except ValueError:
+            break
+    return peer
+
+
+def _is_trusted(address: str, trusted: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        # A proxy on a Unix socket has no address.
+        return not address
+    return any(found in network for network in trusted)
+
+
+class ClientAddressMiddleware:
+    """Puts the client's address into ``REMOTE_ADDR`` where a trusted proxy passed the request on."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
-        self.trusted = [ipaddress.ip_network(network) for network in settings.TRUSTED_PROXIES]
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if self.trusted:
-            field = request.META.get("HTTP_X_FORWARDED_FOR", "")
-            seen = [part.strip() for part in field.split(",") if part.strip()]
-            request.META["REMOTE_ADDR"] = self._client(request.META.get("REMOTE_ADDR", ""), seen)
+        request.META["REMOTE_ADDR"] = client_address(request.META)
         return self.get_response(request)
-
-    def _client(self, peer: str, seen: Sequence[str]) -> str:
-        for address in reversed(seen):
-            if not self._is_trusted(peer):
-                break
-            with contextlib.suppress(ValueError):
-                peer = str(ipaddress.ip_address(address))
-                continue
-            break
-        return peer
-
-    def _is_trusted(self, address: str) -> bool:
-        with contextlib.suppress(ValueError):
-            found = ipaddress.ip_address(address)
-            return any(found in network for network in self.trusted)
-        # A proxy on a Unix socket has no address.
-        return not address

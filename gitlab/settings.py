@@ -6,6 +6,7 @@ import sys
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from gitlab import logs
 from gitlab.config import PROJECT, BadConfiguration, load
 
 try:
@@ -272,24 +273,8 @@ METRICS_SOURCES = [
     *(["registry.measures.measures"] if "registry" in ROLES else []),
 ]
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": "gitlab.logs.LineFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-        },
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {
-        # Refusals are the registry's daily bread: docker asks without a token first, always.
-        "django.request": {"level": "ERROR"},
-        "httpx": {"level": "WARNING"},
-        "httpcore": {"level": "WARNING"},
-        "boto3": {"level": "WARNING"},
-        "botocore": {"level": "WARNING"},
-        "urllib3": {"level": "ERROR"},
-    },
-}
+# The log.
+LOG_FORMAT = CONFIG.berth.log_format
+ACCESS_LOG = CONFIG.berth.access_log
+logs.hide(CONFIG.secrets())
+LOGGING = logs.configuration(LOG_FORMAT, CONFIG.berth.log_level)

@@ -12,6 +12,8 @@ from typing import Any
 from celery import Celery
 from django.db import transaction
 
+from gitlab import request_id
+
 log = logging.getLogger(__name__)
 
 
@@ -25,7 +27,13 @@ def _app() -> Celery:
 def ring(task: str, *arguments: Any) -> None:
     """Send a task. A broker that can't be reached is logged and otherwise ignored."""
     try:
-        _app().send_task(task, args=arguments, retry=False, ignore_result=True)
+        _app().send_task(
+            task,
+            args=arguments,
+            retry=False,
+            ignore_result=True,
+            headers={request_id.TASK_HEADER: request_id.current()},
+        )
     except Exception as error:  # noqa: BLE001 - whatever a broker may raise, the sweep comes anyway
         log.warning("the worker was not rung for %s: %s", task, error)
 

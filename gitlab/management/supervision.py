@@ -53,8 +53,17 @@ class Program:
 class Supervisor:
     """Runs commands until one ends or a signal comes, then ends them all."""
 
-    def __init__(self, output: TextIO, *, folder: Path, stop_timeout: float = STOP_TIMEOUT) -> None:
+    def __init__(
+        self,
+        output: TextIO,
+        *,
+        folder: Path,
+        stop_timeout: float = STOP_TIMEOUT,
+        names_lines: bool = True,
+    ) -> None:
+        """`names_lines` puts a program's name before what it prints."""
         self._output = output
+        self._names_lines = names_lines
         self._folder = folder
         self._stop_timeout = stop_timeout
         self._programs: list[Program] = []
@@ -122,7 +131,8 @@ class Supervisor:
         for line in popen.stdout:
             # A terminal that is gone must not stop us from reading: the program would hang.
             with contextlib.suppress(OSError, ValueError):
-                self.say(f"{label} | {line.rstrip()}")
+                text = line.rstrip()
+                self.say(f"{label} | {text}" if self._names_lines else text)
 
     def _watch(self, is_ready: Callable[[], bool], announce: Callable[[], None]) -> int:
         announced = False

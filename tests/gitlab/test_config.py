@@ -143,6 +143,9 @@ OTHERS = {
     "registry.storage.accel_prefix": "/-/blobs",
     "berth.roles": "web",
     "berth.trusted_proxies": "10.0.0.0/8, 127.0.0.1",
+    "berth.log_format": "json",
+    "berth.log_level": "debug",
+    "berth.access_log": "all",
     "berth.metrics_networks": "10.1.0.0/16, 127.0.0.1",
 }
 VALUES = ADDRESSES | LISTENERS | SWITCHES | NUMBERS | OTHERS

@@ -41,7 +41,10 @@ class Command(BaseCommand):
             for name, command in read_procfile(PROJECT / "Procfile").items()
             if _ROLE_OF.get(name, "web") in config.roles
         }
-        supervisor = Supervisor(sys.stdout, folder=PROJECT)
+        # A line of JSON says itself which process it is from.
+        supervisor = Supervisor(
+            sys.stdout, folder=PROJECT, names_lines=config.berth.log_format == "text"
+        )
         code = supervisor.run(
             commands,
             is_ready=lambda: all(_answers(*listener) for listener in _listeners(config)),

@@ -1,0 +1,192 @@
+"""A log line: its two forms, the id of its request, and what never stands in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gitlab import logs, request_id
+from gitlab.config import load
+
+pytestmark = pytest.mark.engineless
+
+JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
+
+
+@pytest.fixture(autouse=True)
+def outside_of_requests() -> Iterator[None]:
+    hidden = list(logs._own)
+    request_id.use("")
+    yield
+    request_id.use("")
+    logs._own[:] = hidden
+
+
+def record(message: str, *arguments: object, **extra: Any) -> logging.LogRecord:
+    made = logging.LogRecord("a.logger", logging.INFO, "file", 1, message, arguments, None)
+    vars(made).update(extra)
+    return made
+
+
+def text(made: logging.LogRecord) -> str:
+    return logs.formatter("text").format(made)
+
+
+def parsed(made: logging.LogRecord) -> dict[str, Any]:
+    line = logs.formatter("json").format(made)
+    assert "\n" not in line
+    body: dict[str, Any] = json.loads(line)
+    return body
+
+
+def test_text() -> None:
+    line = text(record("%s came", "alice", created=1_700_000_000.5))
+    assert line == "2023-11-14T22:13:20.500Z INFO a.logger alice came"
+
+
+def test_json() -> None:
+    body = parsed(record("%s came", "alice", created=1_700_000_000.5, fields={"status": 200}))
+    assert body == {
+        "time": "2023-11-14T22:13:20.500Z",
+        "level": "info",
+        "process": "manage",
+        "logger": "a.logger",
+        "message": "alice came",
+        "status": 200,
+    }
+
+
+def test_the_id_of_the_request_under_way() -> None:
+    request_id.use("abcdef-123456")
+    assert " a.logger [abcdef-123456] came" in text(record("came"))
+    assert parsed(record("came"))["request_id"] == "abcdef-123456"
+    # Django logs an answer of 500 when the request is over, and hands it along.
+    handed = record("came", request=SimpleNamespace(request_id="another-one"))
+    assert parsed(handed)["request_id"] == "another-one"
+
+
+@pytest.mark.parametrize(
+    "given", ["short", "x" * 65, "with space", "line\nbreak-line", "ümlaut-12345", ""]
+)
+def test_an_id_that_is_not_well_formed_is_replaced(given: str) -> None:
+    made = request_id.accept(given)
+    assert made != given
+    assert len(made) == 32
+
+
+def failure() -> Any:
+    try:
+        raise ValueError(f"password=hunter2hunter2\n2023-11-14 INFO forged {JWT}")
+    except ValueError:
+        return sys.exc_info()
+
+
+def test_a_stack_trace() -> None:
+    made = record("it failed", exc_info=failure())
+    lines = text(made).splitlines()
+    assert lines[0].endswith("it failed")
+    assert all(line.startswith("    ") for line in lines[1:])
+    assert "ValueError" in parsed(made)["exception"]
+    for whole in (text(made), json.dumps(parsed(made))):
+        assert "hunter2" not in whole
+        assert JWT not in whole
+
+
+def test_a_message_is_one_line() -> None:
+    forged = record("name %s", "alice\n2023-11-14T22:13:20Z INFO forged\r\x1b[2J\u2028x")
+    line = text(forged)
+    assert line.splitlines() == [line]
+    assert "\x1b" not in line
+    assert "\x1b" not in parsed(forged)["message"]
+
+
+SECRET = "s3cr3t-canary-4711"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"Authorization: Bearer {SECRET}",
+        f"Authorization: Basic {SECRET}",
+        f"headers [(b'Authorization', b'Bearer {SECRET}')]",
+        f"{{'Authorization': 'token {SECRET}'}}",
+        f"Cookie: berth_session_8000={SECRET}; csrftoken={SECRET}",
+        f"Set-Cookie: sessionid={SECRET}; HttpOnly",
+        f"berth_session_8000={SECRET} was sent",
+        f"GET /jwt/auth?password={SECRET}&service=x",
+        f"GET /v2/a/blobs/uploads/1?_state={SECRET}",
+        f"POST username=alice&password={SECRET}",
+        f"new_password1={SECRET}",
+        f"csrfmiddlewaretoken={SECRET}",
+        f"access_token={SECRET}&x",
+        f'{{"password": "{SECRET}"}}',
+        f'{{"token":"{SECRET}","access_token":"{SECRET}"}}',
+        f"{{'http_secret': '{SECRET}'}}",
+        f"REGISTRY__HTTP_SECRET={SECRET}",
+        f"secret_key = {SECRET}".replace(" = ", "="),
+        f"postgresql://berth:{SECRET}@db/gitlab refused",
+        f"redis://:{SECRET}@cache:6379/0 refused",
+        f"-----BEGIN EC PRIVATE KEY-----\n{SECRET}\n-----END EC PRIVATE KEY-----",
+        f"-----BEGIN PRIVATE KEY-----\n{SECRET}",
+        f"glpat-{SECRET}",
+    ],
+)
+def test_secrets_by_their_form(message: str) -> None:
+    for line in (text(record("%s", message)), json.dumps(parsed(record("%s", message)))):
+        assert SECRET not in line
+        assert logs.MASK in line
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "token refused: expired",
+        "GET /v2/alice/app/manifests/latest 200",
+        "sha256:1c2d and /gitlab/v1/repositories/a/tags/list/?last=b",
+        "the registry's secret differs; set registry.http_secret",
+        "http://localhost:5000 does not answer",
+    ],
+)
+def test_what_is_no_secret_stays(message: str) -> None:
+    assert text(record("%s", message)).endswith(message)
+
+
+def test_configured_secrets_by_their_value() -> None:
+    loaded = load(
+        {
+            "REGISTRY__HTTP_SECRET": "a-http-secret",
+            "REGISTRY__STORAGE__SECRET_KEY": "a-store-secret",
+            "BERTH__SECRET_KEY": "a-secret-key",
+            "BERTH__EVENTS_SECRET": "an-events-secret",
+            "BERTH__METRICS_TOKEN": "a-metrics-token",
+            "BERTH__DATABASE_URL": "postgresql://berth:a-db-password@db/gitlab",
+            "BERTH__BROKER_URL": "redis://:a-broker-password@broker:6379/0",
+            "GITLAB_ROOT_PASSWORD": "a-root-password",
+        }
+    )
+    secrets = loaded.configuration.secrets()
+    logs.hide(secrets)
+    given = {value for value in secrets if value.startswith("a")}
+    assert len(given) == 8, given
+    for value in given:
+        assert value not in text(record("somewhere %s stands", value))
+    # The address without its password is what somebody needs who looks for the fault.
+    assert "db/gitlab" in text(record("postgresql://berth:a-db-password@db/gitlab"))
+
+
+def test_a_short_secret_does_not_mask_everything() -> None:
+    logs.hide(["a", ""])
+    assert text(record("a message")).endswith("a message")
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_libraries_that_print_secrets_at_debug_level_are_quiet(level: str) -> None:
+    loggers = logs.configuration("text", level)["loggers"]
+    for name in ("httpx", "httpcore", "botocore", "django.db.backends"):
+        assert logging.getLevelName(loggers[name]["level"]) >= logging.INFO
