@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import threading
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from tests.e2e import images
+from tests.e2e.browsing import Browser
 from tests.e2e.clients import Refused, Skopeo
 from tests.e2e.conftest import Person
 from tests.e2e.images import digest_of
@@ -23,28 +23,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("containers")]
 def signed_in(skopeo: Skopeo, berth: Installation, alice: Person) -> Skopeo:
     skopeo.login(berth.registry, alice.username, alice.password)
     return skopeo
-
-
-class Browser:
-    """Alice at the pages, without JavaScript."""
-
-    def __init__(self, berth: Installation, person: Person) -> None:
-        self.http = httpx.Client(base_url=berth.url, follow_redirects=True, timeout=60)
-        self.send("/users/sign_in", login=person.username, password=person.password)
-
-    def send(self, address: str, **fields: Any) -> httpx.Response:
-        """Fill in the form of a page."""
-        page = self.http.get(address)
-        page.raise_for_status()
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
-        assert token, page.text
-        answer = self.http.post(
-            address,
-            data={"csrfmiddlewaretoken": token[1], **fields},
-            headers={"Referer": str(page.url)},
-        )
-        answer.raise_for_status()
-        return answer
 
 
 @pytest.fixture
