@@ -1,13 +1,13 @@
-"""A batch of the collector: candidates of one kind and one repository, judged in one transaction."""
+"""A batch of the collector: candidates of one kind, judged in one transaction."""
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from django.db.models import F
 
@@ -16,43 +16,42 @@ from registry.models import Manifest, Receipt, Repository, RepositoryBlob, Revie
 SIZE = 100
 """Candidates of one transaction: enough that its commit is not what counts."""
 
-_IN_A_QUERY = 500
-Key = TypeVar("Key")
+Key = TypeVar("Key", bound=Hashable)
 
 
-def divide(
-    rows: Sequence[tuple[Key, str, int]],
-) -> Iterator[tuple[Review.Kind, int | None, list[Key]]]:
-    """What is judged together: rows of a key, a kind and a target, in order of first appearance.
+@dataclass(frozen=True)
+class Division(Generic[Key]):
+    """Candidates of one kind, each with the repository that it is in, None where that is none."""
 
-    Each part has one kind and one repository, which is None where a target needs none or has gone.
-    """
-    places: dict[str, dict[int, int]] = {
-        Review.Kind.MANIFEST: _repositories(
-            Manifest, [target for _, kind, target in rows if kind == Review.Kind.MANIFEST]
-        ),
-        Review.Kind.LINK: _repositories(
-            RepositoryBlob, [target for _, kind, target in rows if kind == Review.Kind.LINK]
-        ),
-        Review.Kind.BLOB: {},
-        Review.Kind.REPOSITORY: {
-            target: target for _, kind, target in rows if kind == Review.Kind.REPOSITORY
-        },
-    }
-    groups: dict[tuple[str, int | None], list[Key]] = {}
+    kind: Review.Kind
+    places: dict[Key, int | None]
+
+
+def divide(rows: Sequence[tuple[Key, str, int]]) -> Iterator[Division[Key]]:
+    """What is judged together: rows of a key, a kind and a target, in order of first appearance."""
+    by_kind: dict[str, list[tuple[Key, int]]] = {}
     for key, kind, target in rows:
-        groups.setdefault((kind, places[kind].get(target)), []).append(key)
-    for (kind, repository_id), keys in groups.items():
-        for start in range(0, len(keys), SIZE):
-            yield Review.Kind(kind), repository_id, keys[start : start + SIZE]
+        by_kind.setdefault(kind, []).append((key, target))
+    for kind, pairs in by_kind.items():
+        # One step of a repository's purging is a batch by itself.
+        size = 1 if kind == Review.Kind.REPOSITORY else SIZE
+        for start in range(0, len(pairs), size):
+            some = pairs[start : start + size]
+            places = _places(Review.Kind(kind), [target for _, target in some])
+            keys = {key: places.get(target) for key, target in some}
+            yield Division(Review.Kind(kind), keys)
 
 
-def _repositories(model: type[Manifest | RepositoryBlob], ids: list[int]) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for start in range(0, len(ids), _IN_A_QUERY):
-        some = model.objects.filter(pk__in=ids[start : start + _IN_A_QUERY])
-        found |= dict(some.values_list("pk", "repository_id"))
-    return found
+def _places(kind: Review.Kind, targets: list[int]) -> dict[int, int]:
+    """The repositories that targets are in; none for a blob, and for what has gone."""
+    if kind == Review.Kind.REPOSITORY:
+        return {target: target for target in targets}
+    if kind == Review.Kind.BLOB:
+        return {}
+    model: type[Manifest | RepositoryBlob] = (
+        Manifest if kind == Review.Kind.MANIFEST else RepositoryBlob
+    )
+    return dict(model.objects.filter(pk__in=targets).values_list("pk", "repository_id"))
 
 
 @dataclass
@@ -76,6 +75,7 @@ class Batch:
 
     run_id: uuid.UUID
     candidates: list[Review]
+    repositories: dict[int, Repository] = field(default_factory=dict)
     kept: set[int] = field(default_factory=set)
     postponed: dict[int, dt.datetime] = field(default_factory=dict)
     begun: dict[int, dt.datetime] = field(default_factory=dict)

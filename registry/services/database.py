@@ -17,6 +17,9 @@ ALIAS = "registry"
 _OPENINGS = 0x6265727468
 """The number of PostgreSQL's advisory lock: any, but always the same."""
 
+_PAIRS = 300
+"""Pairs in a query: twice as many parameters are taken by every engine."""
+
 _LONGEST_BREAK = 0.1
 """Seconds: SQLite asks again for a lock after that time at most."""
 
@@ -44,6 +47,26 @@ def column(sql: str, parameters: Sequence[Any]) -> list[Any]:
     with connections[ALIAS].cursor() as cursor:
         cursor.execute(sql, parameters)
         return [row[0] for row in cursor.fetchall()]
+
+
+def ids_of_pairs(
+    table: str, column_name: str, pairs: Sequence[tuple[int, str]], condition: str = ""
+) -> list[int]:
+    """The ids of the rows with one of these pairs of a repository's id and a text.
+
+    A question for many repositories at once that reads one place of the index for each pair, where
+    two IN would read one for each combination. `table`, `column_name` and `condition` are ours.
+    """
+    found: list[int] = []
+    for start in range(0, len(pairs), _PAIRS):
+        some = pairs[start : start + _PAIRS]
+        holes = ", ".join(["(%s, %s)"] * len(some))
+        found += column(
+            f"SELECT id FROM {table} WHERE (repository_id, {column_name}) IN (VALUES {holes})"
+            f" {condition}",
+            [value for pair in some for value in pair],
+        )
+    return found
 
 
 def check_connection() -> None:

@@ -131,10 +131,10 @@ class _Simulation:
         popped: list[_Candidate] = []
         while len(popped) < limit and self._is_due():
             popped.append(self._pop())
-        rows = [(candidate, candidate.kind, candidate.target) for candidate in popped]
-        for _, _, candidates in divide(rows):
+        by_key = {(candidate.kind, candidate.target): candidate for candidate in popped}
+        for division in divide([(key, *key) for key in by_key]):
             # What a batch before has queued anew is no longer due.
-            batch = [c for c in candidates if (c.kind, c.target) not in self._waiting]
+            batch = [by_key[key] for key in division.places if key not in self._waiting]
             self._found.reviewed += len(batch)
             self._review_batch(batch)
 
@@ -268,7 +268,7 @@ class _Simulation:
         }
         for dependent in sorted(dependents - self._manifests):
             self._queue_anew(Review.Kind.MANIFEST, dependent, "index or subject removed")
-        for tag in tags.signatures_of(repository.pk, [manifest.digest]):
+        for tag in tags.signatures_of([(repository.pk, manifest.digest)]):
             if tag.manifest_id is not None and tag.pk not in self._ended_tags:
                 self._ended_tags[tag.pk] = (tag.manifest_id, self._now)
                 self._queue_anew(Review.Kind.MANIFEST, tag.manifest_id, "signed image removed")

@@ -1,7 +1,7 @@
 """Online garbage collection: reviewing what has lost a reference, and removing what nobody holds.
 
-Candidates are judged in batches of one repository, inside the transaction that removes them and with
-the repository held. Should anything of a batch fail, its candidates are judged one by one, so that
+Candidates are judged in batches, inside the transaction that removes them and with their
+repositories held. Should anything of a batch fail, its candidates are judged one by one, so that
 one which can't be judged keeps no other from its turn. Rows go first, and bytes after the commit: see
 `unlinking`. `docs/garbage-collection.md` draws it.
 """
@@ -20,7 +20,7 @@ from django.utils import timezone
 from registry import crash_points
 from registry.models import Receipt, Repository, Review
 from registry.services import database, judging, leases, purging, unlinking
-from registry.services.batches import Batch, Run, divide
+from registry.services.batches import Batch, Division, Run, divide
 
 log = logging.getLogger("registry.garbage")
 
@@ -41,8 +41,8 @@ def review(limit: int) -> Run:
     run.bytes += unlinking.sweep_tombstones(older_than=_STALE_TOMBSTONE)
     while run.reviewed < limit:
         before = run.reviewed
-        for kind, repository_id, ids in divide(_due(limit - run.reviewed)):
-            _review(kind, repository_id, ids, run)
+        for division in divide(_due(limit - run.reviewed)):
+            _review(division, run)
         if run.reviewed == before:
             break
     return run
@@ -54,19 +54,19 @@ def _due(limit: int) -> list[tuple[int, str, int]]:
     return list(due.values_list("pk", "kind", "target")[:limit])
 
 
-def _review(kind: Review.Kind, repository_id: int | None, ids: Sequence[int], run: Run) -> None:
-    """Review candidates of one group together, or where that fails one by one."""
+def _review(division: Division[int], run: Run) -> None:
+    """Review candidates together, or where that fails one by one."""
     started = time.monotonic()
     try:
-        batch = _review_together(kind, repository_id, ids, run)
+        batch = _review_together(division, run)
     except Exception as error:
         if isinstance(error, DatabaseFailure) and not isinstance(error, IntegrityError):
             raise
-        if len(ids) > 1:
-            for pk in ids:
-                _review(kind, repository_id, [pk], run)
+        if len(division.places) > 1:
+            for pk, place in division.places.items():
+                _review(Division(division.kind, {pk: place}), run)
         else:
-            _postpone(ids[0], run, error)
+            _postpone(next(iter(division.places)), run, error)
         return
     database.let_others_write(time.monotonic() - started)
     batch.count(run)
@@ -75,53 +75,50 @@ def _review(kind: Review.Kind, repository_id: int | None, ids: Sequence[int], ru
         run.bytes += unlinking.unlink(batch.doomed)
 
 
-def _review_together(
-    kind: Review.Kind, repository_id: int | None, ids: Sequence[int], run: Run
-) -> Batch:
+def _review_together(division: Division[int], run: Run) -> Batch:
+    """Judge those whose repositories nobody else holds, and put off the others.
+
+    The collector never waits for a repository, nor for a candidate, or it and a push that has the
+    one and wants the other could wait for each other. So it holds no candidate of a repository that
+    it does not hold.
+    """
     with database.atomic():
         if leases.is_paused():
             return Batch(run.id, [])
-        repository, is_busy = _hold(repository_id)
-        batch = Batch(run.id, _take(ids))
-        if not batch.candidates:
-            return batch
-        if is_busy:
-            for candidate in batch.candidates:
-                batch.postpone(candidate, timezone.now() + _BUSY_DELAY)
-            batch.settle()
-        elif _has_gone(kind, repository):
-            for candidate in batch.candidates:
-                batch.keep(candidate)
-            batch.settle()
-        else:
-            _JUDGES[kind](repository, batch)
+        held, busy = _hold({place for place in division.places.values() if place is not None})
+        candidates = _take([pk for pk, place in division.places.items() if place not in busy])
+        batch = Batch(run.id, candidates, held)
+        if candidates:
+            _JUDGES[division.kind](batch)
             Receipt.objects.bulk_create(batch.receipts)
+    if busy:
+        _put_off([pk for pk, place in division.places.items() if place in busy], run)
     return batch
 
 
-def _has_gone(kind: Review.Kind, repository: Repository | None) -> bool:
-    """Whether its repository has gone, or is closed: then the repository's review takes it."""
-    if kind not in (Review.Kind.MANIFEST, Review.Kind.LINK):
-        return False
-    return repository is None or repository.closed_at is not None
-
-
-def _hold(repository_id: int | None) -> tuple[Repository | None, bool]:
-    """The repository, held; and whether somebody else holds it.
-
-    The collector never waits for a repository, nor for a candidate, or it and a push that has the
-    one and wants the other could wait for each other.
-    """
-    if repository_id is None:
-        return None, False
+def _hold(ids: set[int]) -> tuple[dict[int, Repository], set[int]]:
+    """The repositories that are held now, by id, and the ids of those that somebody else holds."""
+    if not ids:
+        return {}, set()
     lock = database.row_lock()
-    row = database.one(
-        "SELECT id FROM registry_repository WHERE id = %s"
+    holes = ", ".join(["%s"] * len(ids))
+    got = database.column(
+        f"SELECT id FROM registry_repository WHERE id IN ({holes}) ORDER BY id"
         + (f"{lock} SKIP LOCKED" if lock else ""),
-        [repository_id],
+        sorted(ids),
     )
-    found = Repository.objects.filter(pk=repository_id).first()
-    return found, found is not None and row is None
+    found = Repository.objects.in_bulk(ids)
+    return {pk: row for pk, row in found.items() if pk in got}, set(found) - set(got)
+
+
+def _put_off(ids: list[int], run: Run) -> None:
+    """Come back soon to candidates whose repository somebody else holds."""
+    with database.atomic():
+        batch = Batch(run.id, _take(ids))
+        for candidate in batch.candidates:
+            batch.postpone(candidate, timezone.now() + _BUSY_DELAY)
+        batch.settle()
+    batch.count(run)
 
 
 def _take(ids: Sequence[int]) -> list[Review]:
@@ -151,7 +148,7 @@ def _postpone(pk: int, run: Run, error: Exception) -> None:
     run.postponed += 1
 
 
-_JUDGES: dict[Review.Kind, Callable[[Repository | None, Batch], None]] = {
+_JUDGES: dict[Review.Kind, Callable[[Batch], None]] = {
     Review.Kind.MANIFEST: judging.judge_manifests,
     Review.Kind.LINK: judging.judge_links,
     Review.Kind.BLOB: judging.judge_blobs,

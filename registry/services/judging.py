@@ -1,13 +1,13 @@
 """What the collector asks of manifests, of rights to blobs and of blobs, and how it removes them.
 
-Each question is one query for a whole batch, asked in the transaction that removes, with the batch's
-repository held.
+Each question is one query for a whole batch, asked in the transaction that removes, with the
+batch's repositories held.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import connections
 from django.db.models import Exists, Max, Min, OuterRef, Q
@@ -27,14 +27,11 @@ from registry.models import (
 from registry.services import database, reviews, tags
 from registry.services.batches import Batch
 
-_IN_A_QUERY = 500
 
-
-def judge_manifests(repository: Repository | None, batch: Batch) -> None:
+def judge_manifests(batch: Batch) -> None:
     """Remove the manifests that nothing holds; what they referred to is reviewed next."""
-    assert repository is not None
     found = Manifest.objects.defer("payload").in_bulk([c.target for c in batch.candidates])
-    live = held(repository, found.values())
+    live = held(batch.repositories, found.values())
     windows = windows_of(found.values())
     now = timezone.now()
     for candidate in batch.candidates:
@@ -44,22 +41,33 @@ def judge_manifests(repository: Repository | None, batch: Batch) -> None:
             batch.postpone(candidate, windows[candidate.target])
     doomed = batch.settle()
     if doomed:
-        _remove_manifests(repository, [(found[c.target], c) for c in doomed], batch)
+        _remove_manifests([(found[c.target], c) for c in doomed], batch)
 
 
-def held(repository: Repository, manifests: Iterable[Manifest]) -> set[int]:
-    """The ids of those that a tag, an index, a subject or the repository's setting holds."""
-    here = Manifest.objects.filter(repository_id=repository.pk)
+def held(repositories: Mapping[int, Repository], manifests: Iterable[Manifest]) -> set[int]:
+    """The ids of those that a tag, an index, a subject or their repository's setting holds.
+
+    The review of a closed repository takes everything in it: here that counts as held.
+    """
+    here = Manifest.objects.filter(repository_id=OuterRef("repository_id"))
     tag = Tag.objects.filter(manifest_id=OuterRef("pk"), ended_at=None)
     index = ManifestChild.objects.filter(
-        repository_id=repository.pk, digest=OuterRef("digest")
+        repository_id=OuterRef("repository_id"), digest=OuterRef("digest")
     ).exclude(parent_id=OuterRef("pk"))
     subject = here.filter(digest=OuterRef("subject_digest")).exclude(pk=OuterRef("pk"))
-    by_others = Q(Exists(index)) | Q(Exists(subject))
-    holds = by_others if repository.collect_untagged else Q()
-    asked = here.filter(pk__in=[manifest.pk for manifest in manifests])
+    keeping = [pk for pk, row in repositories.items() if not row.collect_untagged]
+    holds = Q(Exists(index)) | Q(Exists(subject)) | Q(repository_id__in=keeping)
+    asked = Manifest.objects.filter(pk__in=[manifest.pk for manifest in manifests])
     found = asked.filter(Q(Exists(tag)) | (Q(deleted_at=None) & holds))
-    return set(found.values_list("pk", flat=True))
+    return set(found.values_list("pk", flat=True)) | _elsewhere(repositories, manifests)
+
+
+def _elsewhere(
+    repositories: Mapping[int, Repository], rows: Iterable[Manifest | RepositoryBlob]
+) -> set[int]:
+    """The ids of those whose repository has gone or is closed."""
+    open_ones = {pk for pk, row in repositories.items() if row.closed_at is None}
+    return {row.pk for row in rows if row.repository_id not in open_ones}
 
 
 def windows_of(manifests: Iterable[Manifest]) -> dict[int, dt.datetime]:
@@ -100,68 +108,62 @@ def _last_tags(ids: Sequence[int]) -> dict[int, str]:
     }
 
 
-def _remove_manifests(
-    repository: Repository, doomed: list[tuple[Manifest, Review]], batch: Batch
-) -> None:
+def _remove_manifests(doomed: list[tuple[Manifest, Review]], batch: Batch) -> None:
     ids = [manifest.pk for manifest, _ in doomed]
-    digests = [manifest.digest for manifest, _ in doomed]
+    gone = [(manifest.repository_id, manifest.digest) for manifest, _ in doomed]
     last_tags = _last_tags(ids)
     references = ManifestBlob.objects.filter(manifest_id__in=ids)
     children = ManifestChild.objects.filter(parent_id__in=ids)
     links = set(references.values_list("link_id", flat=True))
-    listed = set(children.values_list("digest", flat=True))
+    listed = set(children.values_list("repository_id", "digest"))
     references.delete()
     children.delete()
     Tag.objects.filter(manifest_id__in=ids).update(manifest_id=None)
     Manifest.objects.filter(pk__in=ids).delete()
     # A HEAD may have promised one of them a moment ago, while the manifest still held it.
     reviews.queue(Review.Kind.LINK, links, "manifest removed")
-    dependents = _dependents(repository, sorted(listed), digests)
+    dependents = {
+        *database.ids_of_pairs("registry_manifest", "subject_digest", gone),
+        *database.ids_of_pairs("registry_manifest", "digest", sorted(listed)),
+    }
     reviews.queue(Review.Kind.MANIFEST, dependents, "index or subject removed")
-    tags.end_signatures(repository, digests)
+    tags.end_signatures(batch.repositories, gone)
     for manifest, candidate in doomed:
+        repository = batch.repositories[manifest.repository_id]
         last_tag = last_tags.get(manifest.pk, "")
         batch.receipt("manifest", manifest.digest, repository, manifest.size, candidate, last_tag)
 
 
-def _dependents(
-    repository: Repository, children: Sequence[str], subjects: Sequence[str]
-) -> set[int]:
-    here = Manifest.objects.filter(repository_id=repository.pk)
-    found = set(here.filter(subject_digest__in=subjects).values_list("pk", flat=True))
-    for start in range(0, len(children), _IN_A_QUERY):
-        some = here.filter(digest__in=children[start : start + _IN_A_QUERY])
-        found.update(some.values_list("pk", flat=True))
-    return found
-
-
-def judge_links(repository: Repository | None, batch: Batch) -> None:
+def judge_links(batch: Batch) -> None:
     """Remove the rights to blobs that no manifest needs, and each blob with its last one."""
-    assert repository is not None
     ids = [candidate.target for candidate in batch.candidates]
     found = RepositoryBlob.objects.in_bulk(ids)
     user = ManifestBlob.objects.filter(link_id=OuterRef("pk"))
     used = RepositoryBlob.objects.filter(Exists(user), pk__in=ids)
     live = set(used.values_list("pk", flat=True))
+    live |= _elsewhere(batch.repositories, found.values())
     for candidate in batch.candidates:
         if candidate.target not in found or candidate.target in live:
             batch.keep(candidate)
     doomed = batch.settle()
     RepositoryBlob.objects.filter(pk__in=[candidate.target for candidate in doomed]).delete()
-    drop_blobs({found[c.target].blob_id: c for c in doomed}, repository, batch)
+    pairs = [(found[candidate.target], candidate) for candidate in doomed]
+    drop_blobs(
+        {link.blob_id: (c, batch.repositories[link.repository_id]) for link, c in pairs}, batch
+    )
 
 
-def judge_blobs(repository: Repository | None, batch: Batch) -> None:
+def judge_blobs(batch: Batch) -> None:
     """Remove the blobs that no repository may serve any more."""
     batch.settle()
-    drop_blobs({candidate.target: candidate for candidate in batch.candidates}, None, batch)
+    drop_blobs({candidate.target: (candidate, None) for candidate in batch.candidates}, batch)
 
 
-def drop_blobs(by_id: dict[int, Review], repository: Repository | None, batch: Batch) -> None:
+def drop_blobs(by_id: dict[int, tuple[Review, Repository | None]], batch: Batch) -> None:
     """Remove the rows of those blobs that no repository may serve, and doom their bytes.
 
-    `by_id` says which candidate each goes with. They are held in order of id, so that two who share
-    blobs never wait for each other in a ring.
+    `by_id` says which candidate each goes with, and whose right was the last. They are held in order
+    of id and once in a transaction, so that two who share blobs never wait for each other in a ring.
     """
     if not by_id:
         return
@@ -179,7 +181,8 @@ def drop_blobs(by_id: dict[int, Review], repository: Repository | None, batch: B
     )
     _drop_reviews_of_blobs(ids)
     for blob in gone:
-        batch.receipt("blob", blob.digest, repository, blob.size, by_id[blob.pk])
+        candidate, repository = by_id[blob.pk]
+        batch.receipt("blob", blob.digest, repository, blob.size, candidate)
         batch.doomed.append(blob.digest)
 
 

@@ -22,12 +22,13 @@ PURGE_BATCH = 200
 """Rows of one kind that one step removes."""
 
 
-def judge_repository(repository: Repository | None, batch: Batch) -> None:
+def judge_repository(batch: Batch) -> None:
     """One step of purging a closed repository: a batch of tags, manifests, rights, then it.
 
     Tags first: a hundred thousand of them may point at one manifest, and a step stays bounded.
     """
     (candidate,) = batch.candidates
+    repository = batch.repositories.get(candidate.target)
     if repository is None or repository.closed_at is None:
         batch.keep(candidate)
         batch.settle()
@@ -77,7 +78,8 @@ def _purge_rights(repository: Repository, batch: Batch) -> bool:
     ids = [link.pk for link in some]
     RepositoryBlob.objects.filter(pk__in=ids).delete()
     reviews.drop(Review.Kind.LINK, ids)
-    judging.drop_blobs({link.blob_id: batch.candidates[0] for link in some}, repository, batch)
+    held = (batch.candidates[0], repository)
+    judging.drop_blobs({link.blob_id: held for link in some}, batch)
     return bool(some)
 
 

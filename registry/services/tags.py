@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 from django.db.models import Subquery
 from django.utils import timezone
@@ -84,30 +84,34 @@ def delete(repository: str, name: str, actor: Actor) -> None:
         events.record(Event.Action.DELETE, repository, actor, tag=name, digest=current.digest)
 
 
-def signatures_of(repository_id: int, digests: Iterable[str]) -> list[Tag]:
-    """The open tags by which cosign finds what belongs to manifests; at most a few hundred."""
-    bases = [digest.replace(":", "-") for digest in digests]
-    names = [f"{base}.{kind}" for base in bases for kind in _COSIGN_KINDS]
-    return list(
-        Tag.objects.filter(repository_id=repository_id, name__in=names, ended_at=None).order_by(
-            "pk"
-        )
-    )
+def signatures_of(manifests: Sequence[tuple[int, str]]) -> list[Tag]:
+    """The open tags by which cosign finds what belongs to manifests.
+
+    Those are given as a repository's id and a digest, at most a few hundred.
+    """
+    names = [
+        (repository_id, f"{digest.replace(':', '-')}.{kind}")
+        for repository_id, digest in manifests
+        for kind in _COSIGN_KINDS
+    ]
+    ids = database.ids_of_pairs("registry_tag", "name", names, "AND ended_at IS NULL")
+    return list(Tag.objects.filter(pk__in=ids).order_by("pk"))
 
 
-def end_signatures(repository: Repository, digests: Iterable[str]) -> None:
+def end_signatures(
+    repositories: Mapping[int, Repository], manifests: Sequence[tuple[int, str]]
+) -> None:
     """End the tags by which cosign finds what belongs to manifests, which have gone.
 
     Older cosign ties a signature to an image by nothing but such a name; no other tag is meant.
-    In a transaction that holds the repository.
+    In a transaction that holds the repositories.
     """
-    for tag in signatures_of(repository.pk, digests):
+    for tag in signatures_of(manifests):
         Tag.objects.filter(pk=tag.pk).update(ended_at=timezone.now())
         if tag.manifest_id is not None:
             reviews.queue(Review.Kind.MANIFEST, [tag.manifest_id], "signed image removed")
-        events.record(
-            Event.Action.DELETE, repository.name, Actor(), tag=tag.name, digest=tag.digest
-        )
+        name = repositories[tag.repository_id].name
+        events.record(Event.Action.DELETE, name, Actor(), tag=tag.name, digest=tag.digest)
 
 
 def history(repository_id: int, name: str, limit: int) -> list[Tag]:

@@ -34,10 +34,10 @@ def test_f14_what_can_not_be_judged_does_not_stop_the_others(
     clock.advance(days=8)
     real = judging.held
 
-    def held(repository: Any, found: Any) -> set[int]:
+    def held(repositories: Any, found: Any) -> set[int]:
         if any(manifest.digest == poison.digest for manifest in found):
             raise ValueError("poison")
-        return real(repository, found)
+        return real(repositories, found)
 
     monkeypatch.setattr(judging, "held", held)
     run = garbage.review(10)

@@ -602,7 +602,7 @@ def test_a_conflict_postpones(clock: Any, monkeypatch: pytest.MonkeyPatch) -> No
     images.push_blob(APP, images.content())
     clock.advance(days=1)
 
-    def conflict(repository: Repository | None, batch: Batch) -> None:
+    def conflict(batch: Batch) -> None:
         RepositoryBlob.objects.all().delete()
         raise IntegrityError("somebody refers to it")
 
