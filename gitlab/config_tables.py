@@ -184,6 +184,8 @@ class Berth(Table):
     max_manifest_size: int = Field(default=4 * 1024**2, gt=0, le=64 * 1024**2)
     max_blob_size: int = Field(default=20 * 1024**3, gt=0)
     max_page: int = Field(default=1000, gt=0, le=10_000)
+    max_scopes: int = Field(default=20, gt=0, le=100)
+    max_form_size: int = Field(default=2 * 1024**2, ge=1024, le=64 * 1024**2)
     trusted_proxies: Networks = []
     tls_certificate: Path | None = None
     tls_key: Path | None = None

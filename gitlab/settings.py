@@ -82,6 +82,25 @@ MIDDLEWARE = [
     "gitlab.metrics.requests.MetricsMiddleware",
     *(_WEB_MIDDLEWARE if "web" in ROLES else []),
 ]
+_LIMITS = CONFIG.berth.rate_limits
+RATE_LIMITS = {
+    kind: per_minute
+    for kind, per_minute in {
+        "user": _LIMITS.per_user,
+        "token": _LIMITS.per_token,
+        "address": _LIMITS.per_address,
+    }.items()
+    if per_minute
+}
+RATE_LIMITS_FOLDER = HOME / "db"
+# A limit that is off costs nothing.
+if RATE_LIMITS and "web" in ROLES:
+    MIDDLEWARE += ["gitlab.rate_limit.RateLimitMiddleware"]
+if RATE_LIMITS and "registry" in ROLES:
+    MIDDLEWARE += [
+        "gitlab.middleware.ClientAddressMiddleware",
+        "registry.v2.rate_limit.RateLimitMiddleware",
+    ]
 
 TEMPLATES: list[dict[str, Any]] = [
     {
@@ -150,6 +169,7 @@ if {"registry"} == ROLES:
     DATABASES["default"] = {"ENGINE": "django.db.backends.dummy"}
 
 _CACHE_URL = CONFIG.berth.cache_url
+RATE_LIMITS_URL = _CACHE_URL and _CACHE_URL.get_secret_value()
 CACHES: dict[str, Any] = {
     "default": (
         {
@@ -165,6 +185,7 @@ CACHES: dict[str, Any] = {
     ),
 }
 
+DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.berth.max_form_size
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["gitlab.accounts.backends.ActiveUserBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -216,6 +237,9 @@ TOKENS_AUTHORIZER = "gitlab.container_registry.authorizer.GitLabAuthorizer"
 TOKENS_ISSUER = (
     CONFIG.gitlab_rails.registry_issuer if "web" in ROLES else CONFIG.registry.registry_issuer
 )
+TOKENS_MAX_SCOPES = CONFIG.berth.max_scopes
+# Credentials and scopes fit into much less than what a page may send.
+TOKENS_MAX_FORM_SIZE = min(CONFIG.berth.max_form_size, 64 * 1024)
 TOKENS_LIFETIME = int(CONFIG.berth.token_expire_delay * 60)
 TOKENS_KEY_PATH = CONFIG.key_path
 TOKENS_CERTIFICATE_PATH = CONFIG.certificate_bundle

@@ -111,6 +111,11 @@ class Caller:
             ) from error
 
     @property
+    def claims(self) -> Claims | None:
+        """What the token says; None without one, and for one that is refused."""
+        return self._claims
+
+    @property
     def actor(self) -> Actor:
         """Who the registry notes as having done something."""
         if self._claims is None:

@@ -16,6 +16,9 @@ from django.utils.module_loading import import_string
 
 from tokens.access import Access
 
+LOGIN_AUTH_TYPE = "gitlab_or_ldap"
+"""GitLab's word for somebody who gave a password and no token."""
+
 
 @dataclass(frozen=True)
 class Identity:

@@ -12,6 +12,7 @@ import binascii
 import datetime as dt
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.utils.decorators import method_decorator
@@ -19,14 +20,11 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from tokens import authorizer as authorizers
+from tokens import rate_limits
 from tokens.access import InvalidScope, parse_scopes
-from tokens.authorizer import Identity
+from tokens.authorizer import LOGIN_AUTH_TYPE, Identity
 from tokens.issue import SERVICE, TokenTooLong, issue
 
-MAX_SCOPES = 20
-"""Scopes in one request: each is a line in the token, and a token has to fit into a header."""
-
-MAX_FORM_LENGTH = 64 * 1024
 MAX_PASSWORD_LENGTH = 4096
 _BAD_CREDENTIALS = (
     "HTTP Basic: Access denied. The provided name, password or token is incorrect, or the token"
@@ -52,6 +50,7 @@ class TokenView(View):
     """The token endpoint."""
 
     http_method_names = ["get", "post", "options"]
+    counts_requests_itself = True
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer, with every refusal in the registry's error form and never as HTML."""
@@ -79,7 +78,13 @@ class TokenView(View):
             identity = (
                 authorizer.authenticate(*credentials, address=address) if credentials else None
             )
+            if settings.RATE_LIMITS:
+                _count(identity, credentials, address)
             return self._token(identity, _scopes(parameters), authorizer)
+        except rate_limits.TooManyRequests as error:
+            raise _Refusal(
+                429, "TOOMANYREQUESTS", str(error), **{"Retry-After": str(error.retry_after)}
+            ) from error
         except authorizers.TooManyFailures as error:
             raise _Refusal(
                 429, "TOOMANYREQUESTS", str(error), **{"Retry-After": str(error.retry_after)}
@@ -128,13 +133,29 @@ class TokenView(View):
         return JsonResponse(answer)
 
 
+def _count(identity: Identity | None, credentials: tuple[str, str] | None, address: str) -> None:
+    """Count the request for its user, and its token where that is what it logs in with.
+
+    After the login, so that nobody uses up what is another's. Raises `TooManyRequests`.
+    """
+    is_token = identity is not None and identity.auth_type != LOGIN_AUTH_TYPE
+    rate_limits.take(
+        *rate_limits.keys_of(
+            user=identity.subject if identity else "",
+            token=credentials[1] if credentials and is_token else "",
+            address=address,
+        )
+    )
+
+
 def _form(request: HttpRequest) -> QueryDict:
     """The parameters of a POST. Only the OAuth2 form's own media type is read."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise _Refusal(400, "UNSUPPORTED", "POST takes application/x-www-form-urlencoded")
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdecimal() or int(length) > MAX_FORM_LENGTH:
-        raise _Refusal(413, "UNSUPPORTED", f"a form of at most {MAX_FORM_LENGTH} bytes is read")
+    limit: int = settings.TOKENS_MAX_FORM_SIZE
+    if not length.isdecimal() or int(length) > limit:
+        raise _Refusal(413, "UNSUPPORTED", f"a form of at most {limit} bytes is read")
     try:
         return QueryDict(request.read(int(length)).decode("ascii"))
     except UnicodeDecodeError as error:
@@ -144,8 +165,9 @@ def _form(request: HttpRequest) -> QueryDict:
 def _scopes(parameters: QueryDict) -> list[str]:
     values = parameters.getlist("scope")
     scopes = [scope for value in values for scope in value.split(" ") if scope]
-    if len(scopes) > MAX_SCOPES:
-        raise _Refusal(400, "UNSUPPORTED", f"at most {MAX_SCOPES} scopes a request")
+    limit: int = settings.TOKENS_MAX_SCOPES
+    if len(scopes) > limit:
+        raise _Refusal(400, "UNSUPPORTED", f"at most {limit} scopes a request")
     return scopes
 
 

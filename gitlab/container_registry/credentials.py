@@ -8,6 +8,7 @@ from gitlab.access_tokens import services as access_tokens
 from gitlab.accounts import failed_logins, sign_in
 from gitlab.accounts.models import User
 from tokens.authorizer import (
+    LOGIN_AUTH_TYPE,
     Identity,
     InsufficientCredentials,
     InvalidCredentials,
@@ -40,7 +41,7 @@ def identify(username: str, password: str, *, address: str) -> Identity:
         raise TooManyFailures(error.retry_after) from error
     except sign_in.WrongPassword as error:
         raise InvalidCredentials(str(error)) from error
-    return _identity(user, "gitlab_or_ldap", EVERYTHING)
+    return _identity(user, LOGIN_AUTH_TYPE, EVERYTHING)
 
 
 def _by_token(text: str, address: str) -> Identity:

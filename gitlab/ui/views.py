@@ -62,6 +62,11 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _error(request, 404)
 
 
+def too_many_requests(request: HttpRequest, retry_after: int) -> HttpResponse:
+    """429, with how long to wait in seconds."""
+    return _error(request, 429, reason=f"Try again in {retry_after} seconds.")
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """handler500. Needs neither the database nor a session, for these may be what failed."""
     return _error(request, 500)

@@ -43,6 +43,8 @@ class RegistryView:
 
     csrf_exempt = True
     """For Django's middleware, where one process serves pages too. Cookies count for nothing."""
+    counts_requests_itself = True
+    """For the rate limits of pages, in such a process."""
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}
@@ -135,6 +137,11 @@ def refusal(error: RegistryError) -> JsonResponse:
     return JsonResponse(error.as_json(), status=error.status, headers=error.headers)
 
 
+def refuse(request: HttpRequest, error: RegistryError) -> HttpResponseBase:
+    """The whole answer that `error` is, for whoever refuses a request before its view."""
+    return _with_common_headers(refusal(error), request.method)
+
+
 def page_size(request: HttpRequest, default: int | None = None) -> int:
     """The ``n`` of a list, clamped to the maximum. Raises PAGINATION_NUMBER_INVALID."""
     text = request.GET.get("n", "")
@@ -155,6 +162,7 @@ class UnknownView:
     """Whatever else lies below the registry's addresses: 404 in the protocol's form."""
 
     csrf_exempt = True
+    counts_requests_itself = True
 
     def __call__(self, request: HttpRequest, **arguments: Any) -> HttpResponseBase:
         """Answer 404, whoever asks."""
