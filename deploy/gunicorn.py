@@ -23,7 +23,7 @@ logs.name_process(_KIND)
 proc_name = f"berth-{'-'.join(sorted(ROLES))}"
 
 # Threads, since a push or pull mostly waits for the network or the disk.
-worker_class = "gthread"
+worker_class = "gitlab.gunicorn_threads.StayingThreads"
 workers = 2
 threads = 16 if "registry" in ROLES else 8
 preload_app = False

@@ -40,7 +40,7 @@ class RequestIdMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
-        self.logged_from = _LOGGED_FROM[settings.ACCESS_LOG]
+        self.logged_from = logged_from()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         began = time.perf_counter()
@@ -49,23 +49,35 @@ class RequestIdMiddleware:
         response = self.get_response(request)
         response.headers["X-Request-Id"] = found
         if response.status_code >= self.logged_from:
-            _log(request, response, time.perf_counter() - began)
+            match = request.resolver_match
+            log_request(
+                request.META,
+                match.route if match else None,
+                response.status_code,
+                _number(response.headers.get("Content-Length")),
+                time.perf_counter() - began,
+            )
         return response
 
 
-def _log(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+def logged_from() -> int:
+    """The status from which on requests are logged, by the settings."""
+    return _LOGGED_FROM[settings.ACCESS_LOG]
+
+
+def log_request(
+    meta: Mapping[str, Any], route: str | None, status: int, sent: int, seconds: float
+) -> None:
     """One line of a request, without its query: an upload's carries a secret."""
-    meta, match = request.META, request.resolver_match
-    sent = response.headers.get("Content-Length")
     fields = {
         "client": client_address(meta),
-        "method": request.method,
-        "path": request.path_info,
-        "route": match.route if match else None,
-        "status": response.status_code,
+        "method": meta["REQUEST_METHOD"],
+        "path": meta["PATH_INFO"],
+        "route": route,
+        "status": status,
         "seconds": round(seconds, 4),
         "bytes_in": int(meta.get("berth.received") or _number(meta.get("CONTENT_LENGTH"))),
-        "bytes_out": _number(sent),
+        "bytes_out": sent,
     }
     log.info(
         "%(client)s %(method)s %(path)s %(status)s, %(bytes_in)s bytes in, %(bytes_out)s out,"

@@ -4,5 +4,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from gitlab import shortcut
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gitlab.settings")
-application = get_wsgi_application()
+application = shortcut.before(get_wsgi_application())

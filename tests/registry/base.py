@@ -34,6 +34,9 @@ def mint(subject: str | None, *access: Access) -> str:
 class Person(Client):
     """A client who gets for each request the token that GitLab would give to this person."""
 
+    compares = True
+    """Whether each answer is compared with what is answered before Django's handler."""
+
     def __init__(
         self,
         subject: str | None,
@@ -89,7 +92,24 @@ class Person(Client):
             body = b""
         elif not body:
             extra["wsgi.input"] = io.BytesIO()
-        return self.generic(method, path, body, content_type=content_type, **extra)
+        response = self.generic(method, path, body, content_type=content_type, **extra)
+        if self.compares:
+            assert_shortcut_agrees(response)
+        return response
+
+
+def assert_shortcut_agrees(response: Any) -> None:
+    """What is answered before Django's handler is what the view answers, or it is nothing."""
+    from registry.v2 import pulls  # Needs the settings, which are made later.
+
+    found = pulls.answer(response.wsgi_request.META)
+    if found is None:
+        return
+    assert response.status_code == int(found.status[:3])
+    headers = {k: v for k, v in response.headers.items() if k != "X-Request-Id"}
+    assert dict(found.headers) == headers
+    assert found.body == response.content
+    assert found.route == response.wsgi_request.resolver_match.route
 
 
 def assert_refused(response: Any, code: Code, status: int | None = None) -> dict[str, Any]:

@@ -1,0 +1,110 @@
+"""Manifests that are answered before Django's handler.
+
+That the answers are the view's own is compared with every request of the registry's tests; see
+`tests.registry.base.assert_shortcut_agrees`. Here: when there is an answer, and when there must be none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.test import RequestFactory
+
+from registry.services import database, manifests
+from registry.v2 import pulls
+from tests.registry import images
+from tests.registry.base import APP, mint
+from tokens.access import Access
+
+pytestmark = pytest.mark.django_db(databases=["registry"])
+
+PULL = Access.repository(APP, "pull")
+
+
+def ask(path: str, *access: Access, method: str = "GET", **more: Any) -> pulls.Answer | None:
+    environ = RequestFactory(HTTP_HOST="registry.example").generic(method, path).META
+    environ["HTTP_AUTHORIZATION"] = f"Bearer {mint('carol', *access)}"
+    return pulls.answer({**environ, **more})
+
+
+def test_a_manifest_that_is_there() -> None:
+    image = images.push_image(APP, "v1")
+    for reference in ("v1", image.digest):
+        found = ask(f"/v2/{APP}/manifests/{reference}", PULL)
+        assert found is not None
+        assert (found.status, found.body) == ("200 OK", image.payload)
+        head = ask(f"/v2/{APP}/manifests/{reference}", PULL, method="HEAD")
+        assert head is not None
+        assert (head.headers, head.body) == (found.headers, b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/v2/{APP}/manifests/v2",
+        f"/v2/{APP}/manifests/sha256:abc",
+        f"/v2/{APP}/manifests/.v1",
+        f"/v2/{APP}/manifests/v1/",
+        f"/v2/{APP}/manifests/v1%0A",
+        f"/v2/{APP.upper()}/manifests/v1",
+        "/v2/acme/other/manifests/v1",
+        f"/v2/{'a' * 256}/manifests/v1",
+        f"/v2/{APP}/tags/list",
+        "/v2/",
+    ],
+)
+def test_whatever_else_is_left_to_the_view(path: str) -> None:
+    images.push_image(APP, "v1")
+    everywhere = [Access.repository(name, "pull") for name in ("acme/other", "a" * 256)]
+    assert ask(path, PULL, *everywhere) is None
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST", "OPTIONS", "get"])
+def test_other_methods_are_left_to_the_view(method: str) -> None:
+    images.push_image(APP, "v1")
+    more = Access.repository(APP, "pull", "push", "delete")
+    assert ask(f"/v2/{APP}/manifests/v1", more, method=method) is None
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Bearer x.y.z", "Basic Y2Fyb2w6eA==", None]
+)
+def test_who_may_not_is_refused_by_the_view(authorization: str | None) -> None:
+    images.push_image(APP, "v1")
+    path = f"/v2/{APP}/manifests/v1"
+    assert ask(path, PULL) is not None
+    assert ask(path) is None
+    assert ask(path, Access.repository("acme/other", "pull")) is None
+    assert ask(path, Access.repository(APP, "push")) is None
+    assert ask(path, PULL, HTTP_AUTHORIZATION=authorization) is None
+
+
+def test_a_condition_and_a_request_without_a_host_are_left_to_the_view() -> None:
+    images.push_image(APP, "v1")
+    path = f"/v2/{APP}/manifests/v1"
+    assert ask(path, PULL, HTTP_IF_NONE_MATCH="*") is None
+    environ = RequestFactory().get(path).META
+    environ.pop("HTTP_HOST", None)
+    environ["HTTP_AUTHORIZATION"] = f"Bearer {mint('carol', PULL)}"
+    assert pulls.answer(environ) is None
+
+
+def test_what_was_deleted_is_not_answered() -> None:
+    image = images.push_image(APP, "v1")
+    path = f"/v2/{APP}/manifests/{image.digest}"
+    assert ask(path, PULL) is not None
+    manifests.delete(APP, image.digest, images.ALICE)
+    assert ask(path, PULL) is None
+
+
+def test_a_failure_is_left_to_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tries a lost connection again, and says what is wrong where that does not help."""
+    images.push_image(APP, "v1")
+
+    def fail(sql: str, parameters: Any) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(database, "one", fail)
+    assert ask(f"/v2/{APP}/manifests/v1", PULL) is None
