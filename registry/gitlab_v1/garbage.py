@@ -10,8 +10,8 @@ from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1 import evidence
 from registry.gitlab_v1.repositories import timestamp
-from registry.models import Receipt
 from registry.services import events, garbage, leases, reviews, uploads
+from registry.services.batches import receipts_after
 from registry.v2.base import RegistryView, page_size
 from tokens.access import Access
 
@@ -85,7 +85,7 @@ class ReceiptsView(_GarbageView):
     def get(self, request: HttpRequest, caller: Caller) -> HttpResponse:
         """What was removed, in order, after the receipt ``after``."""
         limit = page_size(request, default=100)
-        found = Receipt.objects.filter(pk__gt=_cursor(request)).order_by("pk")[:limit]
+        found = receipts_after(_cursor(request), limit)
         body = [
             {
                 "id": receipt.pk,

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from django.db.models import F
 
 from registry.models import Manifest, Receipt, Repository, RepositoryBlob, Review
+from registry.services import cursors
 
 SIZE = 100
 """Candidates of one transaction: enough that its commit is not what counts."""
@@ -132,9 +133,22 @@ class Batch:
             )
         )
 
+    def write_receipts(self) -> None:
+        """In the transaction that has removed what they are about."""
+        if self.receipts:
+            cursors.announce(Receipt)
+            Receipt.objects.bulk_create(self.receipts)
+
     def count(self, run: Run) -> None:
         """Let `run` count what was committed."""
         run.reviewed += len(self.candidates)
         run.removed += len(self.receipts)
         run.postponed += len(self.postponed)
         run.kept += len(self.kept)
+
+
+def receipts_after(cursor: int, limit: int) -> list[Receipt]:
+    """The next `limit` receipts whose id is greater than `cursor`; see `cursors`."""
+    last = cursors.settled(Receipt)
+    found = Receipt.objects.filter(pk__gt=cursor).order_by("pk")
+    return list((found if last is None else found.filter(pk__lte=last))[:limit])

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db import connections
-
 from registry.actor import Actor
 from registry.models import Event
-from registry.services.database import ALIAS
-
-# age() compares transaction ids across their wrap-around; the older one has the greater age.
-_SETTLED = "age(registry_event.xmin) > age(pg_snapshot_xmin(pg_current_snapshot())::xid)"
+from registry.services import cursors
 
 
 def record(
@@ -25,6 +20,7 @@ def record(
     size: int = 0,
 ) -> None:
     """Write one event."""
+    cursors.announce(Event)
     Event.objects.create(
         action=action,
         repository=repository,
@@ -39,6 +35,7 @@ def record(
 
 def record_renames(names: Sequence[tuple[str, str]], actor: Actor) -> None:
     """Write an event for each pair of an old and a new name."""
+    cursors.announce(Event)
     Event.objects.bulk_create(
         [
             Event(
@@ -57,10 +54,8 @@ def record_renames(names: Sequence[tuple[str, str]], actor: Actor) -> None:
 def after(cursor: int, limit: int) -> list[Event]:
     """The next `limit` events whose id is greater than `cursor`.
 
-    Ids are given when a transaction writes and seen when it commits. So an event waits until no
-    transaction is under way that began to write before it did: a reader's cursor passes none.
+    An event waits for others with a smaller id that are still being written: see `cursors`.
     """
+    last = cursors.settled(Event)
     found = Event.objects.filter(pk__gt=cursor).order_by("pk")
-    if connections[ALIAS].vendor == "postgresql":
-        found = found.extra(where=[_SETTLED])  # noqa: S610 - a constant
-    return list(found[:limit])
+    return list((found if last is None else found.filter(pk__lte=last))[:limit])

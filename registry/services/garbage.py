@@ -18,7 +18,7 @@ from django.db import IntegrityError, connections
 from django.utils import timezone
 
 from registry import crash_points
-from registry.models import Receipt, Repository, Review
+from registry.models import Repository, Review
 from registry.services import database, judging, leases, purging, unlinking
 from registry.services.batches import Batch, Division, Run, divide
 
@@ -90,7 +90,7 @@ def _review_together(division: Division[int], run: Run) -> Batch:
         batch = Batch(run.id, candidates, held)
         if candidates:
             _JUDGES[division.kind](batch)
-            Receipt.objects.bulk_create(batch.receipts)
+            batch.write_receipts()
     if busy:
         _put_off([pk for pk, place in division.places.items() if place in busy], run)
     return batch

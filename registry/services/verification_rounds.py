@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from registry.models import Finding as FindingRow
 from registry.models import Receipt, Verification
-from registry.services import database, reviews
+from registry.services import cursors, database, reviews
 from registry.services.verification import (
     MEBIBYTE,
     PHASES,
@@ -106,6 +106,7 @@ def _swept(finding: Finding) -> bool:
         return False
     if not on_orphan(digest, lambda: store.delete(digest)):
         return False
+    cursors.announce(Receipt)
     Receipt.objects.create(
         kind="file",
         digest=digest,

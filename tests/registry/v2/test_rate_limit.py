@@ -9,7 +9,7 @@ import pytest
 
 from registry.errors import Code
 from tests.registry.base import APP, Person, assert_refused
-from tests.registry.test_upload_blob import UPLOADS, assert_created, digest_of, start
+from tests.registry.uploading import UPLOADS, assert_created, digest_of, start
 from tokens import rate_limits
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
@@ -38,7 +38,6 @@ def assert_limited(response: Any) -> None:
     assert response.headers["X-Request-Id"]
 
 
-@pytest.mark.setting("berth.rate_limits.per_user")
 def test_a_user(limits: dict[str, int], alice: Person, bob: Person, gitlab: Person) -> None:
     limits["user"] = 2
     for _ in range(2):
@@ -50,7 +49,6 @@ def test_a_user(limits: dict[str, int], alice: Person, bob: Person, gitlab: Pers
         assert gitlab.send("GET", TAGS).status_code == 404
 
 
-@pytest.mark.setting("berth.rate_limits.per_token")
 def test_a_token(limits: dict[str, int], alice: Person) -> None:
     limits["token"] = 1
     assert alice.send("GET", TAGS).status_code == 404
@@ -59,7 +57,6 @@ def test_a_token(limits: dict[str, int], alice: Person) -> None:
     assert alice.send("GET", "/v2/acme/other/tags/list").status_code == 404
 
 
-@pytest.mark.setting("berth.rate_limits.per_address")
 def test_an_address_of_nobody_known(limits: dict[str, int], alice: Person, nobody: Person) -> None:
     limits["address"] = 2
     for _ in range(2):
