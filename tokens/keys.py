@@ -29,7 +29,12 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 CERTIFICATE_LIFETIME = dt.timedelta(days=3650)
 _MINIMUM_RSA_BITS = 2048
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-_CURVES = {"secp256r1": ("P-256", "ES256", 32), "secp384r1": ("P-384", "ES384", 48)}
+_CURVES = {
+    "secp256r1": ("P-256", "ES256", 32),
+    "secp384r1": ("P-384", "ES384", 48),
+    "secp521r1": ("P-521", "ES512", 66),
+}
+_RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 
 
 class UnusableKey(ValueError):
@@ -45,6 +50,15 @@ def algorithm_of(key: PublicKey) -> str:
     if key.curve.name not in _CURVES:
         raise UnusableKey(f"the curve {key.curve.name} is not one of {', '.join(_CURVES)}")
     return _CURVES[key.curve.name][1]
+
+
+def algorithms_of(key: PublicKey) -> tuple[str, ...]:
+    """Every JWS algorithm that a signature of `key` may be accepted for. Raises `UnusableKey`.
+
+    One family each: a key never decides between a signature and a keyed hash.
+    """
+    first = algorithm_of(key)
+    return _RSA_ALGORITHMS if isinstance(key, rsa.RSAPublicKey) else (first,)
 
 
 def libtrust_key_id(key: PublicKey) -> str:
@@ -103,7 +117,7 @@ class TrustedKey:
     """A public key that signatures are accepted from."""
 
     public: PublicKey
-    algorithm: str
+    algorithms: tuple[str, ...]
     certificate_der: bytes
     not_after: dt.datetime
 
@@ -115,7 +129,7 @@ def load_private_key(pem: bytes) -> PrivateKey:
     except (ValueError, TypeError) as error:
         raise UnusableKey("this is no unencrypted private key in PEM form") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise UnusableKey("a private key is an EC key (P-256, P-384) or an RSA key")
+        raise UnusableKey("a private key is an EC key (P-256, P-384, P-521) or an RSA key")
     algorithm_of(key.public_key())
     return key
 
@@ -155,18 +169,23 @@ def trusted_keys(pem: bytes) -> dict[str, TrustedKey]:
     """The keys of the certificates in `pem`, each under both of its ids. Raises `UnusableKey`."""
     trusted: dict[str, TrustedKey] = {}
     for certificate in load_certificates(pem):
-        public = certificate.public_key()
-        if not isinstance(public, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
-            raise UnusableKey("a certificate holds an EC key (P-256, P-384) or an RSA key")
-        key = TrustedKey(
-            public=public,
-            algorithm=algorithm_of(public),
-            certificate_der=certificate.public_bytes(serialization.Encoding.DER),
-            not_after=certificate.not_valid_after_utc,
-        )
-        trusted[libtrust_key_id(public)] = key
-        trusted[thumbprint(public)] = key
+        key = trusted_key(certificate)
+        trusted[libtrust_key_id(key.public)] = key
+        trusted[thumbprint(key.public)] = key
     return trusted
+
+
+def trusted_key(certificate: x509.Certificate) -> TrustedKey:
+    """The key of one certificate. Raises `UnusableKey`."""
+    public = certificate.public_key()
+    if not isinstance(public, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+        raise UnusableKey("a certificate holds an EC key (P-256, P-384, P-521) or an RSA key")
+    return TrustedKey(
+        public=public,
+        algorithms=algorithms_of(public),
+        certificate_der=certificate.public_bytes(serialization.Encoding.DER),
+        not_after=certificate.not_valid_after_utc,
+    )
 
 
 def generate(*, rsa_bits: int | None = None, name: str = "gitlab-issuer") -> tuple[bytes, bytes]:

@@ -1,14 +1,14 @@
 """Checking: from a token's text to its claims, with certificates alone.
 
-Only a key of the bundle counts. What the token's own header says about keys (``jwk``, ``jku``,
-``x5u``) is never followed, and ``x5c`` only selects among the certificates that are trusted.
+Only a key of the bundle counts, or one for which a certificate of the bundle vouches. What the
+token's own header says about keys (``jwk``, ``jku``, ``x5u``) is never followed, and ``x5c`` counts
+where its chain ends in the bundle.
 Sources: RFC 7515, RFC 7519, RFC 8725.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import functools
 import json
 import os
@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.serialization import Encoding
 from django.conf import settings
 
+from tokens import chains
 from tokens.access import Access, InvalidScope
 from tokens.issue import SERVICE
 from tokens.keys import TrustedKey, trusted_keys
@@ -88,7 +90,7 @@ def verify(text: str) -> Claims:
         payload = jwt.decode(
             text,
             key.public,
-            algorithms=[key.algorithm],
+            algorithms=list(key.algorithms),
             audience=SERVICE,
             issuer=settings.TOKENS_ISSUER,
             leeway=LEEWAY,
@@ -118,15 +120,16 @@ def _select(header: dict[str, Any], keys: dict[str, TrustedKey]) -> TrustedKey:
     kid = header.get("kid")
     if isinstance(kid, str) and kid in keys:
         return keys[kid]
-    chain = header.get("x5c")
-    if kid is None and isinstance(chain, list) and chain and isinstance(chain[0], str):
+    if "x5c" in header:
         try:
-            leaf = base64.b64decode(chain[0], validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise InvalidToken("malformed x5c") from error
-        for key in keys.values():
-            if key.certificate_der == leaf:
-                return key
+            chain = chains.certificates(header["x5c"])
+            leaf = chain[0].public_bytes(Encoding.DER)
+            for key in keys.values():
+                if key.certificate_der == leaf:
+                    return key
+            return chains.verified(chain, keys.values())
+        except chains.BrokenChain as error:
+            raise InvalidToken(str(error)) from error
     raise InvalidToken("no trusted key")
 
 

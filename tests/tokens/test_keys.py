@@ -114,7 +114,7 @@ def pem(key: object) -> bytes:
     [
         b"", b"x", b"-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n",
         pem(ed25519.Ed25519PrivateKey.generate()),
-        pem(ec.generate_private_key(ec.SECP521R1())),
+        pem(ec.generate_private_key(ec.SECP224R1())),
         pem(ec.generate_private_key(ec.SECP256K1())),
         pem(rsa.generate_private_key(65537, 1024)),
         keys.generate()[1],
