@@ -126,11 +126,11 @@ def row_lock() -> str:
 
 
 def let_others_write(seconds: float) -> None:
-    """After a transaction of so many seconds leave as many to others; on SQLite only.
+    """After a transaction of so many seconds leave half as many to others; on SQLite only.
 
     Who waits there for the only writer's lock asks for it now and then, and would never meet the
     moment between two transactions of somebody who writes without a break.
     """
     connection = connections[ALIAS]
     if connection.vendor == "sqlite" and not connection.in_atomic_block:
-        time.sleep(min(seconds, _LONGEST_BREAK))
+        time.sleep(min(seconds / 2, _LONGEST_BREAK))

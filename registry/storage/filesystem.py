@@ -210,8 +210,7 @@ class FilesystemStore:
                 path.unlink()
         except FileNotFoundError:
             return False
-        with _named_failures():
-            _sync_folder(path.parent)
+        # Not synced: a file that a power cut brings back is one that no row knows, and is swept.
         return True
 
     def blobs(self, start: str = "") -> Iterator[StoredBlob]:
