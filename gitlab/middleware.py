@@ -12,11 +12,13 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import ResolverMatch, resolve
 
 from gitlab import logs
 from gitlab import request_id as request_ids
 
 log = logging.getLogger(logs.ACCESS)
+TOKEN_ENDPOINT = "/jwt/auth"  # noqa: S105 - an address
 _LOGGED_FROM = {"all": 100, "errors": 500, "off": 1000}
 """The status from which on a request is logged."""
 
@@ -135,3 +137,25 @@ class ClientAddressMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.META["REMOTE_ADDR"] = client_address(request.META)
         return self.get_response(request)
+
+
+class TokenEndpointMiddleware:
+    """Answers the token endpoint, past all that stands below here for browsers.
+
+    No cookie counts there and no page is sent, so sessions, forms and policies for pages have nothing
+    to do, and docker waits for a token several times in each push.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self._match: ResolverMatch | None = None
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info != TOKEN_ENDPOINT:
+            return self.get_response(request)
+        request.get_host()  # Refuses a host that is not ours, as Django's own middleware would.
+        if self._match is None:
+            self._match = resolve(TOKEN_ENDPOINT)
+        request.resolver_match = self._match
+        response: HttpResponse = self._match.func(request)
+        return response

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from gitlab import rows as written_out
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.accounts.models import User
 from gitlab.audit.services import record
@@ -149,7 +150,7 @@ def find(text: str) -> PersonalAccessToken | None:
     Every request of docker for a token comes through here. Written out, since composing the query
     costs five times as much as running it. Further attributes of both are loaded when asked for.
     """
-    for token in PersonalAccessToken.objects.raw(_FIND, [digest_of(text)]):
+    for token in written_out.instances(PersonalAccessToken, _FIND, [digest_of(text)]):
         known = {
             "id": token.user_id,
             "username": getattr(token, "u_username"),  # noqa: B009  (no field of the model)

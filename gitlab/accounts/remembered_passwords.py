@@ -3,17 +3,23 @@
 docker asks for a token at every step of a push, and checking a password costs a third of a second
 each time. What is kept is an HMAC over the user's id, the stored hash and the password, under this
 installation's secret: never the password, and useless once the password is changed.
+
+Nobody needs it: where the cache can't be reached, the password is checked each time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 
 from django.conf import settings
 from django.core.cache import cache
+from redis.exceptions import RedisError
 
 from gitlab.accounts.models import User
+
+log = logging.getLogger(__name__)
 
 SECONDS = 300
 
@@ -29,15 +35,34 @@ def _digest(user: User, password: str) -> str:
 
 def knows(user: User, password: str) -> bool:
     """Whether exactly this password was verified in the last five minutes."""
-    kept = cache.get(_key(user))
+    try:
+        kept = cache.get(_key(user))
+    except RedisError as error:
+        _warn(error)
+        return False
     return isinstance(kept, str) and hmac.compare_digest(kept, _digest(user, password))
 
 
 def remember(user: User, password: str) -> None:
     """Keep that this password is right."""
-    cache.set(_key(user), _digest(user, password), SECONDS)
+    try:
+        cache.set(_key(user), _digest(user, password), SECONDS)
+    except RedisError as error:
+        _warn(error)
 
 
 def forget(user: User) -> None:
-    """Drop what is kept: the password has changed, or the user is blocked."""
-    cache.delete(_key(user))
+    """Drop what is kept: the password has changed, or the user is blocked.
+
+    Where it can't be dropped it does no harm: it is keyed with the hash that has changed, and who is
+    blocked is refused before.
+    """
+    try:
+        cache.delete(_key(user))
+    except RedisError as error:
+        _warn(error)
+
+
+def _warn(error: RedisError) -> None:
+    # The type alone: a driver's message may hold the address it was given.
+    log.warning("the cache can't be used: %s", type(error).__name__)

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
+from gitlab import rows
 from gitlab.container_registry import credentials, repositories
 from gitlab.container_registry.credentials import Principal
 from gitlab.container_registry.models import ContainerRepository
@@ -170,8 +171,8 @@ def _with_meta(granted: Sequence[tuple[Access, Place | None]]) -> list[Access]:
     known: dict[str, str | None] = {}
     if pushed:
         marks = ", ".join(["%s"] * len(pushed))
-        rows = ContainerRepository.objects.raw(_STATUSES.format(marks), pushed)
-        known = {row.path: row.status for row in rows}
+        images = rows.instances(ContainerRepository, _STATUSES.format(marks), pushed)
+        known = {image.path: image.status for image in images}
     for path, status in known.items():
         if status in (
             ContainerRepository.Status.DELETE_SCHEDULED,

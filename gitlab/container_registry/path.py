@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from gitlab import rows
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.namespaces.paths import prefixes
 
@@ -75,11 +76,11 @@ def places(paths: Iterable[str]) -> dict[str, Place]:
     marks = ", ".join(["%s"] * len(wanted))
     namespaces = {
         namespace.full_path: namespace
-        for namespace in Namespace.objects.raw(_NAMESPACES.format(marks), wanted)
+        for namespace in rows.instances(Namespace, _NAMESPACES.format(marks), wanted)
     }
     projects = {
         project.full_path: project
-        for project in Project.objects.raw(_PROJECTS.format(marks), wanted)
+        for project in rows.instances(Project, _PROJECTS.format(marks), wanted)
     }
     found = ((path, _place(path, namespaces, projects)) for path in asked)
     return {path: place for path, place in found if place is not None}

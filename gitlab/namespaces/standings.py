@@ -9,6 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
+from gitlab import rows
 from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project
 from gitlab.namespaces.paths import prefixes
 from gitlab.namespaces.policies import NOBODY, Standing
@@ -87,13 +88,13 @@ def levels(
         for column, ids in (("namespace_id", namespaces), ("project_id", projects))
         if ids
     ]
-    rows = Member.objects.raw(
-        _LEVELS.format(" OR ".join(places)), [user.pk, *namespaces, *projects]
+    members = rows.instances(
+        Member, _LEVELS.format(" OR ".join(places)), [user.pk, *namespaces, *projects]
     )
     today = timezone.now().date()
     by_namespace: dict[int, int] = {}
     by_project: dict[int, int] = {}
-    for member in rows:
+    for member in members:
         if member.expires_at is not None and member.expires_at <= today:
             continue
         # One of the two is null in each row, by a constraint.
