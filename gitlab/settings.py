@@ -100,6 +100,7 @@ RATE_LIMITS_FOLDER = HOME / "db"
 if RATE_LIMITS and "web" in ROLES:
     MIDDLEWARE += ["gitlab.rate_limit.RateLimitMiddleware"]
 if RATE_LIMITS and "registry" in ROLES:
+    WSGI_SHORTCUT = ""
     MIDDLEWARE += [
         "gitlab.middleware.ClientAddressMiddleware",
         "registry.v2.rate_limit.RateLimitMiddleware",

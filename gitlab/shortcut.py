@@ -32,11 +32,14 @@ class WithShortcut:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
         began = time.perf_counter()
+        # First, since what is logged on the way has it; and the middlewares keep it.
+        request_id = self.request_id(environ)
         found = self.shortcut(environ)
         if found is None:
+            environ["HTTP_X_REQUEST_ID"] = request_id
             return self.application(environ, start_response)
         status, headers, body, route = found
-        start_response(status, [*headers, ("X-Request-Id", self.request_id(environ))])
+        start_response(status, [*headers, ("X-Request-Id", request_id)])
         took = time.perf_counter() - began
         code, length = int(status[:3]), len(body)
         self.note((self.role, environ["REQUEST_METHOD"], route, code, took, length))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from gitlab import logs, request_id
-from gitlab.config import load
+from gitlab.config import PROJECT, load
 
 pytestmark = pytest.mark.engineless
 
@@ -190,3 +191,31 @@ def test_libraries_that_print_secrets_at_debug_level_are_quiet(level: str) -> No
     loggers = logs.configuration("text", level)["loggers"]
     for name in ("httpx", "httpcore", "botocore", "django.db.backends"):
         assert logging.getLevelName(loggers[name]["level"]) >= logging.INFO
+
+
+@pytest.mark.parametrize(
+    ("level", "seen"),
+    [
+        ("debug", ["debug", "info", "warning", "error"]),
+        ("info", ["info", "warning", "error"]),
+        ("warning", ["warning", "error"]),
+        ("error", ["error"]),
+    ],
+)
+def test_the_level(level: str, seen: list[str]) -> None:
+    lines = (
+        "import json, logging.config\n"
+        "from gitlab import settings\n"
+        "logging.config.dictConfig(settings.LOGGING)\n"
+        "for name in ('debug', 'info', 'warning', 'error'):\n"
+        "    getattr(logging.getLogger('registry.x'), name)(name)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", lines],
+        env={"BERTH__LOG_LEVEL": level, "BERTH__LOG_FORMAT": "json", "PATH": ""},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert [json.loads(line)["level"] for line in ran.stderr.splitlines()] == seen

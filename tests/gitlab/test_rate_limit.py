@@ -45,7 +45,6 @@ def assert_limited_token(response: Any) -> None:
     assert response.headers["Cache-Control"] == "no-store"
 
 
-@pytest.mark.setting("berth.rate_limits.per_address")
 def test_pages_for_nobody_known(limits: dict[str, int], client: Client, alice: Any) -> None:
     limits["address"] = 2
     for _ in range(2):
@@ -57,7 +56,6 @@ def test_pages_for_nobody_known(limits: dict[str, int], client: Client, alice: A
     assert client.get("/").status_code == 200
 
 
-@pytest.mark.setting("berth.rate_limits.per_user")
 def test_pages_for_somebody(limits: dict[str, int], client: Client, alice: Any, bob: Any) -> None:
     limits["user"] = 2
     client.force_login(alice)
@@ -84,7 +82,6 @@ def test_below_api_it_is_json(limits: dict[str, int], rf: RequestFactory) -> Non
     assert "too many requests" in json.loads(answer.content)["message"]
 
 
-@pytest.mark.setting("berth.rate_limits.per_token")
 def test_logins_with_a_token(limits: dict[str, int], client: Client, alice: Any) -> None:
     from gitlab.access_tokens import services
 
@@ -126,7 +123,6 @@ def test_off_costs_nothing() -> None:
     assert fresh.MIDDLEWARE is not MIDDLEWARE
 
 
-@pytest.mark.setting("berth.max_form_size")
 def test_the_largest_form(client: Client, settings: Any) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = settings.TOKENS_MAX_FORM_SIZE = 2048
     form = "application/x-www-form-urlencoded"

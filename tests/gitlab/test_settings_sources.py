@@ -1,0 +1,219 @@
+"""Each key reaches what reads it: from the TOML file, the environment, and a secret file.
+
+That what it reaches has the effect it should is shown elsewhere: `tests/test_settings_effects.py` has
+the list. Each source is a process of its own, since settings are read once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitlab.config import KEYS, PROJECT
+
+pytestmark = pytest.mark.engineless
+
+Value = str | int | float | bool | list[str]
+
+TABLE: dict[str, tuple[Value, str, Any]] = {
+    "external_url": ("https://gitlab.test:8443", "s.EXTERNAL_URL", "https://gitlab.test:8443"),
+    "registry_external_url": ("http://registry.test:81", "s.CONTAINER_REGISTRY_PLAIN_HTTP", True),
+    "gitlab_root_password": (
+        "a-root-password",
+        "s.CONFIG.gitlab_root_password.get_secret_value()",
+        "a-root-password",
+    ),
+    "registry.enable": (False, "sorted(s.ROLES)", ["web"]),
+    "registry.registry_http_addr": ("127.0.0.1:5", "s.CONFIG.registry_http_addr", "127.0.0.1:5"),
+    "registry.token_realm": (
+        "https://sso.test",
+        "s.REGISTRY_TOKEN_REALM",
+        "https://sso.test/jwt/auth",
+    ),
+    "registry.http_secret": ("a-http-secret", "s.REGISTRY_HTTP_SECRET", "a-http-secret"),
+    "registry.internal_key": (
+        "a-key",
+        "s.CONFIG.registry.internal_key.get_secret_value()",
+        "a-key",
+    ),
+    "registry.internal_certificate": (
+        "a-certificate",
+        "s.CONFIG.registry.internal_certificate",
+        "a-certificate",
+    ),
+    "registry.rootcertbundle": ("/b.crt", "str(s.TOKENS_CERTIFICATE_BUNDLE)", "/b.crt"),
+    "registry.health_storagedriver_enabled": (
+        False,
+        "s.REGISTRY_HEALTH_STORAGEDRIVER_ENABLED",
+        False,
+    ),
+    "registry.registry_issuer": ("one", "s.CONFIG.registry.registry_issuer", "one"),
+    "registry.storage.driver": ("s3", "s.REGISTRY_STORAGE['driver']", "s3"),
+    "registry.storage.root": ("/srv/images", "str(s.REGISTRY_STORAGE['root'])", "/srv/images"),
+    "registry.storage.bucket": ("images", "s.REGISTRY_STORAGE['s3']['bucket']", "images"),
+    "registry.storage.prefix": ("below", "s.REGISTRY_STORAGE['s3']['prefix']", "below"),
+    "registry.storage.endpoint": (
+        "http://store.test:9000",
+        "s.REGISTRY_STORAGE['s3']['endpoint']",
+        "http://store.test:9000",
+    ),
+    "registry.storage.region": (
+        "eu-central-1",
+        "s.REGISTRY_STORAGE['s3']['region']",
+        "eu-central-1",
+    ),
+    "registry.storage.addressing_style": (
+        "virtual",
+        "s.REGISTRY_STORAGE['s3']['addressing_style']",
+        "virtual",
+    ),
+    "registry.storage.access_key": ("AKIA", "s.REGISTRY_STORAGE['s3']['access_key']", "AKIA"),
+    "registry.storage.secret_key": ("hush", "s.REGISTRY_STORAGE['s3']['secret_key']", "hush"),
+    "registry.storage.redirect": (False, "s.REGISTRY_STORAGE['redirect']", False),
+    "registry.storage.accel_prefix": ("/-/b", "s.REGISTRY_STORAGE['accel_prefix']", "/-/b"),
+    "gitlab_rails.registry_enabled": (False, "s.CONTAINER_REGISTRY_ENABLED", False),
+    "gitlab_rails.registry_api_url": (
+        "http://inside.test:5",
+        "s.CONTAINER_REGISTRY_API_URL",
+        "http://inside.test:5",
+    ),
+    "gitlab_rails.registry_host": (
+        "shown.test",
+        "s.CONTAINER_REGISTRY_HOST_PORT.split(':')[0]",
+        "shown.test",
+    ),
+    "gitlab_rails.registry_port": (5050, "s.CONTAINER_REGISTRY_HOST_PORT.split(':')[1]", "5050"),
+    "gitlab_rails.registry_issuer": ("two", "s.TOKENS_ISSUER", "two"),
+    "gitlab_rails.registry_key_path": ("/k.key", "str(s.TOKENS_KEY_PATH)", "/k.key"),
+    "gitlab_rails.internal_key": (
+        "their-key",
+        "s.CONFIG.gitlab_rails.internal_key.get_secret_value()",
+        "their-key",
+    ),
+    "berth.home": ("/srv/berth-home", "str(s.HOME)", "/srv/berth-home"),
+    "berth.roles": (["web"], "sorted(s.ROLES)", ["web"]),
+    "berth.web_http_addr": ("127.0.0.1:6", "s.CONFIG.web_http_addr", "127.0.0.1:6"),
+    "berth.database_url": (
+        "postgresql://one:p%40ss@db.test:5433/gitlab?sslmode=require",
+        "[s.DATABASES['default'][k] for k in ('HOST', 'PORT', 'NAME', 'USER', 'PASSWORD')]",
+        ["db.test", "5433", "gitlab", "one", "p@ss"],
+    ),
+    "berth.registry_database_url": (
+        "sqlite:////srv/registry.sqlite3",
+        "s.DATABASES['registry']['NAME']",
+        "/srv/registry.sqlite3",
+    ),
+    "berth.broker_url": (
+        "redis://broker.test/1",
+        "s.CONFIG.berth.broker_url.get_secret_value()",
+        "redis://broker.test/1",
+    ),
+    "berth.cache_url": (
+        "redis://cache.test/2",
+        "[s.CACHES['default']['LOCATION'], s.RATE_LIMITS_URL]",
+        ["redis://cache.test/2", "redis://cache.test/2"],
+    ),
+    "berth.token_expire_delay": (2.5, "s.TOKENS_LIFETIME", 150),
+    "berth.gc_review_delay": ("90s", "s.REGISTRY_GC_REVIEW_DELAY.total_seconds()", 90),
+    "berth.undo_window": (
+        "2m",
+        "[s.REGISTRY_UNDO_WINDOW.total_seconds(), s.CONTAINER_REGISTRY_UNDO_WINDOW.total_seconds()]",
+        [120, 120],
+    ),
+    "berth.upload_expiry": ("3h", "s.REGISTRY_UPLOAD_EXPIRY.total_seconds()", 10800),
+    "berth.delete_enabled": (False, "s.REGISTRY_DELETE_ENABLED", False),
+    "berth.push_creates_projects": (False, "s.PUSH_CREATES_PROJECTS", False),
+    "berth.signup_enabled": (True, "s.SIGNUP_ENABLED", True),
+    "berth.max_manifest_size": (1000, "s.REGISTRY_MAX_MANIFEST_SIZE", 1000),
+    "berth.max_blob_size": (2000, "s.REGISTRY_MAX_BLOB_SIZE", 2000),
+    "berth.max_page": (30, "s.REGISTRY_MAX_PAGE", 30),
+    "berth.max_scopes": (4, "s.TOKENS_MAX_SCOPES", 4),
+    "berth.max_form_size": (
+        5000,
+        "[s.DATA_UPLOAD_MAX_MEMORY_SIZE, s.TOKENS_MAX_FORM_SIZE]",
+        [5000, 5000],
+    ),
+    "berth.trusted_proxies": (["10.0.0.0/8"], "s.TRUSTED_PROXIES", ["10.0.0.0/8"]),
+    "berth.tls_certificate": (
+        "/t.crt",
+        "[str(s.CONFIG.berth.tls_certificate), s.SESSION_COOKIE_SECURE]",
+        ["/t.crt", True],
+    ),
+    "berth.tls_key": ("/t.key", "str(s.CONFIG.berth.tls_key)", "/t.key"),
+    "berth.registry_ca_bundle": ("/ca.crt", "str(s.CONTAINER_REGISTRY_CA_BUNDLE)", "/ca.crt"),
+    "berth.secret_key": ("a-secret-key", "s.SECRET_KEY", "a-secret-key"),
+    "berth.events_secret": ("an-e-secret", "s.CONTAINER_REGISTRY_EVENTS_SECRET", "an-e-secret"),
+    "berth.metrics_networks": (["10.1.0.0/16"], "s.METRICS_NETWORKS", ["10.1.0.0/16"]),
+    "berth.metrics_token": ("a-m-token", "s.METRICS_TOKEN", "a-m-token"),
+    "berth.rate_limits.failed_logins": (3, "s.FAILED_LOGIN_LIMIT", 3),
+    "berth.rate_limits.per_user": (11, "s.RATE_LIMITS['user']", 11),
+    "berth.rate_limits.per_token": (12, "s.RATE_LIMITS['token']", 12),
+    "berth.rate_limits.per_address": (13, "s.RATE_LIMITS['address']", 13),
+    "berth.log_format": ("json", "s.LOGGING['formatters']['line']['form']", "json"),
+    "berth.log_level": ("warning", "s.LOGGING['root']['level']", "WARNING"),
+    "berth.access_log": ("all", "s.ACCESS_LOG", "all"),
+    "berth.debug": (True, "s.DEBUG", True),
+    "berth.crash_at": ("blob_renamed", "s.CRASH_AT", "blob_renamed"),
+}
+
+
+def variable(key: str) -> str:
+    return key.upper().replace(".", "__")
+
+
+def as_text(value: Value) -> str:
+    """A value as the environment and files spell it."""
+    if isinstance(value, list):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def as_toml(values: dict[str, Value]) -> str:
+    tables: dict[str, list[str]] = {}
+    for key, value in values.items():
+        table, _, name = key.rpartition(".")
+        tables.setdefault(table, []).append(f"{name} = {json.dumps(value)}")
+    parts = ["\n".join(tables.pop("", []))]
+    parts += [f"[{table}]\n" + "\n".join(lines) for table, lines in tables.items()]
+    return "\n".join(parts) + "\n"
+
+
+def environment(source: str, folder: Path) -> dict[str, str]:
+    values = {key: value for key, (value, _, _) in TABLE.items()}
+    path = folder / "gitlab.toml"
+    path.write_text(as_toml(values) if source == "toml" else "")
+    found = {"GITLAB_CONFIG": str(path)}
+    if source == "environment":
+        found |= {variable(key): as_text(value) for key, value in values.items()}
+    elif source == "file":
+        for key, value in values.items():
+            (folder / key).write_text(f"{as_text(value)}\n")
+            found[f"{variable(key)}_FILE"] = str(folder / key)
+    return found
+
+
+@pytest.mark.parametrize("source", ["toml", "environment", "file"])
+def test_each_key_reaches_what_reads_it(source: str, tmp_path: Path) -> None:
+    assert list(TABLE) == list(KEYS), "each key stands here, in its order"
+    lines = ",\n".join(f"{key!r}: {expression}" for key, (_, expression, _) in TABLE.items())
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import json\nfrom gitlab import settings as s\nprint(json.dumps({{{lines}}}))",
+        ],
+        env={"PATH": os.environ.get("PATH", ""), **environment(source, tmp_path)},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert found == {key: expected for key, (_, _, expected) in TABLE.items()}

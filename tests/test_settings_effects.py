@@ -1,0 +1,111 @@
+"""Each key of the configuration has an effect, and a test shows it. Here is which.
+
+`tests/gitlab/test_settings_sources.py` shows for each key that a value reaches what reads it, from each
+source; the tests named here show what that does. A key without one fails, and so does a name that is
+no test any more.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from gitlab.config import KEYS
+
+pytestmark = pytest.mark.engineless
+
+TESTS = Path(__file__).parent
+_NODE = "system/test_settings.py"
+
+SHOWN_BY: dict[str, str] = {
+    "external_url": "system/test_serve.py::test_it_says_once_where_everything_is",
+    "registry_external_url": "e2e/test_proxies.py::test_every_address_is_the_one_outside",
+    "gitlab_root_password": "gitlab/test_commands.py::test_the_root_password_can_be_given",
+    "registry.enable": "e2e/test_two_nodes.py::test_each_node_serves_its_own_addresses_only",
+    "registry.registry_http_addr": f"{_NODE}::test_where_things_are",
+    "registry.token_realm": f"{_NODE}::test_the_realm",
+    "registry.http_secret": f"{_NODE}::test_the_secret_of_uploads",
+    "registry.internal_key": "gitlab/test_commands.py::test_a_pair_can_be_configured",
+    "registry.internal_certificate": "gitlab/test_commands.py::test_a_pair_can_be_configured",
+    "registry.rootcertbundle": f"{_NODE}::test_where_things_are",
+    "registry.health_storagedriver_enabled": "registry/test_health.py::test_the_storage_can_be_left_out",
+    "registry.registry_issuer": f"{_NODE}::test_the_issuer_and_the_life_of_a_token",
+    "registry.storage.driver": "e2e/test_s3.py::test_push_pull_and_collect",
+    "registry.storage.root": f"{_NODE}::test_where_things_are",
+    "registry.storage.bucket": "contracts/test_s3_store.py::test_the_check_needs_the_bucket",
+    "registry.storage.prefix": "e2e/test_s3.py::test_push_pull_and_collect",
+    "registry.storage.endpoint": "contracts/test_s3_reading.py::test_addressing_styles",
+    "registry.storage.region": "contracts/test_s3_reading.py::test_addressing_styles",
+    "registry.storage.addressing_style": "contracts/test_s3_reading.py::test_addressing_styles",
+    "registry.storage.access_key": "e2e/test_s3.py::test_push_pull_and_collect",
+    "registry.storage.secret_key": "e2e/test_s3.py::test_push_pull_and_collect",
+    "registry.storage.redirect": "e2e/test_s3.py::test_push_pull_and_collect",
+    "registry.storage.accel_prefix": "registry/test_get_blob.py::test_behind_nginx_the_answer_only_names_the_file",
+    "gitlab_rails.registry_enabled": "gitlab/container_registry/test_authorizer.py::test_a_registry_that_is_off",
+    "gitlab_rails.registry_api_url": "e2e/test_two_nodes.py::test_the_worker_deletes_an_image_and_the_collector_its_bytes",
+    "gitlab_rails.registry_host": f"{_NODE}::test_strangers_may_register_and_see_the_registry_that_is_shown",
+    "gitlab_rails.registry_port": f"{_NODE}::test_strangers_may_register_and_see_the_registry_that_is_shown",
+    "gitlab_rails.registry_issuer": f"{_NODE}::test_the_issuer_and_the_life_of_a_token",
+    "gitlab_rails.registry_key_path": f"{_NODE}::test_where_things_are",
+    "gitlab_rails.internal_key": "gitlab/test_commands.py::test_a_pair_can_be_configured",
+    "berth.home": f"{_NODE}::test_where_things_are",
+    "berth.roles": "system/test_serve.py::test_only_one_half",
+    "berth.web_http_addr": f"{_NODE}::test_where_things_are",
+    "berth.database_url": f"{_NODE}::test_where_things_are",
+    "berth.registry_database_url": f"{_NODE}::test_where_things_are",
+    "berth.broker_url": "system/test_many_nodes.py::test_redis_is_the_broker_and_the_cache",
+    "berth.cache_url": "system/test_many_nodes.py::test_redis_is_the_broker_and_the_cache",
+    "berth.token_expire_delay": f"{_NODE}::test_the_issuer_and_the_life_of_a_token",
+    "berth.gc_review_delay": "registry/services/test_garbage.py::test_a_blob_without_a_manifest_goes_after_the_grace",
+    "berth.undo_window": "registry/services/test_garbage.py::test_a_moved_tag_releases_its_manifest_after_the_window",
+    "berth.upload_expiry": "system/test_settings.py::test_an_upload_ends",
+    "berth.delete_enabled": f"{_NODE}::test_deletion_is_off",
+    "berth.push_creates_projects": f"{_NODE}::test_a_push_creates_no_project",
+    "berth.signup_enabled": f"{_NODE}::test_strangers_may_register_and_see_the_registry_that_is_shown",
+    "berth.max_manifest_size": f"{_NODE}::test_the_largest_of_each",
+    "berth.max_blob_size": f"{_NODE}::test_the_largest_of_each",
+    "berth.max_page": f"{_NODE}::test_the_largest_of_each",
+    "berth.max_scopes": f"{_NODE}::test_the_largest_of_each",
+    "berth.max_form_size": f"{_NODE}::test_the_largest_of_each",
+    "berth.trusted_proxies": f"{_NODE}::test_rates",
+    "berth.tls_certificate": "e2e/test_tls.py::test_docker",
+    "berth.tls_key": "e2e/test_tls.py::test_docker",
+    "berth.registry_ca_bundle": "e2e/test_tls.py::test_the_pages_and_the_worker_trust_the_registry",
+    "berth.secret_key": f"{_NODE}::test_sessions_are_signed_with_the_secret_key",
+    "berth.events_secret": "e2e/test_foreign_registry.py::test_notifications_want_the_secret",
+    "berth.metrics_networks": f"{_NODE}::test_who_may_see_numbers",
+    "berth.metrics_token": f"{_NODE}::test_who_may_see_numbers",
+    "berth.rate_limits.failed_logins": f"{_NODE}::test_rates",
+    "berth.rate_limits.per_user": "gitlab/test_rate_limit.py::test_pages_for_somebody",
+    "berth.rate_limits.per_token": f"{_NODE}::test_the_rate_of_a_token",
+    "berth.rate_limits.per_address": f"{_NODE}::test_rates",
+    "berth.log_format": "system/test_logs.py::test_each_line_is_an_event",
+    "berth.log_level": "gitlab/test_logs.py::test_the_level",
+    "berth.access_log": "system/test_logs.py::test_a_line_of_a_request",
+    "berth.debug": "gitlab/ui/test_pages.py::test_is_for_development",
+    "berth.crash_at": "registry/test_crashes.py::test_a_push_that_dies",
+}
+
+
+@cache
+def _tests_of(path: str) -> frozenset[str]:
+    tree = ast.parse((TESTS / path).read_text())
+    return frozenset(
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    )
+
+
+def test_there_is_no_other_key() -> None:
+    assert set(SHOWN_BY) - set(KEYS) == set()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_test_shows_the_effect_of(key: str) -> None:
+    assert key in SHOWN_BY, f"which test shows what {key} does?"
+    path, _, name = SHOWN_BY[key].partition("::")
+    assert name in _tests_of(path), f"{path} has no test {name}"
