@@ -7,13 +7,12 @@ import hashlib
 import json
 import re
 import secrets
-import socket
 import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
-from tests.bad_inputs import attacks, checks, exceptions
+from tests.bad_inputs import attacks, checks, exceptions, slow_clients
 from tests.bad_inputs.client import Answer, exchange, request
 from tests.bad_inputs.server import Node
 from tokens.access import Access
@@ -175,17 +174,17 @@ class Bench:
         return exchange(self.registry, head + sent)
 
     def _slow_bodies(self) -> Answer:
-        """200 uploads that stand still. A healthy pull has to be answered all the same."""
+        """200 uploads that hardly move. Pulls are answered as before."""
         up = self._start_upload()
         token = self.forge.mint(Access.repository(checks.PRIVATE, "pull", "push"))
         head = (
             f"PATCH {up} HTTP/1.1\r\nHost: {self.host}\r\nAuthorization: Bearer {token}\r\n"
             "Content-Length: 1000\r\n\r\nx"
         )
-        return self._while_open([head.encode()] * 200)
+        return self._while_waiting(head.encode(), drop=b"x")
 
     def _slow_readers(self) -> Answer:
-        """200 pulls of a large blob that nobody reads."""
+        """200 pulls of a large blob that nobody reads. Other pulls are answered as before."""
         body = bytes(8 * 1024 * 1024)
         digest = self.digest(body)
         address = f"{self._start_upload()}&digest={digest}"
@@ -195,24 +194,14 @@ class Bench:
             f"GET /v2/{checks.PRIVATE}/blobs/{digest} HTTP/1.1\r\nHost: {self.host}\r\n"
             f"Authorization: Bearer {token}\r\n\r\n"
         )
-        return self._while_open([head.encode()] * 200)
+        return self._while_waiting(head.encode())
 
-    def _while_open(self, contents: list[bytes]) -> Answer:
-        connections = []
-        try:
-            for content in contents:
-                connection = socket.create_connection(self.registry, 5)
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                connection.sendall(content)
-                connections.append(connection)
-            raw = request("GET", "/v2/", self.host, [], b"", chunked=False)
-            with socket.create_connection(self.registry, 2) as healthy:
-                healthy.sendall(raw)
-                assert healthy.recv(100), "a healthy request is not answered"
-        finally:
-            for connection in connections:
-                connection.close()
-            self.node.settle()
+    def _while_waiting(self, slow: bytes, drop: bytes = b"") -> Answer:
+        address = self.node.behind_nginx()
+        token = self.forge.mint(Access.repository(checks.PRIVATE, "pull"))
+        good = slow_clients.get(f"/v2/{checks.PRIVATE}/manifests/v1", address, token)
+        before, during = slow_clients.serve_others(address, good, slow, drop)
+        assert during < 2 * before + slow_clients.SLACK, (before, during)
         return Answer(0)
 
     # The parts of a request
@@ -386,6 +375,7 @@ class Bench:
         )
 
     def _check_everything(self, answer: Answer) -> None:
+        assert self.node.calls() == []
         assert answer.status < 500 or answer.status == 501
         assert answer.seconds < 5 or "x31" in self.case["request"]["auth"]
         assert not _LEAK.search(answer.body), answer.body

@@ -7,8 +7,6 @@ from typing import Any
 EXPECTED_TO_FAIL: dict[str, str] = {
     "AUTH-012": "there are no deploy tokens yet",
     "DEL-007": "tags can't be protected yet",
-    "HTTP-025": "needs a proxy in front that spools bodies: gunicorn's threads wait for slow ones",
-    "HTTP-026": "needs a proxy in front that sends the bytes: gunicorn's threads wait for slow readers",
 }
 """Strict: a case that begins to pass has to be taken out of here."""
 

@@ -17,8 +17,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.bad_inputs.client import Answer, exchange
+from tests.bad_inputs.slow_clients import Nginx
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
+WATCHED = Path(__file__).resolve().parent / "watched"
 _OURS = ("BERTH_", "REGISTRY_", "GITLAB_", "EXTERNAL_URL", "ROLES", "DJANGO_SETTINGS_MODULE")
 
 
@@ -43,10 +45,13 @@ class Node:
         self.web = _address(self._listeners["web"])
         self.registry = _address(self._listeners["registry"])
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._nginx: Nginx | None = None
         self.fixtures: dict[str, Any] = {}
         self.rss_at_start = 0
         self._log_read: dict[Path, int] = {}
         self._cookies: dict[str, str] = {}
+        self.calls_path = folder / "calls"
+        self.calls_path.touch()
         (folder / "gitlab.toml").touch()
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         self.environment = {
@@ -57,7 +62,7 @@ class Node:
             "EXTERNAL_URL": f"http://localhost:{self.web[1]}",
             "REGISTRY_EXTERNAL_URL": f"http://localhost:{self.registry[1]}",
             "GITLAB_ROOT_PASSWORD": self.password,
-            "PYTHONPATH": str(PROJECT),
+            "PYTHONPATH": f"{WATCHED}:{PROJECT}",
         }
         self.urls = {
             side: f"sqlite:///{self.home / 'db' / side}.sqlite3" for side in ("gitlab", "registry")
@@ -103,7 +108,12 @@ class Node:
                  "--workers", "1", "--bind", f"fd://{listener.fileno()}", "gitlab.wsgi"],
                 pass_fds=[listener.fileno()],
                 cwd=PROJECT,
-                env={**self.environment, "BERTH__ROLES": role, **settings},
+                env={
+                    **self.environment,
+                    "BERTH__ROLES": role,
+                    "WATCHED_CALLS": str(self.calls_path),
+                    **settings,
+                },
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
@@ -115,8 +125,25 @@ class Node:
         self._wait(address, "/v2/")
         return address
 
+    def behind_nginx(self) -> tuple[str, int]:
+        """The address of an nginx that spools bodies and sends blobs, for a process of its own."""
+        if self._nginx is None:
+            listener = self._listeners["behind-nginx"] = _listener()
+            settings = {
+                "REGISTRY__STORAGE__ACCEL_PREFIX": "/-/blobs",
+                "BERTH__TRUSTED_PROXIES": "127.0.0.1",
+            }
+            self.serve("registry", listener, "behind-nginx", **settings)
+            self._wait(_address(listener), "/v2/")
+            folder, store = self.folder / "nginx", self.home / "registry"
+            self._nginx = Nginx(folder, _address(listener), store)
+            self._nginx.start()
+        return self._nginx.address
+
     def stop(self) -> None:
         """End what was started."""
+        if self._nginx is not None:
+            self._nginx.stop()
         for process in self.processes.values():
             process.terminate()
         for process in self.processes.values():
@@ -146,6 +173,10 @@ class Node:
             time.sleep(0.05)
 
     # Looking in
+
+    def calls(self) -> list[str]:
+        """Whom the processes that serve have called since they began to: nobody, in every case."""
+        return self.calls_path.read_text().splitlines()
 
     def log_path(self, name: str) -> Path:
         """Where a process writes its lines."""
