@@ -145,6 +145,24 @@ def unblock(user: User, *, by: User | None) -> User:
     return user
 
 
+@transaction.atomic
+def set_administrator(user: User, *, is_administrator: bool, by: User | None) -> User:
+    """Let somebody administer the installation, or no longer. Twice is the same as once.
+
+    Raises `Invalid` for ``user`` where nobody would be left who can.
+    """
+    _only_admins(by)
+    others = User.objects.select_for_update().filter(is_superuser=True, state=User.State.ACTIVE)
+    if not is_administrator and not others.exclude(pk=user.pk).exists():
+        raise Invalid({"user": f"{user.username} is the last administrator."})
+    changed = User.objects.filter(pk=user.pk).exclude(is_superuser=is_administrator)
+    if changed.update(is_superuser=is_administrator):
+        action = "user.grant_admin" if is_administrator else "user.revoke_admin"
+        record(action, by=by, target=user)
+    user.refresh_from_db()
+    return user
+
+
 def change_password(
     user: User, new_password: str, *, by: User | None, current_password: str | None = None
 ) -> User:
