@@ -172,6 +172,7 @@ class Berth(Table):
     web_http_addr: Listener | None = None
     database_url: SecretStr | None = None
     registry_database_url: SecretStr | None = None
+    database_timeout: Duration = timedelta(seconds=10)
     broker_url: SecretStr | None = None
     cache_url: SecretStr | None = None
     token_expire_delay: float = Field(default=10, gt=0, le=1440)

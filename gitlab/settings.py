@@ -146,7 +146,7 @@ def _database(url: str) -> dict[str, Any]:
         }
     if split.scheme in ("postgres", "postgresql"):
         return {
-            "ENGINE": "django.db.backends.postgresql",
+            "ENGINE": "gitlab.postgresql",
             "NAME": unquote(split.path.removeprefix("/")),
             "USER": unquote(split.username or ""),
             "PASSWORD": unquote(split.password or ""),
@@ -167,6 +167,7 @@ DATABASES = {
     "default": _database(CONFIG.database_url("gitlab")),
     "registry": _database(CONFIG.database_url("registry")),
 }
+DATABASE_TIMEOUT = CONFIG.berth.database_timeout
 DATABASE_ROUTERS = ["gitlab.database_router.SideRouter"]
 if {"registry"} == ROLES:
     # A registry's process has no way to GitLab's database, not even by mistake.

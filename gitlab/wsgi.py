@@ -2,9 +2,11 @@
 
 import os
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
-from gitlab import shortcut
+from gitlab import database_limits, shortcut
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gitlab.settings")
+database_limits.limit(settings.DATABASES, settings.DATABASE_TIMEOUT)
 application = shortcut.before(get_wsgi_application())

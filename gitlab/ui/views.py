@@ -1,13 +1,15 @@
 """The component page, the theme switch, and the error handlers of the project."""
 
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db import InterfaceError, InternalError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -18,6 +20,7 @@ from .toasts import Toast
 from .widgets import About, ExplainedRadios
 
 YEAR = 365 * 24 * 60 * 60
+_FOR_PROGRAMS = ("/api/", "/jwt/")
 STATIC = Path(__file__).parent / "static" / "ui"
 
 
@@ -68,8 +71,21 @@ def too_many_requests(request: HttpRequest, retry_after: int) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """handler500. Needs neither the database nor a session, for these may be what failed."""
-    return _error(request, 500)
+    """handler500. Needs neither the database nor a session, for these may be what failed.
+
+    A database that can't be reached or takes too long is 503, in the form that programs know.
+    """
+    if not isinstance(sys.exception(), OperationalError | InterfaceError | InternalError):
+        return _error(request, 500)
+    response: HttpResponse
+    if request.path.startswith(_FOR_PROGRAMS):
+        message = "the database is not available"
+        errors = [{"code": "UNAVAILABLE", "message": message}]
+        response = JsonResponse({"message": message, "errors": errors}, status=503)
+    else:
+        response = _error(request, 503)
+    response["Retry-After"] = "10"
+    return response
 
 
 def _error(

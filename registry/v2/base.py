@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
 from registry.auth import ACTIONS, Caller
@@ -27,6 +27,8 @@ _FAILURES = (
     StorageUnavailable,
     OperationalError,
     InterfaceError,
+    # A transaction that the server has ended since its process had stopped in it.
+    InternalError,
     SuspiciousOperation,
 )
 _SAFE = frozenset(["GET", "HEAD"])

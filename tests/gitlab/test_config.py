@@ -127,6 +127,7 @@ NUMBERS = dict.fromkeys(
         "berth.gc_review_delay",
         "berth.undo_window",
         "berth.upload_expiry",
+        "berth.database_timeout",
         "berth.max_manifest_size",
         "berth.max_blob_size",
         "berth.max_page",
