@@ -180,6 +180,14 @@ def test_what_stops_a_node(node: Installation, settings: dict[str, str], named: 
     assert named in refused(node, **settings)
 
 
+def test_a_backup_as_json(node: Installation, tmp_path: Path) -> None:
+    node.manage("prepare")
+    said = json.loads(node.manage("backup", str(tmp_path / "out"), "--format=json"))
+    assert said["folder"] == str(tmp_path / "out")
+    assert said["databases"] == {"default": "sqlite3", "registry": "sqlite3"}
+    assert (tmp_path / "out" / "backup.json").exists()
+
+
 def test_an_empty_secret_is_made_again(node: Installation) -> None:
     """A power cut between making the file and writing it leaves one."""
     (node.home / "secrets").mkdir(parents=True)

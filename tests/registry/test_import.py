@@ -140,6 +140,17 @@ def assert_all_there(theirs: Theirs, store: FilesystemStore, prefix: str = "") -
                 assert file.read() == body
 
 
+def test_as_json(theirs: Theirs, capsys: pytest.CaptureFixture[str]) -> None:
+    said = json.loads(take_over(theirs, "--map==moved", "--format=json"))
+    assert said["faults"] == 0
+    assert [(row["from"], row["name"]) for row in said["repositories"]] == [
+        (name, f"moved/{name}") for name in ("other", "team/app", "team/app/cache")
+    ]
+    assert all(row["manifests"] for row in said["repositories"])
+    # How far it was is for whoever watches.
+    assert "[3/3]" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("how", ["--link", "--copy"])
 def test_all_of_it_bit_for_bit(theirs: Theirs, store: FilesystemStore, how: str) -> None:
     before = snapshot(theirs.folder)

@@ -37,9 +37,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--link", action="store_true", help="bytes by hard link: the same filesystem"
         )
+        parser.add_argument("--format", choices=["text", "json"], default="text")
 
     def handle(self, *args: Any, **options: Any) -> None:
         config: Configuration = settings.CONFIG
+        # Where programs read the result, how far it is goes elsewhere.
+        progress = self.stderr if options["format"] == "json" else self.stdout
         folder: Path = options["folder"].absolute()
         if folder.exists() and any(folder.iterdir()) and not (folder / CONTENTS).exists():
             raise CommandError(f"{folder} is not empty and no backup.")
@@ -55,12 +58,12 @@ class Command(BaseCommand):
             # GitLab's first: then the registry's has every image that GitLab's knows of.
             for alias in aliases:
                 database_dumps.dump(alias, folder / f"{alias}.{database_dumps.suffix(alias)}")
-                self.stdout.write(f"{alias}: dumped.")
+                progress.write(f"{alias}: dumped.", str)
             _copy_secrets(config, folder)
             if lease:
                 call_command(
                     "registry_bytes", "save", folder / "registry", link=options["link"],
-                    renew=lease, stdout=self.stdout,
+                    renew=lease, stdout=progress,
                 )  # fmt: skip
                 # Only now is it sure that nothing was removed in between.
                 _quietly("registry_pause_garbage", "--renew", lease, "--for", "1m")
@@ -76,6 +79,9 @@ class Command(BaseCommand):
             "bytes": bool(lease),
         }
         _write(folder / CONTENTS, json.dumps(contents, indent=2))
+        if options["format"] == "json":
+            self.stdout.write(json.dumps({"folder": str(folder), **contents}, indent=2))
+            return
         self.stdout.write(
             f"{folder}: everything that was acknowledged before {begun:%H:%M:%S} UTC."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -44,6 +45,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--names", type=Path, help="write the names to this file, for `note_images`"
         )
+        parser.add_argument("--format", choices=["text", "json"], default="text")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["link"] and settings.REGISTRY_STORAGE["driver"] != "filesystem":
@@ -52,6 +54,9 @@ class Command(BaseCommand):
             source = importing.Source(options["path"])
         except importing.NotThere as error:
             raise CommandError(str(error)) from error
+        # Where programs read the result, how far it is goes elsewhere.
+        self._progress = self.stderr if options["format"] == "json" else self.stdout
+        results: list[dict[str, Any]] = []
         mapped = [_pair(text) for text in options["map"]]
         names = list(source.names())
         importer = importing.Importer(source, options["link"], options["trust"])
@@ -69,21 +74,38 @@ class Command(BaseCommand):
                 raise CommandError(f"The store: {error}. Run it again to go on.") from error
             self._say(number, len(names), name, result)
             faults += len(result.faults)
+            results.append({"from": name, **_as_json(result)})
             done.append(new_name)
         if options["names"]:
             options["names"].write_text("".join(f"{name}\n" for name in done))
-        self.stdout.write(f"{len(names)} repositories, {faults} faults.")
+        if options["format"] == "json":
+            self.stdout.write(json.dumps({"repositories": results, "faults": faults}, indent=2))
+        else:
+            self.stdout.write(f"{len(names)} repositories, {faults} faults.")
         if faults:
             sys.exit(1)
 
     def _say(self, number: int, total: int, name: str, result: importing.Result) -> None:
         arrow = f" → {result.name}" if name != result.name else ""
-        self.stdout.write(
+        self._progress.write(
             f"[{number}/{total}] {name}{arrow}: {result.blobs} blobs ({result.bytes:,} bytes),"
-            f" {result.manifests} manifests, {result.tags} tags; {result.known} were here"
+            f" {result.manifests} manifests, {result.tags} tags; {result.known} were here",
+            str,
         )
         for fault in result.faults:
-            self.stdout.write(f"    {fault}")
+            self._progress.write(f"    {fault}", str)
+
+
+def _as_json(result: importing.Result) -> dict[str, Any]:
+    return {
+        "name": result.name,
+        "blobs": result.blobs,
+        "bytes": result.bytes,
+        "manifests": result.manifests,
+        "tags": result.tags,
+        "known": result.known,
+        "faults": result.faults,
+    }
 
 
 def _pair(text: str) -> tuple[str, str]:

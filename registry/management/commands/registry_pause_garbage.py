@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 import uuid
 from argparse import ArgumentParser
@@ -31,11 +32,13 @@ class Command(BaseCommand):
             "--resume", action="store_true", help="end the lease, and collect again"
         )
         parser.add_argument("--id", help="with --resume: this lease only")
+        parser.add_argument("--format", choices=["text", "json"], default="text")
 
     def handle(self, *args: Any, **options: Any) -> str | None:
+        as_json = options["format"] == "json"
         if options["resume"]:
             ended = leases.end(_id(options["id"]) if options["id"] else None)
-            self.stdout.write(f"{ended} leases ended.")
+            self.stdout.write(json.dumps({"ended": ended}) if as_json else f"{ended} leases ended.")
             return None
         matched = _DURATION.fullmatch(options["duration"])
         if matched is None:
@@ -44,8 +47,12 @@ class Command(BaseCommand):
         if options["renew"]:
             if not leases.renew(_id(options["renew"]), duration):
                 raise CommandError("That lease has ended: the collector may have run since.")
-            return options["renew"]  # type: ignore[no-any-return]
-        return str(leases.take(duration, options["reason"]).pk)
+            return _told(options["renew"], as_json)
+        return _told(str(leases.take(duration, options["reason"]).pk), as_json)
+
+
+def _told(lease: str, as_json: bool) -> str:
+    return json.dumps({"lease": lease}) if as_json else lease
 
 
 def _id(text: str) -> uuid.UUID:

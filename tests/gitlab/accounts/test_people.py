@@ -101,7 +101,7 @@ def test_a_blocked_persons_session_ends_and_does_not_come_back(bob, root):
     client = Client()
     assert client.login(username="bob", password=PASSWORD)
     services.block(bob, by=root)
-    client.get("/jwt/auth")
+    client.get("/users/sign_in")
     services.unblock(bob, by=root)
     assert "_auth_user_id" not in client.session
 

@@ -266,3 +266,19 @@ def test_a_node_of_the_registry_alone_says_where_to_ask(settings: Any) -> None:
     settings.ROLES = frozenset({"registry"})
     for command in ("users", "tokens", "projects"):
         assert "node of GitLab's" in refused(command, "list")
+
+
+# Those that were there before
+
+
+@pytest.mark.django_db(databases=["default", "registry"])
+def test_a_pause_as_json() -> None:
+    lease = as_json("registry_pause_garbage", "--for=1h")["lease"]
+    assert as_json("registry_pause_garbage", f"--renew={lease}") == {"lease": lease}
+    assert as_json("registry_pause_garbage", "--resume", f"--id={lease}") == {"ended": 1}
+
+
+def test_keys_as_json(tmp_path: Path) -> None:
+    said = as_json("generate_keys", f"--out={tmp_path}/keys")
+    assert "PRIVATE KEY" in Path(said["key"]).read_text()
+    assert "CERTIFICATE" in Path(said["certificate"]).read_text()

@@ -1,5 +1,6 @@
 """``manage.py generate_keys``: a new key pair, by hand."""
 
+import json
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--out", type=Path, required=True, help="the folder to write to")
         parser.add_argument("--rsa", action="store_true", help="an RSA key instead of EC P-256")
+        parser.add_argument("--format", choices=["text", "json"], default="text")
 
     def handle(self, *args: Any, **options: Any) -> None:
         folder: Path = options["out"]
@@ -34,4 +36,8 @@ class Command(BaseCommand):
             raise CommandError(f"{key_path} is there already; choose another folder") from error
         certificate_path.write_bytes(certificate)
         certificate_path.chmod(0o644)
+        if options["format"] == "json":
+            written = {"key": str(key_path), "certificate": str(certificate_path)}
+            self.stdout.write(json.dumps(written))
+            return
         self.stdout.write(f"Wrote {key_path} and {certificate_path}.")
