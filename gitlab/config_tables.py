@@ -116,8 +116,8 @@ class Storage(Table):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Storage:
-        if self.driver != "filesystem" and self.accel_prefix:
-            raise ValueError("accel_prefix is for the filesystem store: nginx reads its files")
+        if self.driver == "s3" and self.accel_prefix and self.redirect:
+            raise ValueError("redirect sends clients to the store, accel_prefix nginx: choose one")
         if self.driver == "s3" and not self.bucket:
             raise ValueError("the s3 store needs a bucket: set registry.storage.bucket")
         if self.driver == "s3" and (self.access_key is None) != (self.secret_key is None):

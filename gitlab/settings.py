@@ -180,6 +180,8 @@ CACHES: dict[str, Any] = {
         {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": _CACHE_URL.get_secret_value(),
+            # One that hangs must not hold a thread; whoever asks can do without it.
+            "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
         }
         if _CACHE_URL
         else {

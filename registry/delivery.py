@@ -5,7 +5,9 @@ that is signed for a few minutes. It is signed by the store's own keys and says 
 client's token stays here, and the client doesn't carry it on to another host.
 
 Behind nginx its own `sendfile` is nearer to the client still: with ``accel_prefix`` the answer only
-names the file, in a location that nobody reaches from outside.
+names the file, in a location that nobody reaches from outside. Where the store has addresses, it is
+such an address that is named there, and nginx fetches it: the store is then nobody's business but
+nginx's and the registry's.
 
 Source for ranges: RFC 9110, section 14. One range is served; several, or a unit other than bytes,
 are answered with the whole, as the RFC allows.
@@ -18,6 +20,7 @@ from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -78,10 +81,12 @@ def blob_response(
         address = storage.current().address(digest, ADDRESS_LIFETIME)
         if address is not None:
             return _redirect(address, digest)
-    if prefix := settings.REGISTRY_STORAGE.get("accel_prefix"):
-        return _by_proxy(str(prefix), digest, headers)
     is_other = if_range is not None and if_range.strip() != headers["ETag"]
     start, end = _requested(None if is_other else range_field, size)
+    if prefix := settings.REGISTRY_STORAGE.get("accel_prefix"):
+        response = _by_proxy(str(prefix), digest, headers, if_range=if_range)
+        if response is not None:
+            return response
     status = 200
     if (start, end) != (0, size):
         status = 206
@@ -96,14 +101,30 @@ def blob_response(
     )
 
 
-def _by_proxy(prefix: str, digest: str, headers: dict[str, str]) -> HttpResponse:
-    """nginx sends the file of an internal location, ranges and all (``X-Accel-Redirect``)."""
-    if storage.current().size(digest) is None:
-        raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
-    # nginx says so for its files itself, and keeps this one as well.
-    del headers["Accept-Ranges"]
-    headers["X-Accel-Redirect"] = paths.blob(Path(prefix), digest).as_posix()
-    return HttpResponse(content_type=OCTET_STREAM, headers=headers)
+def _by_proxy(
+    prefix: str, digest: str, headers: dict[str, str], *, if_range: str | None
+) -> HttpResponse | None:
+    """nginx sends the file or the object, ranges and all (``X-Accel-Redirect``).
+
+    None for a request that has to be answered here: a store knows its own ETag for `if_range` and
+    not ours. Raises BLOB_UNKNOWN where a file is lost; what became of an object nginx finds out.
+    """
+    # nginx says so for what it sends itself, and keeps this one as well.
+    left_out = {"Accept-Ranges"}
+    address = storage.current().address(digest, ADDRESS_LIFETIME)
+    if address is None:
+        if storage.current().size(digest) is None:
+            raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
+        location = paths.blob(Path(prefix), digest).as_posix()
+    elif if_range is not None:
+        return None
+    else:
+        split = urlsplit(address)
+        location = f"{prefix.rstrip('/')}{split.path}?{split.query}"
+        # nginx would keep it for an answer that says that the object is lost.
+        left_out.add("Cache-Control")
+    kept = {name: value for name, value in headers.items() if name not in left_out}
+    return HttpResponse(content_type=OCTET_STREAM, headers={**kept, "X-Accel-Redirect": location})
 
 
 def _redirect(address: str, digest: str) -> HttpResponse:

@@ -39,8 +39,8 @@ class Proxy:
     port: int
     certificates: Certificates
     behind: Installation
-    spoiled: dict[str, str] = field(default_factory=dict)
-    """Lines to replace by wrong ones."""
+    changed: dict[str, str] = field(default_factory=dict)
+    """Pieces to replace by others, such as wrong ones."""
     popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -103,7 +103,7 @@ class Proxy:
                 "/etc/berth/tls.key": str(self.certificates.key),
                 "/var/lib/berth/registry/": f"{self.behind.home}/registry/",
                 "worker_processes auto": "worker_processes 2",
-                **self.spoiled,
+                **self.changed,
             },
         )
         path = self.folder / "nginx.conf"

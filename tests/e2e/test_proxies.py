@@ -269,7 +269,7 @@ def test_the_doctor_finds_what_nginx_spoils(
 ) -> None:
     if proxy.program != "nginx":
         pytest.skip("nginx's own lines")
-    worse = replace(proxy, folder=tmp_path / "worse", port=free_port(), spoiled={line: spoiled})
+    worse = replace(proxy, folder=tmp_path / "worse", port=free_port(), changed={line: spoiled})
     worse.start()
     try:
         found = doctor(machine, site, REGISTRY_EXTERNAL_URL=f"https://{REGISTRY}:{worse.port}")

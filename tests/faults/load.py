@@ -86,7 +86,7 @@ class Registry:
 
     def __init__(self, berth: Installation, names: tuple[str, ...] = NAMES) -> None:
         self._berth, self._names = berth, names
-        self._http = httpx.Client(base_url=berth.registry_url, timeout=35)
+        self._http = httpx.Client(base_url=berth.registry_url, timeout=35, verify=berth.verify)
         self._token = ""
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:

@@ -141,6 +141,29 @@ def test_a_redirect_carries_the_right_and_not_the_token(
     assert (head.status_code, head["Content-Length"]) == (200, "11")
 
 
+def test_behind_nginx_the_answer_only_names_the_object(
+    bob: Person, carol: Person, nobody: Person, settings: Any, s3: Any
+) -> None:
+    """nginx makes the second request; the address is signed, and only its own machine gets it."""
+    digest = upload(bob, b"hello world")
+    settings.REGISTRY_STORAGE = {**settings.REGISTRY_STORAGE, "accel_prefix": "/-/store"}
+    answer = blob(carol, digest)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer["ETag"] == f'"{digest}"'
+    location = answer["X-Accel-Redirect"]
+    assert location.startswith("/-/store/")
+    assert carol.token_for(f"/v2/{APP}/blobs/{digest}") not in location
+    assert SECRET_KEY not in location
+    fetched = httpx.get(s3.endpoint + location.removeprefix("/-/store"))
+    assert fetched.content == b"hello world"
+    assert blob(nobody, digest).status_code == 401
+    # The store's own ETag is another: a condition on ours is judged here.
+    part = blob(carol, digest, Range="bytes=6-", If_Range=f'"{digest}"')
+    assert (part.status_code, b"".join(part.streaming_content)) == (206, b"world")
+    past = blob(carol, digest, Range="bytes=99-")
+    assert_refused(past, Code.RANGE_INVALID, status=416)
+
+
 def test_a_manifest_asks_for_all_its_blobs_side_by_side(
     bob: Person, store: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

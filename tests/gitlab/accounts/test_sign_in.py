@@ -53,6 +53,26 @@ def test_a_verified_password_is_not_hashed_again(alice, monkeypatch):
     assert sign_in.verify("alice", PASSWORD, address="") == alice
 
 
+def test_a_cache_that_nobody_reaches_costs_time_and_no_login(alice, root, settings, caplog):
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "redis://:canary-of-the-cache@127.0.0.1:1/0",
+        }
+    }
+    assert sign_in.verify("alice", PASSWORD, address="") == alice
+    _fail()
+    services.block(alice, by=root)
+    _fail_with_the_right_one()
+    assert "the cache can't be used" in caplog.text
+    assert "canary" not in caplog.text
+
+
+def _fail_with_the_right_one():
+    with pytest.raises(sign_in.WrongPassword):
+        sign_in.verify("alice", PASSWORD, address="")
+
+
 def test_what_is_remembered_is_not_the_password(alice):
     remembered_passwords.remember(alice, PASSWORD)
     kept = cache.get(f"verified-password:{alice.pk}")
