@@ -16,7 +16,7 @@ PIP_COMPILE := $(PY) -m piptools compile --quiet --no-emit-index-url --no-emit-t
 export PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e e2e-all bench lint format typecheck coverage requirements install install-dev \
+.PHONY: help run test e2e e2e-all compose-test bench lint format typecheck coverage requirements install install-dev \
 	test-packages check-packages python-gitlab clean
 
 help: ## List what there is
@@ -34,6 +34,10 @@ e2e: $(DEV_STAMP) test-packages ## Run the tests that use docker, podman, skopeo
 
 e2e-all: $(DEV_STAMP) test-packages ## The same, with those that take minutes
 	$(PYTEST) -m e2e tests
+
+compose-test: $(DEV_STAMP) ## Make images and run docker-compose.yml (root; COMPOSE_CACHE=folder keeps them)
+	@scripts/install-test-packages docker-compose debootstrap
+	$(PY) -m pytest -m compose tests/compose
 
 faults: $(DEV_STAMP) ## Inject faults for longer: SECONDS=60 each (SEED=… repeats one)
 	@seed=$${SEED:-$$(date +%s)}; mkdir -p tests/.artifacts; \

@@ -50,15 +50,21 @@ def trust(installation: Installation, side: str = "") -> str:
 class Docker:
     """A docker client and the daemon that it talks to."""
 
-    def __init__(self, folder: Path, prefix: Sequence[str] = ()) -> None:
-        """`prefix` stands before both programs: ``ip netns exec …``."""
+    def __init__(
+        self, folder: Path, prefix: Sequence[str] = (), *, has_networks: bool = False
+    ) -> None:
+        """`prefix` stands before both programs: ``ip netns exec …``.
+
+        Only a machine of its own (tests.e2e.nodes) may have networks: they change its firewall.
+        """
         self.folder = folder
         self._prefix = prefix
+        self._networks = [] if has_networks else ["--iptables=false", "--bridge=none"]
         self._config = folder / "config"
         self._popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the daemon: no bridge, no firewall rules, nothing of the machine's own docker."""
+        """Start the daemon, with nothing of the machine's own docker."""
         self.folder.mkdir(exist_ok=True)
         (self.folder / "daemon.json").write_text("{}")
         env = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
@@ -66,8 +72,7 @@ class Docker:
             self._popen = subprocess.Popen(
                 [*self._prefix, find("dockerd") or "dockerd", "--config-file", self.folder / "daemon.json",
                  "--data-root", self.folder / "data", "--exec-root", self.folder / "exec",
-                 "-p", self.folder / "pid", "-H", f"unix://{self.folder}/socket",
-                 "--iptables=false", "--bridge=none"],
+                 "-p", self.folder / "pid", "-H", self.address, *self._networks],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + 60
@@ -81,8 +86,8 @@ class Docker:
             else:
                 return
 
-    def stop(self) -> None:
-        """End the daemon and remove what it kept."""
+    def stop(self, *, keep: bool = False) -> None:
+        """End the daemon, and remove what it had unless that is kept for the next one."""
         if self._popen is not None and self._popen.poll() is None:
             self._popen.terminate()
             try:
@@ -90,13 +95,19 @@ class Docker:
             except subprocess.TimeoutExpired:
                 os.killpg(self._popen.pid, 9)
                 self._popen.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        # What a daemon that was killed has left there is taken for running by the next one.
+        shutil.rmtree(self.folder / "exec" if keep else self.folder, ignore_errors=True)
+
+    @property
+    def address(self) -> str:
+        """Where the daemon listens, for `DOCKER_HOST`."""
+        return f"unix://{self.folder}/socket"
 
     def __call__(self, *arguments: Any, given: str | None = None) -> str:
         """``docker …``"""
         env = {
             **os.environ,
-            "DOCKER_HOST": f"unix://{self.folder}/socket",
+            "DOCKER_HOST": self.address,
             "DOCKER_CONFIG": str(self._config),
             "DOCKER_BUILDKIT": "0",
         }

@@ -25,9 +25,10 @@ _NEEDS = {
     "own-names": ("unshare", "mount"),
     "namespaces": ("ip", "nsenter", "unshare", "mount"),
     "chromium": ("chromium",),
+    "compose": ("docker-compose", "debootstrap"),
     "seaweedfs": ("weed",),
 }
-_NEED_ROOT = {"docker", "podman", "buildah", "own-names", "namespaces"}
+_NEED_ROOT = {"docker", "podman", "buildah", "own-names", "namespaces", "compose"}
 
 
 @functools.cache
