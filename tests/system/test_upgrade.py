@@ -49,7 +49,9 @@ def applied(node: Installation, file: str, app: str, name: str) -> Iterator[None
             database.execute("DELETE FROM django_migrations WHERE name = ?", (name,))
 
 
-def manage(node: Installation, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+def manage(
+    node: Installation, *arguments: str, **settings: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=PROJECT, env={**node.environment, **settings}, capture_output=True, text=True, timeout=120,
