@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
 
 from registry.errors import Code, RegistryError
 from registry.models import (
@@ -55,6 +57,18 @@ def test_a_head_is_a_promise(clock: Any, settings: Any, bob: Person, carol: Pers
         clock.advance(hours=2)
         garbage.review(1000)
         assert RepositoryBlob.objects.exists() == kept, person.subject
+
+
+def test_a_promise_that_holds_is_not_written_again(clock: Any, settings: Any, bob: Person) -> None:
+    """docker asks for each blob that it has just uploaded, and a write waits for the disk."""
+    settings.REGISTRY_GC_REVIEW_DELAY = DAY
+    digest = images.push_blob(APP, images.content())
+    for hours, written in ((1, 0), (3, 1)):
+        clock.advance(hours=hours)
+        with CaptureQueriesContext(connections["registry"]) as queries:
+            bob.send("HEAD", f"/v2/{APP}/blobs/{digest}")
+        changes = [query for query in queries if query["sql"].startswith("UPDATE")]
+        assert len(changes) == written
 
 
 def test_a_head_promises_what_a_manifest_still_holds(
