@@ -32,8 +32,25 @@ def get_project_for(
         .first()
     )
     if project is None:
-        raise NotFound("nothing here")
+        raise _nothing(user, full_path)
     return require_in_project(user, project, ability)
+
+
+def _nothing(user: Anybody, full_path: str) -> NotFound:
+    """What to raise where nothing is, after what is asked where something is that one may not see.
+
+    Otherwise the time that an answer takes would tell the one from the other. Deeper paths are taken
+    for projects: those are most.
+    """
+    full_path = full_path.lower()
+    above, _, _ = full_path.rpartition("/")
+    namespace = Namespace(pk=0, full_path=above or full_path)
+    if above:
+        standings.in_project(user, Project(pk=0, namespace=namespace))
+    else:
+        standings.in_namespace(user, namespace)
+        _belongs_below(user, namespace)
+    return NotFound("nothing here")
 
 
 def require_in_project(user: Anybody, project: Project, ability: Ability) -> Project:
@@ -62,7 +79,7 @@ def get_namespace_for(
 def _get_namespace(user: Anybody, ability: Ability, **lookup: str) -> Namespace:
     namespace = Namespace.objects.filter(pending_delete_at__isnull=True, **lookup).first()
     if namespace is None:
-        raise NotFound("nothing here")
+        raise _nothing(user, lookup["full_path"])
     return require_in_namespace(user, namespace, ability)
 
 
@@ -111,7 +128,10 @@ def get_for(user: Anybody, full_path: str) -> Namespace | Project:
 
     Raises `NotFound`.
     """
-    found = find(full_path)
+    try:
+        found = find(full_path)
+    except NotFound:
+        raise _nothing(user, full_path) from None
     if isinstance(found, Project):
         return require_in_project(user, found, Ability.READ_PROJECT)
     return require_in_namespace(user, found, Ability.READ_GROUP)
