@@ -16,7 +16,7 @@ PIP_COMPILE := $(PY) -m piptools compile --quiet --no-emit-index-url --no-emit-t
 export PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e e2e-all compose-test bench lint format typecheck coverage requirements install install-dev \
+.PHONY: help run test e2e e2e-all compose-test bench timing lint format typecheck coverage requirements install install-dev \
 	test-packages check-packages python-gitlab clean
 
 help: ## List what there is
@@ -45,6 +45,11 @@ faults: $(DEV_STAMP) ## Inject faults for longer: SECONDS=60 each (SEED=… repe
 	SEED=$$seed SECONDS=$(or $(SECONDS),60) $(PY) -m pytest -m faults tests; code=$$?; \
 	$(PY) -m pytest --engine=postgresql -m "faults and not engineless" tests || code=$$?; \
 	exit $$code
+
+timing: $(DEV_STAMP) ## Measure whether what one may not see can be told by the time it takes
+	@rm -f tests/.artifacts/timing.txt
+	$(PY) -m pytest -m slow tests/bad_inputs/test_timing.py; code=$$?; \
+	cat tests/.artifacts/timing.txt; exit $$code
 
 lint: $(DEV_STAMP) ## Check style, formatting and types
 	$(PY) -m ruff check .
