@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -23,7 +23,6 @@ from gitlab.namespaces.sidebars import group_frame, project_frame
 from gitlab.ui import refusals
 from gitlab.ui.toasts import add_toast
 
-Place = TypeVar("Place", Project, Namespace)
 _FORM = require_http_methods(["GET", "HEAD", "POST"])
 
 
@@ -33,24 +32,16 @@ def project_path(request: HttpRequest, path: str) -> HttpResponse:
     """Asks for the new path, with what hangs on the old one."""
     user = person(request)
     project = loaders.get_project_for(user, path, Ability.ADMIN_PROJECT)
-    form = NewPathForm(request.POST or None, initial={"path": _begun(project) or project.path})
-    if request.method == "POST" and form.is_valid():
-        changed = _try(
-            request,
-            form,
-            lambda: path_changes.change_project_path(user, project, path=form.cleaned_data["path"]),
-        )
-        if changed is not None:
-            return redirect("namespaces:project_edit", changed.full_path)
-    edit = reverse("namespaces:project_edit", kwargs={"path": project.full_path})
-    context = project_frame(project, user, "settings", ("Settings", edit), ("Change path", ""))
-    context |= _decision(request, project, form, edit) | {
-        "title": f"Change the path of {project.full_path}?",
-        "verb": "Change path",
-        "what": "The project and its images get another address.",
-        "path_help": f"Below {project.namespace.full_path}/",
-    }
-    return render(request, "namespaces/path_change.html", context)
+    return _ask(
+        request,
+        project,
+        NewPathForm(request.POST or None, initial={"path": _begun(project) or project.path}),
+        lambda given: path_changes.change_project_path(user, project, path=given["path"]),
+        title=f"Change the path of {project.full_path}?",
+        verb="Change path",
+        what="The project and its images get another address.",
+        path_help=f"Below {project.namespace.full_path}/",
+    )
 
 
 @signed_in
@@ -61,26 +52,19 @@ def project_transfer(request: HttpRequest, path: str) -> HttpResponse:
     project = loaders.get_project_for(user, path, Ability.REMOVE_PROJECT)
     here = project.namespace_id
     places = [place for place in queries.namespaces_to_create_in(user) if place.pk != here]
-    form = TransferForm(places, request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        moved = _try(
-            request,
-            form,
-            lambda: path_changes.transfer_project(
-                user, project, namespace=form.cleaned_data["namespace"]
-            ),
-        )
-        if moved is not None:
-            return redirect("namespaces:place", moved.full_path)
-    edit = reverse("namespaces:project_edit", kwargs={"path": project.full_path})
-    context = project_frame(project, user, "settings", ("Settings", edit), ("Transfer", ""))
-    context |= _decision(request, project, form, edit) | {
-        "title": f"Transfer {project.full_path}?",
-        "verb": "Transfer project",
-        "what": f"Members of {project.namespace.full_path} lose the project and its images, those of"
+    return _ask(
+        request,
+        project,
+        TransferForm(places, request.POST or None),
+        lambda given: path_changes.transfer_project(user, project, namespace=given["namespace"]),
+        title=f"Transfer {project.full_path}?",
+        verb="Transfer project",
+        what=f"Members of {project.namespace.full_path} lose the project and its images, those of"
         " the namespace it comes to get them.",
-    }
-    return render(request, "namespaces/path_change.html", context)
+        crumb="Transfer",
+        # Its settings may be nothing for whoever gave it away.
+        then="namespaces:place",
+    )
 
 
 @signed_in
@@ -89,24 +73,49 @@ def group_path(request: HttpRequest, path: str) -> HttpResponse:
     """Asks for the new path of a group, with what hangs on the old one."""
     user = person(request)
     group = loaders.get_group_for(user, path, Ability.ADMIN_GROUP)
-    form = NewPathForm(request.POST or None, initial={"path": _begun(group) or group.path})
+    return _ask(
+        request,
+        group,
+        NewPathForm(request.POST or None, initial={"path": _begun(group) or group.path}),
+        lambda given: path_changes.change_group_path(user, group, path=given["path"]),
+        title=f"Change the path of {group.full_path}?",
+        verb="Change path",
+        what="The group, its subgroups, its projects and their images get another address.",
+        path_help=f"Below {group.parent.full_path}/" if group.parent else "",
+    )
+
+
+def _ask(
+    request: HttpRequest,
+    place: Project | Namespace,
+    form: forms.Form,
+    change: Callable[[dict[str, Any]], Project | Namespace],
+    *,
+    crumb: str = "Change path",
+    then: str = "",
+    **words: str,
+) -> HttpResponse:
+    """The page that asks, or after a valid answer the way to the place at its new path.
+
+    `change` takes what was filled in; `then` is the page to go on with (default: the settings);
+    `words` are what this page says.
+    """
+    frame, settings = _frame_of(place)
     if request.method == "POST" and form.is_valid():
-        changed = _try(
-            request,
-            form,
-            lambda: path_changes.change_group_path(user, group, path=form.cleaned_data["path"]),
-        )
+        changed = _try(request, form, lambda: change(form.cleaned_data))
         if changed is not None:
-            return redirect("namespaces:group_edit", changed.full_path)
-    edit = reverse("namespaces:group_edit", kwargs={"path": group.full_path})
-    context = group_frame(group, user, "settings", ("Settings", edit), ("Change path", ""))
-    context |= _decision(request, group, form, edit) | {
-        "title": f"Change the path of {group.full_path}?",
-        "verb": "Change path",
-        "what": "The group, its subgroups, its projects and their images get another address.",
-        "path_help": f"Below {group.parent.full_path}/" if group.parent else "",
-    }
+            return redirect(then or settings, changed.full_path)
+    edit = reverse(settings, kwargs={"path": place.full_path})
+    context = frame(place, person(request), "settings", ("Settings", edit), (crumb, ""))
+    context |= _decision(request, place, form, edit) | words
     return render(request, "namespaces/path_change.html", context)
+
+
+def _frame_of(place: Project | Namespace) -> tuple[Callable[..., dict[str, Any]], str]:
+    """What frames the pages of a place, and the name of its settings."""
+    if isinstance(place, Project):
+        return project_frame, "namespaces:project_edit"
+    return group_frame, "namespaces:group_edit"
 
 
 def _begun(place: Project | Namespace) -> str:
@@ -115,7 +124,9 @@ def _begun(place: Project | Namespace) -> str:
     return change.new_path.rpartition("/")[2] if change else ""
 
 
-def _try(request: HttpRequest, form: forms.Form, change: Callable[[], Place]) -> Place | None:
+def _try(
+    request: HttpRequest, form: forms.Form, change: Callable[[], Project | Namespace]
+) -> Project | Namespace | None:
     """The place at its new path, or None with the refusal in the form."""
     try:
         place = change()
