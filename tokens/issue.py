@@ -7,6 +7,7 @@ Docker Registry v2 authentication, "Token Authentication Implementation"; RFC 75
 from __future__ import annotations
 
 import functools
+import os
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -43,13 +44,21 @@ class IssuedToken:
 
 
 @functools.lru_cache(maxsize=4)
-def _load(key_path: str, certificate_path: str) -> SigningKey:
+def _load(key_path: str, certificate_path: str, *changed: int) -> SigningKey:
     return signing_key(Path(key_path).read_bytes(), Path(certificate_path).read_bytes())
 
 
 def current_key() -> SigningKey:
-    """The key that this node signs with. Raises `OSError` or `UnusableKey`."""
-    return _load(str(settings.TOKENS_KEY_PATH), str(settings.TOKENS_CERTIFICATE_PATH))
+    """The key that this node signs with, read anew when its file or the certificates' changes.
+
+    Raises `OSError` or `UnusableKey`.
+    """
+    key_path, certificate_path = settings.TOKENS_KEY_PATH, settings.TOKENS_CERTIFICATE_PATH
+    key, certificate = os.stat(key_path), os.stat(certificate_path)
+    return _load(
+        str(key_path), str(certificate_path),
+        key.st_mtime_ns, key.st_size, certificate.st_mtime_ns, certificate.st_size,
+    )  # fmt: skip
 
 
 def issue(

@@ -1,0 +1,174 @@
+"""A new key while clients pull: no request fails, and the old key's tokens end with its certificate."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from tests.e2e.components import free_port
+from tests.e2e.installation import Installation, wait_until
+from tests.faults.load import Registry
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.engineless,
+    pytest.mark.xdist_group("key rotation"),
+]
+
+NAME, SCOPE = "root/rotated", "repository:root/rotated:pull"
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, Installation]]:
+    """GitLab's node and the registry's, each with its own files."""
+    folder = tmp_path_factory.mktemp("rotation")
+    addresses = {
+        "EXTERNAL_URL": f"http://localhost:{free_port()}",
+        "REGISTRY_EXTERNAL_URL": f"http://localhost:{free_port()}",
+    }
+    registry = Installation(folder / "registry", **addresses, BERTH__ROLES="registry")
+    registry.manage("prepare")
+    api = {"GITLAB_RAILS__REGISTRY_API_URL": registry.registry_url}
+    gitlab = Installation(folder / "gitlab", **addresses, **api, BERTH__ROLES="web")
+    (gitlab.home / "keys").mkdir(parents=True)
+    for name in ("gitlab-registry.key", "gitlab-registry.crt"):
+        (registry.home / "keys" / name).rename(gitlab.home / "keys" / name)
+    (registry.home / "keys" / "gitlab-registry.crt").write_bytes(
+        (gitlab.home / "keys" / "gitlab-registry.crt").read_bytes()
+    )
+    try:
+        registry.start()
+        gitlab.start()
+        yield gitlab, registry
+    finally:
+        gitlab.stop()
+        registry.stop()
+
+
+class Pulls:
+    """Somebody who pulls all the time, each time with a fresh token."""
+
+    def __init__(self, gitlab: Installation) -> None:
+        self.gitlab = gitlab
+        self.statuses: list[int | str] = []
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Pulls:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join(60)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.statuses.append(pull(self.gitlab, self.gitlab.token(SCOPE)))
+            except httpx.HTTPError as error:
+                self.statuses.append(repr(error))
+
+    def some_more(self) -> None:
+        """Wait until it has pulled some more."""
+        count = len(self.statuses)
+        wait_until(lambda: len(self.statuses) > count + 3, timeout=60)
+
+
+def pull(gitlab: Installation, token: str) -> int:
+    """The status of a manifest's pull."""
+    return httpx.get(
+        f"{gitlab.registry_url}/v2/{NAME}/manifests/1",
+        headers={"Authorization": f"Bearer {token}", "Accept": "*/*"},
+        timeout=60,
+    ).status_code
+
+
+def keys(node: Installation, *arguments: str) -> Any:
+    return json.loads(node.manage("keys", *arguments, "--format", "json"))
+
+
+def trusted(node: Installation) -> list[str]:
+    return [key["key_id"] for key in keys(node, "list")]
+
+
+def test_a_new_key_while_clients_pull(
+    nodes: tuple[Installation, Installation], tmp_path: Path
+) -> None:
+    gitlab, registry = nodes
+    status, _ = Registry(gitlab, (NAME,)).push_image(NAME, "1", [b"a layer"])
+    assert status == 201
+    (old,) = trusted(registry)
+    token_of_the_old = gitlab.token(SCOPE)
+    new = tmp_path / "new"
+    with Pulls(gitlab) as pulls:
+        pulls.some_more()
+        registry.manage("generate_keys", "--out", str(new))
+
+        assert keys(registry, "trust", str(new / "gitlab-registry.crt"))["added"]
+        assert not keys(registry, "trust", str(new / "gitlab-registry.crt"))["added"]
+        pulls.some_more()
+        fresh = next(key for key in trusted(registry) if key != old)
+        assert trusted(registry) == [old, fresh]
+        assert pull(gitlab, token_of_the_old) == 200
+
+        assert keys(gitlab, "use", str(new))["key_id"] == fresh
+        pulls.some_more()
+        token_of_the_new = gitlab.token(SCOPE)
+        assert jwt.get_unverified_header(token_of_the_new)["kid"] == fresh
+        for token in (token_of_the_old, token_of_the_new):
+            assert pull(gitlab, token) == 200
+        with pytest.raises(AssertionError, match="signs with it"):
+            gitlab.manage("keys", "distrust", fresh)
+
+        assert keys(registry, "distrust", old) == {"trusted": [fresh]}
+        assert keys(registry, "distrust", old) == {"trusted": [fresh]}
+        pulls.some_more()
+        assert pull(gitlab, token_of_the_old) == 401
+        assert pull(gitlab, token_of_the_new) == 200
+        with pytest.raises(AssertionError, match="last one"):
+            registry.manage("keys", "distrust", fresh)
+        assert keys(gitlab, "distrust", old) == {"trusted": [fresh]}
+        pulls.some_more()
+    assert set(pulls.statuses) == {200}
+    # What a restart finds is whole as well.
+    for node in nodes:
+        assert node.manage("prepare") == ""
+    assert [key["signs"] for key in keys(gitlab, "list")] == [True]
+    assert [key["signs"] for key in keys(registry, "list")] == [False]
+    mode = (gitlab.home / "keys" / "gitlab-registry.key").stat().st_mode
+    assert mode & 0o777 == 0o600
+
+
+def test_what_is_refused_changes_nothing(
+    nodes: tuple[Installation, Installation], tmp_path: Path
+) -> None:
+    gitlab, registry = nodes
+    before = (trusted(gitlab), trusted(registry))
+    for name in ("one", "two"):
+        registry.manage("generate_keys", "--out", str(tmp_path / name))
+    certificate = tmp_path / "two" / "gitlab-registry.crt"
+    (tmp_path / "one" / "gitlab-registry.crt").write_bytes(certificate.read_bytes())
+    (tmp_path / "none.crt").write_text("no certificate")
+    for node, arguments, said in (
+        (gitlab, ("use", str(tmp_path / "one")), "none of the certificates belongs"),
+        (gitlab, ("use", str(tmp_path / "nowhere")), "No such file"),
+        (registry, ("use", str(tmp_path / "two")), "signs nothing"),
+        (registry, ("trust", str(tmp_path / "none.crt")), "no certificate"),
+    ):
+        with pytest.raises(AssertionError, match=said) as caught:
+            node.manage("keys", *arguments)
+        assert "Traceback" not in str(caught.value)
+        assert "PRIVATE" not in str(caught.value)
+    content = certificate.read_text()
+    with pytest.raises(AssertionError, match=r"registry\.internal_certificate has the contents"):
+        registry.manage("keys", "trust", str(certificate), REGISTRY__INTERNAL_CERTIFICATE=content)
+    assert (trusted(gitlab), trusted(registry)) == before
+    assert "distrust" in gitlab.manage("keys", "--help")
