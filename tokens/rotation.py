@@ -84,18 +84,21 @@ def distrust(bundle: Path, key_path: Path, key_id: str) -> None:
     Raises `Refused` for the last one and for the one that this node signs with.
     """
     certificates = keys.load_certificates(bundle.read_bytes())
-    left, gone = [], []
-    for certificate in certificates:
-        public = keys.trusted_key(certificate).public
-        ids = {keys.libtrust_key_id(public), keys.thumbprint(public)}
-        (gone if key_id in ids else left).append((certificate, ids))
-    if not gone:
+    left = [certificate for certificate in certificates if key_id not in _ids(certificate)]
+    if len(left) == len(certificates):
         return
     if not left:
         raise Refused("it is the last one: no token would be accepted any more")
-    if _own_key_id(key_path) in gone[0][1]:
+    own = _own_key_id(key_path)
+    if own is not None and not any(own in _ids(certificate) for certificate in left):
         raise Refused("this node signs with it: let it sign with the new key first")
-    _replace(bundle, _pem([certificate for certificate, _ in left]), 0o644)
+    _replace(bundle, _pem(left), 0o644)
+
+
+def _ids(certificate: x509.Certificate) -> set[str]:
+    """Both spellings of the id of a certificate's key."""
+    public = keys.trusted_key(certificate).public
+    return {keys.libtrust_key_id(public), keys.thumbprint(public)}
 
 
 def _own_key_id(key_path: Path) -> str | None:

@@ -4,7 +4,12 @@ Each container finds what it needs as files of mode 0600 that belong to its own 
 else: the registry has no private key, GitLab's side no key of the store. What was made once is kept;
 what follows from it and from the addresses is written anew, so it may run again and again.
 
-It needs root for giving files away, and no network.
+It needs root for giving files away, and no network. ``docker compose run --rm setup`` with one of these
+changes the key of the registry's tokens, while everything runs on:
+
+    trust-new-key     1. make a new pair; the registry trusts it as well
+    use-new-key       2. GitLab's side signs with it from now on
+    forget-old-keys   3. ten minutes later: only the key that signs is trusted
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 # The script's own folder is on the path, the project's not.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
-from tokens import keys
+from tokens import keys, rotation
 
 VOLUMES = Path("/volumes")
 GIVEN = Path("/given")
@@ -110,6 +115,49 @@ def make_tokens() -> None:
         write("web", "token.crt", certificate)
     if not (VOLUMES / "registry" / "token.crt").exists():
         write("registry", "token.crt", (pair / "token.crt").read_bytes())
+
+
+def trust_new_key() -> None:
+    """A new pair waits on GitLab's side, and the registry trusts its certificate already."""
+    if not (VOLUMES / "web" / "next.crt").exists():
+        key, certificate = keys.generate()
+        write("web", "next.key", key)
+        write("web", "next.crt", certificate)
+    certificate = (VOLUMES / "web" / "next.crt").read_bytes()
+    rotation.trust(VOLUMES / "registry" / "token.crt", certificate)
+    print("The registry trusts the new key as well. Next: use-new-key")
+
+
+def use_new_key() -> None:
+    """The pair that waited is the one that signs."""
+    folder = VOLUMES / "web"
+    if not (folder / "next.crt").exists():
+        sys.exit("There is no new key: trust-new-key makes it.")
+    pair = (folder / "next.key").read_bytes(), (folder / "next.crt").read_bytes()
+    rotation.sign_with(folder / "token.key", folder / "token.crt", *pair)
+    (folder / "next.key").unlink()
+    (folder / "next.crt").unlink()
+    print("Tokens are signed with the new key. In ten minutes, when all others have ended:"
+          " forget-old-keys")  # fmt: skip
+
+
+def forget_old_keys() -> None:
+    """Nothing is trusted any more but the key that signs."""
+    if (VOLUMES / "web" / "next.crt").exists():
+        sys.exit("A new key waits: use-new-key comes first.")
+    own, key = VOLUMES / "web" / "token.crt", VOLUMES / "web" / "token.key"
+    for bundle in (VOLUMES / "registry" / "token.crt", own):
+        for bundled in rotation.bundled(bundle, key):
+            if not bundled.signs:
+                rotation.distrust(bundle, key, bundled.key_id)
+    print("Only the key that signs is trusted.")
+
+
+STEPS = {
+    "trust-new-key": trust_new_key,
+    "use-new-key": use_new_key,
+    "forget-old-keys": forget_old_keys,
+}
 
 
 def make_tls(names: list[str]) -> None:
@@ -203,7 +251,10 @@ def give_away() -> None:
 
 
 def main() -> None:
-    """Everything, in the order in which one follows from the other."""
+    """Everything, in the order in which one follows from the other; then the step that is asked for."""
+    step = sys.argv[1] if len(sys.argv) > 1 else None
+    if step is not None and step not in STEPS:
+        sys.exit(f"{step} is not one of {', '.join(STEPS)}")
     names = []
     for variable in ("GITLAB_URL", "REGISTRY_URL"):
         split = urlsplit(os.environ[variable])
@@ -222,6 +273,8 @@ def main() -> None:
     for name in ("secret_key", "events_secret", "root_password"):
         kept("web", name)
     kept("registry", "http_secret")
+    if step is not None:
+        STEPS[step]()
     give_away()
     print("Secrets, keys and configurations are there.")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -210,3 +212,52 @@ def test_a_second_registry_and_a_second_web(site: Composition, client: Docker) -
     site(
         "up", "--detach", "--no-build", "--no-recreate", "--scale", "registry=1", "--scale", "web=1"
     )
+
+
+def test_a_new_key_without_a_restart(site: Composition, client: Docker) -> None:
+    name = f"{NAME}:key"
+    image = images.tiny("a new key")
+    push(client, name, image)
+    before = site.inside("web", "cat", "/run/secrets/web/token.crt")
+    for step in ("trust-new-key", "use-new-key", "forget-old-keys"):
+        site("run", "--rm", "-T", "setup", step)
+        assert pull(client, name) == image.id, step
+    after = site.inside("web", "cat", "/run/secrets/web/token.crt")
+    assert after != before
+    assert after.count("BEGIN CERTIFICATE") == 1
+    assert site.inside("registry", "cat", "/run/secrets/registry/token.crt") == after
+    assert site.states()["registry"] == "healthy"
+
+
+def test_everything_is_lost_and_comes_back(
+    site: Composition, client: Docker, tmp_path: Path
+) -> None:
+    """Backup while it runs, no volume left, restore, everything verified, pull and push."""
+    image = images.large(4, seed=77)
+    push(client, f"{NAME}:precious", image)
+    folder = tmp_path / "backup"
+    folder.mkdir()
+    os.chown(folder, 10001, 10001)
+    secrets = ("web", "registry", "postgres", "redis", "store", "nginx")
+    archive = tmp_path / "secrets.tar"
+    site("run", "--rm", "-T", "--volume", f"{folder}:/backup", "manage", "backup", "/backup/one")
+    site(
+        "run", "--rm", "-T", "--no-deps", "--volume", f"{tmp_path}:/backup", "--entrypoint", "tar",
+        "setup", "-cf", f"/backup/{archive.name}", "-C", "/volumes", *secrets,
+    )  # fmt: skip
+    password = site.password
+    site("down", "--volumes", "--timeout", "10", timeout=900)
+
+    site(
+        "run", "--rm", "-T", "--no-deps", "--volume", f"{tmp_path}:/backup", "--entrypoint", "tar",
+        "setup", "-xf", f"/backup/{archive.name}", "-C", "/volumes",
+    )  # fmt: skip
+    site("run", "--rm", "-T", "--volume", f"{folder}:/backup", "manage", "restore", "/backup/one")
+    verified = json.loads(site.manage("registry_verify", "--read-data", "--format", "json"))
+    assert verified["findings"] == []
+    site.up()
+    assert site.password == password
+    assert pull(client, f"{NAME}:precious") == image.id
+    again = images.large(2, seed=78)
+    push(client, f"{NAME}:again", again)
+    assert pull(client, f"{NAME}:again") == again.id
