@@ -195,6 +195,7 @@ class Berth(Table):
     events_secret: SecretStr | None = None
     metrics_networks: Networks = ["127.0.0.0/8", "::1"]
     metrics_token: SecretStr | None = None
+    worker_metrics_addr: Listener | None = None
     rate_limits: RateLimits = Field(default_factory=RateLimits)
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

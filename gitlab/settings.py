@@ -299,6 +299,7 @@ TRUSTED_PROXIES = CONFIG.berth.trusted_proxies
 METRICS_NETWORKS = CONFIG.berth.metrics_networks
 _METRICS_TOKEN = CONFIG.berth.metrics_token
 METRICS_TOKEN = _METRICS_TOKEN.get_secret_value() if _METRICS_TOKEN else None
+WORKER_METRICS_ADDR = CONFIG.berth.worker_metrics_addr
 METRICS_SOURCES = [
     *(["gitlab.container_registry.measures.measures"] if "web" in ROLES else []),
     *(["registry.measures.measures"] if "registry" in ROLES else []),

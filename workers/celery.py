@@ -20,7 +20,7 @@ if not apps.ready:
     django.setup()
 
 from gitlab.container_registry import broker
-from workers import clock, request_ids, signs_of_life  # noqa: F401 - they listen to signals
+from workers import clock, measures, request_ids, signs_of_life  # noqa: F401 - they listen to signals
 
 log = logging.getLogger(__name__)
 

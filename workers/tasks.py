@@ -11,7 +11,7 @@ from gitlab.container_registry import bell, client
 from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.repositories import DELETE_TASK
 from gitlab.namespaces import path_changes
-from workers import deletion, events, garbage
+from workers import deletion, events, garbage, measures
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 def delete_container_repository(pk: int) -> None:
     """Delete one image, if it waits for that and nobody else is at it."""
     outcome = deletion.delete_repository(pk)
+    measures.DELETIONS.labels(outcome.name.lower()).inc()
     if outcome is not deletion.Outcome.NOT_OURS:
         log.info("deletion of container repository %s: %s", pk, outcome.value)
 

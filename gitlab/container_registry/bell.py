@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from typing import Any
 
 from celery import Celery
 from django.db import transaction
 
 from gitlab import request_id
+
+RUNG_AT = "rung_at"
+"""The header of a task that says when it was rung for, in seconds since the epoch."""
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +36,7 @@ def ring(task: str, *arguments: Any) -> None:
             args=arguments,
             retry=False,
             ignore_result=True,
-            headers={request_id.TASK_HEADER: request_id.current()},
+            headers={request_id.TASK_HEADER: request_id.current(), RUNG_AT: time.time()},
         )
     except Exception as error:  # noqa: BLE001 - whatever a broker may raise, the sweep comes anyway
         log.warning("the worker was not rung for %s: %s", task, error)

@@ -5,6 +5,9 @@ Both ends use this: the bell that a page rings, and the worker's own app.
 
 from __future__ import annotations
 
+import functools
+import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,14 @@ from django.conf import settings
 
 from gitlab.container_registry import file_transport
 
+QUEUE = "berth"
+
 POLLING_INTERVAL = 0.1
 """Seconds. With kombu's own default the filesystem transport takes two tasks a second."""
+
+
+def _queue() -> Path:
+    return Path(settings.HOME) / "broker" / "queue"
 
 
 def configuration() -> dict[str, Any]:
@@ -23,7 +32,7 @@ def configuration() -> dict[str, Any]:
         "task_serializer": "json",
         "accept_content": ["json"],
         "task_ignore_result": True,
-        "task_default_queue": "berth",
+        "task_default_queue": QUEUE,
         "timezone": "UTC",
         "broker_connection_timeout": 2,
         "broker_connection_retry_on_startup": True,
@@ -33,8 +42,7 @@ def configuration() -> dict[str, Any]:
     configured = settings.CONFIG.berth.broker_url
     if configured is not None:
         return shared | {"broker_url": configured.get_secret_value()}
-    folder = Path(settings.HOME) / "broker"
-    queue, control = folder / "queue", folder / "control"
+    queue, control = _queue(), _queue().with_name("control")
     for path in (queue, control):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return shared | {
@@ -46,6 +54,32 @@ def configuration() -> dict[str, Any]:
             "polling_interval": POLLING_INTERVAL,
         },
     }
+
+
+def waiting() -> tuple[int, float]:
+    """How many tasks wait for the worker, and for how many seconds the first has.
+
+    Raises what the broker's client does where it can't be reached.
+    """
+    configured = settings.CONFIG.berth.broker_url
+    if configured is None:
+        names = [path.name for path in _queue().glob(f"*.{QUEUE}.msg")]
+        return len(names), time.time() - int(min(names)[:15]) / 1000 if names else 0.0
+    redis = _redis(configured.get_secret_value())
+    # Kombu pushes on the left and takes from the right.
+    first = redis.lindex(QUEUE, -1)
+    if first is None:
+        return 0, 0.0
+    rung_at = json.loads(first).get("headers", {}).get("rung_at")
+    age = time.time() - rung_at if isinstance(rung_at, int | float) else 0.0
+    return redis.llen(QUEUE), max(0.0, age)
+
+
+@functools.cache
+def _redis(url: str) -> Any:
+    import redis
+
+    return redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
 
 
 def connect(name: str) -> Celery:

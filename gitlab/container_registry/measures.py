@@ -1,4 +1,4 @@
-"""What GitLab's database says of deletions, for whoever watches over them."""
+"""What GitLab's database and the broker say of jobs, for whoever watches over them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from django.db.models import Count, Min
 from django.utils import timezone
 
+from gitlab.container_registry import broker
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.namespaces.models import PathChange
 
 Measure = tuple[str, str, dict[str, str], float]
 
 
 def measures() -> Iterator[Measure]:
-    """Deletions by state, and for how long the first of each state has been in it."""
+    """Deletions by state and for how long the first has been in it; renames; the worker's queue."""
     now = timezone.now()
     rows = ContainerRepository.objects.exclude(status=None).values("status")
     found = {
@@ -30,3 +32,10 @@ def measures() -> Iterator[Measure]:
             row["n"] if row else 0,
         )
         yield "berth_deletions_age_seconds", "How long the first has been in it.", labels, age
+    changes = PathChange.objects.aggregate(n=Count("pk"), first=Min("started_at"))
+    begun = (now - changes["first"]).total_seconds() if changes["first"] else 0.0
+    yield "berth_path_changes", "Renames and transfers under way.", {}, changes["n"]
+    yield "berth_path_changes_age_seconds", "For how long the first has been.", {}, begun
+    depth, age = broker.waiting()
+    yield "berth_queue_depth", "Tasks that wait for the worker.", {}, depth
+    yield "berth_queue_age_seconds", "For how long the first of them has.", {}, age

@@ -1,5 +1,7 @@
 """Numbers for Prometheus from the web and registry processes, at ``/-/metrics``.
 
+The worker's are in `workers.measures`.
+
 A process counts into files below ``HOME/metrics/<kind>``, one of its own each, and whichever process
 is asked adds them up. Nothing is counted where nobody has called `use_folder` first: in commands and
 tests the numbers stay in memory.
@@ -17,6 +19,11 @@ shared: list[Path] = []
 def folder(home: Path, kind: str) -> Path:
     """Where the processes of a kind count: ``web`` or ``registry``."""
     return home / "metrics" / kind
+
+
+def file_of_worker(home: Path) -> Path:
+    """Where the worker leaves its numbers for the web process of its node."""
+    return home / "metrics" / "worker.prom"
 
 
 def use_folder(home: Path, kind: str) -> dict[str, str]:

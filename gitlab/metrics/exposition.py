@@ -28,7 +28,8 @@ def answer(request: HttpRequest) -> HttpResponse:
     """The numbers, or 404: whoever may not ask learns nothing."""
     if request.method not in ("GET", "HEAD") or not _may(request):
         return HttpResponse(status=404)
-    response = HttpResponse(generate_latest(_registry()), content_type=_TYPE)
+    text = generate_latest(_registry()) + _workers()
+    response = HttpResponse(text, content_type=_TYPE)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -46,6 +47,16 @@ def _may(request: HttpRequest) -> bool:
     except ValueError:
         return False
     return any(peer in ipaddress.ip_network(one, strict=False) for one in settings.METRICS_NETWORKS)
+
+
+def _workers() -> bytes:
+    """What the worker of this node has written down, where it has no address of its own."""
+    if "web" not in settings.ROLES or settings.WORKER_METRICS_ADDR:
+        return b""
+    try:
+        return metrics.file_of_worker(settings.HOME).read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _registry() -> CollectorRegistry:

@@ -106,7 +106,10 @@ ADDRESSES = dict.fromkeys(
     ),
     "https://example.com",
 )
-LISTENERS = dict.fromkeys(("registry.registry_http_addr", "berth.web_http_addr"), "127.0.0.1:1")
+LISTENERS = dict.fromkeys(
+    ("registry.registry_http_addr", "berth.web_http_addr", "berth.worker_metrics_addr"),
+    "127.0.0.1:1",
+)
 SWITCHES = dict.fromkeys(
     (
         "registry.enable",

@@ -109,6 +109,7 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
         "s.DATABASES['registry']['NAME']",
         "/srv/registry.sqlite3",
     ),
+    "berth.database_timeout": ("7s", "s.DATABASE_TIMEOUT.total_seconds()", 7),
     "berth.broker_url": (
         "redis://broker.test/1",
         "s.CONFIG.berth.broker_url.get_secret_value()",
@@ -151,6 +152,7 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.events_secret": ("an-e-secret", "s.CONTAINER_REGISTRY_EVENTS_SECRET", "an-e-secret"),
     "berth.metrics_networks": (["10.1.0.0/16"], "s.METRICS_NETWORKS", ["10.1.0.0/16"]),
     "berth.metrics_token": ("a-m-token", "s.METRICS_TOKEN", "a-m-token"),
+    "berth.worker_metrics_addr": ("127.0.0.1:9", "s.WORKER_METRICS_ADDR", "127.0.0.1:9"),
     "berth.rate_limits.failed_logins": (3, "s.FAILED_LOGIN_LIMIT", 3),
     "berth.rate_limits.per_user": (11, "s.RATE_LIMITS['user']", 11),
     "berth.rate_limits.per_token": (12, "s.RATE_LIMITS['token']", 12),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e import images
+from tests.e2e.components import free_port
 from tests.e2e.images import digest_of
 from tests.e2e.installation import PROJECT, Installation, wait_until
 from tests.e2e.wire import Wire
@@ -129,6 +133,68 @@ def test_the_queues(site: Installation) -> None:
     assert states == {"delete_scheduled", "delete_ongoing", "delete_failed"}
 
 
+def test_what_the_worker_has_done(site: Installation) -> None:
+    """Its numbers stand among those of the web process, which has the queue's too."""
+    with Wire(site, "root/done") as wire:
+        wire.push(images.tiny("done"), "1")
+    site.run_python(
+        "from gitlab.accounts.models import User\n"
+        "from gitlab.container_registry import repositories\n"
+        "from gitlab.container_registry.models import ContainerRepository\n"
+        "image = ContainerRepository.objects.get(path='root/done')\n"
+        "repositories.schedule_deletion(User.objects.get(username='root'), image)\n"
+    )
+
+    def deleted() -> bool:
+        return total(numbers(site.url), "berth_deletions_attempted_total", outcome="done") == 1
+
+    wait_until(deleted, timeout=90)
+    found = numbers(site.url)
+    task = "delete_container_repository"
+    done = total(found, "berth_tasks_total", task=task, outcome="succeeded")
+    assert done >= 1
+    assert total(found, "berth_tasks_total", task="sweep_deletions", outcome="succeeded") >= 1
+    assert total(found, "berth_tasks_total", outcome="failed") == 0
+    assert total(found, "berth_task_seconds_count", task=task) == done
+    # Rung by a command and rung by the clock: both say when.
+    assert total(found, "berth_task_wait_seconds_count", task=task) == done
+    assert total(found, "berth_task_wait_seconds_count", task="sweep_deletions") >= 1
+    assert 0 < time.time() - total(found, "berth_worker_seen_timestamp_seconds") < 60
+    assert "berth_queue_depth" in found
+    assert "berth_queue_age_seconds" in found
+    assert "berth_path_changes" in found
+    assert "berth_tasks_total" not in numbers(site.registry_url)
+
+
+def test_a_worker_with_an_address_of_its_own(site: Installation) -> None:
+    """A second worker, as on a node without a web process. It takes its share of the tasks."""
+    address = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "celery", "--quiet", "-A", "workers", "worker"]
+    running = subprocess.Popen(
+        [*command, "--pool", "threads", "--concurrency", "1"],
+        cwd=PROJECT,
+        env={
+            **site.environment, "BERTH__ROLES": "web", "BERTH__WORKER_METRICS_ADDR": address,
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def own() -> str:
+        try:
+            return httpx.get(f"http://{address}/metrics", timeout=20).text
+        except httpx.TransportError:
+            return ""
+
+    try:
+        wait_until(lambda: 'berth_tasks_total{outcome="succeeded"' in own(), timeout=120)
+        assert "berth_worker_seen_timestamp_seconds" in own()
+    finally:
+        running.terminate()
+        running.wait(60)
+
+
 def test_strangers_make_no_numbers(site: Installation) -> None:
     """Neither paths nor methods of their own become labels."""
     for number in range(5):
@@ -156,7 +222,8 @@ def test_who_may_ask(site: Installation, role: str) -> None:
 def _known_after_requests(site: Installation) -> set[str]:
     """The names of all numbers, once those of requests are among them."""
     known = set(numbers(site.url)) | set(numbers(site.registry_url))
-    return known if {"berth_requests_total", "berth_tokens_total"} <= known else set()
+    wanted = {"berth_requests_total", "berth_tokens_total", "berth_tasks_total"}
+    return known if wanted <= known else set()
 
 
 def test_dashboard_and_rules_name_numbers_that_exist(site: Installation) -> None:
