@@ -49,10 +49,11 @@ def manifest(config: bytes, layers: list[bytes]) -> bytes:
 
 
 class Journal:
-    """Appended and fsynced, line by line."""
+    """Appended and fsynced, line by line. `injections` counts the faults that went with it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.injections = 0
         self._lock = threading.Lock()
         self._file = path.open("a")
 

@@ -8,11 +8,14 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import psycopg
 
+from registry.storage import paths
+from tests.e2e import seaweedfs
 from tests.e2e.installation import Installation
 from tests.e2e.postgresql import Server
 
@@ -20,6 +23,7 @@ QUICK = {
     "BERTH__GC_REVIEW_DELAY": "3s",
     "BERTH__UNDO_WINDOW": "3s",
     "BERTH__TOKEN_EXPIRE_DELAY": "60",
+    "BERTH__DATABASE_TIMEOUT": "5s",
 }
 
 
@@ -102,6 +106,42 @@ def kill_all(berth: Installation) -> None:
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
     berth.start()
+
+
+def is_on_s3(berth: Installation) -> bool:
+    """Whether its bytes are in a bucket."""
+    return berth.settings.get("REGISTRY__STORAGE__DRIVER") == "s3"
+
+
+def path_of(berth: Installation, digest: str) -> Path:
+    """The file of a blob."""
+    return paths.blob(berth.home / "registry", digest)
+
+
+def damage(berth: Installation, digest: str, body: bytes | None) -> None:
+    """Let a blob have these bytes in the store, or none."""
+    if not is_on_s3(berth):
+        path = path_of(berth, digest)
+        path.unlink() if body is None else path.write_bytes(body)
+        return
+    client = seaweedfs.SeaweedFS(berth.settings["REGISTRY__STORAGE__ENDPOINT"]).client()
+    prefix = PurePosixPath(berth.settings["REGISTRY__STORAGE__PREFIX"])
+    place = {"Bucket": seaweedfs.BUCKET, "Key": str(paths.blob(prefix, digest))}
+    if body is None:
+        client.delete_object(**place)
+    else:
+        client.put_object(**place, Body=body)
+
+
+def server_folder(stack: dict[str, str]) -> Path:
+    """The folder of the PostgreSQL that a stack has."""
+    return Path(parse_qs(urlsplit(stack["BERTH__DATABASE_URL"]).query)["host"][0])
+
+
+def server_processes(stack: dict[str, str]) -> list[int]:
+    """That server's processes, the one that starts the others first."""
+    first = int((server_folder(stack) / "data" / "postmaster.pid").read_text().split()[0])
+    return [first, *sorted(set(below(first)) - {first})]
 
 
 def restart_if_ended(berth: Installation) -> None:
