@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from gitlab import request_id
 from gitlab.container_registry import tokens_for_jobs
 from tokens.access import Access
 
@@ -81,7 +82,7 @@ class Connection:
         `by` is the person whom the registry notes as having done it. Raises `RegistryUnavailable`,
         `RegistryRefused`.
         """
-        headers = {"Accept": "application/json", **(headers or {})}
+        headers = {"Accept": "application/json", **request_id.carried(), **(headers or {})}
         if access is not None:
             granted = access if isinstance(access, tuple) else (access,)
             headers["Authorization"] = f"Bearer {tokens_for_jobs.for_access(*granted, by=by)}"
