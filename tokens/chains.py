@@ -68,7 +68,7 @@ def verified(chain: list[x509.Certificate], trusted: Iterable[TrustedKey]) -> Tr
         verifier.verify(chain[0], chain[1:])
         return trusted_key(chain[0])
     except VerificationError as error:
-        raise BrokenChain("no authority of the bundle has issued the certificate") from error
+        raise BrokenChain("no trusted key") from error
     except UnusableKey as error:
         raise BrokenChain(str(error)) from error
 

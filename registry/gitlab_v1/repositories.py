@@ -54,12 +54,26 @@ class RepositoryView(RegistryView):
     """``/gitlab/v1/repositories/<path>/``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-        """Details, with the size where ``size`` is ``self`` or ``self_with_descendants``."""
+        """Details, with the size where ``size`` is ``self`` or ``self_with_descendants``.
+
+        With the latter, a path that is no repository but has some below it is answered by its size.
+        """
         size = request.GET.get("size")
         if size not in (None, "self", "self_with_descendants"):
             raise RegistryError(
                 Code.UNSUPPORTED, "size is self or self_with_descendants", status=400
             )
+        if size == "self_with_descendants":
+            below = repository_details.size_below(name)
+            if below is not None:
+                return JsonResponse(
+                    {
+                        "name": name.rpartition("/")[2],
+                        "path": name,
+                        "size_bytes": below,
+                        "size_precision": "default",
+                    }
+                )
         found = repository_details.find(name, size=size)
         body: dict[str, Any] = {
             "id": found.id,

@@ -29,6 +29,12 @@ ORDER BY r.name LIMIT %s
 """
 
 
+_ANY_BELOW = """
+SELECT 1 FROM registry_repository r
+WHERE r.closed_at IS NULL AND r.name > %s AND r.name < %s LIMIT 1
+"""
+
+
 @dataclass(frozen=True)
 class RepositoryDetails:
     """`size` in bytes, each blob counted once; None where it was not asked for."""
@@ -41,6 +47,19 @@ class RepositoryDetails:
     tags: int
     collect_untagged: bool
     size: int | None
+
+
+def size_below(name: str) -> int | None:
+    """Bytes of the blobs of what is below `name`, where there is no repository of that name itself.
+
+    None where there is one, or nothing below it. A project without an image of its own has a size
+    all the same.
+    """
+    if repositories.find_id(name) is not None:
+        return None
+    if database.one(_ANY_BELOW, [f"{name}/", f"{name}0"]) is None:
+        return None
+    return held_bytes(name, descendants=True)
 
 
 def find(name: str, *, size: str | None) -> RepositoryDetails:

@@ -70,6 +70,36 @@ def test_sizes_count_each_blob_once(carol: Person) -> None:
     assert_refused(carol.send("GET", f"{PATH}?size=x"), Code.UNSUPPORTED, 400)
 
 
+def test_a_project_without_an_image_of_its_own_has_a_size(carol: Person) -> None:
+    shared, alone = images.content(1000), images.content(500)
+    images.push_image(f"{APP}/a", "v1", layers=[shared], config=b"{}")
+    images.push_image(f"{APP}/b/c", "v1", layers=[shared, alone], config=b"{}")
+    images.push_image(f"{APP}-x", "v1", layers=[images.content(9)], config=b"{}")
+    response = carol.send("GET", f"{PATH}?size=self_with_descendants")
+    assert response.status_code == 200
+    assert response.json() == {
+        "name": "app",
+        "path": APP,
+        "size_bytes": 1502,
+        "size_precision": "default",
+    }
+    # Of itself there is nothing to tell.
+    for query in ("", "?size=self"):
+        assert_refused(carol.send("GET", f"{PATH}{query}"), Code.NAME_UNKNOWN)
+
+
+@pytest.mark.parametrize("beside", ["acme/app-x", "acme/app0", "acme", "acme/ap"])
+def test_what_is_beside_counts_nothing(carol: Person, beside: str) -> None:
+    images.push_image(beside, "v1")
+    assert_refused(carol.send("GET", f"{PATH}?size=self_with_descendants"), Code.NAME_UNKNOWN)
+
+
+def test_what_was_deleted_below_counts_nothing(carol: Person) -> None:
+    images.push_image(f"{APP}/a", "v1")
+    repositories.close(f"{APP}/a", images.ALICE)
+    assert_refused(carol.send("GET", f"{PATH}?size=self_with_descendants"), Code.NAME_UNKNOWN)
+
+
 def test_what_was_deleted_has_no_size(alice: Person) -> None:
     image = images.push_image(APP, "v1")
     alice.send("DELETE", f"/v2/{APP}/manifests/{image.digest}")
