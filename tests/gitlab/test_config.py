@@ -443,6 +443,7 @@ def test_secrets_come_from_the_state_folder(tmp_path: Path) -> None:
         ({}, "registry.storage.bucket"),
         ({"BUCKET": "b", "ACCESS_KEY": "a"}, "secret_key"),
         ({"BUCKET": "b", "SECRET_KEY": "a"}, "access_key"),
+        ({"BUCKET": "b", "REDIRECT": "true", "ACCEL_PREFIX": "/-/store"}, "choose one"),
     ],
 )
 def test_half_an_s3_store_is_refused(given: dict[str, str], missing: str) -> None:
