@@ -73,7 +73,7 @@ def work(token: str, digest: str, seconds: float) -> Work:
 
     def measure(server: Server) -> float:
         path = f"/{file}" if server.name == "nginx alone" else f"/v2/bench/app/blobs/{digest}"
-        moved = loads.wrk(server, path, f"Bearer {token}", connections=4, seconds=seconds)[1]
+        moved = loads.volume(server, path, f"Bearer {token}", connections=4, seconds=seconds)
         return moved / 1024**2
 
     return Work("blob GET 64 MB by nginx, against nginx alone", 0.8, "MiB/s", measure)

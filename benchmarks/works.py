@@ -43,11 +43,11 @@ def of_the_registry(token: str, seconds: float) -> list[Work]:
         return lambda server: loads.heads(server, path, token, connections=16, seconds=seconds)
 
     def volume(server: Server) -> float:
-        return loads.wrk(server, big, bearer, connections=4, seconds=seconds)[1] / MIB
+        return loads.volume(server, big, bearer, connections=4, seconds=seconds) / MIB
 
     def cpu_a_gigabyte(server: Server) -> float:
         before = server.cpu_seconds()
-        _, moved = loads.wrk(server, big, bearer, connections=4, seconds=seconds)
+        moved = loads.volume(server, big, bearer, connections=4, seconds=seconds)
         return (server.cpu_seconds() - before) / (moved * seconds / 1024**3)
 
     def push(payloads: Payloads, *, chunked: bool) -> Measure:
