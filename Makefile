@@ -8,6 +8,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.stamp-run
 DEV_STAMP := $(VENV)/.stamp-dev
 PYTHON_GITLAB_STAMP := .venv-python-gitlab/.stamp
+AUDIT_VENV := .venv-audit
 JOBS ?= 2
 PYTEST := $(PY) -m pytest -n $(JOBS)
 PIP_COMPILE := $(PY) -m piptools compile --quiet --no-emit-index-url --no-emit-trusted-host \
@@ -16,7 +17,7 @@ PIP_COMPILE := $(PY) -m piptools compile --quiet --no-emit-index-url --no-emit-t
 export PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test e2e e2e-all compose-test bench timing lint format typecheck coverage requirements install install-dev \
+.PHONY: help audit run test e2e e2e-all compose-test bench timing lint format typecheck coverage requirements install install-dev \
 	test-packages check-packages python-gitlab clean
 
 help: ## List what there is
@@ -55,6 +56,14 @@ lint: $(DEV_STAMP) ## Check style, formatting and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+# An environment of its own, which need not be there: where it can't be made nothing is audited, and
+# the script says so.
+audit: ## Ask the advisory service about all requirements (REQUIRE_AUDIT=1: fail without an answer)
+	@out=$$(scripts/make-environment $(AUDIT_VENV) --package "pip-audit>=2.10" 2>&1) \
+		|| echo "pip-audit can't be installed: $$(echo "$$out" | tail -n 1)"; \
+	AUDIT_PYTHON=$(AUDIT_VENV)/bin/python scripts/audit-requirements \
+		requirements.txt requirements-dev.txt
 
 bench: $(DEV_STAMP) test-packages ## Measure the hot paths beside docker-registry (some 12 minutes)
 	$(PY) -m benchmarks
