@@ -20,6 +20,7 @@ _SHOWN = (
     "next_attempt_at",
     "started_at",
     "created_at",
+    "last_published_at",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -207,3 +208,10 @@ def test_notifications_want_the_secret(berth: Installation) -> None:
     for secret, status in (("wrong", 401), (EVENTS_SECRET, 200)):
         answer = httpx.post(address, json={"events": []}, headers={"Authorization": secret})
         assert answer.status_code == status
+
+
+def test_the_doctor_finds_nothing(berth: Installation) -> None:
+    """What only our registry answers is not missed where the registry is another."""
+    found = json.loads(berth.manage("doctor", "--format", "json"))
+    assert found
+    assert [finding for finding in found if not finding["ok"]] == []
