@@ -23,8 +23,9 @@ from tests.e2e.installation import PROJECT, wait_until
 from tests.e2e.nodes import Network
 
 GITLAB, REGISTRY = "gitlab.berth.test", "registry.berth.test"
-_QUICK = {"BERTH__GC_REVIEW_DELAY": "3s", "BERTH__UNDO_WINDOW": "3s"}
-"""Added to the registry's settings, so that what is deleted goes while somebody waits."""
+_QUICK = {"BERTH__GC_REVIEW_DELAY": "30s", "BERTH__UNDO_WINDOW": "3s"}
+"""Added to the registry's settings, so that what is deleted goes while somebody waits; the first is
+longer than a push takes on a machine that is busy."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

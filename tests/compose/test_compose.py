@@ -143,7 +143,7 @@ def test_the_worker_deletes_and_the_bytes_go(site: Composition, client: Docker) 
         "image = ContainerRepository.objects.get(project__full_path='root/gone')\n"
         "repositories.schedule_deletion(User.objects.get(username='root'), image)\n"
     )
-    wait_until(lambda: stored(site) < before + 2**20, timeout=120, interval=1)
+    wait_until(lambda: stored(site) < before + 2**20, timeout=240, interval=2)
     client.remove_images()
     with pytest.raises(Refused, match=r"not found|unknown"):
         client("pull", f"{REGISTRY}/root/gone:1")

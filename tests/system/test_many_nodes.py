@@ -102,7 +102,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, s3: SeaweedFS) -> Iterator
             shared = {
                 **nodes.databases(database, "many"),
                 **s3.settings("many-nodes"),
+                # Longer than a push takes on a machine that is busy.
                 **nodes.QUICK,
+                "BERTH__GC_REVIEW_DELAY": "5m",
                 "BERTH__BROKER_URL": redis.url(0),
                 "BERTH__CACHE_URL": redis.url(1),
                 "BERTH__REGISTRY_CA_BUNDLE": str(made.authority),
