@@ -217,6 +217,11 @@ class Tag(models.Model):
                 condition=Q(ended_at=None),
                 name="tag_size",
             ),
+            models.Index(
+                fields=["repository", "-ended_at"],
+                condition=Q(ended_at__isnull=False),
+                name="tag_ended",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -22,7 +22,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from gitlab.audit.services import record
-from gitlab.container_registry import client, repositories
+from gitlab.container_registry import client, repositories, undo
 from gitlab.container_registry.client import RegistryClient, RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import path_changes
@@ -85,6 +85,7 @@ def delete_repository(pk: int, registry: RegistryClient | None = None) -> Outcom
     row.refresh_from_db(fields=["path"])
     registry = registry or client.for_jobs()
     try:
+        undo.remember(row, registry)
         while registry.delete_batch(row.path, BATCH):
             if not _renew(row):
                 return Outcome.NOT_OURS

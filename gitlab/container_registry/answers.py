@@ -238,6 +238,32 @@ class Happened:
 
 
 @dataclass(frozen=True)
+class DeletedTag:
+    """A tag of the image `path` that can be brought back until `until`."""
+
+    path: str
+    name: str
+    digest: str
+    size_bytes: int
+    deleted_at: dt.datetime | None
+    deleted_by: str
+    until: dt.datetime | None
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(
+            path=body.get("path") or "",
+            name=body.get("name") or "",
+            digest=body.get("digest") or "",
+            size_bytes=int(body.get("size_bytes") or 0),
+            deleted_at=moment(body.get("deleted_at")),
+            deleted_by=body.get("deleted_by") or "",
+            until=moment(body.get("until")),
+        )
+
+
+@dataclass(frozen=True)
 class Freed:
     """What a deletion would free: bytes that nothing else needs, and those that others share."""
 

@@ -18,6 +18,7 @@ from django.conf import settings
 
 from gitlab.container_registry import tokens_for_jobs
 from gitlab.container_registry.answers import (
+    DeletedTag,
     Freed,
     Garbage,
     Happened,
@@ -215,6 +216,16 @@ class RegistryClient:
         """
         names: list[str] = as_json(self._restore(path, {"tags": list(intervals)}, by))["tags"]
         return names
+
+    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
+        """Tags of the images at and below `path` that can be brought back, the latest first."""
+        answer = self._own(
+            "GET",
+            f"/gitlab/v1/repository-paths/{quote(path)}/tags/deleted/",
+            Access.repository(path, "pull"),
+            {"n": n},
+        )
+        return [DeletedTag.read(entry) for entry in as_json(answer)]
 
     def restore_repository(self, path: str, repository_id: int, *, by: str = "") -> None:
         """Open a deleted image again, whole. Raises `RegistryRefused` where its time is over."""

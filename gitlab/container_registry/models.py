@@ -1,6 +1,7 @@
 """GitLab's row about one repository in the registry.
 
     ContainerRepository ──► namespaces.Project          EventCursor: what it has told already
+    DeletedImage ─────────► namespaces.Project          what an undo needs of one that has gone
 
     status     null ──schedule──► delete_scheduled ──take──► delete_ongoing ──done──► (no row)
                  ▲                       ▲                        │
@@ -101,6 +102,27 @@ class ContainerRepository(models.Model):
     def is_being_deleted(self) -> bool:
         """Whether its deletion is queued or under way."""
         return self.status in (self.Status.DELETE_SCHEDULED, self.Status.DELETE_ONGOING)
+
+
+class DeletedImage(models.Model):
+    """An image that has gone, and by which the registry brings it back within the undo window.
+
+    `row` was the id of its `ContainerRepository`, `registry_id` is the registry's. It belongs to the
+    project and not to the path, which another project may have by now.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="deleted_images")
+    row = models.BigIntegerField()
+    name = models.CharField(max_length=MAX_PATH_LENGTH, blank=True)
+    registry_id = models.BigIntegerField(unique=True)
+    tags_count = models.PositiveIntegerField(default=0)
+    deleted_at = models.DateTimeField(default=timezone.now, db_index=True)
+    deleted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+
+    def __str__(self) -> str:
+        return self.name or str(self.project)
 
 
 class EventCursor(models.Model):

@@ -9,6 +9,7 @@ Refusals: `NotFound`, `Forbidden`, `Conflict`; of the registry `RegistryUnavaila
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,16 +23,18 @@ from django.utils import timezone
 from gitlab.accounts.models import User
 from gitlab.audit.services import record
 from gitlab.container_registry import client, repositories
-from gitlab.container_registry.answers import Interval
+from gitlab.container_registry.answers import DeletedTag, Interval
 from gitlab.container_registry.client import RegistryClient
-from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.models import ContainerRepository, DeletedImage
 from gitlab.namespaces.errors import Conflict, NotFound
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.models import Project
 from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.standings import Anybody
 
 _SALT = "berth.undo.image"
 _AT_ONCE = 4
+_LISTED = 100
 _Status = ContainerRepository.Status
 
 
@@ -114,16 +117,85 @@ def _require_push(by: User, repository: ContainerRepository) -> None:
 def ticket_for(repository: ContainerRepository, registry: RegistryClient | None = None) -> str:
     """What brings an image back once its deletion is queued. Ask for it before."""
     details = (registry or client.for_pages()).repository(repository.path, size=False)
+    return _ticket(
+        repository.pk, repository.project_id, repository.name, details.id if details else 0
+    )
+
+
+def _ticket(row: int, project_id: int, name: str, registry_id: int) -> str:
     return signing.dumps(
-        {
-            "row": repository.pk,
-            "project": repository.project_id,
-            "name": repository.name,
-            "registry": details.id if details else 0,
-        },
+        {"row": row, "project": project_id, "name": name, "registry": registry_id},
         salt=_SALT,
         compress=True,
     )
+
+
+@dataclass(frozen=True)
+class Gone:
+    """An image that can be brought back with its `ticket` until `until`."""
+
+    image: DeletedImage
+    ticket: str
+    until: dt.datetime
+
+
+def remember(repository: ContainerRepository, registry: RegistryClient) -> None:
+    """Keep what an undo of an image's deletion needs; to be called before it. Twice is once."""
+    if not registry.has_own_api or not settings.CONTAINER_REGISTRY_UNDO_WINDOW:
+        return
+    details = registry.repository(repository.path, size=False)
+    if details is None or not details.id:
+        return
+    DeletedImage.objects.update_or_create(
+        registry_id=details.id,
+        defaults={
+            "project": repository.project,
+            "row": repository.pk,
+            "name": repository.name,
+            "tags_count": details.tags_count,
+            "deleted_at": timezone.now(),
+            "deleted_by": repository.deleted_by,
+        },
+    )
+
+
+def deleted_images(by: Anybody, project: Project) -> list[Gone]:
+    """The images that can be brought back, the latest first. Raises `Forbidden`."""
+    require_in_project(by, project, Ability.ADMIN_IMAGE)
+    window = settings.CONTAINER_REGISTRY_UNDO_WINDOW
+    since = timezone.now() - window
+    DeletedImage.objects.filter(deleted_at__lte=since).delete()
+    there = ContainerRepository.objects.filter(project=project).values("name")
+    found = DeletedImage.objects.filter(project=project, deleted_at__gt=since).exclude(
+        name__in=there
+    )
+    return [
+        Gone(
+            image,
+            _ticket(image.row, project.pk, image.name, image.registry_id),
+            image.deleted_at + window,
+        )
+        for image in found.select_related("deleted_by").order_by("-deleted_at")[:_LISTED]
+    ]
+
+
+def deleted_tags(
+    by: Anybody, project: Project, *, registry: RegistryClient | None = None
+) -> list[tuple[ContainerRepository, DeletedTag]]:
+    """Tags of the project's images that can be brought back, the latest first. Raises `Forbidden`."""
+    require_in_project(by, project, Ability.PUSH_IMAGE)
+    registry = registry or client.for_pages()
+    if not registry.has_own_api:
+        return []
+    rows = {row.path: row for row in repositories.repositories_of(project)}
+    for row in rows.values():
+        row.project = project
+    found = registry.deleted_tags(project.full_path, n=_LISTED)
+    return [
+        (rows[tag.path], tag)
+        for tag in found
+        if tag.path in rows and not rows[tag.path].is_being_deleted
+    ]
 
 
 def restore_image(
@@ -149,6 +221,7 @@ def restore_image(
         registry = registry or client.for_pages()
         if registry.repository(path, size=False) is None:
             registry.restore_repository(path, known["registry"], by=by.username)
+        DeletedImage.objects.filter(registry_id=known["registry"], project=project).delete()
     if row is None:
         row = repositories.note(project, path, by=by)
         record("container_repository.restore", by=by, target=row)

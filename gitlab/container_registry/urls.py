@@ -19,6 +19,7 @@ if settings.CONTAINER_REGISTRY_ENABLED:
     urlpatterns = [
         path("api/v4/container_registry_event/events", notifications.receive, name="events"),
         path(_PROJECT, images.index, name="index"),
+        path(f"{_PROJECT}/deleted", undo.deleted, name="deleted"),
         path(_IMAGE, tags.index, name="repository"),
         path(f"{_IMAGE}/progress", images.progress, name="progress"),
         path(f"{_IMAGE}/delete", deletion.image, name="delete"),

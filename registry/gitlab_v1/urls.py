@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 import registry.converters  # noqa: F401  (the kinds of pieces below)
-from registry.gitlab_v1 import diagnosis, evidence, garbage, repositories, statistics
+from registry.gitlab_v1 import deleted, diagnosis, evidence, garbage, repositories, statistics
 from registry.v2.base import UnknownView
 
 urlpatterns = [
@@ -32,5 +32,6 @@ urlpatterns = [
         "gitlab/v1/repository-paths/<name:name>/repositories/list/",
         repositories.DescendantsView(),
     ),
+    path("gitlab/v1/repository-paths/<name:name>/tags/deleted/", deleted.DeletedTagsView()),
     path("gitlab/v1/<name:rest>", UnknownView()),
 ]

@@ -20,7 +20,7 @@ APP = "acme/app"
 _NAME_IN_PATH = re.compile(
     r"/v2/(.+?)/(?:manifests|blobs|tags|referrers)/"
     r"|/gitlab/v1/repositories/(.+?)/(?:tags/|freed/|$)"
-    r"|/gitlab/v1/repository-paths/(.+?)/repositories/"
+    r"|/gitlab/v1/repository-paths/(.+?)/(?:repositories|tags)/"
 )
 _GLOBAL = ("catalog", "events", "garbage", "statistics")
 

@@ -158,7 +158,9 @@ class TestPushedMeanwhile:
         app = make_project("alice/app", owner=alice)
         image = make_image("alice/app", of=app)
         namespaces.delete_project(alice, app)
-        is_there = iter([RepositoryDetails("app", "alice/app", 1), None])
+        there = RepositoryDetails("app", "alice/app", 1)
+        # Each time it is asked before and after.
+        is_there = iter([there, there, there, None])
         fake_registry.repository = lambda path, size=True: next(is_there)
         for _ in range(2):
             assert deletion.due() == [image.pk]

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from gitlab.accounts.doors import or_sign_in
@@ -20,6 +21,7 @@ from gitlab.container_registry.views.places import (
     note_trouble,
     project_page,
     state_of,
+    undo_until,
 )
 from gitlab.namespaces import commands as names
 from gitlab.namespaces import loaders
@@ -63,10 +65,18 @@ def index(request: HttpRequest, path: str) -> HttpResponse:
         "plain_http": settings.CONTAINER_REGISTRY_PLAIN_HTTP,
         "tools": commands.tools(project.full_path, request.user),
         "commands_open": "commands" in request.GET,
+        "deleted_url": _deleted(project),
         "next_url": _page("after", listing.next_after, search),
         "previous_url": _page("before", listing.previous_before, search),
     }
     return render(request, "container_registry/index.html", context)
+
+
+def _deleted(project: Project) -> str:
+    """The page of what can be brought back, "" where nobody here may or can."""
+    if Ability.PUSH_IMAGE not in project.abilities or not undo_until():
+        return ""
+    return reverse("container_registry:deleted", kwargs={"path": project.full_path})
 
 
 def _page(direction: str, path: str, search: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect
-from django.views.decorators.http import require_POST
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
 
 from gitlab.accounts.doors import person, signed_in
 from gitlab.container_registry import repositories
@@ -15,13 +16,21 @@ from gitlab.container_registry.forms import IntervalForm, TagsForm
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.undo import Restored
 from gitlab.container_registry.views.deletion import counted
-from gitlab.container_registry.views.places import address, name_of, note_trouble, place_in_list
+from gitlab.container_registry.views.places import (
+    TITLE,
+    address,
+    is_foreign,
+    name_of,
+    note_trouble,
+    place_in_list,
+)
 from gitlab.namespaces import loaders
 from gitlab.namespaces.errors import NotFound
 from gitlab.namespaces.policies import Ability
-from gitlab.namespaces.sidebars import registry_address
+from gitlab.namespaces.sidebars import project_frame, registry_address
 from gitlab.ui.toasts import add_toast
 
+_DELETED = "Recently deleted"
 _REFUSALS = (ValidationError, RegistryUnavailable, RegistryRefused)
 
 
@@ -39,6 +48,47 @@ def _say_refusal(
     else:
         text = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
     add_toast(request, text, tone="bad", undo_fields=fields, **undo)
+
+
+@require_safe
+@signed_in
+def deleted(request: HttpRequest, path: str) -> HttpResponse:
+    """Images and tags that can still be brought back, for those who may."""
+    project = loaders.get_project_for(request.user, path, Ability.PUSH_IMAGE)
+    may_admin = Ability.ADMIN_IMAGE in project.abilities
+    tags, trouble = [], ""
+    try:
+        tags = services.deleted_tags(request.user, project)
+    except (RegistryUnavailable, RegistryRefused) as error:
+        trouble = note_trouble(request, project, error)
+    images = services.deleted_images(request.user, project) if may_admin else []
+    at = {"path": project.full_path}
+    context = {
+        **project_frame(
+            project, request.user, "registry", (TITLE, registry_address(project)), (_DELETED, "")
+        ),
+        "images": [
+            {
+                "gone": gone,
+                "name": gone.image.name or project.path,
+                "url": reverse("container_registry:restore", kwargs={**at, "pk": gone.image.row}),
+            }
+            for gone in images
+        ],
+        "tags": [
+            {
+                "tag": tag,
+                "image": name_of(row),
+                "image_url": address(row),
+                "url": address(row, "restore"),
+            }
+            for row, tag in tags
+        ],
+        "may_admin": may_admin,
+        "foreign": is_foreign(),
+        "trouble": trouble,
+    }
+    return render(request, "container_registry/deleted.html", context)
 
 
 @signed_in

@@ -13,6 +13,7 @@ from django.test import Client
 
 from gitlab.container_registry import client as clients
 from gitlab.container_registry.answers import (
+    DeletedTag,
     Freed,
     Interval,
     Platform,
@@ -41,6 +42,7 @@ class PlayedRegistry:
         self.now: dict[str, dict[str, TagDetails]] = {}
         self.past: dict[tuple[str, str], list[Interval]] = {}
         self.closed: dict[int, str] = {}
+        self.kept: dict[str, dict[str, TagDetails]] = {}
         self.manifests: dict[str, StoredManifest] = {}
         self.calls: list[tuple[Any, ...]] = []
         self.trouble: Exception | None = None
@@ -135,6 +137,24 @@ class PlayedRegistry:
         self._answer()
         return self.past.get((path, tag), [])[:n]
 
+    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
+        self._answer()
+        ended = [
+            DeletedTag(at, tag, past[0].digest, 7, past[0].until, past[0].ended_by, START)
+            for (at, tag), past in self.past.items()
+            if past[0].until is not None and past[0].is_restorable
+        ]
+        return [tag for tag in ended if tag.path == path or tag.path.startswith(f"{path}/")][:n]
+
+    def delete_batch(self, path: str, n: int = 100) -> int:
+        """As our registry does it: all at once, and a second time there is nothing."""
+        self._answer()
+        if path not in self.now:
+            return 0
+        self.closed[41] = path
+        self.kept[path] = self.now.pop(path)
+        return len(self.kept[path])
+
     def manifest(self, path: str, reference: str) -> StoredManifest | None:
         self._answer()
         return self.manifests.get(reference)
@@ -172,7 +192,7 @@ class PlayedRegistry:
         self.calls.append(("restore image", path, repository_id, by))
         if self.closed.get(repository_id) != path:
             raise RegistryRefused(404, "NAME_UNKNOWN", "its undo window is over")
-        self.now[path] = {}
+        self.now[path] = self.kept.pop(path, {})
 
 
 @pytest.fixture
