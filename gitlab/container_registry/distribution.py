@@ -17,6 +17,7 @@ import hashlib
 import json
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -48,6 +49,9 @@ SIZED_TAGS = 20
 _AT_ONCE = 4
 _REMEMBERED = 2000
 _LISTED = 1000
+_READY = 30.0
+"""Seconds for which an empty configuration lies there and the registry is known to delete."""
+
 _MAX_CONFIG = 1024 * 1024
 _MAX_CHILDREN = 64
 _MAX_DEPTH = 3
@@ -66,6 +70,8 @@ class DistributionClient(RegistryClient):
         self._lock = threading.Lock()
         self._contents: OrderedDict[str, Contents] = OrderedDict()
         self._deletes_digests_only = False
+        # The image whose tags were deleted last: several go in a row.
+        self._ready_until: dict[str, float] = {}
 
     # What is there
 
@@ -228,9 +234,11 @@ class DistributionClient(RegistryClient):
         """Let the tag point at an empty manifest of its own, and delete that."""
         empty = _empty_manifest(tag)
         digest = f"sha256:{hashlib.sha256(empty.payload).hexdigest()}"
-        # Before anything changes: a registry that deletes nothing would keep the empty one.
-        self.delete_manifest(path, digest)
-        self._put_empty_config(path, by)
+        if time.monotonic() >= self._ready_until.get(path, 0.0):
+            # Before anything changes: a registry that deletes nothing would keep the empty one.
+            self.delete_manifest(path, digest)
+            self._put_empty_config(path, by)
+            self._ready_until = {path: time.monotonic() + _READY}
         self.point(path, tag, empty, by=by)
         self._connection.call(
             "DELETE",

@@ -165,7 +165,7 @@ def test_deleting_a_tag_spares_its_siblings(
     assert [line.status(tag) for tag in ("latest", digest)] == [200, 200]
     again = browser.send(several, selected=["1.1", "1.2"], confirmed="yes")
     assert "were gone already" in again.text
-    # What we push to delete is no push of anybody.
+    # A push behind all that is told of as any other.
     before = row_of(berth, name)
     assert before is not None
     line.push(images.tiny(f"{name} after"), MANIFEST, "next")

@@ -202,6 +202,16 @@ class TestDeletingATag:
             == 1
         )
 
+    def test_several_in_a_row_cost_three_calls_each(self, theirs, registry):
+        for number in range(4):
+            theirs.push(APP, f"v{number}", 1000)
+        registry.delete_tag(APP, "v0")
+        for number in (1, 2):
+            theirs.asked.clear()
+            assert registry.delete_tag(APP, f"v{number}") is True
+            assert [asked.partition(" ")[0] for asked in theirs.asked] == ["HEAD", "PUT", "DELETE"]
+        assert theirs.tags[APP].keys() == {"v3"}
+
     def test_trouble_on_the_way_is_cured_by_another_try(self, theirs, registry):
         digest = theirs.push(APP, "v1", 1000)
         theirs.push(APP, "latest", 1000)
