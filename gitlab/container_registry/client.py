@@ -224,6 +224,7 @@ class RegistryClient:
             f"/gitlab/v1/repository-paths/{quote(path)}/tags/deleted/",
             Access.repository(path, "pull"),
             {"n": n},
+            accept=(200,),
         )
         return [DeletedTag.read(entry) for entry in as_json(answer)]
 

@@ -236,3 +236,24 @@ def test_renaming_nothing_is_not_renaming_elsewhere():
     registry, _ = _client(httpx.Response(404, text="404 page not found"))
     with pytest.raises(RegistryRefused):
         registry.rename("acme/app", "acme/new")
+
+
+def test_deleted_tags():
+    entry = {
+        "path": "acme/app/web",
+        "name": "v1",
+        "interval": 4,
+        "digest": DIGEST,
+        "size_bytes": 7,
+        "deleted_at": "2026-11-24T10:00:00.000+00:00",
+        "deleted_by": "bob",
+        "until": "2026-12-01T10:00:00.000+00:00",
+    }
+    registry, played = _client(httpx.Response(200, json=[entry]))
+    (tag,) = registry.deleted_tags("acme/app", n=5)
+    assert (tag.path, tag.name, tag.size_bytes, tag.deleted_by) == ("acme/app/web", "v1", 7, "bob")
+    assert (tag.until - tag.deleted_at).days == 7
+    path = "/gitlab/v1/repository-paths/acme/app/tags/deleted/"
+    assert str(played.asked[0].url) == f"http://registry{path}?n=5"
+    access = [{"type": "repository", "name": "acme/app", "actions": ["pull"]}]
+    assert played.claims()["access"] == access
