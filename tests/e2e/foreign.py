@@ -18,15 +18,22 @@ from tokens import keys
 EVENTS_SECRET = "what-the-registry-says-with-its-notifications"
 
 
+class Foreign(Installation):
+    """GitLab's side, with the process of their registry and the certificate that it trusts."""
+
+    theirs: subprocess.Popen[bytes]
+    bundle: Path
+
+
 @contextmanager
-def installation(folder: Path, *, rsa: bool = False) -> Iterator[Installation]:
+def installation(folder: Path, *, rsa: bool = False) -> Iterator[Foreign]:
     """Web and worker of Berth, whose registry is theirs, with tokens and notifications between."""
     program = components.require("docker-registry")
     folder.mkdir(parents=True, exist_ok=True)
     key, certificate = keys.generate(rsa_bits=2048 if rsa else None)
     (folder / "bundle.crt").write_bytes(certificate)
     port = components.free_port()
-    berth = Installation(
+    berth = Foreign(
         folder / "berth",
         BERTH__ROLES="web",
         BERTH__EVENTS_SECRET=EVENTS_SECRET,
@@ -66,16 +73,17 @@ def installation(folder: Path, *, rsa: bool = False) -> Iterator[Installation]:
     }
     path = folder / "registry.yml"
     path.write_text(json.dumps(configuration))  # JSON is YAML, too.
+    berth.bundle = folder / "bundle.crt"
     with (folder / "registry.log").open("wb") as log:
-        theirs = subprocess.Popen([program, "serve", path], stdout=log, stderr=log)
+        berth.theirs = subprocess.Popen([program, "serve", path], stdout=log, stderr=log)
     try:
         wait_until(lambda: _answers(f"http://127.0.0.1:{port}/v2/"), timeout=60)
         berth.start()
         yield berth
     finally:
         berth.stop()
-        theirs.terminate()
-        theirs.wait(20)
+        berth.theirs.terminate()
+        berth.theirs.wait(20)
 
 
 def _answers(url: str) -> bool:

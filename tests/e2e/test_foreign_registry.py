@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("containers")]
 
 _numbers = itertools.count()
 PATIENCE = 120
+NOTE = "A registry without Berth"
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +122,7 @@ def test_pages_show_what_it_can_tell(
     # The token made the image known; the time of its last push comes by a notification.
     wait_until(lambda: (row_of(berth, name) or {}).get("pushed"), timeout=PATIENCE)
     listed = browser.read(f"/{name}/container_registry")
-    assert "A registry without Berth's own API" in listed.replace("&#x27;", "'")
+    assert NOTE in listed
     assert "just now" in listed or "ago" in listed
     address = image_page(berth, name)
     page = browser.read(address)
@@ -215,3 +216,31 @@ def test_the_doctor_finds_nothing(berth: Installation) -> None:
     found = json.loads(berth.manage("doctor", "--format", "json"))
     assert found
     assert [finding for finding in found if not finding["ok"]] == []
+
+
+@pytest.mark.slow
+def test_an_upgrade_is_noticed(tmp_path: Path) -> None:
+    """Berth's registry in the place of theirs: within some minute, and without a restart."""
+    with foreign.installation(tmp_path / "theirs") as berth:
+        alice, name = person_at(berth, "alice"), "alice/upgraded"
+        Line(berth, name).push(images.tiny(name), MANIFEST, "1.0")
+        browser, address = Browser(berth, alice), image_page(berth, name)
+        assert NOTE in browser.read(address)
+        berth.theirs.terminate()
+        berth.theirs.wait(20)
+        ours = Installation(
+            tmp_path / "ours",
+            EXTERNAL_URL=berth.url,
+            REGISTRY_EXTERNAL_URL=berth.registry_url,
+            BERTH__ROLES="registry",
+            REGISTRY__ROOTCERTBUNDLE=str(berth.bundle),
+        )
+        ours.start()
+        try:
+            Line(berth, name).push(images.tiny(f"{name} in ours"), MANIFEST, "2.0")
+            wait_until(lambda: NOTE not in browser.read(address), timeout=PATIENCE, interval=1)
+            page = browser.read(address)
+            assert "2.0" in page
+            assert "by alice" in page
+        finally:
+            ours.stop()
