@@ -125,7 +125,8 @@ def _answers(role: str, address: str, tls: bool) -> bool:
         return False
     finally:
         connection.close()
-    return status in (200, 401) if role == "registry" else status < 500
+    # 429 where a limit is set: it answers.
+    return status in (200, 401, 429) if role == "registry" else status < 500
 
 
 def _unverified() -> ssl.SSLContext:
