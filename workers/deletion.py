@@ -173,6 +173,8 @@ def _rest(row: ContainerRepository) -> Outcome:
             lease=None,
             lease_renewed_at=None,
             deleted_by=None,
+            # The registry's row is another one, which was told nothing yet.
+            keeps_untagged=False,
         )
         if changed:
             record("container_repository.delete", by=row.deleted_by, target=row, pushed_again=True)

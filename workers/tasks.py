@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 
 from gitlab.accounts import failed_logins
-from gitlab.container_registry import bell, client
+from gitlab.container_registry import bell, client, untagged
 from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.repositories import DELETE_TASK
 from gitlab.namespaces import path_changes
@@ -40,9 +40,13 @@ def finish_path_changes() -> None:
 
 @shared_task
 def read_events() -> None:
-    """Read what has happened in the registry, so that every image that is there is known."""
+    """Read what has happened in the registry, so that every image that is there is known.
+
+    New ones are then told what their project wants kept.
+    """
     try:
         events.read()
+        untagged.tell()
     except (RegistryUnavailable, RegistryRefused) as error:
         log.warning("the registry's events were not read: %s", error)
 

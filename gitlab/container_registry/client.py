@@ -243,6 +243,18 @@ class RegistryClient:
             accept=(200,),
         )
 
+    def keep_untagged(self, path: str, keep: bool) -> bool:
+        """Have untagged manifests of an image kept, or collected. False where there is no image."""
+        answer = self._own(
+            "PATCH",
+            _repository(path),
+            Access.repository(path, "push"),
+            headers={"Content-Type": "application/json"},
+            content=json.dumps({"collect_untagged": not keep}).encode(),
+            accept=(204, 404),
+        )
+        return answer.status_code == 204
+
     def rename(self, path: str, new_path: str, *, dry_run: bool = False) -> bool:
         """Let an image and all below it be called `new_path`. False where there is none.
 

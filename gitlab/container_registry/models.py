@@ -53,6 +53,8 @@ class ContainerRepository(models.Model):
         related_name="+",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # What the registry was told of the project's `keep_untagged`.
+    keeps_untagged = models.BooleanField(default=False, editable=False)
     # By the registry's clock, from its events or notifications.
     last_published_at = models.DateTimeField(null=True, blank=True, editable=False)
 

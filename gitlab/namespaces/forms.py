@@ -139,6 +139,12 @@ class ProjectSettingsForm(forms.Form):
         choices=RegistryAccess.choices,
         widget=ExplainedRadios(_REGISTRY),
     )
+    keep_untagged = forms.BooleanField(
+        label="Keep images without a tag",
+        required=False,
+        help_text="For those who pull by digest. Else what no tag points at any more is removed after"
+        " the undo window.",
+    )
 
     def __init__(self, namespace: Namespace, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

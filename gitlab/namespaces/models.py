@@ -133,6 +133,8 @@ class Project(models.Model):
     registry_access = models.CharField(
         max_length=8, choices=RegistryAccess, default=RegistryAccess.ENABLED
     )
+    # Manifests that no tag points at, for those who pull by digest.
+    keep_untagged = models.BooleanField(default=False)
     creator = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,

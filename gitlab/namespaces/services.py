@@ -228,6 +228,7 @@ def update_project(
     description: str | None = None,
     visibility: str | None = None,
     registry_access: str | None = None,
+    keep_untagged: bool | None = None,
 ) -> Project:
     """Change what is given."""
     project = require_in_project(by, hold_project(project), Ability.ADMIN_PROJECT)
@@ -240,13 +241,15 @@ def update_project(
         _set(project, "visibility", check_visibility(visibility, project.namespace), changes)
     if registry_access is not None:
         _set(project, "registry_access", _check_registry_access(registry_access), changes)
+    if keep_untagged is not None:
+        _set(project, "keep_untagged", keep_untagged, changes)
     if changes:
         project.save()
         record("project.update", by=by, target=project, **changes)
     return project
 
 
-def _set(row: Namespace | Project, field: str, value: str, changes: dict[str, Any]) -> None:
+def _set(row: Namespace | Project, field: str, value: str | bool, changes: dict[str, Any]) -> None:
     before = getattr(row, field)
     if before != value:
         setattr(row, field, value)

@@ -32,7 +32,7 @@ def project_edit(request: HttpRequest, path: str) -> HttpResponse:
     """Name, description, who sees it, who uses its registry."""
     user = person(request)
     project = loaders.get_project_for(user, path, Ability.ADMIN_PROJECT)
-    fields = ("name", "description", "visibility", "registry_access")
+    fields = ("name", "description", "visibility", "registry_access", "keep_untagged")
     form = ProjectSettingsForm(
         project.namespace,
         request.POST or None,
