@@ -15,7 +15,8 @@ import pytest
 from registry import digest as digests
 from registry.errors import Code
 from registry.media_types import OCI_MANIFEST
-from registry.services import uploads
+from registry.models import Receipt
+from registry.services import uploads, verification_rounds
 from registry.storage import base as storage
 from registry.storage.base import StorageUnavailable
 from registry.storage.s3 import S3Store
@@ -240,3 +241,27 @@ def test_what_a_crash_has_left_is_swept_once_an_hour(
     monkeypatch.setattr(uploads, "_next_sweep", [0.0])
     assert uploads.sweep_left() == 1
     assert list(s3.objects(prefix).values()) == [len(b"counted")]
+
+
+def test_a_copy_that_a_crash_has_left_is_swept(store: S3Store, clock: Any, settings: Any) -> None:
+    """Copied to where blobs are, and died before its row: the slow round removes it, later."""
+    settings.REGISTRY_GC_REVIEW_DELAY = settings.REGISTRY_UNDO_WINDOW = dt.timedelta(hours=1)
+    image = images.push_image(APP, "v1")
+    session = uploads.start(APP, images.ALICE)
+    part = store.write(session.pk, [b"left by a crash"])
+    store.stage(session.pk, part, part.digest)
+
+    def whole_round() -> None:
+        while not verification_rounds.slice_of_schedule(100)[0].finished_at:
+            pass
+
+    whole_round()
+    assert store.size(part.digest) == part.size
+    clock.advance(hours=3)
+    whole_round()
+    assert store.size(part.digest) is None
+    assert verification_rounds.kept() == []
+    receipt = Receipt.objects.get()
+    assert (receipt.kind, receipt.digest, receipt.bytes) == ("file", part.digest, part.size)
+    for digest in (image.config, *image.layers):
+        assert store.size(digest)
