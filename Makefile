@@ -40,12 +40,13 @@ compose-test: $(DEV_STAMP) ## Make images and run docker-compose.yml (root; COMP
 	@scripts/install-test-packages docker-compose debootstrap
 	$(PY) -m pytest -m compose tests/compose
 
-faults: $(DEV_STAMP) ## Inject faults for longer: SECONDS=60 each (SEED=… repeats one)
+faults: $(DEV_STAMP) ## Inject faults for an hour: SECONDS=60 each, KILLS=600 a stack (SEED=… repeats one)
 	@seed=$${SEED:-$$(date +%s)}; mkdir -p tests/.artifacts; \
-	echo "SEED=$$seed SECONDS=$(or $(SECONDS),60)" | tee -a tests/.artifacts/fault-seeds; \
-	SEED=$$seed SECONDS=$(or $(SECONDS),60) $(PY) -m pytest -m faults tests; code=$$?; \
-	$(PY) -m pytest --engine=postgresql -m "faults and not engineless" tests || code=$$?; \
-	exit $$code
+	with="SEED=$$seed SECONDS=$(or $(SECONDS),60) KILLS=$(or $(KILLS),600)"; \
+	echo "$$with" | tee -a tests/.artifacts/fault-seeds; \
+	env $$with $(PY) -m pytest -m faults tests; code=$$?; \
+	env $$with $(PY) -m pytest --engine=postgresql -m "faults and not engineless" tests || code=$$?; \
+	cat tests/.artifacts/faults-*.md; exit $$code
 
 timing: $(DEV_STAMP) ## Measure whether what one may not see can be told by the time it takes
 	@rm -f tests/.artifacts/timing.txt

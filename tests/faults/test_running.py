@@ -1,6 +1,6 @@
 """Faults of processes, databases and clients, on a running node under a mixed load.
 
-``SEED`` and ``SECONDS`` in the environment make the long form of it; see ``make faults``.
+``SEED``, ``SECONDS`` and ``KILLS`` in the environment make the long form of it; see ``make faults``.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.engineless]
 
 SEED = int(os.environ.get("SEED", "20261124"))
 SECONDS = float(os.environ.get("SECONDS", "8"))
+KILLS = float(os.environ.get("KILLS", str(SECONDS)))
+"""Seconds in which any process of the node is killed at any time."""
 
 
 def under_load(
@@ -310,7 +312,7 @@ def test_damaged_files(node: Installation, journal: Journal, damage: str) -> Non
 def test_any_process_at_any_time(node: Installation, journal: Journal) -> None:
     """kill -9 of any process of the node; what supervises it outside starts it again."""
     chance = random.Random(SEED)
-    until = time.monotonic() + SECONDS
+    until = time.monotonic() + KILLS
     with Load(node, journal, seed=SEED + 1, clients=4) as load:
         while time.monotonic() < until:
             time.sleep(chance.uniform(0.5, 3))
