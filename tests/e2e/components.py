@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
+import random
 import shutil
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+_chance = random.SystemRandom()
 _ALSO_IN = [Path("/usr/sbin"), Path("/sbin")]
 _NEEDS = {
     "docker": ("docker", "dockerd"),
@@ -71,8 +74,13 @@ def require(component: str) -> Path:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on.
+
+    Below those that the kernel gives to connections: one of these could be taken by any connection
+    before whoever asked listens on it.
+    """
+    while True:
+        port = _chance.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
