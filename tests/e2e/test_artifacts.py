@@ -102,7 +102,7 @@ def test_oras_without_a_right(berth: Installation, tmp_path: Path) -> None:
 def quick(make_installation: Any) -> Installation:
     """Collects what nobody holds within seconds."""
     installation: Installation = make_installation(
-        BERTH__GC_REVIEW_DELAY="2s", BERTH__UNDO_WINDOW="1s", BERTH__UPLOAD_EXPIRY="5s"
+        BERTH__GC_REVIEW_DELAY="5s", BERTH__UNDO_WINDOW="1s", BERTH__UPLOAD_EXPIRY="20s"
     )
     return installation
 

@@ -195,7 +195,7 @@ def test_a_wrong_password(docker: Docker, berth: Installation, alice: Person) ->
 def test_deleting_frees_the_disk(docker: Docker, make_installation: Any) -> None:
     """One image of two goes: what only it used disappears, what both use stays."""
     berth: Installation = make_installation(
-        BERTH__GC_REVIEW_DELAY="5s", BERTH__UNDO_WINDOW="5s", BERTH__UPLOAD_EXPIRY="5s"
+        BERTH__GC_REVIEW_DELAY="10s", BERTH__UNDO_WINDOW="5s", BERTH__UPLOAD_EXPIRY="20s"
     )
     berth.create_user("alice")
     project = "alice/app"
@@ -213,7 +213,7 @@ def test_deleting_frees_the_disk(docker: Docker, make_installation: Any) -> None
         "DELETE", f"/v2/{project}/manifests/{digest}", f"repository:{project}:delete,pull"
     )
     assert response.status_code == 202, response.text
-    wait_until(lambda: berth.bytes_on_disk() <= before, timeout=90)
+    wait_until(lambda: berth.bytes_on_disk() <= before, timeout=180)
     assert_stored(berth, kept, project, "kept")
     docker.remove_images()
     docker("pull", "--quiet", kept_name)

@@ -50,7 +50,8 @@ def test_push_pull_and_collect(
 ) -> None:
     berth: Installation = make_installation(
         **s3.settings(prefix, REGISTRY__STORAGE__REDIRECT=redirect),
-        BERTH__GC_REVIEW_DELAY="2s",
+        # Longer than a push takes on a busy machine.
+        BERTH__GC_REVIEW_DELAY="10s",
         BERTH__UNDO_WINDOW="2s",
     )
     image = images.large(40)
@@ -81,7 +82,7 @@ def test_push_pull_and_collect(
     assert len(answer.content) == 10
 
     assert berth.request("DELETE", "/v2/root/app/manifests/1", SCOPE).status_code == 202
-    wait_until(lambda: s3.objects(prefix) == {}, timeout=60)
+    wait_until(lambda: s3.objects(prefix) == {}, timeout=120)
     assert SECRET_KEY not in berth.log()
 
 

@@ -30,9 +30,9 @@ def site(make_installation: Any, tmp_path: Path) -> Installation:
         EXTERNAL_URL=f"https://{host}:{free_port()}",
         REGISTRY_EXTERNAL_URL=f"https://{host}:{free_port()}",
         **certificates.make(tmp_path / "certificates").settings,
-        BERTH__GC_REVIEW_DELAY="2s",
+        BERTH__GC_REVIEW_DELAY="10s",
         BERTH__UNDO_WINDOW="2s",
-        BERTH__UPLOAD_EXPIRY="5s",
+        BERTH__UPLOAD_EXPIRY="20s",
     )
     return installation
 
@@ -97,7 +97,7 @@ def test_the_pages_and_the_worker_trust_the_registry(
         assert address, listed.text
         assert "over-tls" in browser.http.get(address[1]).text
         browser.send(f"{address[1]}/delete")
-    wait_until(lambda: site.bytes_on_disk() <= before, timeout=60)
+    wait_until(lambda: site.bytes_on_disk() <= before, timeout=120)
     with pytest.raises(Refused, match="unknown"):
         skopeo("inspect", trust(site), name)
     assert "CERTIFICATE_VERIFY_FAILED" not in site.log()

@@ -125,7 +125,7 @@ class Collector:
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Collect until `condition` holds."""
-        wait_until(lambda: self.review() and condition(), timeout=60)
+        wait_until(lambda: self.review() and condition(), timeout=120)
 
 
 class Walk:
