@@ -95,6 +95,11 @@ class Docker:
             except subprocess.TimeoutExpired:
                 os.killpg(self._popen.pid, 9)
                 self._popen.wait()
+        # A build on the machine's network leaves a mount of its namespace.
+        for line in Path("/proc/self/mounts").read_text().splitlines():
+            place = line.split()[1]
+            if place.startswith(f"{self.folder}/"):
+                subprocess.run(["umount", "--lazy", place], capture_output=True)
         # What a daemon that was killed has left there is taken for running by the next one.
         shutil.rmtree(self.folder / "exec" if keep else self.folder, ignore_errors=True)
 
