@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 @dataclass
