@@ -159,3 +159,25 @@ def test_f37_old_pieces_of_uploads_go_and_young_ones_stay(store: FilesystemStore
     assert store.sweep(before, lambda session: False) == 20
     left = {path.name for path in paths.uploads(store.root).glob("*/*")}
     assert left == {str(session) for session in sessions[::2]}
+
+
+def test_f41_the_end_of_32_bits(clock: Any, alice: Person, gitlab: Person) -> None:
+    """Across 2038-01-19 03:14:07 UTC: pushes, tags, undo, windows, collection, receipts."""
+    last = dt.datetime(2038, 1, 19, 3, 14, 7, tzinfo=dt.UTC)
+    clock.now_is(last - dt.timedelta(seconds=1))
+    before = images.push_image(APP, "before")
+    gone = images.push_image(APP, "gone")
+    clock.now_is(last + dt.timedelta(seconds=1))
+    after = images.push_image(APP, "after")
+    tags.delete(APP, "gone", ALICE)
+    (deleted,) = gitlab.send("GET", "/gitlab/v1/repository-paths/acme/app/tags/deleted/").json()
+    assert deleted["deleted_at"].startswith("2038-01-19T03:14:08")
+    for image in (before, after):
+        answer = alice.send("GET", f"/v2/{APP}/manifests/{image.digest}")
+        assert content_of(answer) == image.payload
+    assert garbage.review(100).removed == 0
+    clock.now_is(last + dt.timedelta(days=9))
+    while garbage.review(100).removed:
+        clock.now_is(clock.now() + dt.timedelta(days=2))
+    receipts = gitlab.send("GET", "/gitlab/v1/garbage/receipts/").json()
+    assert {receipt["digest"] for receipt in receipts} == {gone.digest, gone.config, *gone.layers}
