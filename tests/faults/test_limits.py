@@ -1,4 +1,4 @@
-"""Faults of what the system gives: descriptors; and of secrets and migrations."""
+"""Faults of what is around: descriptors, secrets, migrations, nginx."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.e2e.components import free_port
 from tests.e2e.installation import PROJECT, Installation, wait_until
 from tests.e2e.postgresql import Server
 from tests.faults import nodes
@@ -120,3 +122,51 @@ def test_f68_killed_in_the_middle_of_migrations(
     finally:
         if server is not None:
             server.stop()
+
+
+_NGINX = """
+daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 2;
+events {{}}
+http {{
+    access_log off; client_max_body_size 0; client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u;
+    scgi_temp_path {folder}/s;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://{registry}; proxy_set_header Host $http_host;
+            proxy_http_version 1.1; proxy_request_buffering off;
+        }}
+    }}
+}}
+"""
+
+
+def test_f62_nginx_is_reloaded(
+    node: Installation, journal: Journal, require: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Pushes go on through each reload, and none of their requests is lost."""
+    program, port = require("nginx"), free_port()
+    (tmp_path / "nginx.conf").write_text(
+        _NGINX.format(folder=tmp_path, port=port, registry=node.registry)
+    )
+    nginx = subprocess.Popen([program, "-p", tmp_path, "-c", tmp_path / "nginx.conf"])
+    try:
+        wait_until((tmp_path / "pid").exists, timeout=60)
+        registry = Registry(node)
+        # A connection a request: one that rests is closed by a reload, as HTTP lets any server do.
+        registry._http = httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", timeout=60, headers={"Connection": "close"}
+        )
+        chance = random.Random(SEED)
+        for number in range(20):
+            if number % 4 == 1:
+                nginx.send_signal(signal.SIGHUP)
+                journal.injections += 1
+            status, digest = registry.push_image(NAMES[0], "reloaded", [chance.randbytes(300_000)])
+            assert status == 201
+            assert registry.pull(NAMES[0], "reloaded") == digest
+        assert_whole(node, journal)
+    finally:
+        nginx.terminate()
+        nginx.wait(60)
