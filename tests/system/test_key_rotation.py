@@ -127,7 +127,8 @@ def test_a_new_key_while_clients_pull(
 
         assert keys(registry, "distrust", old) == {"trusted": [fresh]}
         pulls.some_more()
-        assert pull(gitlab, token_of_the_old) == 401
+        # Each process looks at the certificates every two seconds.
+        wait_until(lambda: {pull(gitlab, token_of_the_old) for _ in range(8)} == {401}, timeout=60)
         assert pull(gitlab, token_of_the_new) == 200
         assert keys(gitlab, "distrust", old) == {"trusted": [fresh]}
         pulls.some_more()
