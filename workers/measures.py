@@ -33,6 +33,7 @@ from prometheus_client import (
 
 from gitlab import metrics
 from gitlab.container_registry.bell import RUNG_AT
+from workers.deletion import Outcome
 
 INTERVAL = 5.0
 """Seconds between two writings of the file."""
@@ -65,6 +66,9 @@ DELETIONS = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+for _outcome in Outcome:
+    # From the beginning: a number that is not there yet can't be told from one that is gone.
+    DELETIONS.labels(_outcome.name.lower())
 SEEN = Gauge(
     "berth_worker_seen_timestamp_seconds", "When the worker wrote its numbers.", registry=REGISTRY
 )

@@ -132,3 +132,12 @@ def test_the_largest_form(client: Client, settings: Any) -> None:
         assert answer.status_code == page
         fields = f"service=container_registry&grant_type=password&username=alice&{password}"
         assert client.post("/jwt/auth", fields, content_type=form).status_code == token
+
+
+def test_a_registrys_notifications_are_not_counted(limits: dict[str, int], client: Client) -> None:
+    limits["address"] = 1
+    for _ in range(3):
+        answer = client.post(
+            "/api/v4/container_registry_event/events", "{}", content_type="application/json"
+        )
+        assert answer.status_code in (401, 403)
