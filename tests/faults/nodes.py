@@ -34,6 +34,8 @@ def databases(server: Server, name: str) -> dict[str, str]:
     ) as connection:
         for side in ("gitlab", "registry"):
             connection.execute(f'CREATE DATABASE "{name}_{side}"')
+            # The tests' server promises nothing; here a commit has to survive the server's crash.
+            connection.execute(f'ALTER DATABASE "{name}_{side}" SET synchronous_commit = on')
     return {
         "BERTH__DATABASE_URL": server.url(f"{name}_gitlab"),
         "BERTH__REGISTRY_DATABASE_URL": server.url(f"{name}_registry"),
