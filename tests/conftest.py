@@ -158,6 +158,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=f"runs with --engine={other}"))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fail where the tests of a group would not stay together, as they must."""
+    if not hasattr(session.config, "workerinput"):
+        return
+    for item in session.items:
+        if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+            raise pytest.UsageError("this pytest and this xdist don't keep groups together")
+
+
 @pytest.fixture(scope="session")
 def engine(request: pytest.FixtureRequest) -> str:
     """``sqlite`` or ``postgresql``: what this run uses."""
