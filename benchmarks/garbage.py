@@ -57,13 +57,7 @@ def main() -> None:
             *_latencies(bench, options, each, numbers),
         ]
     if options.out:
-        _write(options.out, rows)
-
-
-def _write(path: Path, rows: list[Row]) -> None:
-    old = json.loads(path.read_text()) if path.exists() else []
-    names = {row["work"] for row in rows}
-    loads.write_results(path, [row for row in old if row["work"] not in names] + rows)
+        loads.write_results(options.out, rows)
 
 
 def _fill(bench: Bench, each: int) -> None:

@@ -272,5 +272,8 @@ def push_many(server: Server, token: str, size: int, count: int) -> float:
 
 
 def write_results(path: Path, rows: list[dict[str, object]]) -> None:
-    """The results as JSON."""
-    path.write_text(json.dumps(rows, indent=2) + "\n")
+    """The results as JSON. A work that was not measured this time keeps what it had."""
+    known = json.loads(path.read_text()) if path.exists() else []
+    measured = {row["work"]: row for row in rows}
+    kept = [measured.pop(row["work"], row) for row in known]
+    path.write_text(json.dumps([*kept, *measured.values()], indent=2) + "\n")
