@@ -119,6 +119,7 @@ def pem(key: object) -> bytes:
         pem(rsa.generate_private_key(65537, 1024)),
         keys.generate()[1],
     ],
+    ids=["empty", "x", "damaged", "ed25519", "p224", "k256", "rsa1024", "certificate"],
 )  # fmt: skip
 def test_other_keys_are_refused_without_showing_them(content: bytes) -> None:
     with pytest.raises(keys.UnusableKey) as refused:
@@ -166,6 +167,7 @@ def test_a_key_without_its_certificate_is_refused() -> None:
     "content",
     [b"", b"x", b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
      keys.generate()[0]],
+    ids=["empty", "x", "damaged", "key"],
 )  # fmt: skip
 def test_a_bundle_without_certificates_is_refused(content: bytes) -> None:
     with pytest.raises(keys.UnusableKey):
