@@ -67,6 +67,7 @@ audit: ## Ask the advisory service about all requirements (REQUIRE_AUDIT=1: fail
 		requirements.txt requirements-dev.txt
 
 bench: $(DEV_STAMP) test-packages ## Measure the hot paths beside docker-registry (some 12 minutes)
+	@scripts/install-test-packages wrk apache2-utils
 	$(PY) -m benchmarks
 	$(PY) -m benchmarks.table
 

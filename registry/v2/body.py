@@ -14,9 +14,6 @@ from registry.errors import Code, RegistryError
 from registry.storage.base import CHUNK
 from registry.v2.gunicorn_stream import open_stream
 
-_WORTH_IT = 64 * 1024
-"""Bytes from which on the direct way pays."""
-
 
 class Body:
     """The body of one request. It can be read once."""
@@ -34,7 +31,7 @@ class Body:
         if self.length is None:
             yield from self._all()
             return
-        if self.length >= _WORTH_IT and (stream := open_stream(self._environ)):
+        if self.length and (stream := open_stream(self._environ)):
             yield from self._named(stream.pieces())
             return
         yield from self._named(self._counted(self.length))

@@ -6,17 +6,25 @@ So, where the stream is gunicorn's and nobody has read from it, the bytes are ta
 large pieces, and gunicorn's reader is left as if it had read them itself: what follows on the
 connection is the next request.
 
+A client that is slower than `_PATIENCE` is waited for aside: ``environ["berth.aside"]`` is a context
+in which a thread counts as none of those that work. Until a whole piece has come it stays there, so
+one that sends a byte now and then takes nothing from the others.
+
 Sources: RFC 9112, sections 6 and 7.1; gunicorn 27, ``gunicorn.http.body``. Anything unexpected makes
 `open_stream` answer None, and the ordinary stream is read.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
+import select
 import socket
-from collections.abc import Iterator
-from typing import Any, Protocol
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import Any, Protocol, TypeVar
 
 try:
     from gunicorn.http.body import Body, ChunkedReader, LengthReader
@@ -26,12 +34,18 @@ except ImportError:  # Another server, or none: as in the tests' client.
 PIECE = 256 * 1024
 """Bytes in one piece, except the last. Each upload under way holds two or three of them."""
 
-_MOST_PARTS = 1024
-"""Parts that are held at once: one of a byte costs some hundred bytes to hold."""
+_PATIENCE = 0.25
+"""Seconds without a byte, or for one piece, after which a client counts as slow."""
+
+_SILENCE = 300.0
+"""Seconds without a byte after which the connection counts as broken."""
 
 _LINE_LIMIT = 8190
 _TRAILER_LIMIT = 64 * 1024
 _SIZE_LINE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[\t !-~\x80-\xff]*)?")
+
+
+Received = TypeVar("Received", bytes, int)
 
 
 class BrokenStream(OSError):
@@ -54,42 +68,113 @@ def open_stream(environ: dict[str, Any]) -> Stream | None:
     reader = body.reader
     if body.buf.tell():
         return None
+    aside = environ.get("berth.aside", nullcontext)
     if type(reader) is LengthReader:
-        return _LengthStream(body, connection, reader.unreader)
+        return _LengthStream(body, connection, reader.unreader, aside)
     if type(reader) is ChunkedReader and reader.parser is not None:
         # The generator holds what it reads from; it must not have started to read.
         if inspect.getgeneratorstate(reader.parser) != inspect.GEN_CREATED:
             return None
         held = inspect.getgeneratorlocals(reader.parser)
-        return _ChunkedStream(body, connection, held["unreader"])
+        return _ChunkedStream(body, connection, held["unreader"], aside)
     return None
 
 
 class _Connection:
     """What is left in gunicorn's buffer, then the socket."""
 
-    def __init__(self, body: Any, connection: socket.socket, unreader: Any) -> None:
+    def __init__(
+        self,
+        body: Any,
+        connection: socket.socket,
+        unreader: Any,
+        aside: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         self.body, self.socket, self.unreader = body, connection, unreader
-        # A TLS connection knows no flags.
+        # A TLS connection knows no flags, and its limit would be that of a record.
         self.plain = type(connection) is socket.socket
+        self._step_aside = aside
+        self._away = ExitStack()
+        self._is_limited = self._is_away = False
 
-    def receive(self, size: int, *, all_of_it: bool = False) -> bytes:
-        """Up to `size` bytes, or all of them where the connection can wait for that itself."""
+    def pieces(self) -> Iterator[bytes]:
+        """See `Stream.pieces`."""
         try:
-            if all_of_it and self.plain:
-                return self.socket.recv(size, socket.MSG_WAITALL)
-            return self.socket.recv(size)
-        except BaseException:
-            self.body.failed = True
-            raise
+            for piece in self._pieces():
+                self._come_back()
+                yield piece
+        finally:
+            self._come_back()
+            if self._is_limited:
+                self._limit(0)
+
+    def _pieces(self) -> Iterator[bytes]:
+        raise NotImplementedError
+
+    def receive(self, size: int) -> bytes:
+        """`size` bytes, or fewer where the connection ends before; a TLS connection's next ones."""
+        if not self.plain:
+            return self._receive(lambda: self.socket.recv(size))
+        begun = self._receive(lambda: self.socket.recv(size, socket.MSG_WAITALL))
+        if len(begun) == size or not begun:
+            return begun
+        self._go_away()
+        held = bytearray(begun)
+        while len(held) < size:
+            more = self._receive(functools.partial(self.socket.recv, size - len(held)))
+            if not more:
+                break
+            held += more
+        return bytes(held)
 
     def receive_into(self, view: memoryview) -> int:
-        """Receive into `view`; how many bytes."""
+        """Receive what there is into `view`; how many bytes."""
+        return self._receive(lambda: self.socket.recv_into(view))
+
+    def _receive(self, read: Callable[[], Received]) -> Received:
+        """What `read` gives, however long it takes to come."""
         try:
-            return self.socket.recv_into(view)
+            if self.plain and not self._is_limited:
+                self._limit(_PATIENCE)
+            if not self.plain and not self._has_more(_PATIENCE):
+                self._wait()
+            while True:
+                try:
+                    return read()
+                except BlockingIOError:
+                    self._wait()
         except BaseException:
             self.body.failed = True
             raise
+
+    def _limit(self, seconds: float) -> None:
+        """Let the kernel end a wait for bytes after so long: that costs no call of its own."""
+        whole, rest = divmod(seconds, 1)
+        limit = struct.pack("ll", int(whole), int(rest * 1_000_000))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        self._is_limited = bool(seconds)
+
+    def _has_more(self, seconds: float) -> bool:
+        if not self.plain and self.socket.pending():  # type: ignore[attr-defined]
+            return True
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def _wait(self) -> None:
+        self._go_away()
+        if not self._has_more(_SILENCE):
+            raise self.broken(f"nothing came for {_SILENCE:.0f} seconds")
+
+    def _go_away(self) -> None:
+        if not self._is_away:
+            self._away.enter_context(self._step_aside())
+            self._is_away = True
+
+    def _come_back(self) -> None:
+        if self._is_away:
+            self._away.close()
+            self._is_away = False
 
     def broken(self, why: str) -> BrokenStream:
         """The error to raise; the connection is not used again."""
@@ -100,8 +185,7 @@ class _Connection:
 class _LengthStream(_Connection):
     """A body of known length."""
 
-    def pieces(self) -> Iterator[bytes]:
-        """See `Stream.pieces`."""
+    def _pieces(self) -> Iterator[bytes]:
         reader = self.body.reader
         held = self.unreader.take_buffered()
         if len(held) > reader.length:
@@ -111,7 +195,7 @@ class _LengthStream(_Connection):
             reader.length -= len(held)
             yield held
         while reader.length:
-            piece = self.receive(min(PIECE, reader.length), all_of_it=True)
+            piece = self.receive(min(PIECE, reader.length))
             if not piece:
                 raise self.broken(f"the connection ended {reader.length} bytes early")
             reader.length -= len(piece)
@@ -121,13 +205,13 @@ class _LengthStream(_Connection):
 class _ChunkedStream(_Connection):
     """A body in the chunked coding."""
 
-    def __init__(self, body: Any, connection: socket.socket, unreader: Any) -> None:
-        super().__init__(body, connection, unreader)
+    def __init__(self, *connection: Any) -> None:
+        super().__init__(*connection)
         self._data = bytearray()
         self._at = self._end = 0
 
-    def pieces(self) -> Iterator[bytes]:
-        """See `Stream.pieces`. Chunks are joined to pieces of `PIECE`."""
+    def _pieces(self) -> Iterator[bytes]:
+        """Chunks are joined to pieces of `PIECE`."""
         held = self.unreader.take_buffered()
         self._data = bytearray(max(PIECE, len(held)))
         self._data[: len(held)] = held

@@ -126,7 +126,7 @@ class Node:
         return address
 
     def behind_nginx(self) -> tuple[str, int]:
-        """The address of an nginx that spools bodies and sends blobs, for a process of its own."""
+        """The address of an nginx that sends blobs, for a process of its own."""
         if self._nginx is None:
             listener = self._listeners["behind-nginx"] = _listener()
             settings = {

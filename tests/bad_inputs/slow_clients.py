@@ -1,7 +1,7 @@
-"""Two hundred clients that hardly move, in front of nginx with the file of ``deploy/``.
+"""Two hundred clients that hardly move, before a process itself and before nginx with our file.
 
-nginx waits for slow bodies and slow readers itself: it passes a request on when it has all of it, and
-sends blobs from the disk. Berth's threads never meet them, so everybody else is served as before.
+nginx waits for slow heads and slow readers itself; a body flows through it as slowly as it comes. What
+reaches a process of Berth is waited for aside, so everybody else is served as before.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COUNT = 200
 MEASURED = 40
 SLACK = 2.0
 """Seconds by which a healthy request may take longer than twice as long as before: other programs
-share the machine. Without nginx it is not answered at all."""
+share the machine. Where slow clients kept the threads it would not be answered at all."""
 
 _TLS = ("ssl_certificate /etc/berth/tls.crt;", "ssl_certificate_key /etc/berth/tls.key;")
 
@@ -54,8 +54,6 @@ class Nginx:
                 "registry.example.com": "localhost",
                 "127.0.0.1:5000": "{}:{}".format(*registry),
                 "/var/lib/berth/registry/": f"{store}/",
-                # What docs/deployment.md says of clients that nobody trusts.
-                "proxy_request_buffering off": "proxy_request_buffering on",
             },
         )
         self._file = folder / "nginx.conf"
@@ -110,11 +108,13 @@ def healthy(address: tuple[str, int], content: bytes) -> float:
 
 
 @contextmanager
-def waiting(address: tuple[str, int], content: bytes) -> Iterator[list[socket.socket]]:
+def waiting(
+    address: tuple[str, int], content: bytes, count: int = COUNT
+) -> Iterator[list[socket.socket]]:
     """So many connections on which `content` was sent and from which nobody reads."""
     connections: list[socket.socket] = []
     try:
-        for _ in range(COUNT):
+        for _ in range(count):
             connection = socket.socket()
             connections.append(connection)
             connection.settimeout(TIMEOUT)
@@ -141,7 +141,7 @@ def serve_others(
     return before, during
 
 
-def get(path: str, address: tuple[str, int], token: str) -> bytes:
-    """A GET of the registry, as bytes."""
-    headers = [("Authorization", f"Bearer {token}")]
+def get(path: str, address: tuple[str, int], token: str | None) -> bytes:
+    """A GET, as bytes."""
+    headers = [("Authorization", f"Bearer {token}")] if token else []
     return request("GET", path, f"localhost:{address[1]}", headers, b"", chunked=False)

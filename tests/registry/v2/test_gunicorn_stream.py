@@ -17,6 +17,7 @@ from gunicorn.http.unreader import SocketUnreader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from registry.v2 import gunicorn_stream
 from registry.v2.gunicorn_stream import PIECE, BrokenStream, open_stream
 
 NEXT_REQUEST = b"GET / HTTP/1.1\r\n\r\n"
@@ -193,3 +194,96 @@ def test_any_division_into_chunks_gives_the_same(
         while more := server.recv(4096):
             rest += more
         assert rest == NEXT_REQUEST
+
+
+class Aside:
+    """What a server offers to those that wait, counted."""
+
+    def __init__(self) -> None:
+        self.entered = 0
+        self.is_in = False
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        self.entered += 1
+        self.is_in = True
+        try:
+            yield
+        finally:
+            self.is_in = False
+
+
+class TestSlowClients:
+    """A client that keeps one waiting is waited for aside, and nothing of it is lost."""
+
+    @pytest.fixture(autouse=True)
+    def _patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(gunicorn_stream, "_PATIENCE", 0.02)
+
+    @staticmethod
+    def trickle(client: socket.socket, wire: bytes, aside: Aside, count: int) -> None:
+        """Send one byte after the other, each when the server waits, and the last ones at once."""
+
+        def run() -> None:
+            pause = threading.Event()
+            for number in range(count):
+                while not aside.is_in:
+                    pause.wait(0.005)
+                client.sendall(wire[number : number + 1])
+            client.sendall(wire[count:])
+
+        threading.Thread(target=run, daemon=True).start()
+
+    @pytest.mark.parametrize("is_chunked", [False, True])
+    def test_the_body_is_whole(
+        self, ends: tuple[socket.socket, socket.socket], *, is_chunked: bool
+    ) -> None:
+        content = os.urandom(2 * PIECE + 9)
+        wire = chunked(content, itertools.repeat(1000)) if is_chunked else content
+        aside = Aside()
+        environ, _ = request(ends[1], length=None if is_chunked else len(content))
+        environ["berth.aside"] = aside
+        self.trickle(ends[0], wire + NEXT_REQUEST, aside, 20)
+        stream = open_stream(environ)
+        assert stream is not None
+        pieces = []
+        for piece in stream.pieces():
+            # Whoever takes a piece is at work again.
+            assert not aside.is_in
+            pieces.append(piece)
+        assert b"".join(pieces) == content
+        assert 1 <= aside.entered <= 2
+        assert not aside.is_in
+        assert ends[1].gettimeout() is None
+        # The kernel's limit is gone: the next request may come late.
+        assert ends[1].getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16) == bytes(16)
+
+    @pytest.mark.parametrize("length", [100, None])
+    def test_one_that_says_nothing_any_more_is_given_up(
+        self,
+        ends: tuple[socket.socket, socket.socket],
+        monkeypatch: pytest.MonkeyPatch,
+        length: int | None,
+    ) -> None:
+        monkeypatch.setattr(gunicorn_stream, "_SILENCE", 0.05)
+        aside = Aside()
+        environ, _ = request(ends[1], length=length, buffered=b"40\r\nbegun")
+        environ["berth.aside"] = aside
+        stream = open_stream(environ)
+        assert stream is not None
+        with pytest.raises(BrokenStream, match="nothing came"):
+            list(stream.pieces())
+        assert not aside.is_in
+
+    def test_a_quick_one_is_not_waited_for_aside(
+        self, ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gunicorn_stream, "_PATIENCE", 20.0)
+        content = os.urandom(3 * PIECE)
+        environ, _ = request(ends[1], length=len(content))
+        environ["berth.aside"] = aside = Aside()
+        send(ends[0], content)
+        stream = open_stream(environ)
+        assert stream is not None
+        assert b"".join(stream.pieces()) == content
+        assert aside.entered == 0
