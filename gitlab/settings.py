@@ -127,7 +127,7 @@ def _database(url: str) -> dict[str, Any]:
     split = urlsplit(url)
     if split.scheme == "sqlite":
         return {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "gitlab.sqlite",
             "NAME": unquote(split.path.removeprefix("/"))
             if split.path.startswith("//")
             else unquote(split.path),

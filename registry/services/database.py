@@ -22,7 +22,8 @@ _PAIRS = 300
 """Pairs in a query: twice as many parameters are taken by every engine."""
 
 _LONGEST_BREAK = 0.1
-"""Seconds: SQLite asks again for a lock after that time at most."""
+_MOMENT = 0.001
+"""Seconds, in which a writer that waits finds that nobody else writes."""
 
 
 def atomic() -> transaction.Atomic:
@@ -126,11 +127,15 @@ def row_lock() -> str:
 
 
 def let_others_write(seconds: float) -> None:
-    """After a transaction of so many seconds leave half as many to others; on SQLite only.
+    """After a transaction of so many seconds let those who wait write for as long; on SQLite only.
 
-    Who waits there for the only writer's lock asks for it now and then, and would never meet the
-    moment between two transactions of somebody who writes without a break.
+    Elsewhere writers don't wait for each other but where they want the same row.
     """
     connection = connections[ALIAS]
-    if connection.vendor == "sqlite" and not connection.in_atomic_block:
-        time.sleep(min(seconds / 2, _LONGEST_BREAK))
+    # What our engine for SQLite knows, and no other engine has to tell.
+    others_wait = getattr(connection, "others_wait", None)
+    if others_wait is None or connection.in_atomic_block:
+        return
+    until = time.monotonic() + min(seconds, _LONGEST_BREAK)
+    while others_wait() and time.monotonic() < until:
+        time.sleep(_MOMENT)

@@ -102,13 +102,15 @@ def _count(session: UploadSession, part: Part) -> None:
         return
     parts = [*session.parts, asdict(part)]
     offset = session.offset + part.size
-    won = UploadSession.objects.filter(
-        pk=session.pk, offset=session.offset, committed_digest=""
-    ).update(
-        offset=offset,
-        parts=parts,
-        expires_at=timezone.now() + settings.REGISTRY_UPLOAD_EXPIRY,
-    )
+    # In a transaction, since writers wait for their turn at its beginning only.
+    with database.atomic():
+        won = UploadSession.objects.filter(
+            pk=session.pk, offset=session.offset, committed_digest=""
+        ).update(
+            offset=offset,
+            parts=parts,
+            expires_at=timezone.now() + settings.REGISTRY_UPLOAD_EXPIRY,
+        )
     if not won:
         store.discard(session.pk, part)
         current = UploadSession.objects.filter(pk=session.pk, committed_digest="").first()

@@ -1,0 +1,1 @@
+"""SQLite as Django's own engine has it, with writers that take turns."""
