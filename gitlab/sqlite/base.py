@@ -75,10 +75,16 @@ class PatientConnection(sqlite3.Connection):
 
     def close(self) -> None:
         """See `sqlite3.Connection.close`."""
+        self._forget()
+        super().close()
+
+    def _forget(self) -> None:
         if self.waiting is not None:
             os.close(self.waiting)
             self.waiting = None
-        super().close()
+
+    # A thread that ends drops its connections without closing them.
+    __del__ = _forget
 
 
 class PatientCursor(base.SQLiteCursorWrapper):
