@@ -10,12 +10,25 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from django.db.models import F
+from django.utils import timezone
 
 from registry.models import Manifest, Receipt, Repository, RepositoryBlob, Review
-from registry.services import cursors
+from registry.services import cursors, database
 
-SIZE = 100
+SIZE = 200
 """Candidates of one transaction: enough that its commit is not what counts."""
+
+_RECEIPT = (
+    "kind",
+    "digest",
+    "repository",
+    "bytes",
+    "reason",
+    "last_referrer",
+    "garbage_since",
+    "run",
+    "removed_at",
+)
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -81,7 +94,7 @@ class Batch:
     postponed: dict[int, dt.datetime] = field(default_factory=dict)
     begun: dict[int, dt.datetime] = field(default_factory=dict)
     doomed: list[str] = field(default_factory=list)
-    receipts: list[Receipt] = field(default_factory=list)
+    receipts: list[tuple[object, ...]] = field(default_factory=list)
 
     def keep(self, candidate: Review) -> None:
         """Something refers to it; whoever drops that reference queues it again."""
@@ -121,15 +134,16 @@ class Batch:
     ) -> None:
         """Note a removal and why it was sure."""
         self.receipts.append(
-            Receipt(
-                kind=kind,
-                digest=digest,
-                repository=repository.name if repository else "",
-                bytes=size,
-                reason=candidate.reason,
-                last_referrer=last_referrer,
-                garbage_since=candidate.queued_at,
-                run=self.run_id,
+            (
+                kind,
+                digest,
+                repository.name if repository else "",
+                size,
+                candidate.reason,
+                last_referrer,
+                candidate.queued_at,
+                self.run_id,
+                timezone.now(),
             )
         )
 
@@ -137,7 +151,7 @@ class Batch:
         """In the transaction that has removed what they are about."""
         if self.receipts:
             cursors.announce(Receipt)
-            Receipt.objects.bulk_create(self.receipts)
+            database.insert(Receipt, _RECEIPT, self.receipts)
 
     def count(self, run: Run) -> None:
         """Let `run` count what was committed."""

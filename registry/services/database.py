@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import connections, transaction
+from django.db.models import DateTimeField, Model, UUIDField
 
 ALIAS = "registry"
 _OPENINGS = 0x6265727468
@@ -66,6 +67,38 @@ def column(sql: str, parameters: Sequence[Any]) -> list[Any]:
     with connections[ALIAS].cursor() as cursor:
         cursor.execute(sql, parameters)
         return [row[0] for row in cursor.fetchall()]
+
+
+def insert(
+    model: type[Model], columns: Sequence[str], rows: Sequence[Sequence[Any]], ending: str = ""
+) -> None:
+    """Insert `rows` with values for `columns`, without the ORM, which takes ten times as long.
+
+    To be called in a transaction. `columns` and `ending`, what follows on the values, are ours.
+    """
+    if not rows:
+        return
+    connection = connections[ALIAS]
+    fields = [model._meta.get_field(column) for column in columns]  # noqa: SLF001
+    # The engines store texts and numbers as they are.
+    adapted = [
+        (place, field)
+        for place, field in enumerate(fields)
+        if isinstance(field, DateTimeField | UUIDField)
+    ]
+    prepared = []
+    for row in rows:
+        values = list(row)
+        for place, field in adapted:
+            values[place] = field.get_db_prep_save(values[place], connection)
+        prepared.append(values)
+    holes = ", ".join(["%s"] * len(columns))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {model._meta.db_table} ({', '.join(columns)})"  # noqa: SLF001
+            f" VALUES ({holes}) {ending}",
+            prepared,
+        )
 
 
 def ids_of_pairs(

@@ -176,8 +176,12 @@ def drop_blobs(by_id: dict[int, tuple[Review, Repository | None]], batch: Batch)
     gone = list(Blob.objects.filter(~Exists(right), pk__in=list(by_id)).order_by("digest"))
     ids = [blob.pk for blob in gone]
     Blob.objects.filter(pk__in=ids).delete()
-    Tombstone.objects.bulk_create(
-        [Tombstone(digest=blob.digest) for blob in gone], ignore_conflicts=True
+    now = timezone.now()
+    database.insert(
+        Tombstone,
+        ("digest", "created_at"),
+        [(blob.digest, now) for blob in gone],
+        "ON CONFLICT DO NOTHING",
     )
     _drop_reviews_of_blobs(ids)
     for blob in gone:

@@ -13,6 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from registry.models import Review
+from registry.services import database
 
 
 def grace() -> dt.timedelta:
@@ -39,18 +40,13 @@ def queue(
     """
     now = timezone.now()
     due = now + (grace() if after is None else after)
-    rows = [
-        Review(kind=kind, target=target, reason=reason, queued_at=now, due_at=due)
-        for target in sorted(set(targets))
-    ]
-    if rows:
-        Review.objects.bulk_create(
-            rows,
-            batch_size=200,
-            update_conflicts=True,
-            unique_fields=["kind", "target"],
-            update_fields=["due_at", "reason"],
-        )
+    database.insert(
+        Review,
+        ("kind", "target", "reason", "queued_at", "due_at", "attempts"),
+        [(kind.value, target, reason, now, due, 0) for target in sorted(set(targets))],
+        "ON CONFLICT (kind, target) DO UPDATE SET due_at = excluded.due_at,"
+        " reason = excluded.reason",
+    )
 
 
 def drop(kind: Review.Kind, targets: Iterable[int]) -> None:
