@@ -36,6 +36,9 @@ _YEAR = 365 * 24 * 3600
 _LONG = 1024 * 1024
 """Bytes that may take long to send: what is less mostly fits into the kernel's buffers."""
 
+_SMALL = 64 * 1024
+"""Bytes that are read at once: most configurations have less."""
+
 ADDRESS_LIFETIME = 300
 """Seconds in which a client has to follow a redirect. A transfer that has begun goes on."""
 
@@ -72,6 +75,29 @@ def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
         yield piece
 
 
+def fields_of(digest: str) -> dict[str, str]:
+    """What every answer with a blob says of it."""
+    return {
+        "Docker-Content-Digest": digest,
+        "ETag": f'"{digest}"',
+        "Accept-Ranges": "bytes",
+        "Cache-Control": f"private, max-age={_YEAR}, immutable",
+    }
+
+
+def small(digest: str, size: int) -> bytes | None:
+    """All of a blob that is small, None where it isn't, is lost, or leaves in another way."""
+    others = settings.REGISTRY_STORAGE
+    if size > _SMALL or others.get("redirect") or others.get("accel_prefix"):
+        return None
+    try:
+        with storage.current().open(digest, 0) as file:
+            content = file.read(size)
+    except FileNotFoundError:
+        return None
+    return content if len(content) == size else None
+
+
 def blob_response(
     digest: str,
     size: int,
@@ -86,12 +112,7 @@ def blob_response(
     `if_range` with anything but the blob's own ETag switches the range off (RFC 9110, 13.1.5).
     Raises BLOB_UNKNOWN where the bytes are lost, RANGE_INVALID.
     """
-    headers = {
-        "Docker-Content-Digest": digest,
-        "ETag": f'"{digest}"',
-        "Accept-Ranges": "bytes",
-        "Cache-Control": f"private, max-age={_YEAR}, immutable",
-    }
+    headers = fields_of(digest)
     if method == "HEAD":
         if storage.current().size(digest) is None:
             raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)

@@ -1,8 +1,8 @@
-"""A manifest that is there, answered before Django's handler is asked.
+"""A manifest or a small blob that is there, answered before Django's handler is asked.
 
 Every pull begins here, and making a request object, resolving an address and passing middlewares
 costs several times what the answer itself costs. Only the plain case is answered: a caller who may,
-a manifest that exists. Whatever else it is, `answer` says None and the ordinary view answers, with
+a manifest that exists, all of a blob that is mostly an image's configuration. Whatever else it is, `answer` says None and the ordinary view answers, with
 the same rules, the right refusal included. So there is no second set of rules to keep in step.
 """
 
@@ -14,17 +14,28 @@ from typing import Any, NamedTuple
 
 from django.db import DatabaseError, InterfaceError
 
+from registry import delivery
+from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import RegistryError
-from registry.services import manifests
+from registry.media_types import OCTET_STREAM
+from registry.services import blobs, manifests
+from registry.storage.base import StorageUnavailable
 from registry.v2.base import API_VERSION
 from tokens.access import NAME_PATTERN, Access, is_repository_name
 
-_ADDRESS = re.compile(rf"/v2/({NAME_PATTERN})/manifests/([^/]+)", re.ASCII)
+_ADDRESS = re.compile(rf"/v2/({NAME_PATTERN})/(manifests|blobs)/([^/]+)", re.ASCII)
 _METHODS = frozenset(["GET", "HEAD"])
 _PULL = ("pull",)
-ROUTE = "v2/<name:name>/manifests/<reference:reference>"
-"""The route of the view that would have answered, for whoever counts."""
+_ROUTE = "v2/<name:name>/manifests/<reference:reference>"
+_BLOB_ROUTE = "v2/<name:name>/blobs/<reference:digest>"
+"""The routes of the views that would have answered, for whoever counts."""
+
+
+_ALWAYS = (
+    ("Docker-Distribution-Api-Version", API_VERSION),
+    ("X-Content-Type-Options", "nosniff"),
+)
 
 
 class Answer(NamedTuple):
@@ -44,20 +55,41 @@ def answer(environ: Mapping[str, Any]) -> Answer | None:
     matched = _ADDRESS.fullmatch(environ["PATH_INFO"])
     if matched is None:
         return None
-    name, reference = matched[1], matched[2]
+    name, kind, reference = matched.groups()
     if not is_repository_name(name):
+        return None
+    is_blob = kind == "blobs"
+    # Who asks whether a blob is there may be promised that it stays.
+    if is_blob and (method == "HEAD" or "HTTP_RANGE" in environ):
         return None
     try:
         Caller(environ.get("HTTP_AUTHORIZATION")).require(Access("repository", name, _PULL))
-        found = manifests.find(name, manifests.check_reference(reference))
-    except (RegistryError, DatabaseError, InterfaceError):
+        return _blob(name, reference) if is_blob else _manifest(name, reference, method)
+    except (RegistryError, StorageUnavailable, DatabaseError, InterfaceError):
         return None
+
+
+def _manifest(name: str, reference: str, method: str) -> Answer:
+    found = manifests.find(name, manifests.check_reference(reference))
     headers = [
         ("Docker-Content-Digest", found.digest),
         ("ETag", f'"{found.digest}"'),
         ("Content-Length", str(len(found.payload))),
         ("Content-Type", found.media_type),
-        ("Docker-Distribution-Api-Version", API_VERSION),
-        ("X-Content-Type-Options", "nosniff"),
+        *_ALWAYS,
     ]
-    return Answer("200 OK", headers, b"" if method == "HEAD" else found.payload, ROUTE)
+    return Answer("200 OK", headers, b"" if method == "HEAD" else found.payload, _ROUTE)
+
+
+def _blob(name: str, digest: str) -> Answer | None:
+    digests.check(digest)
+    content = delivery.small(digest, blobs.find(name, digest).size)
+    if content is None:
+        return None
+    headers = [
+        *delivery.fields_of(digest).items(),
+        ("Content-Length", str(len(content))),
+        ("Content-Type", OCTET_STREAM),
+        *_ALWAYS,
+    ]
+    return Answer("200 OK", headers, content, _BLOB_ROUTE)

@@ -1,4 +1,4 @@
-"""Manifests that are answered before Django's handler.
+"""Manifests and small blobs that are answered before Django's handler.
 
 That the answers are the view's own is compared with every request of the registry's tests; see
 `tests.registry.base.assert_shortcut_agrees`. Here: when there is an answer, and when there must be none.
@@ -12,7 +12,9 @@ import pytest
 from django.db import OperationalError
 from django.test import RequestFactory
 
+from registry import digest as digests
 from registry.services import database, manifests
+from registry.storage import base as storage
 from registry.v2 import pulls
 from tests.registry import images
 from tests.registry.base import APP, mint
@@ -38,6 +40,51 @@ def test_a_manifest_that_is_there() -> None:
         head = ask(f"/v2/{APP}/manifests/{reference}", PULL, method="HEAD")
         assert head is not None
         assert (head.headers, head.body) == (found.headers, b"")
+
+
+def push_small() -> tuple[str, bytes]:
+    """The address and the content of a small blob."""
+    content = images.content(2000)
+    return f"/v2/{APP}/blobs/{images.push_blob(APP, content)}", content
+
+
+def test_a_small_blob_that_is_there() -> None:
+    path, content = push_small()
+    found = ask(path, PULL)
+    assert found is not None
+    assert (found.status, found.body) == ("200 OK", content)
+
+
+def test_an_empty_blob() -> None:
+    digest = images.push_blob(APP, b"")
+    found = ask(f"/v2/{APP}/blobs/{digest}", PULL)
+    assert found is not None
+    assert found.body == b""
+    assert ("Content-Length", "0") in found.headers
+
+
+def test_what_else_may_be_asked_of_a_blob_is_left_to_the_view() -> None:
+    path, _ = push_small()
+    assert ask(path, PULL, method="HEAD") is None
+    assert ask(path, PULL, HTTP_RANGE="bytes=0-1") is None
+    assert ask(path, Access.repository(APP, "push")) is None
+    assert ask(path.replace(APP, "acme/other"), Access.repository("acme/other", "pull")) is None
+    assert ask(path[:-1], PULL) is None
+    large = images.push_blob(APP, bytes(100_000))
+    assert ask(f"/v2/{APP}/blobs/{large}", PULL) is None
+
+
+@pytest.mark.parametrize("setting", ["redirect", "accel_prefix"])
+def test_a_blob_that_leaves_in_another_way_is_left_to_the_view(setting: str, settings: Any) -> None:
+    path, _ = push_small()
+    settings.REGISTRY_STORAGE = {**settings.REGISTRY_STORAGE, setting: "/-/blobs"}
+    assert ask(path, PULL) is None
+
+
+def test_a_blob_whose_bytes_are_lost_is_left_to_the_view() -> None:
+    path, content = push_small()
+    storage.current().delete(digests.of(content))
+    assert ask(path, PULL) is None
 
 
 @pytest.mark.parametrize(
