@@ -18,6 +18,9 @@ from registry.services import cursors, database
 SIZE = 200
 """Candidates of one transaction: enough that its commit is not what counts."""
 
+SMALL = 40
+"""Where others wait for the transaction to end."""
+
 _RECEIPT = (
     "kind",
     "digest",
@@ -39,6 +42,12 @@ class Division(Generic[Key]):
 
     kind: Review.Kind
     places: dict[Key, int | None]
+
+    def pieces(self, size: int) -> Iterator[Division[Key]]:
+        """The same in divisions of `size` at most."""
+        pairs = list(self.places.items())
+        for start in range(0, len(pairs), size):
+            yield Division(self.kind, dict(pairs[start : start + size]))
 
 
 def divide(rows: Sequence[tuple[Key, str, int]]) -> Iterator[Division[Key]]:
@@ -78,6 +87,8 @@ class Run:
     postponed: int = 0
     kept: int = 0
     bytes: int = 0
+    size: int = SIZE
+    """Candidates of the next transaction."""
 
 
 @dataclass

@@ -159,16 +159,24 @@ def row_lock() -> str:
     return " FOR NO KEY UPDATE" if connections[ALIAS].vendor == "postgresql" else ""
 
 
-def let_others_write(seconds: float) -> None:
-    """After a transaction of so many seconds let those who wait write for as long; on SQLite only.
+def others_wait() -> bool:
+    """Whether somebody waits to write until this process does not; on SQLite only.
 
     Elsewhere writers don't wait for each other but where they want the same row.
     """
-    connection = connections[ALIAS]
     # What our engine for SQLite knows, and no other engine has to tell.
-    others_wait = getattr(connection, "others_wait", None)
-    if others_wait is None or connection.in_atomic_block:
-        return
+    asked = getattr(connections[ALIAS], "others_wait", None)
+    return asked is not None and bool(asked())
+
+
+def let_others_write(seconds: float) -> bool:
+    """After a transaction of so many seconds let those who wait write for as long.
+
+    Whether there were any.
+    """
+    if connections[ALIAS].in_atomic_block or not others_wait():
+        return False
     until = time.monotonic() + min(seconds, _LONGEST_BREAK)
-    while others_wait() and time.monotonic() < until:
+    while time.monotonic() < until and others_wait():
         time.sleep(_MOMENT)
+    return True

@@ -20,7 +20,7 @@ from django.utils import timezone
 from registry import crash_points
 from registry.models import Repository, Review
 from registry.services import database, judging, leases, purging, unlinking
-from registry.services.batches import Batch, Division, Run, divide
+from registry.services.batches import SIZE, SMALL, Batch, Division, Run, divide
 
 log = logging.getLogger("registry.garbage")
 
@@ -42,7 +42,8 @@ def review(limit: int) -> Run:
     while run.reviewed < limit:
         before = run.reviewed
         for division in divide(_due(limit - run.reviewed)):
-            _review(division, run)
+            for piece in division.pieces(run.size):
+                _review(piece, run)
         if run.reviewed == before:
             break
     return run
@@ -68,7 +69,7 @@ def _review(division: Division[int], run: Run) -> None:
         else:
             _postpone(next(iter(division.places)), run, error)
         return
-    database.let_others_write(time.monotonic() - started)
+    run.size = SMALL if database.let_others_write(time.monotonic() - started) else SIZE
     batch.count(run)
     if batch.doomed:
         crash_points.reached("gc_rows_deleted")

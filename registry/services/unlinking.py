@@ -36,7 +36,9 @@ def unlink(digests: Iterable[str]) -> int:
     while left:
         started = time.monotonic()
         with database.atomic():
-            while left and time.monotonic() - started < _HELD:
+            # At least some, or it would never end.
+            freed += _unlink_some([left.pop() for _ in range(min(_STEP, len(left)))])
+            while left and time.monotonic() - started < _HELD and not database.others_wait():
                 freed += _unlink_some([left.pop() for _ in range(min(_STEP, len(left)))])
         database.let_others_write(time.monotonic() - started)
     return freed
