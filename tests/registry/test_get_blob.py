@@ -116,6 +116,7 @@ def test_a_range_with_head_is_read_over(carol: Person, digest: str) -> None:
 
 
 def test_it_takes_one_query(carol: Person, digest: str, django_assert_max_num_queries: Any) -> None:
+    carol.compares = False
     for method in ("GET", "HEAD"):
         with django_assert_max_num_queries(1, using="registry"):
             carol.send(method, f"/v2/{APP}/blobs/{digest}")
