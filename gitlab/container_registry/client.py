@@ -248,7 +248,7 @@ class RegistryClient:
         answer = self._own(
             "PATCH",
             _repository(path),
-            Access.repository(path, "push"),
+            (Access.repository(path, "pull", "push"), Access.repository(f"{path}/*", "pull")),
             headers={"Content-Type": "application/json"},
             content=json.dumps({"collect_untagged": not keep}).encode(),
             accept=(204, 404),

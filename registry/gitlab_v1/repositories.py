@@ -100,19 +100,21 @@ class RepositoryView(RegistryView):
     def patch(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """Rename (``name``), move (``namespace``), or set ``collect_untagged``: 204.
 
-        A dry run of the first two answers 202. They need push where the image goes, and pull on all
-        that is below it (``<path>/*``), which only GitLab's own tokens grant: people rename
-        projects in GitLab, which keeps both sides' names equal.
+        A dry run of the first two answers 202. All need pull on what is below the path (``<path>/*``),
+        which only GitLab's own tokens grant: people rename projects and say what is kept in GitLab,
+        which knows who may, and keeps both sides equal. The first two need push where the image goes.
         """
         body = json_object(request)
+        below = Access.repository(f"{name}/*", "pull")
         keep = body.get("collect_untagged")
         if isinstance(keep, bool) and len(body) == 1:
+            caller.require(below)
             repositories.set_collect_untagged(name, keep)
             return empty(204)
         target = _target(name, body)
         dry_run = flag(request, "dry_run")
         caller.require(Access.repository(target, "push"))
-        caller.require(Access.repository(f"{name}/*", "pull"))
+        caller.require(below)
         renaming.rename(name, target, caller.actor, dry_run=dry_run)
         return empty(202 if dry_run else 204)
 

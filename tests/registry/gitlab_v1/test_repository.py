@@ -155,9 +155,17 @@ def test_a_body_that_is_too_large_is_refused(alice: Person) -> None:
 
 def test_untagged_ones_are_kept_on_request(alice: Person) -> None:
     images.push_image(APP, None)
+    below = Access.repository(f"{APP}/*", "pull")
     for keep in (False, True):
-        assert patch(alice, {"collect_untagged": keep}).status_code == 204
+        assert patch(alice, {"collect_untagged": keep}, also=(below,)).status_code == 204
         assert alice.send("GET", PATH).json()["collect_untagged"] is keep
+
+
+def test_who_may_push_does_not_say_what_is_kept(alice: Person) -> None:
+    """It is a setting of the project, which GitLab knows who may change."""
+    images.push_image(APP, None)
+    assert_refused(patch(alice, {"collect_untagged": False}), Code.UNAUTHORIZED)
+    assert alice.send("GET", PATH).json()["collect_untagged"] is True
 
 
 # Undo

@@ -1,0 +1,168 @@
+"""GitLab's client against the registry itself: each call is granted, understood, and does what it says.
+
+Elsewhere each side is tested against one that plays the other, which grants whatever is asked.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from gitlab.container_registry.client import RegistryClient, RegistryRefused
+from registry.models import Review
+from registry.services import garbage
+from tests.registry import images
+
+pytestmark = pytest.mark.django_db(databases=["registry"])
+
+APP = "acme/app"
+
+
+class InProcess(httpx.BaseTransport):
+    """Hands requests to the registry's views."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """See `httpx.BaseTransport.handle_request`."""
+        headers = {
+            name: value for name, value in request.headers.items() if name != "content-length"
+        }
+        answer = Client().generic(
+            request.method,
+            request.url.raw_path.decode(),
+            request.read(),
+            content_type=headers.pop("content-type", ""),
+            headers=headers,
+        )
+        return httpx.Response(
+            answer.status_code,
+            headers=list(answer.headers.items()),
+            content=b"".join(answer) if answer.streaming else answer.content,
+        )
+
+
+@pytest.fixture(autouse=True)
+def _registry(settings: Any, tmp_path: Path) -> None:
+    settings.ROOT_URLCONF = "registry.urls"
+    settings.MIDDLEWARE = ["gitlab.middleware.RequestIdMiddleware"]
+    settings.REGISTRY_STORAGE = {"driver": "filesystem", "root": tmp_path / "store"}
+
+
+@pytest.fixture
+def client() -> RegistryClient:
+    """As the worker has it, without a network in between."""
+
+    def missing() -> None:
+        raise AssertionError("the registry has that address")
+
+    return RegistryClient("http://registry.example", missing=missing, transport=InProcess())
+
+
+def test_who_answers(client: RegistryClient) -> None:
+    assert client.ping().has_own_api
+
+
+def test_reading(client: RegistryClient) -> None:
+    image = images.push_image(APP, "v1")
+    below = images.push_image(f"{APP}/tools", "v1")
+    found = client.repository(APP)
+    assert found is not None
+    whole = client.repository(APP, below=True)
+    assert whole is not None
+    assert found.size_bytes is not None
+    assert whole.size_bytes is not None
+    assert whole.size_bytes > found.size_bytes > 100
+    assert client.repository("acme/none") is None
+    assert [tag.name for tag in client.tags(APP, name="v", sort="-name").tags] == ["v1"]
+    assert client.tags("acme/none").tags == []
+    tag = client.tag(APP, "v1")
+    assert tag is not None
+    assert tag.digest == image.digest
+    assert client.tag(APP, "v2") is None
+    assert [interval.digest for interval in client.history(APP, "v1")] == [image.digest]
+    stored = client.manifest(f"{APP}/tools", below.digest)
+    assert stored is not None
+    assert stored.payload == below.payload
+    freed = client.freed(APP, ["v1"])
+    assert freed is not None
+    assert freed.alone_bytes
+
+
+def test_a_tag_goes_and_comes_back(client: RegistryClient) -> None:
+    image = images.push_image(APP, "v1")
+    stored = client.manifest(APP, "v1")
+    assert stored is not None
+    client.point(APP, "v2", stored, by="alice")
+    assert client.delete_tag(APP, "v1", by="alice")
+    assert not client.delete_tag(APP, "v1")
+    (deleted,) = client.deleted_tags(APP)
+    assert (deleted.name, deleted.digest) == ("v1", image.digest)
+    (latest, *_) = client.history(APP, "v1")
+    assert client.restore_tags(APP, [latest.id], by="alice") == ["v1"]
+    assert client.delete_manifest(APP, image.digest)
+    assert client.tags(APP).tags == []
+
+
+def test_an_image_goes_and_comes_back(client: RegistryClient) -> None:
+    image = images.push_image(APP, "v1")
+    found = client.repository(APP)
+    assert found is not None
+    assert client.delete_batch(APP) == 0
+    assert client.repository(APP) is None
+    assert found.id is not None
+    client.restore_repository(APP, found.id, by="alice")
+    assert client.manifest(APP, image.digest) is not None
+
+
+@pytest.mark.parametrize("new", ["acme/new", "acme/team/app"])
+def test_renaming(client: RegistryClient, new: str) -> None:
+    image = images.push_image(APP, "v1")
+    images.push_image(f"{APP}/tools", "v1")
+    assert client.rename(APP, new, dry_run=True)
+    assert client.manifest(APP, "v1") is not None
+    assert client.rename(APP, new)
+    moved = client.manifest(new, image.digest)
+    assert moved is not None
+    assert client.tags(f"{new}/tools").tags
+    assert not client.rename(APP, new)
+    images.push_image(APP, "v1")
+    with pytest.raises(RegistryRefused) as refused:
+        client.rename(APP, new)
+    assert refused.value.status == 409
+
+
+def test_what_is_kept_without_a_tag(client: RegistryClient, settings: Any) -> None:
+    image = images.push_image(APP, None)
+    assert client.keep_untagged(APP, keep=True)
+    assert not client.keep_untagged("acme/none", keep=True)
+    settings.REGISTRY_GC_REVIEW_DELAY = settings.REGISTRY_UNDO_WINDOW = dt.timedelta(0)
+    Review.objects.update(due_at=timezone.now())
+    client.review_garbage()
+    assert client.manifest(APP, image.digest) is not None
+    assert client.keep_untagged(APP, keep=False)
+    client.review_garbage()
+    assert client.manifest(APP, image.digest) is None
+
+
+def test_events(client: RegistryClient) -> None:
+    images.push_image(APP, "v1")
+    happened = client.events(0)
+    assert {(event.action, event.path) for event in happened} >= {("push", APP)}
+    assert client.events(happened[-1].id) == []
+
+
+def test_collecting_and_verifying(client: RegistryClient, settings: Any) -> None:
+    settings.REGISTRY_GC_REVIEW_DELAY = settings.REGISTRY_UNDO_WINDOW = dt.timedelta(0)
+    images.push_image(APP, None)
+    run = client.review_garbage()
+    assert run.removed
+    while client.garbage().due:
+        client.review_garbage()
+    assert not garbage.review(100).reviewed
+    images.push_image(APP, "v1")
+    assert client.verify_slice() == 0
