@@ -49,7 +49,7 @@ class Connection(sqlite3.Connection):
 sqlite3.Connection = Connection
 """,
 }
-"""What Python runs at its start so that a node does not sync its bytes, or its rows."""
+"""What Python runs at its start so that a node does not sync one thing that it should."""
 
 
 @dataclass
@@ -62,10 +62,15 @@ class Snapshot:
 
 
 class Machine:
-    """A node, and a PostgreSQL if it has one, whose files are all on a disk."""
+    """A node, and a PostgreSQL if it has one, whose files are all on a disk.
 
-    def __init__(self, folder: Path, on: Disk, engine: str, **settings: str) -> None:
-        self.disk = on
+    `durable` is PostgreSQL's: whether it syncs.
+    """
+
+    def __init__(
+        self, folder: Path, on: Disk, engine: str, *, durable: bool = True, **settings: str
+    ) -> None:
+        self.disk, self._durable = on, durable
         self._data = on.folder / "pg"
         self._has_server = engine == "postgresql"
         self._server: Server | None = None
@@ -87,7 +92,7 @@ class Machine:
             # These name a process, and after a power cut another one may have its number.
             for left in ("data/postmaster.pid", ".s.PGSQL.5432.lock", ".s.PGSQL.5432"):
                 (self._data / left).unlink(missing_ok=True)
-            self._server = Server(self._data, durable=True)
+            self._server = Server(self._data, durable=self._durable)
             self._server.start()
 
     def switch_off(self) -> None:
@@ -153,13 +158,6 @@ def goes_on(node: Installation, journal: Journal, snapshot: Snapshot) -> list[st
     return found if status == 201 else [*found, f"I9: a push is answered {status}"]
 
 
-def _acknowledged(journal: Journal) -> dict[str, int]:
-    entries = journal.entries()
-    return {
-        what: sum(entry["op"] == what for entry in entries) for what in ("acknowledged", "stored")
-    }
-
-
 @pytest.mark.parametrize(
     "kind", ["ext4", *(pytest.param(k, marks=pytest.mark.slow) for k in ("xfs", "btrfs"))]
 )
@@ -170,7 +168,6 @@ def test_f33_the_power_goes(engine: str, kind: str, tmp_path: Path, journal: Jou
     with disk(kind) as on:
         machine = Machine(tmp_path / "node", on, engine)
         snapshots, load = snapshots_under_load(machine, journal, SNAPSHOTS)
-        print(f"{len(snapshots)} snapshots, {_acknowledged(journal)}, {dict(load.counts)}")
         found = []
         with closing(Inspector(machine.node)) as inspector:
             for snapshot in snapshots:
@@ -184,20 +181,28 @@ def test_f33_the_power_goes(engine: str, kind: str, tmp_path: Path, journal: Jou
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("careless", CARELESS)
-def test_the_test_of_f33_sees_what_is_not_synced(
+@pytest.mark.parametrize("careless", ["bytes", "rows", "server"])
+def test_f33_a_node_that_does_not_sync_is_found_out(
     careless: str, tmp_path: Path, journal: Journal
 ) -> None:
-    """A node that does not sync what it acknowledges is found out."""
-    (tmp_path / "sitecustomize.py").write_text(CARELESS[careless])
+    """The test can fail: in one of some snapshots something is lost, whatever is not synced."""
+    settings = {}
+    if careless == "server":
+        components.require("postgresql")
+    else:
+        (tmp_path / "sitecustomize.py").write_text(CARELESS[careless])
+        settings["PYTHONPATH"] = str(tmp_path)
     with disk("ext4") as on:
-        machine = Machine(tmp_path / "node", on, "sqlite", PYTHONPATH=str(tmp_path))
+        engine = "postgresql" if careless == "server" else "sqlite"
+        machine = Machine(tmp_path / "node", on, engine, durable=engine == "sqlite", **settings)
         snapshots, _ = snapshots_under_load(machine, journal, 6)
-        del machine.node.settings["PYTHONPATH"]
+        machine.node.settings.pop("PYTHONPATH", None)
         found = []
         with closing(Inspector(machine.node)) as inspector:
             for snapshot in snapshots:
-                with machine.after_power_cut(snapshot):
-                    found += lost(inspector, journal, snapshot, tmp_path)
-    print(len(found), "\n".join(found[:5]))
+                try:
+                    with machine.after_power_cut(snapshot):
+                        found += lost(inspector, journal, snapshot, tmp_path)
+                except RuntimeError as error:
+                    found.append(f"PostgreSQL does not start: {error}")
     assert found
