@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.e2e import components
@@ -106,19 +106,15 @@ def disk(kind: str) -> Iterator[Disk]:
     around.mkdir()
     folder.mkdir()
     made = Disk(around, folder)
-    try:
+    with ExitStack() as leaving:
+        leaving.callback(shutil.rmtree, base)
         try:
             _run("truncate", "-s", _OUTER, base / "outer")
             _run(components.find("mkfs.xfs") or "", "-q", "-m", "reflink=1", base / "outer")
             _run("mount", "-o", "loop", base / "outer", around)
+            leaving.callback(_unmount, around)
+            leaving.callback(made.unmount)
             made.format(kind)
         except OSError as error:
             components.unavailable(f"no {kind} on a file can be mounted here ({error})")
         yield made
-    finally:
-        try:
-            made.unmount()
-        finally:
-            if around.is_mount():
-                _unmount(around)
-            shutil.rmtree(base)
