@@ -12,8 +12,11 @@ sends one. So those who are slow on purpose take connections, of which there are
 
 from __future__ import annotations
 
+import errno
+import os
 import select
 import socket
+import sys
 import time
 from typing import Any
 
@@ -30,6 +33,9 @@ _FIRST_BYTE = 10
 _HEAD_TIME = 30.0
 """Seconds for the whole head of a request."""
 
+_BEGIN_AGAIN = 1.0
+"""Seconds after which gunicorn may start a worker anew for which there was no descriptor."""
+
 _MOST_HEADS = 4096
 _HEAD = 64 * 1024
 """Bytes that are looked at: more than gunicorn takes for a head."""
@@ -39,6 +45,21 @@ class BerthWorker(gthread.ThreadWorker):
     """gunicorn's ``gthread`` with threads of its own; see above."""
 
     wsgi: Any
+
+    def init_process(self) -> None:
+        """See `gunicorn.workers.base.Worker.init_process`.
+
+        gunicorn ends itself where a worker can't begin. That is right for a fault in the code, which
+        would be the same again; a descriptor may be free a second later.
+        """
+        try:
+            super().init_process()
+        except Exception as error:
+            if self.booted or not lacks_descriptors(error):
+                raise
+            self.log.error("no file descriptor is left for a worker to begin with: %s", error)
+            time.sleep(_BEGIN_AGAIN)
+            sys.exit(1)
 
     def get_thread_pool(self) -> RequestThreads:
         """See `gunicorn.workers.gthread.ThreadWorker.get_thread_pool`."""
@@ -106,6 +127,20 @@ class BerthWorker(gthread.ThreadWorker):
             finally:
                 conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         return True
+
+
+def lacks_descriptors(error: BaseException | None) -> bool:
+    """Whether it was raised since nothing more can be opened, or that is so now."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return True
+        error = error.__cause__ or error.__context__
+    # Python and its libraries may hide the reason, as SQLite does.
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as failed:
+        return failed.errno in (errno.EMFILE, errno.ENFILE)
+    return False
 
 
 def _readable(connection: socket.socket, milliseconds: float) -> bool:

@@ -37,6 +37,8 @@ def repair(finding: Finding) -> str:
         return _quarantine_orphan(finding.subject)
     if finding.kind == "tag of a deleted manifest":
         return _revive(int(finding.subject))
+    if finding.kind == "unreachable":
+        return "give the registry the right to read it, or look after the disk"
     return "push it again: that heals it"
 
 

@@ -8,7 +8,9 @@ unlinking a no-op. `docs/garbage-collection.md` draws it.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import logging
 import time
 from collections.abc import Iterable
 
@@ -18,6 +20,8 @@ from registry import crash_points
 from registry.models import Tombstone
 from registry.services import database
 from registry.storage import base as storage
+
+log = logging.getLogger("registry.garbage")
 
 _HELD = 0.1
 """Seconds for which one transaction goes on to the next digest: an upload of one of them waits."""
@@ -35,12 +39,35 @@ def unlink(digests: Iterable[str]) -> int:
     freed = 0
     while left:
         started = time.monotonic()
-        with database.atomic():
-            # At least some, or it would never end.
-            freed += _unlink_some([left.pop() for _ in range(min(_STEP, len(left)))])
-            while left and time.monotonic() - started < _HELD and not database.others_wait():
-                freed += _unlink_some([left.pop() for _ in range(min(_STEP, len(left)))])
+        taken: list[str] = []
+        try:
+            with database.atomic():
+                while left and time.monotonic() - started < _HELD:
+                    some = [left.pop() for _ in range(min(_STEP, len(left)))]
+                    taken += some
+                    freed += _unlink_some(some)
+                    if database.others_wait():
+                        break
+        except storage.StorageUnavailable:
+            freed += _unlink_reachable(taken)
         database.let_others_write(time.monotonic() - started)
+    return freed
+
+
+def _unlink_reachable(digests: list[str]) -> int:
+    """One by one, where the store can't reach one of them: its tombstone stays for a later run.
+
+    Raises `StorageUnavailable` where that is so for the whole store.
+    """
+    with contextlib.suppress(storage.StorageFull):
+        storage.current().check()
+    freed = 0
+    for digest in digests:
+        try:
+            with database.atomic():
+                freed += _unlink_some([digest])
+        except storage.StorageUnavailable as error:
+            log.error("the bytes of %s can't be removed: %s", digest, error)
     return freed
 
 

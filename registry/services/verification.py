@@ -7,6 +7,7 @@ order of a key, so that memory stays flat and a round can be resumed at any page
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Iterator
@@ -84,11 +85,14 @@ class Verifier:
     def _blobs(self, position: str) -> Page:
         rows = list(Blob.objects.filter(digest__gt=position).order_by("digest")[: self.page_size])
         page = Page(rows[-1].digest if len(rows) == self.page_size else None)
-        sizes = storage.current().sizes([row.digest for row in rows])
+        sizes = _sizes([row.digest for row in rows])
         for row in rows:
             page.checked += 1
-            finding = self._wrong_blob(row, sizes[row.digest], page)
-            if finding is not None:
+            size = sizes[row.digest]
+            if isinstance(size, storage.StorageUnavailable):
+                detail = f"the store can't reach it: {size}"
+                page.findings.append(Finding("unreachable", row.digest, detail, needed_by(row.pk)))
+            elif finding := self._wrong_blob(row, size, page):
                 page.findings.append(finding)
             if self.page_bytes is not None and page.bytes >= self.page_bytes:
                 page.position = row.digest if row is not rows[-1] else page.position
@@ -253,6 +257,26 @@ SELECT r.id, r.name FROM registry_repository r WHERE r.id > %s AND r.closed_at I
 {_UNREVIEWED.format(kind="repository", target="r.id")}
 ORDER BY r.id LIMIT %s
 """
+
+
+def _sizes(names: list[str]) -> dict[str, int | storage.StorageUnavailable | None]:
+    """The sizes of blobs, or why the store can't tell one.
+
+    Raises `StorageUnavailable` where it can do nothing at all.
+    """
+    store = storage.current()
+    try:
+        return {**store.sizes(names)}
+    except storage.StorageUnavailable:
+        with contextlib.suppress(storage.StorageFull):
+            store.check()
+    sizes: dict[str, int | storage.StorageUnavailable | None] = {}
+    for digest in names:
+        try:
+            sizes[digest] = store.size(digest)
+        except storage.StorageUnavailable as error:
+            sizes[digest] = error
+    return sizes
 
 
 def _missing_or_truncated(row: Blob) -> Finding | None:

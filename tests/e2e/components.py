@@ -10,6 +10,7 @@ import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -30,8 +31,13 @@ _NEEDS = {
     "chromium": ("chromium",),
     "compose": ("docker-compose", "debootstrap"),
     "seaweedfs": ("weed",),
+    "snapshots": ("mkfs.xfs", "mount", "losetup"),
+    "ext4": ("mkfs.ext4",),
+    "xfs": ("mkfs.xfs",),
+    "btrfs": ("mkfs.btrfs",),
+    "capabilities": ("setpriv",),
 }
-_NEED_ROOT = {"docker", "podman", "buildah", "own-names", "namespaces", "compose"}
+_NEED_ROOT = {"docker", "podman", "buildah", "own-names", "namespaces", "compose", "snapshots"}
 
 
 @functools.cache
@@ -64,13 +70,19 @@ def missing(component: str) -> str:
 def require(component: str) -> Path:
     """The first program of `component`. Skips the test, or fails it under ``REQUIRE_ALL=1``."""
     reason = missing(component)
-    if reason and os.environ.get("REQUIRE_ALL") == "1":
-        pytest.fail(f"{reason}, and REQUIRE_ALL=1 is set: run make test-packages", pytrace=False)
     if reason:
-        pytest.skip(reason)
+        unavailable(reason, "run make test-packages")
     path = find(_NEEDS[component][0])
     assert path is not None
     return path
+
+
+def unavailable(reason: str, advice: str = "") -> NoReturn:
+    """Skip the test, or fail it under ``REQUIRE_ALL=1``."""
+    if os.environ.get("REQUIRE_ALL") == "1":
+        what = f"{reason}, and REQUIRE_ALL=1 is set"
+        pytest.fail(f"{what}: {advice}" if advice else what, pytrace=False)
+    pytest.skip(reason)
 
 
 def free_port() -> int:

@@ -13,27 +13,35 @@ from typing import Any
 
 from tests.e2e.components import find
 
+_PROMISES = ("fsync", "synchronous_commit", "full_page_writes", "autovacuum")
+
 
 class Server:
-    """Debian's server with its promises switched off: nothing here has to survive anything."""
+    """Debian's server with its promises switched off: nothing here has to survive anything.
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="berth-pg-"))
+    `durable` leaves them on. In a `folder` of somebody else it goes on with what is there.
+    """
+
+    def __init__(self, folder: Path | None = None, *, durable: bool = False) -> None:
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="berth-pg-"))
+        self._is_ours, self._durable = folder is None, durable
         self._popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Make the cluster and wait until it answers."""
+        """Make the cluster, unless it is there, and wait until it answers."""
         initdb, postgres = find("initdb"), find("postgres")
         assert initdb
         assert postgres
         self._give_away()
         data = self.folder / "data"
-        subprocess.run(
-            [initdb, "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8",
-             "--locale=C.UTF-8", "-D", data],
-            check=True, capture_output=True, cwd=self.folder, **self._person(),
-        )  # fmt: skip
-        off = ("fsync", "synchronous_commit", "full_page_writes", "autovacuum")
+        if not data.exists():
+            sync = () if self._durable else ("--no-sync",)
+            subprocess.run(
+                [initdb, *sync, "--auth=trust", "--username=postgres", "--encoding=UTF8",
+                 "--locale=C.UTF-8", "-D", data],
+                check=True, capture_output=True, cwd=self.folder, **self._person(),
+            )  # fmt: skip
+        off = () if self._durable else _PROMISES
         options = [argument for name in off for argument in ("-c", f"{name}=off")]
         with (self.folder / "log").open("wb") as log:
             self._popen = subprocess.Popen(
@@ -48,11 +56,12 @@ class Server:
         return f"postgresql://postgres@/{name}?host={self.folder}"
 
     def stop(self) -> None:
-        """End it and remove its folder."""
+        """End it at once, as a crash would, and remove its folder where that is its own."""
         if self._popen is not None and self._popen.poll() is None:
             self._popen.send_signal(3)  # SIGQUIT: at once
             self._popen.wait(timeout=30)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._is_ours:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _wait(self) -> None:
         assert self._popen is not None

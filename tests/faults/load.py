@@ -66,14 +66,27 @@ class Journal:
     def entries(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.path.read_text().splitlines()]
 
-    def expected(self, before: float = float("inf")) -> dict[tuple[str, str], set[str | None]]:
+    def stored(self, since: float, before: float) -> set[tuple[str, str]]:
+        """The images and digests of blobs whose upload was acknowledged in that time."""
+        return {
+            (entry["name"], entry["digest"])
+            for entry in self.entries()
+            if entry["op"] == "stored" and since < entry["at"] < before
+        }
+
+    def expected(
+        self, before: float = float("inf"), until: float = float("inf")
+    ) -> dict[tuple[str, str], set[str | None]]:
         """For each tag what it may point at: what was acknowledged last, and what came after.
 
-        `before` leaves out what was acknowledged later, and lets it be true all the same. A tag of
-        which nothing was acknowledged may be anything that is whole: its set is empty.
+        `before` leaves out what was acknowledged later, and lets it be true all the same; nothing
+        is true that was tried after `until`. A tag of which nothing was acknowledged may be
+        anything that is whole: its set is empty.
         """
         found: dict[tuple[str, str], set[str | None]] = {}
         for entry in self.entries():
+            if entry["op"] == "stored" or entry["at"] > until:
+                continue
             key = (entry["name"], entry["tag"])
             if entry["op"] == "acknowledged" and entry["at"] < before:
                 found[key] = {entry["digest"]}
@@ -167,10 +180,11 @@ class Load:
         seed: int,
         clients: int = 4,
         size: int = 40_000,
+        notes_blobs: bool = False,
     ) -> None:
         self.journal, self.counts = journal, Counter[str]()
         self.faults: list[str] = []
-        self._berth, self._size = berth, size
+        self._berth, self._size, self._notes_blobs = berth, size, notes_blobs
         self._stopping = threading.Event()
         shared = random.Random(seed)
         self._layers = [shared.randbytes(shared.randint(1, size)) for _ in range(6)]
@@ -225,6 +239,8 @@ class Load:
                 if status not in (200, 201):
                     self._note(status, (), name, tag, None)
                     return
+                if self._notes_blobs and status == 201:
+                    self.journal.write(op="stored", name=name, digest=digest_of(body))
             digest = digest_of(payload)
             self.journal.write(op="trying", name=name, tag=tag, digest=digest)
             self._note(registry.put(name, tag, payload), (201,), name, tag, digest)
@@ -242,11 +258,17 @@ class Load:
             self.faults.append(f"I10: answered {status}")
 
 
-def violations(berth: Installation, journal: Journal, *, before: float = float("inf")) -> list[str]:
+def violations(
+    berth: Installation,
+    journal: Journal,
+    *,
+    before: float = float("inf"),
+    until: float = float("inf"),
+) -> list[str]:
     """Replay the journal against the registry: each sentence says which tag is not what it must be."""
     registry = Registry(berth)
     found = []
-    for (name, tag), allowed in journal.expected(before).items():
+    for (name, tag), allowed in journal.expected(before, until).items():
         try:
             digest = registry.pull(name, tag)
         except (AssertionError, httpx.HTTPError) as error:

@@ -84,15 +84,6 @@ def parent(pid: int) -> int:
     return 0
 
 
-def age(pid: int) -> float:
-    """Seconds since it was started; 0 where it has ended."""
-    with suppress(OSError):
-        begun = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-        up = float(Path("/proc/uptime").read_text().split()[0])
-        return up - begun / os.sysconf("SC_CLK_TCK")
-    return 0
-
-
 def kill_one(pids: list[int], chance: random.Random) -> None:
     """kill -9 of one of them, unless it has just ended."""
     if pids:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from registry.errors import RegistryError
-from registry.models import Blob, Review
+from registry.models import Blob, Review, Tombstone
 from registry.services import blobs, garbage, judging, manifests, tags
 from registry.storage import paths
 from registry.storage.base import StorageFull, StorageUnavailable
@@ -181,3 +181,73 @@ def test_f41_the_end_of_32_bits(clock: Any, alice: Person, gitlab: Person) -> No
         clock.now_is(clock.now() + dt.timedelta(days=2))
     receipts = gitlab.send("GET", "/gitlab/v1/garbage/receipts/").json()
     assert {receipt["digest"] for receipt in receipts} == {gone.digest, gone.config, *gone.layers}
+
+
+@pytest.fixture
+def unreachable(store: FilesystemStore, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Digests in a folder that the store may not enter; root's tests may enter any."""
+    found: set[str] = set()
+    real = FilesystemStore.size
+
+    def size(self: FilesystemStore, digest: str) -> int | None:
+        if digest in found:
+            raise StorageUnavailable("Permission denied")
+        return real(self, digest)
+
+    monkeypatch.setattr(FilesystemStore, "size", size)
+    return found
+
+
+def test_f38_what_can_not_be_reached_is_named_and_the_rest_is_verified(
+    store: FilesystemStore, unreachable: set[str]
+) -> None:
+    image, other = images.push_image(APP, "v1"), images.push_image(APP, "v2")
+    unreachable.add(image.layers[0])
+    paths.blob(store.root, other.layers[0]).unlink()
+    code, report = verify("--read-data", "--repair")
+    assert code == 1
+    assert reported(report) == {("unreachable", image.layers[0]), ("missing", other.layers[0])}
+    (named,) = [fault for fault in report["findings"] if fault["kind"] == "unreachable"]
+    assert named["needed_by"] == [f"{APP}:v1"]
+    assert "right" in named["repair"]
+    unreachable.clear()
+    assert reported(verify()[1]) == {("missing", other.layers[0])}
+
+
+def test_f38_what_can_not_be_reached_keeps_no_other_garbage(
+    clock: Any, store: FilesystemStore, unreachable: set[str]
+) -> None:
+    behind, *others = [images.push_blob(APP, images.content()) for _ in range(5)]
+    unreachable.add(behind)
+    clock.advance(days=3)
+    garbage.review(100)
+    assert [digest for digest in others if store.size(digest) is not None] == []
+    assert Tombstone.objects.get().digest == behind
+    clock.advance(days=1)
+    # Left by a run before, it stops none of the next ones.
+    image = images.push_blob(APP, images.content())
+    clock.advance(days=3)
+    garbage.review(100)
+    assert store.size(image) is None
+    unreachable.clear()
+    garbage.review(100)
+    assert store.size(behind) is None
+    assert not Tombstone.objects.exists()
+
+
+def test_f38_a_store_that_is_away_is_no_finding(
+    clock: Any, unreachable: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of a million blobs would be one."""
+    unreachable.add(images.push_blob(APP, images.content()))
+
+    def check(self: FilesystemStore) -> None:
+        raise StorageUnavailable("Input/output error")
+
+    monkeypatch.setattr(FilesystemStore, "check", check)
+    with pytest.raises(StorageUnavailable):
+        verify()
+    clock.advance(days=3)
+    with pytest.raises(StorageUnavailable):
+        garbage.review(100)
+    assert Tombstone.objects.exists()

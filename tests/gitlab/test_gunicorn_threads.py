@@ -1,0 +1,80 @@
+"""A worker that can't begin: gunicorn gives up for a fault of the code, and not for want of descriptors."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from gunicorn.workers import gthread
+
+from gitlab import gunicorn_threads
+from gitlab.gunicorn_threads import BerthWorker, lacks_descriptors
+from tests.e2e.installation import PROJECT
+
+pytestmark = pytest.mark.engineless
+
+
+class Log:
+    """A log that nobody reads."""
+
+    def error(self, *arguments: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> BerthWorker:
+    """A worker of no server."""
+    monkeypatch.setattr(gunicorn_threads, "_BEGIN_AGAIN", 0)
+    made = BerthWorker.__new__(BerthWorker)
+    made.booted, made.log = False, Log()
+    return made
+
+
+def fail(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def init_process(self: Any) -> None:
+        try:
+            raise error
+        except OSError as reason:
+            raise RuntimeError("a library says so") from reason
+
+    monkeypatch.setattr(gthread.ThreadWorker, "init_process", init_process)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_without_a_descriptor_it_may_begin_again(
+    worker: BerthWorker, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    fail(monkeypatch, OSError(number, os.strerror(number)))
+    with pytest.raises(SystemExit) as ended:
+        worker.init_process()
+    assert ended.value.code == 1  # 3 and 4 would end gunicorn.
+
+
+def test_a_fault_of_the_code_is_gunicorns(
+    worker: BerthWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(monkeypatch, OSError(errno.ENOENT, "no such file"))
+    with pytest.raises(RuntimeError):
+        worker.init_process()
+
+
+def test_what_has_begun_is_gunicorns(worker: BerthWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker.booted = True
+    fail(monkeypatch, OSError(errno.EMFILE, "too many"))
+    with pytest.raises(RuntimeError):
+        worker.init_process()
+
+
+def test_a_hidden_reason_is_found() -> None:
+    assert not lacks_descriptors(ValueError("unable to open database file"))
+    code = (
+        "import os, resource\n"
+        "from gitlab.gunicorn_threads import lacks_descriptors\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (0, 100))\n"
+        "assert lacks_descriptors(ValueError('unable to open database file'))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PROJECT)
