@@ -12,6 +12,7 @@ import errno
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
@@ -31,6 +32,9 @@ from registry.storage.base import (
 
 _FILE_MODE = 0o640
 _FOLDER_MODE = 0o750
+_YOUNG = 60.0
+"""Seconds: more than lie between the making of a folder and the syncing of its entry."""
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -47,23 +51,48 @@ def _named_failures() -> Iterator[None]:
         raise StorageUnavailable(os.strerror(error.errno or 0)) from error
 
 
-def _make_folder(folder: Path, *, durable: bool = True) -> None:
-    """Make `folder` and what is above it; `durable` makes each entry survive a crash."""
+def _make_folder(folder: Path) -> None:
+    """Make `folder` and what is above it."""
     missing = []
     while not folder.is_dir():
         missing.append(folder)
         folder = folder.parent
     for new in reversed(missing):
-        with contextlib.suppress(FileExistsError):
-            new.mkdir()
-            new.chmod(_FOLDER_MODE)
-        if durable:
-            _sync_folder(new.parent)
+        _make_one(new)
+
+
+def _make_one(folder: Path) -> None:
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        folder.chmod(_FOLDER_MODE)
+
+
+def _make_durable_folder(folder: Path, root: Path) -> None:
+    """Make `folder`, which is below `root`, so that it and all above it survive a crash."""
+    _make_folder(root)
+    for part in folder.relative_to(root).parts:
+        above, root = root, root / part
+        age = _age(root)
+        if age is None:
+            _make_one(root)
+        # Whoever has just made it may not have synced its entry yet.
+        if age is None or age < _YOUNG:
+            _sync_folder(above)
+
+
+def _age(folder: Path) -> float | None:
+    """Seconds since a folder was made or changed, None where there is none."""
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return None
+    # A clock that was set back makes it young, which is safe.
+    return time.time() - status.st_ctime
 
 
 def _create(path: Path) -> int:
     """A new file, open for writing; where that fails its folder goes, unless others are in it."""
-    _make_folder(path.parent, durable=False)
+    _make_folder(path.parent)
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
     except OSError:
@@ -142,7 +171,7 @@ class FilesystemStore:
         name = uuid.uuid4().hex
         path = paths.part(self.root, session, name)
         with _named_failures():
-            _make_folder(path.parent, durable=False)
+            _make_folder(path.parent)
             os.link(source, path)
             # Whoever wrote it may not have made it durable.
             descriptor = os.open(path, os.O_RDONLY)
@@ -160,7 +189,7 @@ class FilesystemStore:
         """See `BlobStore.commit`."""
         target = paths.blob(self.root, digest)
         with _named_failures():
-            _make_folder(target.parent)
+            _make_durable_folder(target.parent, self.root)
             try:
                 paths.part(self.root, session, part.name).replace(target)
             except FileNotFoundError:
@@ -243,7 +272,7 @@ class FilesystemStore:
         if self.status(found.digest) != found:
             return False
         with _named_failures():
-            _make_folder(target.parent)
+            _make_durable_folder(target.parent, self.root)
             source.rename(target)
             _sync_folder(target.parent)
             _sync_folder(source.parent)
@@ -265,7 +294,7 @@ class FilesystemStore:
         """See `BlobStore.check`."""
         path = paths.health(self.root) / uuid.uuid4().hex
         with _named_failures():
-            _make_folder(path.parent, durable=False)
+            _make_folder(path.parent)
             try:
                 with path.open("wb") as file:
                     file.write(path.name.encode())

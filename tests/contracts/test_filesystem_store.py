@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from registry.storage import filesystem
 from registry.storage.base import BlobStore, StorageFull, StorageUnavailable
 from registry.storage.filesystem import FilesystemStore
 from tests.contracts.blob_store import BlobStoreContract, digest_of, put, read
@@ -97,6 +99,29 @@ def test_bytes_are_durable_before_they_have_a_name(
     while folder != store.root:
         folder = folder.parent
         assert ("fsync", str(folder)) in tracer.steps
+
+
+def test_a_folder_that_somebody_has_just_made_is_made_durable_too(
+    store: FilesystemStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another upload may have made it and not synced it yet; one that is old is as it should be."""
+    session = uuid.uuid4()
+    part = store.write(session, [b"hello"])
+    encoded = part.digest.partition(":")[2]
+    target = store.root / "blobs" / "sha256" / encoded[:2] / encoded[2:4] / encoded
+    target.parent.mkdir(parents=True, exist_ok=True)
+    tracer = Tracer(monkeypatch)
+    store.commit(session, part, part.digest)
+    assert ("fsync", str(target.parent.parent)) in tracer.steps
+    assert ("fsync", str(store.root)) in tracer.steps
+
+    later = time.time() + 3600
+    monkeypatch.setattr(filesystem.time, "time", lambda: later)
+    part = store.write(session, [b"hello"])
+    tracer = Tracer(monkeypatch)
+    store.commit(session, part, part.digest)
+    assert ("fsync", str(target.parent)) in tracer.steps
+    assert ("fsync", str(target.parent.parent)) not in tracer.steps
 
 
 def test_a_deletion_waits_for_no_disk(
