@@ -30,6 +30,7 @@ _NEEDS = {
     "chromium": ("chromium",),
     "compose": ("docker-compose", "debootstrap"),
     "seaweedfs": ("weed",),
+    "promtool": ("promtool",),
 }
 _NEED_ROOT = {"docker", "podman", "buildah", "own-names", "namespaces", "compose"}
 
