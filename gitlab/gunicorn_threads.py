@@ -149,7 +149,7 @@ def _judge(conn: Any) -> Exception | None:
     head = _peek(conn.sock, _MOST_HEADS)
     if head is not None and len(head) == _MOST_HEADS and _END not in held + head:
         head = _peek(conn.sock)
-    if head is None:
+    if head is None or (_END in head and not held and head[:1].isalpha()):
         return None
     head = held + head
     # Clients that try TLS first begin with another byte, and wait for an answer to it.
