@@ -27,8 +27,9 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from registry.errors import Code, RegistryError
 from registry.media_types import OCTET_STREAM
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 from registry.storage import paths
+from registry.storage.base import CHUNK
 
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 _YEAR = 365 * 24 * 3600
@@ -46,7 +47,7 @@ class _FileResponse(StreamingHttpResponse):
     length from the file, which are known better here.
     """
 
-    block_size = storage.CHUNK
+    block_size = CHUNK
 
     def __init__(self, file: BinaryIO, length: int, **options: Any) -> None:
         if isinstance(file, FileIO):  # Others have nothing that the kernel could send.
@@ -56,7 +57,7 @@ class _FileResponse(StreamingHttpResponse):
 
 
 def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
-    while length > 0 and (piece := file.read(min(storage.CHUNK, length))):
+    while length > 0 and (piece := file.read(min(CHUNK, length))):
         length -= len(piece)
         yield piece
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 from registry import crash_points
 from registry.models import Tombstone
 from registry.services import database
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 
 _HELD = 0.1
 """Seconds for which one transaction goes on to the next digest: an upload of one of them waits."""

@@ -18,7 +18,8 @@ from django.utils import timezone
 from registry import digest as digests
 from registry.models import Blob, Manifest, Tombstone
 from registry.services import database, reviews
-from registry.storage import base as storage
+from registry.storage import chosen as storage
+from registry.storage.base import CHUNK, StorageUnavailable, StoredBlob
 
 MEBIBYTE = 1024 * 1024
 _PAGE = 200
@@ -115,11 +116,11 @@ class Verifier:
         hasher = hashlib.new(digests.algorithm_of(digest))
         try:
             with storage.current().open(digest) as file:
-                while chunk := file.read(storage.CHUNK):
+                while chunk := file.read(CHUNK):
                     hasher.update(chunk)
                     page.bytes += len(chunk)
                     self.throttle.passed(len(chunk))
-        except (OSError, storage.StorageUnavailable):
+        except (OSError, StorageUnavailable):
             return False
         return f"{digests.algorithm_of(digest)}:{hasher.hexdigest()}" == digest
 
@@ -128,7 +129,7 @@ class Verifier:
         number = int(position, 16) + 1 if position else 0
         page = Page(f"{number:02x}" if number < 255 else None)
         before = timezone.now() - reviews.grace()
-        batch: list[storage.StoredBlob] = []
+        batch: list[StoredBlob] = []
         for found in storage.current().blobs(f"{number:02x}"):
             page.checked += 1
             if found.modified_at < before:
@@ -269,7 +270,7 @@ def _missing_or_truncated(row: Blob) -> Finding | None:
     return Finding("truncated", row.digest, detail, needed_by(row.pk))
 
 
-def _orphans(batch: list[storage.StoredBlob]) -> Iterator[Finding]:
+def _orphans(batch: list[StoredBlob]) -> Iterator[Finding]:
     names = [found.digest for found in batch]
     known = set(Blob.objects.filter(digest__in=names).values_list("digest", flat=True))
     for found in batch:
