@@ -17,7 +17,7 @@ PIP_COMPILE := $(PY) -m piptools compile --quiet --no-emit-index-url --no-emit-t
 export PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help audit run test e2e e2e-all compose-test bench timing lint format typecheck coverage requirements install install-dev \
+.PHONY: help audit run test e2e e2e-all compose-test monitoring-test bench timing lint format typecheck coverage requirements install install-dev \
 	test-packages check-packages python-gitlab clean
 
 help: ## List what there is
@@ -39,6 +39,10 @@ e2e-all: $(DEV_STAMP) test-packages ## The same, with those that take minutes
 compose-test: $(DEV_STAMP) ## Make images and run docker-compose.yml (root; COMPOSE_CACHE=folder keeps them)
 	@scripts/install-test-packages docker-compose debootstrap
 	$(PY) -m pytest -m compose tests/compose
+
+monitoring-test: $(DEV_STAMP) ## Have Prometheus' promtool check the alert rules
+	@scripts/install-test-packages prometheus
+	$(PY) -m pytest -m monitoring tests/monitoring
 
 faults: $(DEV_STAMP) ## Inject faults for an hour: SECONDS=60 each, KILLS=600 a stack (SEED=… repeats one)
 	@seed=$${SEED:-$$(date +%s)}; mkdir -p tests/.artifacts; \

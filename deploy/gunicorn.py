@@ -4,13 +4,16 @@ python -m gunicorn --config deploy/gunicorn.py gitlab.wsgi
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any
 
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
 from gitlab import logs, metrics
+from gitlab.client_sockets import TLSClientSocket
 from gitlab.settings import CONFIG, ROLES
 
 bind = [
@@ -73,6 +76,13 @@ loglevel = CONFIG.berth.log_level
 def on_starting(server: Any) -> None:
     """Numbers begin at zero with the server, not with each of its workers."""
     metrics.empty_folder(CONFIG.home, _KIND)
+
+
+def ssl_context(config: Config, default: Callable[[], SSLContext]) -> SSLContext:
+    """Connections with TLS are waited for as those without are."""
+    context = default()
+    context.sslsocket_class = TLSClientSocket
+    return context
 
 
 def child_exit(server: Any, worker: Any) -> None:

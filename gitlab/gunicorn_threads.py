@@ -5,9 +5,11 @@ thread by a pipe: for a client that sends one small request after the other this
 answer. A thread that waits two milliseconds for the next request leaves all of that out. It stays only
 while no other connection waits for a thread, so nobody is served later for it.
 
-**Never kept.** A thread that waits for the rest of a request's head steps aside (`RequestThreads`).
-An application does the same with ``environ["berth.aside"]``, a context, while it waits for a body or
-sends one. So those who are slow on purpose take connections, of which there are many, and no threads.
+**Never kept.** A thread that waits for its client steps aside (`RequestThreads`). Connections do that
+by themselves (`gitlab.client_sockets`), in whatever part of gunicorn or of an application it is read or
+written. An application may do so with ``environ["berth.aside"]``, a context, where it waits in its own
+way. So those who are slow on purpose take connections, of which there are many, and no threads. The head
+of a request is looked at before gunicorn reads it, so that all of it has one limit of time.
 """
 
 from __future__ import annotations
@@ -18,10 +20,14 @@ import select
 import socket
 import sys
 import time
+from concurrent.futures import Future
 from typing import Any
 
+from gunicorn import util
+from gunicorn.http.errors import InvalidRequestLine, LimitRequestHeaders
 from gunicorn.workers import gthread
 
+from gitlab import client_sockets
 from gitlab.request_threads import RequestThreads
 
 _STAY = 2
@@ -36,9 +42,10 @@ _HEAD_TIME = 30.0
 _BEGIN_AGAIN = 1.0
 """Seconds after which gunicorn may start a worker anew for which there was no descriptor."""
 
+_END = b"\r\n\r\n"
 _MOST_HEADS = 4096
 _HEAD = 64 * 1024
-"""Bytes that are looked at: more than gunicorn takes for a head."""
+"""Bytes of a head. gunicorn would take 800 KiB, and wait for each of them."""
 
 
 class BerthWorker(gthread.ThreadWorker):
@@ -63,7 +70,9 @@ class BerthWorker(gthread.ThreadWorker):
 
     def get_thread_pool(self) -> RequestThreads:
         """See `gunicorn.workers.gthread.ThreadWorker.get_thread_pool`."""
-        return RequestThreads(self.cfg.threads)
+        threads = RequestThreads(self.cfg.threads)
+        client_sockets.use(threads.aside)
+        return threads
 
     def load_wsgi(self) -> None:
         """Let the application find the threads in its environment."""
@@ -82,51 +91,96 @@ class BerthWorker(gthread.ThreadWorker):
 
         See `gunicorn.workers.gthread.ThreadWorker.handle`.
         """
+        if type(conn.sock) is socket.socket:
+            conn.sock = client_sockets.ClientSocket.of(conn.sock)
         if not conn.initialized and not conn.data_ready and not _readable(conn.sock, _FIRST_BYTE):
             return gthread._DEFER  # noqa: SLF001 - as the method itself does, five seconds later
         keep = self._answer(conn)
         while keep is True and self.alive and self._is_next_here(conn):
             keep = self._answer(conn)
+        if keep is False and conn.sock.fileno() >= 0:
+            # gunicorn would do it in its main thread, and wait there until the client closes too.
+            conn.sock.setblocking(True)
+            util.close_graceful(conn.sock)
         return keep
 
+    def finish_request(self, conn: Any, fs: Future[Any]) -> None:
+        """See `gunicorn.workers.gthread.ThreadWorker.finish_request`."""
+        if conn.sock.fileno() < 0:
+            # It would be closed again, and counted out twice.
+            self.nr_conns -= 1
+        else:
+            super().finish_request(conn, fs)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Nor is waited at the end for connections on which nothing has ever come."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
+
     def _answer(self, conn: Any) -> Any:
-        if not self._has_head(conn) and not self._await_head(conn):
-            self.log.debug("a request's head did not come in time")
-            return False
+        if not self.cfg.is_ssl and (refused := self._await_head(conn)):
+            return self._refuse(conn, refused)
         return super().handle(conn)
+
+    def _refuse(self, conn: Any, error: Exception) -> bool:
+        if isinstance(error, TimeoutError):
+            self.log.debug("a request's head did not come in time")
+        else:
+            conn.sock.setblocking(True)
+            self.handle_error(None, conn.sock, conn.client, error)
+        return False
 
     def _is_next_here(self, conn: Any) -> bool:
         # A TLS connection may have read ahead, so that its socket has nothing more to say.
-        if self.tpool.queued or type(conn.sock) is not socket.socket:
+        if self.tpool.queued or self.cfg.is_ssl:
             return False
         return _readable(conn.sock, _STAY)
 
-    def _has_head(self, conn: Any) -> bool:
-        """Whether the parser will not have to wait: for what is no head, it need not either."""
-        if self.cfg.is_ssl or (conn.parser and conn.parser.unreader.buf.getbuffer().nbytes):
-            return True
-        head = _peek(conn.sock, _MOST_HEADS)
-        if head is not None and len(head) == _MOST_HEADS and b"\r\n\r\n" not in head:
-            head = _peek(conn.sock)
-        return head is None or b"\r\n\r\n" in head or len(head) == _HEAD or not _may_grow(head)
-
-    def _await_head(self, conn: Any) -> bool:
-        """Wait aside until the head is there, or the client has ended it; False after `_HEAD_TIME`."""
+    def _await_head(self, conn: Any) -> Exception | None:
+        """Wait until the head is there, or the client has ended; else why it is not to be parsed."""
+        if (verdict := _judge(conn)) is not _MORE:
+            return verdict
         until = time.monotonic() + _HEAD_TIME
         with self.tpool.aside():
             try:
-                while not self._has_head(conn):
+                while verdict is _MORE:
                     before = len(_peek(conn.sock) or b"")
                     # So that the poll waits for one byte more than there is.
                     conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, before + 1)
                     left = until - time.monotonic()
                     if left <= 0 or not _readable(conn.sock, left * 1000):
-                        return False
-                    if len(_peek(conn.sock) or b"") == before:
                         break
+                    if len(_peek(conn.sock) or b"") == before:
+                        return None
+                    verdict = _judge(conn)
             finally:
                 conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        return True
+        return verdict
+
+
+_MORE = TimeoutError()
+"""More of the head has to come."""
+
+
+def _judge(conn: Any) -> Exception | None:
+    """None where the parser will not have to wait, `_MORE`, or what is wrong with the head."""
+    # What was sent together with the request before has been read with it.
+    held = conn.parser.unreader.buf.getvalue() if conn.parser else b""
+    head = _peek(conn.sock, _MOST_HEADS)
+    if head is not None and len(head) == _MOST_HEADS and _END not in held + head:
+        head = _peek(conn.sock)
+    if head is None or (_END in head and not held and head[:1].isalpha()):
+        return None
+    head = held + head
+    # Clients that try TLS first begin with another byte, and wait for an answer to it.
+    start = head.removeprefix(b"\r\n")
+    if start and start != b"\r" and not start[:1].isalpha():
+        return InvalidRequestLine("it does not begin with a method")
+    # A bare LF is refused as soon as it is parsed.
+    if _END in start or start.count(b"\n") != start.count(b"\r\n"):
+        return None
+    return LimitRequestHeaders("more than 64 KiB") if len(head) >= _HEAD else _MORE
 
 
 def lacks_descriptors(error: BaseException | None) -> bool:
@@ -157,8 +211,3 @@ def _peek(connection: socket.socket, limit: int = _HEAD) -> bytes | None:
         return b""
     except OSError:
         return None
-
-
-def _may_grow(head: bytes) -> bool:
-    """Whether it looks like a method's name: clients that try TLS first begin with another byte."""
-    return not head or head[:1].isalpha()

@@ -16,8 +16,7 @@ are answered with the whole, as the RFC allows.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,23 +27,17 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from registry.errors import Code, RegistryError
 from registry.media_types import OCTET_STREAM
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 from registry.storage import paths
+from registry.storage.base import CHUNK
 
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 _YEAR = 365 * 24 * 3600
-_LONG = 1024 * 1024
-"""Bytes that may take long to send: what is less mostly fits into the kernel's buffers."""
-
 _SMALL = 64 * 1024
 """Bytes that are read at once: most configurations have less."""
 
 ADDRESS_LIFETIME = 300
 """Seconds in which a client has to follow a redirect. A transfer that has begun goes on."""
-
-
-Aside = Callable[[], AbstractContextManager[None]]
-"""What a server may offer as ``environ["berth.aside"]``: a thread in it counts as none at work."""
 
 
 class _FileResponse(StreamingHttpResponse):
@@ -54,23 +47,17 @@ class _FileResponse(StreamingHttpResponse):
     length from the file, which are known better here.
     """
 
-    block_size = storage.CHUNK
+    block_size = CHUNK
 
-    def __init__(self, file: BinaryIO, length: int, aside: Aside | None, **options: Any) -> None:
+    def __init__(self, file: BinaryIO, length: int, **options: Any) -> None:
         if isinstance(file, FileIO):  # Others have nothing that the kernel could send.
             self.file_to_stream = file
         super().__init__(_pieces(file, length), **options)
-        closers = self._resource_closers  # type: ignore[attr-defined]
-        closers.append(file.close)
-        if aside is not None and length >= _LONG:
-            # From here on this thread only sends, however slowly its client reads.
-            away = ExitStack()
-            away.enter_context(aside())
-            closers.append(away.close)
+        self._resource_closers.append(file.close)  # type: ignore[attr-defined]
 
 
 def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
-    while length > 0 and (piece := file.read(min(storage.CHUNK, length))):
+    while length > 0 and (piece := file.read(min(CHUNK, length))):
         length -= len(piece)
         yield piece
 
@@ -105,9 +92,8 @@ def blob_response(
     method: str,
     range_field: str | None,
     if_range: str | None = None,
-    aside: Aside | None = None,
 ) -> HttpResponseBase:
-    """A blob, or the range of it that was asked for; without content for HEAD. It is sent `aside`.
+    """A blob, or the range of it that was asked for; without content for HEAD.
 
     `if_range` with anything but the blob's own ETag switches the range off (RFC 9110, 13.1.5).
     Raises BLOB_UNKNOWN where the bytes are lost, RANGE_INVALID.
@@ -138,7 +124,7 @@ def blob_response(
     except FileNotFoundError as error:
         raise RegistryError(Code.BLOB_UNKNOWN, digest=digest) from error
     return _FileResponse(
-        file, end - start, aside, status=status, content_type=OCTET_STREAM, headers=headers
+        file, end - start, status=status, content_type=OCTET_STREAM, headers=headers
     )
 
 

@@ -19,7 +19,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from registry.services import database
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 from registry.storage.base import StorageFull, StorageUnavailable
 
 log = logging.getLogger("registry.health")

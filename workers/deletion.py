@@ -22,7 +22,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from gitlab.audit.services import record
-from gitlab.container_registry import client, repositories, undo
+from gitlab.container_registry import clients, repositories, undo
 from gitlab.container_registry.client import RegistryClient, RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import path_changes
@@ -83,7 +83,7 @@ def delete_repository(pk: int, registry: RegistryClient | None = None) -> Outcom
         return _wait(row)
     # A change of the path that has just been finished has moved the row too.
     row.refresh_from_db(fields=["path"])
-    registry = registry or client.for_jobs()
+    registry = registry or clients.for_jobs()
     try:
         undo.remember(row, registry)
         while registry.delete_batch(row.path, BATCH):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.utils import timezone
 
-from gitlab.container_registry import client, pushes
+from gitlab.container_registry import clients, pushes
 from gitlab.container_registry.answers import Happened
 from gitlab.container_registry.client import RegistryClient
 from gitlab.container_registry.models import EventCursor
@@ -30,7 +30,7 @@ def read(registry: RegistryClient | None = None, *, budget: float = BUDGET) -> i
 
     Raises `RegistryUnavailable`, `RegistryRefused`; what was read before stays read.
     """
-    registry = registry or client.for_jobs()
+    registry = registry or clients.for_jobs()
     if not registry.has_own_api:
         return 0
     cursor, _ = EventCursor.objects.get_or_create(registry=settings.CONTAINER_REGISTRY_API_URL)

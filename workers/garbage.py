@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from gitlab.container_registry import client
+from gitlab.container_registry import clients
 from gitlab.container_registry.answers import ReviewRun
 from gitlab.container_registry.client import RegistryClient
 
@@ -18,7 +18,7 @@ def collect(registry: RegistryClient | None = None, *, budget: float = BUDGET) -
 
     Raises `RegistryUnavailable`, `RegistryRefused`; what was reviewed before stays reviewed.
     """
-    registry = registry or client.for_jobs()
+    registry = registry or clients.for_jobs()
     until = time.monotonic() + budget
     runs: list[ReviewRun] = []
     while True:

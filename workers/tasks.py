@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 
 from gitlab.accounts import failed_logins
-from gitlab.container_registry import bell, client, untagged
+from gitlab.container_registry import bell, clients, untagged
 from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.repositories import DELETE_TASK
 from gitlab.namespaces import path_changes
@@ -67,7 +67,7 @@ def review_garbage() -> None:
 def verify_slice() -> None:
     """Have the registry compare the next of its rows with its bytes. It logs what is wrong itself."""
     try:
-        faults = client.for_jobs().verify_slice()
+        faults = clients.for_jobs().verify_slice()
     except (RegistryUnavailable, RegistryRefused) as error:
         log.warning("nothing was verified: %s", error)
         return

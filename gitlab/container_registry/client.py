@@ -1,20 +1,17 @@
 """The registry as GitLab sees it: one method a call, over HTTP, with tokens of its own.
 
-`for_pages` and `for_jobs` answer the client that fits: `RegistryClient` for a registry with the API
-below ``/gitlab/v1/``, `DistributionClient` for one without. What is gone already counts as deleted.
-Failures are those of `connection`.
+`RegistryClient` is for a registry with the API below ``/gitlab/v1/``. What is gone already counts as
+deleted. Failures are those of `connection`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
-from django.conf import settings
 
 from gitlab.container_registry import tokens_for_jobs
 from gitlab.container_registry.answers import (
@@ -30,7 +27,6 @@ from gitlab.container_registry.answers import (
     TagDetails,
     TagsPage,
 )
-from gitlab.container_registry.capabilities import Capabilities
 from gitlab.container_registry.connection import (
     Connection,
     RegistryRefused,
@@ -39,7 +35,7 @@ from gitlab.container_registry.connection import (
 )
 from tokens.access import Access
 
-__all__ = ["RegistryClient", "RegistryRefused", "RegistryUnavailable", "for_jobs", "for_pages"]
+__all__ = ["RegistryClient", "RegistryRefused", "RegistryUnavailable"]
 
 MAX_FREED_TAGS = 1000
 
@@ -360,43 +356,3 @@ def _link(answer: httpx.Response, relation: str, parameter: str) -> str:
     """A query parameter of a page's neighbour, "" where there is none."""
     url = answer.links.get(relation, {}).get("url", "")
     return parse_qs(urlsplit(url).query).get(parameter, [""])[0]
-
-
-_clients: dict[tuple[int, str, str], tuple[RegistryClient, RegistryClient]] = {}
-_known: dict[tuple[int, str], Capabilities] = {}
-
-
-def for_pages() -> RegistryClient:
-    """The client that a page uses: it gives up soon, somebody is waiting."""
-    return _kept("pages", timeout=5, attempts=2)
-
-
-def for_jobs() -> RegistryClient:
-    """The client that a worker uses: it is patient."""
-    return _kept("jobs", timeout=60, attempts=3)
-
-
-def _kept(purpose: str, *, timeout: float, attempts: int) -> RegistryClient:
-    """One pool for each process: connections do not survive a fork."""
-    from gitlab.container_registry.distribution import DistributionClient
-
-    url: str = settings.CONTAINER_REGISTRY_API_URL
-    bundle = settings.CONTAINER_REGISTRY_CA_BUNDLE
-    ca_bundle = str(bundle) if bundle else None
-    known = _known.get((os.getpid(), url))
-    if known is None:
-        known = Capabilities(Connection(url, timeout=5, attempts=1, ca_bundle=ca_bundle))
-        _known[os.getpid(), url] = known
-    key = (os.getpid(), url, purpose)
-    if key not in _clients:
-        options: dict[str, Any] = {
-            "timeout": timeout,
-            "attempts": attempts,
-            "ca_bundle": ca_bundle,
-        }
-        _clients[key] = (
-            RegistryClient(url, missing=known.forget, **options),
-            DistributionClient(url, **options),
-        )
-    ours, theirs = _clients[key]
-    return ours if known.has_own_api else theirs

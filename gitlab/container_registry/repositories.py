@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from gitlab.accounts.models import User
 from gitlab.audit.services import record
-from gitlab.container_registry import bell, client
+from gitlab.container_registry import bell, clients
 from gitlab.container_registry.answers import Freed, RepositoryDetails, TagsPage
 from gitlab.container_registry.client import RegistryClient, RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
@@ -134,7 +134,7 @@ def list_for(
     if before:
         shown.reverse()
     has_next, has_previous = (bool(before), has_more) if before else (has_more, bool(after))
-    details, trouble = _details(shown, registry or client.for_pages())
+    details, trouble = _details(shown, registry or clients.for_pages())
     return Listing(
         [Listed(row, details.get(row.path)) for row in shown],
         next_after=shown[-1].path if shown and has_next else "",
@@ -146,7 +146,7 @@ def list_for(
 def stored_by(project: Project, *, registry: RegistryClient | None = None) -> int | None:
     """Bytes of all images of a project, shared layers once; None where the registry can't tell."""
     try:
-        found = (registry or client.for_pages()).repository(project.full_path, below=True)
+        found = (registry or clients.for_pages()).repository(project.full_path, below=True)
     except (RegistryUnavailable, RegistryRefused):
         return None
     return found.size_bytes if found else None
@@ -186,7 +186,7 @@ def tags_of(
     registry: RegistryClient | None = None,
 ) -> TagsPage:
     """A page of an image's tags, as `RegistryClient.tags` describes."""
-    registry = registry or client.for_pages()
+    registry = registry or clients.for_pages()
     return registry.tags(repository.path, n=n, last=last, before=before, name=name, sort=sort)
 
 
@@ -200,7 +200,7 @@ def freed_by(
 
     None where the registry can't tell.
     """
-    return (registry or client.for_pages()).freed(repository.path, tags)
+    return (registry or clients.for_pages()).freed(repository.path, tags)
 
 
 def schedule_deletion(by: User, repository: ContainerRepository) -> ContainerRepository:
@@ -277,7 +277,7 @@ def delete_tags(
     if repository.is_being_deleted:
         raise Conflict({"__all__": "The image is being deleted with all its tags."})
     outcome = Deletion()
-    delete = functools.partial((registry or client.for_pages()).delete_tag, by=by.username)
+    delete = functools.partial((registry or clients.for_pages()).delete_tag, by=by.username)
     try:
         for tag in names:
             _delete_tag(delete, repository.path, tag, outcome)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gitlab.container_registry import client
+from gitlab.container_registry import clients
 from gitlab.container_registry.answers import Interval, Part, TagDetails
 from gitlab.container_registry.client import RegistryClient
 from gitlab.container_registry.models import ContainerRepository
@@ -36,7 +36,7 @@ def describe(
     repository: ContainerRepository, tag: str, *, registry: RegistryClient | None = None
 ) -> Described:
     """A tag that is there, or was. Raises `NotFound` for one that never was."""
-    registry = registry or client.for_pages()
+    registry = registry or clients.for_pages()
     details = registry.tag(repository.path, tag)
     history = registry.history(repository.path, tag, n=SHOWN_HISTORY)
     if details is None:

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from gitlab.accounts.models import User
 from gitlab.audit.services import record
-from gitlab.container_registry import client, repositories
+from gitlab.container_registry import clients, repositories
 from gitlab.container_registry.answers import DeletedTag, Interval
 from gitlab.container_registry.client import RegistryClient
 from gitlab.container_registry.models import ContainerRepository, DeletedImage
@@ -60,7 +60,7 @@ def restore_tags(
     """
     names = list(dict.fromkeys(tags))[: repositories.MAX_TAGS_AT_ONCE]
     _require_push(by, repository)
-    registry = registry or client.for_pages()
+    registry = registry or clients.for_pages()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         pasts = list(pool.map(lambda name: registry.history(repository.path, name, n=1), names))
     outcome = Restored()
@@ -91,7 +91,7 @@ def point_back(
     Raises `NotFound`, `Forbidden`, and `Conflict` where what it pointed at is gone.
     """
     _require_push(by, repository)
-    registry = registry or client.for_pages()
+    registry = registry or clients.for_pages()
     history = registry.history(repository.path, tag)
     chosen = next((past for past in history if past.id == interval), None)
     if chosen is None:
@@ -116,7 +116,7 @@ def _require_push(by: User, repository: ContainerRepository) -> None:
 
 def ticket_for(repository: ContainerRepository, registry: RegistryClient | None = None) -> str:
     """What brings an image back once its deletion is queued. Ask for it before."""
-    details = (registry or client.for_pages()).repository(repository.path, size=False)
+    details = (registry or clients.for_pages()).repository(repository.path, size=False)
     return _ticket(
         repository.pk, repository.project_id, repository.name, details.id if details else 0
     )
@@ -184,7 +184,7 @@ def deleted_tags(
 ) -> list[tuple[ContainerRepository, DeletedTag]]:
     """Tags of the project's images that can be brought back, the latest first. Raises `Forbidden`."""
     require_in_project(by, project, Ability.PUSH_IMAGE)
-    registry = registry or client.for_pages()
+    registry = registry or clients.for_pages()
     if not registry.has_own_api:
         return []
     rows = {row.path: row for row in repositories.repositories_of(project)}
@@ -218,7 +218,7 @@ def restore_image(
         raise NotFound("no such image")
     path = row.path if row else f"{project.full_path}/{known['name']}".rstrip("/")
     if known.get("registry"):
-        registry = registry or client.for_pages()
+        registry = registry or clients.for_pages()
         if registry.repository(path, size=False) is None:
             registry.restore_repository(path, known["registry"], by=by.username)
         DeletedImage.objects.filter(registry_id=known["registry"], project=project).delete()

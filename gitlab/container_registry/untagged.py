@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.db.models import F
 
-from gitlab.container_registry import client
+from gitlab.container_registry import clients
 from gitlab.container_registry.client import RegistryClient
 from gitlab.container_registry.models import ContainerRepository
 
@@ -20,7 +20,7 @@ def tell(registry: RegistryClient | None = None) -> int:
 
     Raises `RegistryUnavailable`, `RegistryRefused`. May run twice.
     """
-    registry = registry or client.for_jobs()
+    registry = registry or clients.for_jobs()
     if not registry.has_own_api:
         return 0
     differing = ContainerRepository.objects.filter(status=None).exclude(

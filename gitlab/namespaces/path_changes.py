@@ -27,7 +27,7 @@ from django.db.models.functions import Concat, Length, Substr
 from django.utils import timezone
 
 from gitlab.audit.services import record
-from gitlab.container_registry import client
+from gitlab.container_registry import clients
 from gitlab.container_registry.client import RegistryClient, RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces.errors import Conflict, Forbidden, Invalid
@@ -127,7 +127,7 @@ def finish_all(registry: RegistryClient | None = None) -> int:
     done = 0
     for change in left.order_by("started_at"):
         try:
-            _finish(change, registry or client.for_jobs())
+            _finish(change, registry or clients.for_jobs())
             done += 1
         except RegistryUnavailable as error:
             log.warning("%s waits: %s", change, error)
@@ -154,7 +154,7 @@ def _check_fits(project: Project, namespace: Namespace) -> None:
 
 
 def _change(by: User, wish: _Wish, registry: RegistryClient | None) -> None:
-    registry = registry or client.for_pages()
+    registry = registry or clients.for_pages()
     begun = change_of(wish.place)
     if begun is None:
         _check(wish)

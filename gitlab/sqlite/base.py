@@ -143,7 +143,12 @@ def _opened(
     connection = PatientConnection(*arguments, **options)
     connection.patience = patience
     if waiting is not None:
-        connection.waiting = os.open(waiting, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            connection.waiting = os.open(waiting, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            # No descriptor is left, or no room: what SQLite says where it happens to a file of its own.
+            connection.close()
+            raise sqlite3.OperationalError(f"unable to open {waiting}: {error}") from error
     return connection
 
 

@@ -8,7 +8,7 @@ from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Blob, Event, ManifestBlob, RepositoryBlob, Review, Tombstone
 from registry.services import database, events, repositories, reviews
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 
 _FIND = """
 SELECT l.id, b.size, v.id FROM registry_repository r

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from registry import digest as digests
 from registry.models import Blob, UploadSession
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 from registry.storage import paths
 from registry.storage.base import CHUNK
 from registry.storage.filesystem import FilesystemStore

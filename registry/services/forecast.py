@@ -29,7 +29,7 @@ from registry.models import (
 )
 from registry.services import judging, leases, purging, reviews, tags
 from registry.services.batches import divide
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 
 MOST_ITEMS = 1000
 """Things that an answer lists; the counts and the bytes are of all."""

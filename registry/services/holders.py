@@ -27,7 +27,7 @@ from registry.models import (
     Tombstone,
 )
 from registry.services import judging, leases, reviews
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 
 MOST = 100
 """Chains that an answer lists, and things that it looks at for each."""

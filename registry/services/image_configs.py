@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from registry import media_types
 from registry.manifest import Descriptor, platform_of
-from registry.storage import base as storage
+from registry.storage import chosen as storage
+from registry.storage.base import StorageUnavailable
 
 _MAX_SIZE = 4 * 1024 * 1024
 
@@ -33,7 +34,7 @@ def read(descriptor: Descriptor | None) -> ImageConfig:
     try:
         with storage.current().open(descriptor.digest) as file:
             document = json.loads(file.read(_MAX_SIZE))
-    except (OSError, ValueError, RecursionError, storage.StorageUnavailable):
+    except (OSError, ValueError, RecursionError, StorageUnavailable):
         return ImageConfig()
     if not isinstance(document, dict):
         return ImageConfig()

@@ -30,8 +30,8 @@ from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Blob, Manifest, RepositoryBlob, Tag
 from registry.services import blobs, database, manifests, repositories
-from registry.storage import base as storage
-from registry.storage.base import CHUNK, Part
+from registry.storage import chosen as storage
+from registry.storage.base import CHUNK, BlobStore, Part
 from registry.storage.filesystem import FilesystemStore
 
 ACTOR = Actor("import")
@@ -164,7 +164,7 @@ class Importer:
         finally:
             store.discard(session)
 
-    def _part(self, store: storage.BlobStore, session: uuid.UUID, digest: str, path: Path) -> Part:
+    def _part(self, store: BlobStore, session: uuid.UUID, digest: str, path: Path) -> Part:
         if self.is_linking:
             assert isinstance(store, FilesystemStore)
             if not self.is_trusting:

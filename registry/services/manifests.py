@@ -24,7 +24,7 @@ from registry.models import (
 )
 from registry.services import database, events, image_configs, repositories, reviews, tags
 from registry.services.image_configs import ImageConfig
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 
 _BY_TAG = """
 SELECT m.digest, m.media_type, m.payload FROM registry_repository r

@@ -16,7 +16,7 @@ from registry.models import (
 )
 from registry.services import judging, reviews
 from registry.services.batches import Batch
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 
 PURGE_BATCH = 200
 """Rows of one kind that one step removes."""

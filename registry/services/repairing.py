@@ -11,7 +11,7 @@ from registry import crash_points
 from registry.models import Blob, Manifest, Review, Tag
 from registry.services import database, repositories, reviews
 from registry.services.verification import Finding, Page, Verifier, on_orphan
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 
 _REASON = "found by registry_verify"
 _QUEUES = {

@@ -19,7 +19,8 @@ from django.utils import timezone
 from registry import crash_points
 from registry.models import Tombstone
 from registry.services import database
-from registry.storage import base as storage
+from registry.storage import chosen as storage
+from registry.storage.base import StorageFull, StorageUnavailable
 
 log = logging.getLogger("registry.garbage")
 
@@ -48,7 +49,7 @@ def unlink(digests: Iterable[str]) -> int:
                     freed += _unlink_some(some)
                     if database.others_wait():
                         break
-        except storage.StorageUnavailable:
+        except StorageUnavailable:
             freed += _unlink_reachable(taken)
         database.let_others_write(time.monotonic() - started)
     return freed
@@ -59,14 +60,14 @@ def _unlink_reachable(digests: list[str]) -> int:
 
     Raises `StorageUnavailable` where that is so for the whole store.
     """
-    with contextlib.suppress(storage.StorageFull):
+    with contextlib.suppress(StorageFull):
         storage.current().check()
     freed = 0
     for digest in digests:
         try:
             with database.atomic():
                 freed += _unlink_some([digest])
-        except storage.StorageUnavailable as error:
+        except StorageUnavailable as error:
             log.error("the bytes of %s can't be removed: %s", digest, error)
     return freed
 

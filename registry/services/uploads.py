@@ -24,7 +24,7 @@ from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import UploadSession
 from registry.services import blobs, database, repositories
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 from registry.storage.base import Part, StorageUnavailable
 
 

@@ -19,7 +19,8 @@ from django.utils import timezone
 from registry import digest as digests
 from registry.models import Blob, Manifest, Tombstone
 from registry.services import database, reviews
-from registry.storage import base as storage
+from registry.storage import chosen as storage
+from registry.storage.base import CHUNK, StorageFull, StorageUnavailable, StoredBlob
 
 MEBIBYTE = 1024 * 1024
 _PAGE = 200
@@ -89,7 +90,7 @@ class Verifier:
         for row in rows:
             page.checked += 1
             size = sizes[row.digest]
-            if isinstance(size, storage.StorageUnavailable):
+            if isinstance(size, StorageUnavailable):
                 detail = f"the store can't reach it: {size}"
                 page.findings.append(Finding("unreachable", row.digest, detail, needed_by(row.pk)))
             elif finding := self._wrong_blob(row, size, page):
@@ -119,11 +120,11 @@ class Verifier:
         hasher = hashlib.new(digests.algorithm_of(digest))
         try:
             with storage.current().open(digest) as file:
-                while chunk := file.read(storage.CHUNK):
+                while chunk := file.read(CHUNK):
                     hasher.update(chunk)
                     page.bytes += len(chunk)
                     self.throttle.passed(len(chunk))
-        except (OSError, storage.StorageUnavailable):
+        except (OSError, StorageUnavailable):
             return False
         return f"{digests.algorithm_of(digest)}:{hasher.hexdigest()}" == digest
 
@@ -132,7 +133,7 @@ class Verifier:
         number = int(position, 16) + 1 if position else 0
         page = Page(f"{number:02x}" if number < 255 else None)
         before = timezone.now() - reviews.grace()
-        batch: list[storage.StoredBlob] = []
+        batch: list[StoredBlob] = []
         for found in storage.current().blobs(f"{number:02x}"):
             page.checked += 1
             if found.modified_at < before:
@@ -259,7 +260,7 @@ ORDER BY r.id LIMIT %s
 """
 
 
-def _sizes(names: list[str]) -> dict[str, int | storage.StorageUnavailable | None]:
+def _sizes(names: list[str]) -> dict[str, int | StorageUnavailable | None]:
     """The sizes of blobs, or why the store can't tell one.
 
     Raises `StorageUnavailable` where it can do nothing at all.
@@ -267,14 +268,14 @@ def _sizes(names: list[str]) -> dict[str, int | storage.StorageUnavailable | Non
     store = storage.current()
     try:
         return {**store.sizes(names)}
-    except storage.StorageUnavailable:
-        with contextlib.suppress(storage.StorageFull):
+    except StorageUnavailable:
+        with contextlib.suppress(StorageFull):
             store.check()
-    sizes: dict[str, int | storage.StorageUnavailable | None] = {}
+    sizes: dict[str, int | StorageUnavailable | None] = {}
     for digest in names:
         try:
             sizes[digest] = store.size(digest)
-        except storage.StorageUnavailable as error:
+        except StorageUnavailable as error:
             sizes[digest] = error
     return sizes
 
@@ -293,7 +294,7 @@ def _missing_or_truncated(row: Blob) -> Finding | None:
     return Finding("truncated", row.digest, detail, needed_by(row.pk))
 
 
-def _orphans(batch: list[storage.StoredBlob]) -> Iterator[Finding]:
+def _orphans(batch: list[StoredBlob]) -> Iterator[Finding]:
     names = [found.digest for found in batch]
     known = set(Blob.objects.filter(digest__in=names).values_list("digest", flat=True))
     for found in batch:

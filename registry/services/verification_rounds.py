@@ -25,7 +25,7 @@ from registry.services.verification import (
     Verifier,
     on_orphan,
 )
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 
 log = logging.getLogger("registry.verification")
 

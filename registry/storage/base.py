@@ -7,13 +7,10 @@ implementation to what the docstrings say.
 from __future__ import annotations
 
 import datetime as dt
-import functools
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, Protocol
 from uuid import UUID
-
-from django.conf import settings
 
 CHUNK = 1024 * 1024
 """Bytes that are read and written at once."""
@@ -128,27 +125,3 @@ class BlobStore(Protocol):
 
     def check(self) -> None:
         """Write, read and delete something small, within seconds. Raises where that fails."""
-
-
-@functools.cache
-def _filesystem(root: str) -> BlobStore:
-    from registry.storage.filesystem import FilesystemStore
-
-    return FilesystemStore(root)
-
-
-@functools.cache
-def _s3(max_blob_size: int, **options: str | None) -> BlobStore:
-    # boto3 takes half a second and tens of megabytes: only for those who use it.
-    from registry.storage.s3 import S3Store
-    from registry.storage.s3_client import S3Options
-
-    return S3Store(S3Options(**options), max_blob_size=max_blob_size)  # type: ignore[arg-type]
-
-
-def current() -> BlobStore:
-    """The store that the settings name."""
-    configured: dict[str, Any] = settings.REGISTRY_STORAGE
-    if configured["driver"] == "s3":
-        return _s3(settings.REGISTRY_MAX_BLOB_SIZE, **configured["s3"])
-    return _filesystem(str(configured["root"]))

@@ -29,7 +29,6 @@ class BlobView(RegistryView):
             method=method,
             range_field=request.META.get("HTTP_RANGE"),
             if_range=request.META.get("HTTP_IF_RANGE"),
-            aside=request.META.get("berth.aside"),
         )
 
     def delete(self, request: HttpRequest, caller: Caller, name: str, digest: str) -> HttpResponse:

@@ -21,6 +21,7 @@ import inspect
 import re
 import select
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -92,7 +93,7 @@ class _Connection:
     ) -> None:
         self.body, self.socket, self.unreader = body, connection, unreader
         # A TLS connection knows no flags, and its limit would be that of a record.
-        self.plain = type(connection) is socket.socket
+        self.plain = not isinstance(connection, ssl.SSLSocket)
         self._step_aside = aside
         self._away = ExitStack()
         self._is_limited = self._is_away = False
@@ -217,6 +218,9 @@ class _ChunkedStream(_Connection):
         self._data[: len(held)] = held
         self._end = len(held)
         piece, filled = bytearray(PIECE), 0
+        # Until the end has come: gunicorn's reader, which has not begun, would look for a chunk inside
+        # of one, and take what the client has written there for its next request.
+        self.body.failed = True
         while left := self._next_size():
             while left:
                 part = self._some(min(left, PIECE - filled))
@@ -231,6 +235,7 @@ class _ChunkedStream(_Connection):
         self._read_trailers()
         self.unreader.unread(bytes(self._data[self._at : self._end]))
         self.body.reader.parser = None
+        self.body.failed = False
         if filled:
             yield bytes(piece[:filled])
 

@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 from tests.bad_inputs.client import Answer, exchange
 from tests.bad_inputs.slow_clients import Nginx
+from tests.e2e.certificates import Certificates
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 WATCHED = Path(__file__).resolve().parent / "watched"
@@ -124,6 +126,14 @@ class Node:
         self.serve("registry", listener, "no-deletion", BERTH__DELETE_ENABLED="false")
         self._wait(address, "/v2/")
         return address
+
+    def serve_with_tls(self, made: Certificates) -> tuple[tuple[str, int], ssl.SSLContext]:
+        """The address of another registry process, which does TLS itself, and how it is trusted."""
+        listener = self._listeners["tls"] = _listener()
+        address = _address(listener)
+        context = ssl.create_default_context(cafile=made.authority)
+        self.serve("registry", listener, "tls", **made.settings)
+        return address, context
 
     def behind_nginx(self) -> tuple[str, int]:
         """The address of an nginx that sends blobs, for a process of its own."""

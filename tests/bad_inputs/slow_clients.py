@@ -6,13 +6,15 @@ reaches a process of Berth is waited for aside, so everybody else is served as b
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
+import ssl
 import statistics
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.bad_inputs.client import TIMEOUT, Answer, parse, request
@@ -87,10 +89,25 @@ class Nginx:
             self._popen.wait(20)
 
 
-def pull(address: tuple[str, int], content: bytes) -> Answer:
+def connect(address: tuple[str, int], tls: ssl.SSLContext | None = None) -> socket.socket:
+    """A connection of which hardly anything fits into our own buffers."""
+    connection = socket.socket()
+    connection.settimeout(TIMEOUT)
+    # Before the handshake, which tells the other side how much fits.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(address)
+    return tls.wrap_socket(connection, server_hostname="localhost") if tls else connection
+
+
+def pull(address: tuple[str, int], content: bytes, tls: ssl.SSLContext | None = None) -> Answer:
     """A healthy request. Our side stays open: a proxy takes a closed one for somebody who has gone."""
     started = time.monotonic()
-    with socket.create_connection(address, TIMEOUT) as connection:
+    with ExitStack() as stack:
+        connection = stack.enter_context(socket.create_connection(address, TIMEOUT))
+        if tls is not None:
+            connection = stack.enter_context(
+                tls.wrap_socket(connection, server_hostname="localhost")
+            )
         connection.sendall(content)
         pieces = []
         while piece := connection.recv(65536):
@@ -100,28 +117,26 @@ def pull(address: tuple[str, int], content: bytes) -> Answer:
     return answer
 
 
-def healthy(address: tuple[str, int], content: bytes) -> float:
+def healthy(address: tuple[str, int], content: bytes, tls: ssl.SSLContext | None = None) -> float:
     """How long healthy requests take: the time in which 19 of 20 are answered, in seconds."""
-    answers = [pull(address, content) for _ in range(MEASURED)]
+    answers = [pull(address, content, tls) for _ in range(MEASURED)]
     assert {answer.status for answer in answers} == {200}
     return statistics.quantiles([answer.seconds for answer in answers], n=20)[-1]
 
 
 @contextmanager
 def waiting(
-    address: tuple[str, int], content: bytes, count: int = COUNT
+    address: tuple[str, int],
+    content: bytes,
+    count: int = COUNT,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[list[socket.socket]]:
     """So many connections on which `content` was sent and from which nobody reads."""
     connections: list[socket.socket] = []
     try:
         for _ in range(count):
-            connection = socket.socket()
-            connections.append(connection)
-            connection.settimeout(TIMEOUT)
-            # Before the handshake, which tells the other side how much fits.
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            connection.connect(address)
-            connection.sendall(content)
+            connections.append(connect(address, tls))
+            connections[-1].sendall(content)
         yield connections
     finally:
         for connection in connections:
@@ -145,3 +160,8 @@ def get(path: str, address: tuple[str, int], token: str | None) -> bytes:
     """A GET, as bytes."""
     headers = [("Authorization", f"Bearer {token}")] if token else []
     return request("GET", path, f"localhost:{address[1]}", headers, b"", chunked=False)
+
+
+def digest_of(content: bytes) -> str:
+    """A blob's name."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"

@@ -162,8 +162,8 @@ def test_the_worker_deletes_and_the_bytes_go(site: Composition, client: Docker) 
 def stored(site: Composition) -> int:
     """The bytes of all objects in the store, as the registry sees them."""
     code = (
-        "from registry.storage import base\n"
-        "print(sum(blob.size for blob in base.current().blobs()))"
+        "from registry.storage import chosen\n"
+        "print(sum(blob.size for blob in chosen.current().blobs()))"
     )
     said = site.inside(
         "registry", "env", "BERTH__ROLES=registry",

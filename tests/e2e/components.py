@@ -36,6 +36,7 @@ _NEEDS = {
     "xfs": ("mkfs.xfs",),
     "btrfs": ("mkfs.btrfs",),
     "capabilities": ("setpriv",),
+    "promtool": ("promtool",),
 }
 _NEED_ROOT = {"docker", "podman", "buildah", "own-names", "namespaces", "compose", "snapshots"}
 

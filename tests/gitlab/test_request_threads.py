@@ -11,6 +11,7 @@ import pytest
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
+from gitlab import request_threads
 from gitlab.request_threads import RequestThreads
 
 pytestmark = pytest.mark.engineless
@@ -137,6 +138,49 @@ class TestAside:
         with pytest.raises(EOFError):
             threads.submit(task).result(LONG)
         assert threads._aside == 0
+
+    def test_inside_of_itself_it_counts_once(self) -> None:
+        threads = RequestThreads(2)
+        go_on, begun = threading.Event(), threading.Event()
+
+        def task() -> None:
+            with threads.aside(), threads.aside():
+                begun.set()
+                go_on.wait(LONG)
+
+        future = threads.submit(task)
+        assert begun.wait(LONG)
+        assert (threads._aside, threads._working) == (1, 0)
+        go_on.set()
+        future.result(LONG)
+
+    def test_a_thread_of_somebody_else_has_no_turn_to_give(self) -> None:
+        threads = RequestThreads(1)
+        with threads.aside():
+            assert (threads._aside, threads._working) == (0, 0)
+
+    def test_a_connection_that_cannot_be_closed_costs_no_turn(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        threads = RequestThreads(1)
+        slow, waiting = blocked(threads, 1, aside=True)
+
+        def fail(**_: object) -> list[object]:
+            monkeypatch.undo()
+            raise EOFError
+
+        monkeypatch.setattr(request_threads.connections, "all", fail)
+
+        def task() -> None:
+            with threads.aside():
+                pass
+
+        with pytest.raises(EOFError):
+            threads.submit(task).result(LONG)
+        slow.set()
+        assert not wait(waiting, timeout=LONG).not_done
+        assert threads._aside == 0
+        assert threads.submit(lambda: 1).result(LONG) == 1
 
 
 class TestConnections:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import threading
 import time
@@ -184,3 +186,20 @@ def test_a_transaction_that_only_reads_waits_for_nobody(connect: Connect) -> Non
     assert second.cursor().execute("SELECT COUNT(*) FROM numbers").fetchone() == (0,)
     end(second)
     end(first)
+
+
+def test_where_no_more_files_can_be_opened_the_database_has_failed(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing else: requests are answered with 503 then."""
+    connection = connect()
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        with pytest.raises(OperationalError, match="unable to open"):
+            connection.ensure_connection()
+    assert connection.connection is None
+    connection.ensure_connection()

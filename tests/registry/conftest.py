@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 from registry.storage.filesystem import FilesystemStore
 from tests.registry.base import Person
 

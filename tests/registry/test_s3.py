@@ -17,7 +17,7 @@ from registry.errors import Code
 from registry.media_types import OCI_MANIFEST
 from registry.models import Receipt
 from registry.services import uploads, verification_rounds
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 from registry.storage.base import StorageUnavailable
 from registry.storage.s3 import S3Store
 from tests.base import assert_refused

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import signal
 import socket
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,30 @@ def test_a_request_in_flight_is_finished(installation: Installation) -> None:
     assert answer.startswith("HTTP/1.1 202"), answer
     assert "Range: 0-9" in answer
     assert installation.wait(80) == 0
+
+
+def test_connections_on_which_nothing_comes_do_not_keep_it(installation: Installation) -> None:
+    """Browsers and proxies open such ones ahead; a body that is waited for aside is waited for."""
+    address = ("localhost", int(installation.registry.rpartition(":")[2]))
+    token = installation.token("repository:root/app:pull,push")
+    host = f"Host: {installation.registry}\r\nAuthorization: Bearer {token}\r\n"
+    with ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(address)) for _ in range(40)]
+        upload = stack.enter_context(socket.create_connection(address))
+        digest = f"sha256:{hashlib.sha256(b'slow').hexdigest()}"
+        upload.sendall(
+            f"POST /v2/root/app/blobs/uploads/?digest={digest} HTTP/1.1\r\n{host}"
+            "Content-Length: 4\r\n\r\ns".encode()
+        )
+        time.sleep(1)
+        os.kill(installation.pid, signal.SIGTERM)
+        started = time.monotonic()
+        time.sleep(5)
+        upload.sendall(b"low")
+        assert upload.recv(12) == b"HTTP/1.1 201"
+        assert installation.wait(70) == 0
+        assert time.monotonic() - started < 30
+        assert {connection.recv(1) for connection in silent} == {b""}
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_a_registry_that_does_not_answer_is_asked_next_time(
 ):
     happened("push", "acme/app")
     fake_registry.images["acme/app"] = 1
-    monkeypatch.setattr(events.client, "for_jobs", lambda: fake_registry)
+    monkeypatch.setattr(events.clients, "for_jobs", lambda: fake_registry)
     fake_registry.trouble = RegistryUnavailable("away")
     tasks.read_events()
     assert "away" in caplog.text

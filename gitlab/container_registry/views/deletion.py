@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from gitlab.accounts.doors import person, signed_in
-from gitlab.container_registry import client, repositories
+from gitlab.container_registry import clients, repositories
 from gitlab.container_registry import undo as undoing
 from gitlab.container_registry.answers import Freed, RepositoryDetails
 from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
@@ -169,7 +169,7 @@ def image(request: HttpRequest, path: str, pk: int) -> HttpResponse:
 
 def _details(row: ContainerRepository) -> RepositoryDetails | None:
     try:
-        return client.for_pages().repository(row.path, size=False)
+        return clients.for_pages().repository(row.path, size=False)
     except (RegistryUnavailable, RegistryRefused):
         return None
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from gitlab.container_registry import client, notifications, pushes
+from gitlab.container_registry import clients, notifications, pushes
 from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.notifications import Malformed
 
@@ -36,7 +36,7 @@ def receive(request: HttpRequest) -> JsonResponse:
         return _refusal(401, "Unauthorized")
     try:
         pushed = notifications.read(request.body)
-        noted = pushes.note(pushed, client.for_pages()) if pushed else []
+        noted = pushes.note(pushed, clients.for_pages()) if pushed else []
     except RequestDataTooBig:
         return _refusal(413, "Content Too Large")
     except Malformed as error:

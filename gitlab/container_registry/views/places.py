@@ -12,7 +12,7 @@ from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
-from gitlab.container_registry import client
+from gitlab.container_registry import clients
 from gitlab.container_registry.answers import RepositoryDetails
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces.models import Project
@@ -90,7 +90,7 @@ def note_trouble(request: HttpRequest, repository_or_project: object, error: obj
 
 def is_foreign() -> bool:
     """Whether the registry is not ours, and knows neither history nor undo."""
-    return not client.for_pages().has_own_api
+    return not clients.for_pages().has_own_api
 
 
 def undo_until() -> str:

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from gitlab.accounts.doors import or_sign_in
-from gitlab.container_registry import client, commands, repositories
+from gitlab.container_registry import clients, commands, repositories
 from gitlab.container_registry import tags as services
 from gitlab.container_registry.answers import Interval, RepositoryDetails, TagDetails, TagsPage
 from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
@@ -52,7 +52,7 @@ def _asked(request: HttpRequest, sorts: tuple[str, ...]) -> dict[str, str]:
 def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
     """A page of tags, the newest first unless another order is asked for."""
     image = repositories.get_container_repository_for(request.user, pk, project=path)
-    registry = client.for_pages()
+    registry = clients.for_pages()
     sorts = SORTS if registry.has_own_api else FOREIGN_SORTS
     asked = _asked(request, sorts)
     back = place_in_list(request.GET)

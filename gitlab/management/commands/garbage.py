@@ -48,10 +48,10 @@ class Command(AdministrationCommand):
 
 
 def _asking(ask: Any) -> Any:
-    from gitlab.container_registry import client
+    from gitlab.container_registry import clients
     from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
 
     try:
-        return ask(client.for_jobs())
+        return ask(clients.for_jobs())
     except (RegistryUnavailable, RegistryRefused) as error:
         raise CommandError(str(error)) from error

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from gitlab.container_registry import client as clients
+from gitlab.container_registry import clients
 from gitlab.container_registry.answers import (
     DeletedTag,
     Freed,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from gitlab.container_registry import capabilities
-from gitlab.container_registry import client as clients
+from gitlab.container_registry import capabilities, clients
 from gitlab.container_registry.capabilities import AFTER_SILENCE, ASKED_AGAIN, Capabilities
 from gitlab.container_registry.client import RegistryClient, RegistryRefused
 from gitlab.container_registry.connection import Connection

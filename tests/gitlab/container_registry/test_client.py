@@ -6,8 +6,7 @@ import httpx
 import jwt
 import pytest
 
-from gitlab.container_registry import client as clients
-from gitlab.container_registry import connection
+from gitlab.container_registry import clients, connection
 from gitlab.container_registry.client import RegistryClient, RegistryRefused, RegistryUnavailable
 
 DIGEST = "sha256:" + "a" * 64

@@ -14,7 +14,7 @@ from gitlab.access_tokens import services as access_tokens
 from gitlab.accounts import sign_in
 from gitlab.accounts.models import User
 from gitlab.audit.models import AuditEvent
-from gitlab.container_registry import client
+from gitlab.container_registry import clients
 from gitlab.container_registry.answers import Garbage, ReviewRun
 from gitlab.container_registry.client import RegistryUnavailable
 from gitlab.namespaces.models import Project
@@ -212,7 +212,7 @@ def test_projects_move(
             return True
 
     registry = Registry()
-    monkeypatch.setattr(client, "for_pages", lambda: registry)
+    monkeypatch.setattr(clients, "for_pages", lambda: registry)
     make_group("acme", owner=alice)
     run("projects", "create", "acme/app")
     assert "acme/web" in run("projects", "rename", "acme/app", "web")
@@ -246,7 +246,7 @@ def test_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
             return self.batches.pop(0)
 
     registry = Registry()
-    monkeypatch.setattr(client, "for_jobs", lambda: registry)
+    monkeypatch.setattr(clients, "for_jobs", lambda: registry)
     assert as_json("garbage", "status") == {"due": 130, "waiting": 7}
     assert "130 due" in run("garbage", "status")
     assert as_json("garbage", "run") == {
@@ -258,7 +258,7 @@ def test_garbage_without_a_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     def away() -> Any:
         raise RegistryUnavailable("the registry does not answer")
 
-    monkeypatch.setattr(client, "for_jobs", away)
+    monkeypatch.setattr(clients, "for_jobs", away)
     assert refused("garbage", "run") == "the registry does not answer"
 
 

@@ -14,7 +14,7 @@ PATH, TRANSFER, GROUP = "/acme/web/-/path", "/acme/web/-/transfer", "/groups/acm
 @pytest.fixture
 def registry(monkeypatch):
     names = NamesOnly("acme/web", "acme/web/worker")
-    monkeypatch.setattr(path_changes.client, "for_pages", lambda: names)
+    monkeypatch.setattr(path_changes.clients, "for_pages", lambda: names)
     return names
 
 

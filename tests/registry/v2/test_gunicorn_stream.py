@@ -163,6 +163,24 @@ def test_a_body_that_ends_early_is_refused(ends: tuple[socket.socket, socket.soc
     assert environ["wsgi.input"].failed
 
 
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_chunked_body_of_which_nobody_wants_the_rest_ends_the_connection(
+    ends: tuple[socket.socket, socket.socket], count: int
+) -> None:
+    """gunicorn would look for the next chunk inside of this one: its sender could choose one."""
+    content = os.urandom(2 * PIECE)
+    environ, _ = request(ends[1])
+    send(ends[0], b"%x\r\n%s" % (3 * PIECE, content))
+    stream = open_stream(environ)
+    assert stream is not None
+    pieces = stream.pieces()
+    assert [next(pieces) for _ in range(count + 1)] == [
+        content[number * PIECE : (number + 1) * PIECE] for number in range(count + 1)
+    ]
+    pieces.close()  # type: ignore[attr-defined]
+    assert environ["wsgi.input"].failed
+
+
 def test_a_stream_that_was_read_from_is_left_alone(
     ends: tuple[socket.socket, socket.socket],
 ) -> None:

@@ -14,7 +14,7 @@ from django.test import RequestFactory
 
 from registry import digest as digests
 from registry.services import database, manifests
-from registry.storage import base as storage
+from registry.storage import chosen as storage
 from registry.v2 import pulls
 from tests.registry import images
 from tests.registry.base import APP, mint

@@ -1,0 +1,166 @@
+"""Clients' connections: what can't be done at once is waited for aside, and not for ever."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from gitlab import client_sockets
+from gitlab.client_sockets import ClientSocket
+
+pytestmark = pytest.mark.engineless
+LARGE = 8_000_000
+
+
+class Aside:
+    """What threads offer, counted."""
+
+    def __init__(self) -> None:
+        self.entered = 0
+        self.is_in = threading.Event()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        self.entered += 1
+        self.is_in.set()
+        try:
+            yield
+        finally:
+            self.is_in.clear()
+
+
+@pytest.fixture
+def aside(monkeypatch: pytest.MonkeyPatch) -> Aside:
+    found = Aside()
+    monkeypatch.setattr(client_sockets, "_aside", found)
+    return found
+
+
+@pytest.fixture
+def ends(aside: Aside) -> Iterator[tuple[socket.socket, ClientSocket]]:
+    """The client's end and the server's."""
+    client, accepted = socket.socketpair()
+    server = ClientSocket.of(accepted)
+    with client, server:
+        yield client, server
+
+
+def later(aside: Aside, act: object, *arguments: object) -> threading.Thread:
+    """Do something as soon as the other side waits aside."""
+
+    def run() -> None:
+        assert aside.is_in.wait(20)
+        act(*arguments)  # type: ignore[operator]
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def everything(client: socket.socket) -> bytes:
+    found = bytearray()
+    while piece := client.recv(65536):
+        found += piece
+    return bytes(found)
+
+
+def test_it_keeps_its_timeout_and_its_descriptor() -> None:
+    client, accepted = socket.socketpair()
+    accepted.setblocking(False)
+    number = accepted.fileno()
+    with client, ClientSocket.of(accepted) as server:
+        assert server.fileno() == number
+        assert server.gettimeout() == 0
+        assert accepted.fileno() == -1
+        with pytest.raises(BlockingIOError):
+            server.recv(1)
+
+
+class TestReceiving:
+    def test_what_is_there(self, ends: tuple[socket.socket, ClientSocket], aside: Aside) -> None:
+        ends[0].sendall(b"there")
+        assert ends[1].recv(100) == b"there"
+        ends[0].close()
+        assert ends[1].recv(100) == b""
+        assert aside.entered == 0
+
+    @pytest.mark.parametrize("timeout", [None, 20])
+    def test_what_comes_later(
+        self, ends: tuple[socket.socket, ClientSocket], aside: Aside, timeout: int | None
+    ) -> None:
+        ends[1].settimeout(timeout)
+        thread = later(aside, ends[0].sendall, b"later")
+        assert ends[1].recv(100) == b"later"
+        assert aside.entered == 1
+        assert not aside.is_in.is_set()
+        thread.join()
+
+    def test_what_does_not_come(
+        self, ends: tuple[socket.socket, ClientSocket], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(client_sockets, "SILENCE", 0.05)
+        with pytest.raises(ConnectionResetError):
+            ends[1].recv(1)
+        ends[1].settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            ends[1].recv(1)
+
+
+class TestSending:
+    def test_what_fits(self, ends: tuple[socket.socket, ClientSocket], aside: Aside) -> None:
+        ends[1].sendall(b"fits")
+        assert ends[0].recv(100) == b"fits"
+        assert aside.entered == 0
+
+    def test_what_is_read_later(
+        self, ends: tuple[socket.socket, ClientSocket], aside: Aside
+    ) -> None:
+        content = os.urandom(LARGE)
+        found: list[bytes] = []
+        thread = later(aside, lambda: found.append(everything(ends[0])))
+        ends[1].sendall(content)
+        ends[1].close()
+        thread.join()
+        assert found == [content]
+        assert aside.entered == 1
+
+    def test_a_file(
+        self, ends: tuple[socket.socket, ClientSocket], aside: Aside, tmp_path: Path
+    ) -> None:
+        content = os.urandom(LARGE)
+        (tmp_path / "file").write_bytes(content)
+        found: list[bytes] = []
+        thread = later(aside, lambda: found.append(everything(ends[0])))
+        with io.FileIO(tmp_path / "file") as file:
+            assert ends[1].sendfile(file, offset=7, count=LARGE - 10) == LARGE - 10
+        assert ends[1].gettimeout() is None
+        ends[1].close()
+        thread.join()
+        assert found == [content[7:-3]]
+        assert aside.entered == 1
+
+    @pytest.mark.parametrize("is_file", [False, True])
+    def test_what_is_not_read(
+        self,
+        ends: tuple[socket.socket, ClientSocket],
+        aside: Aside,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        *,
+        is_file: bool,
+    ) -> None:
+        monkeypatch.setattr(client_sockets, "SILENCE", 0.05)
+        (tmp_path / "file").write_bytes(bytes(LARGE))
+        with io.FileIO(tmp_path / "file") as file:
+            send, what = (ends[1].sendfile, file) if is_file else (ends[1].sendall, bytes(LARGE))
+            with pytest.raises(ConnectionResetError):
+                send(what)  # type: ignore[operator]
+        assert aside.entered == 1
+        assert not aside.is_in.is_set()
