@@ -15,6 +15,7 @@ are answered with the whole, as the RFC allows.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from io import FileIO
@@ -96,11 +97,11 @@ def blob_response(
     """A blob, or the range of it that was asked for; without content for HEAD.
 
     `if_range` with anything but the blob's own ETag switches the range off (RFC 9110, 13.1.5).
-    Raises BLOB_UNKNOWN where the bytes are lost, RANGE_INVALID.
+    Raises BLOB_UNKNOWN where bytes are lost, RANGE_INVALID.
     """
     headers = fields_of(digest)
     if method == "HEAD":
-        if storage.current().size(digest) is None:
+        if storage.current().size(digest) != size:
             raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
         headers["Content-Length"] = str(size)
         return HttpResponse(content_type=OCTET_STREAM, headers=headers)
@@ -111,7 +112,7 @@ def blob_response(
     is_other = if_range is not None and if_range.strip() != headers["ETag"]
     start, end = _requested(None if is_other else range_field, size)
     if prefix := settings.REGISTRY_STORAGE.get("accel_prefix"):
-        response = _by_proxy(str(prefix), digest, headers, if_range=if_range)
+        response = _by_proxy(str(prefix), digest, size, headers, if_range=if_range)
         if response is not None:
             return response
     status = 200
@@ -123,24 +124,28 @@ def blob_response(
         file = storage.current().open(digest, start)
     except FileNotFoundError as error:
         raise RegistryError(Code.BLOB_UNKNOWN, digest=digest) from error
+    if isinstance(file, FileIO) and os.fstat(file.fileno()).st_size != size:
+        # The client would wait for bytes that never come.
+        file.close()
+        raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
     return _FileResponse(
         file, end - start, status=status, content_type=OCTET_STREAM, headers=headers
     )
 
 
 def _by_proxy(
-    prefix: str, digest: str, headers: dict[str, str], *, if_range: str | None
+    prefix: str, digest: str, size: int, headers: dict[str, str], *, if_range: str | None
 ) -> HttpResponse | None:
     """nginx sends the file or the object, ranges and all (``X-Accel-Redirect``).
 
     None for a request that has to be answered here: a store knows its own ETag for `if_range` and
-    not ours. Raises BLOB_UNKNOWN where a file is lost; what became of an object nginx finds out.
+    not ours. Raises BLOB_UNKNOWN where a file is lost or cut short; what became of an object nginx finds out.
     """
     # nginx says so for what it sends itself, and keeps this one as well.
     left_out = {"Accept-Ranges"}
     address = storage.current().address(digest, ADDRESS_LIFETIME)
     if address is None:
-        if storage.current().size(digest) is None:
+        if storage.current().size(digest) != size:
             raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
         location = paths.blob(Path(prefix), digest).as_posix()
     elif if_range is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
 from registry.errors import Code
 from registry.models import RepositoryBlob
+from registry.storage import paths
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
 from tests.registry.base import APP, Person, assert_challenged, assert_refused, content_of
@@ -228,3 +230,19 @@ def test_behind_nginx_the_answer_only_names_the_file(
     assert response.content == b""
     store.delete(digest)
     assert_refused(carol.send("GET", f"/v2/{APP}/blobs/{digest}"), Code.BLOB_UNKNOWN)
+
+
+@pytest.mark.parametrize("size", [200, 100_000])
+@pytest.mark.parametrize("kept", [0, 150])
+def test_a_file_that_was_cut_short_is_as_good_as_lost(
+    carol: Person, store: FilesystemStore, size: int, kept: int
+) -> None:
+    """Who is told of more bytes than there are waits for the rest; who is told 404 pushes again."""
+    digest = images.push_blob(APP, images.content(size))
+    path = paths.blob(store.root, digest)
+    path.chmod(0o600)
+    os.truncate(path, kept)
+    for method in ("GET", "HEAD"):
+        response = carol.send(method, f"/v2/{APP}/blobs/{digest}")
+        assert response.status_code == 404
+    assert carol.send("GET", f"/v2/{APP}/blobs/{digest}", Range="bytes=0-9").status_code == 404
