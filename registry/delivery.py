@@ -80,24 +80,20 @@ def small(digest: str, size: int) -> bytes | None:
         return None
     try:
         with storage.current().open(digest, 0) as file:
-            content = file.read(size)
+            # One byte more, to see a file that is too long as the view does.
+            content = file.read(size + 1)
     except FileNotFoundError:
         return None
     return content if len(content) == size else None
 
 
 def blob_response(
-    digest: str,
-    size: int,
-    *,
-    method: str,
-    range_field: str | None,
-    if_range: str | None = None,
+    digest: str, size: int, *, method: str, range_field: str | None, if_range: str | None = None
 ) -> HttpResponseBase:
     """A blob, or the range of it that was asked for; without content for HEAD.
 
     `if_range` with anything but the blob's own ETag switches the range off (RFC 9110, 13.1.5).
-    Raises BLOB_UNKNOWN where bytes are lost, RANGE_INVALID.
+    Raises BLOB_UNKNOWN where the bytes are lost or of another number, RANGE_INVALID.
     """
     headers = fields_of(digest)
     if method == "HEAD":
@@ -125,7 +121,7 @@ def blob_response(
     except FileNotFoundError as error:
         raise RegistryError(Code.BLOB_UNKNOWN, digest=digest) from error
     if isinstance(file, FileIO) and os.fstat(file.fileno()).st_size != size:
-        # The client would wait for bytes that never come.
+        # The client would wait for bytes that never come, or get others than it asked for.
         file.close()
         raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
     return _FileResponse(
@@ -139,7 +135,8 @@ def _by_proxy(
     """nginx sends the file or the object, ranges and all (``X-Accel-Redirect``).
 
     None for a request that has to be answered here: a store knows its own ETag for `if_range` and
-    not ours. Raises BLOB_UNKNOWN where a file is lost or cut short; what became of an object nginx finds out.
+    not ours. Raises BLOB_UNKNOWN where a file is lost or has another size; what became of an object
+    nginx finds out.
     """
     # nginx says so for what it sends itself, and keeps this one as well.
     left_out = {"Accept-Ranges"}
