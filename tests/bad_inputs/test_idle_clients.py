@@ -148,23 +148,24 @@ def tls(
             time.sleep(0.1)
 
 
-@pytest.mark.parametrize("content", _STOPPED.values(), ids=_STOPPED)
-def test_over_tls(
-    tls: tuple[tuple[str, int], ssl.SSLContext], forge: Forge, content: bytes
-) -> None:
-    address, context = tls
+@pytest.fixture
+def good(tls: tuple[tuple[str, int], ssl.SSLContext], forge: Forge) -> bytes:
+    """A pull that is to be answered meanwhile."""
     token = forge.mint(Access.repository(PRIVATE, "pull"))
-    good = slow_clients.get(f"/v2/{PRIVATE}/manifests/v1", address, token)
+    return slow_clients.get(f"/v2/{PRIVATE}/manifests/v1", tls[0], token)
+
+
+@pytest.mark.parametrize("content", _STOPPED.values(), ids=_STOPPED)
+def test_over_tls(tls: tuple[tuple[str, int], ssl.SSLContext], good: bytes, content: bytes) -> None:
+    address, context = tls
     serves_others(address, good, content, context, context)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x16", b"\x16\x03\x01\x02\x00" + bytes(50)])
 def test_no_handshake(
-    tls: tuple[tuple[str, int], ssl.SSLContext], forge: Forge, content: bytes
+    tls: tuple[tuple[str, int], ssl.SSLContext], good: bytes, content: bytes
 ) -> None:
     address, context = tls
-    token = forge.mint(Access.repository(PRIVATE, "pull"))
-    good = slow_clients.get(f"/v2/{PRIVATE}/manifests/v1", address, token)
     serves_others(address, good, content, context)
 
 
