@@ -12,8 +12,8 @@ from typing import Any
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from gitlab import logs, metrics
-from gitlab.client_sockets import TLSClientSocket
+from gitlab.server import logs, metrics
+from gitlab.server.gunicorn.sockets import TLSClientSocket
 from gitlab.settings import CONFIG, ROLES
 
 bind = [
@@ -27,7 +27,7 @@ proc_name = f"berth-{'-'.join(sorted(ROLES))}"
 
 # Threads, since a push or pull mostly waits for the network or the disk. Those that wait for a client
 # count as none, so these are how many work at a time, with a connection to each database.
-worker_class = "gitlab.gunicorn_threads.BerthWorker"
+worker_class = "gitlab.server.gunicorn.worker.BerthWorker"
 workers = 2
 threads = 16 if "registry" in ROLES else 8
 preload_app = False

@@ -6,8 +6,8 @@ import sys
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from gitlab import logs
 from gitlab.config import PROJECT, BadConfiguration, load
+from gitlab.server import logs
 
 try:
     LOADED = load()
@@ -21,7 +21,7 @@ BASE_DIR = PROJECT
 DEBUG = CONFIG.berth.debug
 CRASH_AT = CONFIG.berth.crash_at
 SECRET_KEY = CONFIG.secret("secret_key")
-# What a process that is a registry alone answers before Django's handler; see `gitlab.shortcut`.
+# What a process that is a registry alone answers before Django's handler; see `gitlab.server.shortcut`.
 WSGI_SHORTCUT = "registry.v2.pulls.answer" if {"registry"} == ROLES else ""
 ALLOWED_HOSTS = CONFIG.hosts
 CSRF_TRUSTED_ORIGINS = ["{0.scheme}://{0.netloc}".format(urlsplit(CONFIG.external_url))]
@@ -64,11 +64,11 @@ INSTALLED_APPS = [
     *(["registry"] if "registry" in ROLES else []),
 ]
 _WEB_MIDDLEWARE = [
-    "gitlab.health.HealthMiddleware",
-    "gitlab.middleware.ClientAddressMiddleware",
+    "gitlab.server.health.HealthMiddleware",
+    "gitlab.server.middleware.ClientAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "gitlab.audit.middleware.OriginMiddleware",
-    "gitlab.middleware.TokenEndpointMiddleware",
+    "gitlab.server.middleware.TokenEndpointMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -81,8 +81,8 @@ _WEB_MIDDLEWARE = [
 ]
 # The registry's views do for themselves what they need: each middleware costs every request.
 MIDDLEWARE = [
-    "gitlab.middleware.RequestIdMiddleware",
-    "gitlab.metrics.requests.MetricsMiddleware",
+    "gitlab.server.middleware.RequestIdMiddleware",
+    "gitlab.server.metrics.requests.MetricsMiddleware",
     *(_WEB_MIDDLEWARE if "web" in ROLES else []),
 ]
 _LIMITS = CONFIG.berth.rate_limits
@@ -98,11 +98,11 @@ RATE_LIMITS = {
 RATE_LIMITS_FOLDER = HOME / "db"
 # A limit that is off costs nothing.
 if RATE_LIMITS and "web" in ROLES:
-    MIDDLEWARE += ["gitlab.rate_limit.RateLimitMiddleware"]
+    MIDDLEWARE += ["gitlab.server.rate_limit.RateLimitMiddleware"]
 if RATE_LIMITS and "registry" in ROLES:
     WSGI_SHORTCUT = ""
     MIDDLEWARE += [
-        "gitlab.middleware.ClientAddressMiddleware",
+        "gitlab.server.middleware.ClientAddressMiddleware",
         "registry.v2.rate_limit.RateLimitMiddleware",
     ]
 
@@ -127,7 +127,7 @@ def _database(url: str) -> dict[str, Any]:
     split = urlsplit(url)
     if split.scheme == "sqlite":
         return {
-            "ENGINE": "gitlab.sqlite",
+            "ENGINE": "gitlab.server.databases.sqlite",
             "NAME": unquote(split.path.removeprefix("/"))
             if split.path.startswith("//")
             else unquote(split.path),
@@ -146,7 +146,7 @@ def _database(url: str) -> dict[str, Any]:
         }
     if split.scheme in ("postgres", "postgresql"):
         return {
-            "ENGINE": "gitlab.postgresql",
+            "ENGINE": "gitlab.server.databases.postgresql",
             "NAME": unquote(split.path.removeprefix("/")),
             "USER": unquote(split.username or ""),
             "PASSWORD": unquote(split.password or ""),
@@ -168,7 +168,7 @@ DATABASES = {
     "registry": _database(CONFIG.database_url("registry")),
 }
 DATABASE_TIMEOUT = CONFIG.berth.database_timeout
-DATABASE_ROUTERS = ["gitlab.database_router.SideRouter"]
+DATABASE_ROUTERS = ["gitlab.server.databases.router.SideRouter"]
 if {"registry"} == ROLES:
     # A registry's process has no way to GitLab's database, not even by mistake.
     DATABASES["default"] = {"ENGINE": "django.db.backends.dummy"}

@@ -5,8 +5,9 @@ import os
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
-from gitlab import database_limits, shortcut
+from gitlab.server import shortcut
+from gitlab.server.databases import limits
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gitlab.settings")
-database_limits.limit(settings.DATABASES, settings.DATABASE_TIMEOUT)
+limits.limit(settings.DATABASES, settings.DATABASE_TIMEOUT)
 application = shortcut.before(get_wsgi_application())

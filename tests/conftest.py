@@ -121,7 +121,7 @@ def _load_django(home: Path) -> None:
     for alias, database in settings.DATABASES.items():
         # Each side's database is made without the other's, as the two share nothing.
         database["TEST"] = {"DEPENDENCIES": []}
-        if database["ENGINE"] == "gitlab.sqlite":
+        if database["ENGINE"] == "gitlab.server.databases.sqlite":
             # A file, as in production: SQLite in memory locks differently. Nothing is synced.
             database["TEST"]["NAME"] = str(home / "db" / f"test_{alias}.sqlite3")
             options = database["OPTIONS"]

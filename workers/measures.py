@@ -2,7 +2,7 @@
 
 It has no address of its own unless ``berth.worker_metrics_addr`` gives it one. Without, it leaves its
 numbers in a file of the state folder each few seconds, and the web process of the node hands them
-out with its own (`gitlab.metrics.exposition`). A worker that is gone shows by the age of its numbers.
+out with its own (`gitlab.server.metrics.exposition`). A worker that is gone shows by the age of its numbers.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from prometheus_client import (
     start_http_server,
 )
 
-from gitlab import metrics
 from gitlab.container_registry.bell import RUNG_AT
+from gitlab.server import metrics
 from workers.deletion import Outcome
 
 INTERVAL = 5.0

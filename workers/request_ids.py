@@ -9,7 +9,7 @@ from typing import Any
 
 from celery.signals import setup_logging, task_postrun, task_prerun
 
-from gitlab import logs, request_id
+from gitlab.server import logs, request_id
 
 
 @setup_logging.connect

@@ -11,11 +11,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from gitlab import rows as written_out
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.accounts.models import User
 from gitlab.audit.services import record
 from gitlab.namespaces.errors import Forbidden, Invalid, NotFound
+from gitlab.server.databases import rows as written_out
 
 PERSONAL_PREFIX = "glpat-"
 _RANDOM_BYTES = 24

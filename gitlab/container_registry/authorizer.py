@@ -14,7 +14,6 @@ from typing import Any
 
 from django.conf import settings
 
-from gitlab import rows
 from gitlab.container_registry import credentials, repositories
 from gitlab.container_registry.credentials import Principal
 from gitlab.container_registry.models import ContainerRepository
@@ -24,6 +23,7 @@ from gitlab.namespaces.errors import Forbidden, Invalid, NotFound
 from gitlab.namespaces.models import AccessLevel
 from gitlab.namespaces.paths import check_segment
 from gitlab.namespaces.policies import Ability, Standing
+from gitlab.server.databases import rows
 from tokens.access import Access
 from tokens.authorizer import AccessForbidden, Identity, RegistryDisabled
 

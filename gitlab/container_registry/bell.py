@@ -13,7 +13,7 @@ from typing import Any
 from celery import Celery
 from django.db import transaction
 
-from gitlab import request_id
+from gitlab.server import request_id
 
 RUNG_AT = "rung_at"
 """The header of a task that says when it was rung for, in seconds since the epoch."""

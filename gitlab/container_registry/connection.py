@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
-from gitlab import request_id
 from gitlab.container_registry import tokens_for_jobs
+from gitlab.server import request_id
 from tokens.access import Access
 
 USER_AGENT = "berth"

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gitlab import rows
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.namespaces.paths import prefixes
+from gitlab.server.databases import rows
 
 MAX_LEVELS_BELOW = 2
 

@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from gitlab.config import Configuration
 from gitlab.doctor.findings import Finding, wrong
-from gitlab.management import schema
+from gitlab.server.databases import schema
 from tokens import keys
 
 SOON = dt.timedelta(days=30)

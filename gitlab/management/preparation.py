@@ -28,7 +28,7 @@ from django.contrib.staticfiles import finders
 from django.core.management import call_command
 
 from gitlab.config import Configuration
-from gitlab.management import schema
+from gitlab.server.databases import schema
 from tokens import keys
 
 SECRETS = ("secret_key", "http_secret", "events_secret")

@@ -9,10 +9,10 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
-from gitlab import rows
 from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project
 from gitlab.namespaces.paths import prefixes
 from gitlab.namespaces.policies import NOBODY, Standing
+from gitlab.server.databases import rows
 
 if TYPE_CHECKING:
     from gitlab.accounts.models import User

@@ -49,7 +49,7 @@ class InProcess(httpx.BaseTransport):
 @pytest.fixture(autouse=True)
 def _registry(settings: Any, tmp_path: Path) -> None:
     settings.ROOT_URLCONF = "registry.urls"
-    settings.MIDDLEWARE = ["gitlab.middleware.RequestIdMiddleware"]
+    settings.MIDDLEWARE = ["gitlab.server.middleware.RequestIdMiddleware"]
     settings.REGISTRY_STORAGE = {"driver": "filesystem", "root": tmp_path / "store"}
 
 

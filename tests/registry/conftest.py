@@ -19,7 +19,7 @@ from tests.registry.base import Person
 def _registry_process(settings: Any) -> None:
     """As a process that serves the registry alone: its addresses, hardly any middleware."""
     settings.ROOT_URLCONF = "registry.urls"
-    settings.MIDDLEWARE = ["gitlab.middleware.RequestIdMiddleware"]
+    settings.MIDDLEWARE = ["gitlab.server.middleware.RequestIdMiddleware"]
 
 
 @pytest.fixture(autouse=True)

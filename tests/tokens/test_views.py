@@ -32,7 +32,7 @@ PULL = "repository:acme/app:pull"
 def _token_server(settings: Any) -> None:
     """Its address alone: neither pages nor a database."""
     settings.ROOT_URLCONF = "tokens.urls"
-    settings.MIDDLEWARE = ["gitlab.middleware.RequestIdMiddleware"]
+    settings.MIDDLEWARE = ["gitlab.server.middleware.RequestIdMiddleware"]
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gitlab import request_id
 from gitlab.container_registry import bell
+from gitlab.server import request_id
 from workers import request_ids
 
 pytestmark = pytest.mark.engineless

@@ -13,8 +13,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from gitlab.config import Configuration
-from gitlab.management import database_dumps, schema
+from gitlab.management import database_dumps
 from gitlab.management.commands.backup import CONTENTS, SECRETS
+from gitlab.server.databases import schema
 
 
 class Command(BaseCommand):

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from gunicorn.workers import gthread
 
-from gitlab import gunicorn_threads
-from gitlab.gunicorn_threads import BerthWorker, lacks_descriptors
+from gitlab.server.gunicorn.worker import BerthWorker, lacks_descriptors
 from tests.e2e.installation import PROJECT
 
 pytestmark = pytest.mark.engineless
@@ -28,7 +27,7 @@ class Log:
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> BerthWorker:
     """A worker of no server."""
-    monkeypatch.setattr(gunicorn_threads, "_BEGIN_AGAIN", 0)
+    monkeypatch.setattr("gitlab.server.gunicorn.worker._BEGIN_AGAIN", 0)
     made = BerthWorker.__new__(BerthWorker)
     made.booted, made.log = False, Log()
     return made
@@ -73,7 +72,7 @@ def test_a_hidden_reason_is_found() -> None:
     assert not lacks_descriptors(ValueError("unable to open database file"))
     code = (
         "import os, resource\n"
-        "from gitlab.gunicorn_threads import lacks_descriptors\n"
+        "from gitlab.server.gunicorn.worker import lacks_descriptors\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (0, 100))\n"
         "assert lacks_descriptors(ValueError('unable to open database file'))\n"
     )

@@ -6,7 +6,7 @@ answer. A thread that waits two milliseconds for the next request leaves all of 
 while no other connection waits for a thread, so nobody is served later for it.
 
 **Never kept.** A thread that waits for its client steps aside (`RequestThreads`). Connections do that
-by themselves (`gitlab.client_sockets`), in whatever part of gunicorn or of an application it is read or
+by themselves (`gitlab.server.gunicorn.sockets`), in whatever part of gunicorn or of an application it is read or
 written. An application may do so with ``environ["berth.aside"]``, a context, where it waits in its own
 way. So those who are slow on purpose take connections, of which there are many, and no threads. The head
 of a request is looked at before gunicorn reads it, so that all of it has one limit of time.
@@ -27,8 +27,8 @@ from gunicorn import util
 from gunicorn.http.errors import InvalidRequestLine, LimitRequestHeaders
 from gunicorn.workers import gthread
 
-from gitlab import client_sockets
-from gitlab.request_threads import RequestThreads
+from gitlab.server.gunicorn import sockets
+from gitlab.server.gunicorn.threads import RequestThreads
 
 _STAY = 2
 """Milliseconds for the next request on a connection."""
@@ -71,7 +71,7 @@ class BerthWorker(gthread.ThreadWorker):
     def get_thread_pool(self) -> RequestThreads:
         """See `gunicorn.workers.gthread.ThreadWorker.get_thread_pool`."""
         threads = RequestThreads(self.cfg.threads)
-        client_sockets.use(threads.aside)
+        sockets.use(threads.aside)
         return threads
 
     def load_wsgi(self) -> None:
@@ -92,7 +92,7 @@ class BerthWorker(gthread.ThreadWorker):
         See `gunicorn.workers.gthread.ThreadWorker.handle`.
         """
         if type(conn.sock) is socket.socket:
-            conn.sock = client_sockets.ClientSocket.of(conn.sock)
+            conn.sock = sockets.ClientSocket.of(conn.sock)
         if not conn.initialized and not conn.data_ready and not _readable(conn.sock, _FIRST_BYTE):
             return gthread._DEFER  # noqa: SLF001 - as the method itself does, five seconds later
         keep = self._answer(conn)

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import ResolverMatch, resolve
 
-from gitlab import logs
-from gitlab import request_id as request_ids
+from gitlab.server import logs
+from gitlab.server import request_id as request_ids
 
 log = logging.getLogger(logs.ACCESS)
 TOKEN_ENDPOINT = "/jwt/auth"  # noqa: S105 - an address

@@ -21,8 +21,8 @@ class WithShortcut:
         self, application: Application, shortcut: Callable[[dict[str, Any]], Answer | None]
     ) -> None:
         # They need the settings to be there.
-        from gitlab import middleware
-        from gitlab.metrics.requests import note
+        from gitlab.server import middleware
+        from gitlab.server.metrics.requests import note
 
         self.application, self.shortcut = application, shortcut
         self.note, self.request_id = note, middleware.request_id

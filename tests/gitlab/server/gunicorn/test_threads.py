@@ -11,8 +11,7 @@ import pytest
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
-from gitlab import request_threads
-from gitlab.request_threads import RequestThreads
+from gitlab.server.gunicorn.threads import RequestThreads
 
 pytestmark = pytest.mark.engineless
 LONG = 20.0
@@ -169,7 +168,7 @@ class TestAside:
             monkeypatch.undo()
             raise EOFError
 
-        monkeypatch.setattr(request_threads.connections, "all", fail)
+        monkeypatch.setattr("gitlab.server.gunicorn.threads.connections.all", fail)
 
         def task() -> None:
             with threads.aside():

@@ -14,11 +14,11 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest, mult
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gitlab import metrics
+from gitlab.server import metrics
 
 PATH = "/-/metrics"
 _TYPE = "text/plain; version=0.0.4; charset=utf-8"
-log = logging.getLogger("gitlab.metrics")
+log = logging.getLogger("gitlab.server.metrics")
 
 Measure = tuple[str, str, dict[str, str], float]
 """Name, what it is, labels, value."""

@@ -1,4 +1,4 @@
-"""The engine ``gitlab.sqlite``: who finds the database locked waits here, and not inside SQLite.
+"""The engine ``gitlab.server.databases.sqlite``: who finds the database locked waits here, and not inside SQLite.
 
 SQLite has one writer at a time. Whoever finds another writing sleeps and asks again. SQLite's own
 handler does that with two faults:

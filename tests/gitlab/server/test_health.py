@@ -10,7 +10,7 @@ from django.db import DatabaseError, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from gitlab import health
+from gitlab.server import health
 
 pytestmark = pytest.mark.django_db(databases=["default", "registry"])
 CANARY = "canary-of-the-broker"

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from prometheus_client import Counter, Gauge, Histogram
 
-from gitlab.metrics import exposition
+from gitlab.server.metrics import exposition
 
 _SENDING = frozenset({"POST", "PUT", "PATCH"})
 _METHODS = _SENDING | {"GET", "HEAD", "DELETE", "OPTIONS"}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.db import OperationalError, ProgrammingError
 
-from gitlab import rows
 from gitlab.accounts.models import User
+from gitlab.server.databases import rows
 from tests.gitlab import factories
 
 pytestmark = pytest.mark.django_db

@@ -15,8 +15,8 @@ from django.db import InternalError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 
-from gitlab import rows
-from gitlab.database_limits import limit
+from gitlab.server.databases import rows
+from gitlab.server.databases.limits import limit
 
 TEN = dt.timedelta(seconds=10)
 
@@ -26,7 +26,7 @@ def described(engine: str) -> dict[str, dict[str, Any]]:
 
 
 def test_what_serves_waits_for_so_long() -> None:
-    databases = described("gitlab.postgresql")
+    databases = described("gitlab.server.databases.postgresql")
     limit(databases, TEN)
     options = databases["registry"]["OPTIONS"]
     assert "-c statement_timeout=10000 " in options["options"]
@@ -36,7 +36,9 @@ def test_what_serves_waits_for_so_long() -> None:
     assert options["connect_timeout"] == 3
 
 
-@pytest.mark.parametrize("engine", ["gitlab.postgresql", "django.db.backends.sqlite3"])
+@pytest.mark.parametrize(
+    "engine", ["gitlab.server.databases.postgresql", "django.db.backends.sqlite3"]
+)
 def test_nothing_is_limited_by_0_or_on_sqlite(engine: str) -> None:
     databases = described(engine)
     limit(databases, dt.timedelta(0) if engine.startswith("gitlab") else TEN)

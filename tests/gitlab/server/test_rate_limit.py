@@ -11,7 +11,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
-from gitlab.rate_limit import RateLimitMiddleware
+from gitlab.server.rate_limit import RateLimitMiddleware
 from tests.base import PASSWORD, assert_refused, basic
 from tokens import rate_limits
 
@@ -22,7 +22,7 @@ AUTH = "/jwt/auth?service=container_registry"
 
 @pytest.fixture(autouse=True)
 def limits(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "gitlab.rate_limit.RateLimitMiddleware"]
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "gitlab.server.rate_limit.RateLimitMiddleware"]
     settings.RATE_LIMITS_URL = None
     settings.RATE_LIMITS_FOLDER = tmp_path
     settings.RATE_LIMITS = {}

@@ -30,7 +30,7 @@ def connect(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Conn
 
     def make(timeout: float = LONG, mode: str = "IMMEDIATE") -> Any:
         described = {
-            "ENGINE": "gitlab.sqlite",
+            "ENGINE": "gitlab.server.databases.sqlite",
             "NAME": tmp_path / "file.sqlite3",
             "OPTIONS": {
                 "timeout": timeout,

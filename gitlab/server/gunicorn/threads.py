@@ -21,7 +21,7 @@ from typing import Any
 
 from django.db import connections
 
-log = logging.getLogger("gitlab.request_threads")
+log = logging.getLogger("gitlab.server.gunicorn.threads")
 
 _LONGEST_RETURN = 10.0
 """Seconds after which one that comes back goes on without a turn.

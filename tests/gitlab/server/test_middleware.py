@@ -8,7 +8,7 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from gitlab.middleware import ClientAddressMiddleware, RequestIdMiddleware
+from gitlab.server.middleware import ClientAddressMiddleware, RequestIdMiddleware
 
 
 def seen_address(peer: str, field: str | None) -> str:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gitlab import client_sockets
-from gitlab.client_sockets import ClientSocket
+from gitlab.server.gunicorn.sockets import ClientSocket
 
 pytestmark = pytest.mark.engineless
 LARGE = 8_000_000
@@ -39,7 +38,7 @@ class Aside:
 @pytest.fixture
 def aside(monkeypatch: pytest.MonkeyPatch) -> Aside:
     found = Aside()
-    monkeypatch.setattr(client_sockets, "_aside", found)
+    monkeypatch.setattr("gitlab.server.gunicorn.sockets._aside", found)
     return found
 
 
@@ -105,7 +104,7 @@ class TestReceiving:
     def test_what_does_not_come(
         self, ends: tuple[socket.socket, ClientSocket], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(client_sockets, "SILENCE", 0.05)
+        monkeypatch.setattr("gitlab.server.gunicorn.sockets.SILENCE", 0.05)
         with pytest.raises(ConnectionResetError):
             ends[1].recv(1)
         ends[1].settimeout(0.05)
@@ -156,7 +155,7 @@ class TestSending:
         *,
         is_file: bool,
     ) -> None:
-        monkeypatch.setattr(client_sockets, "SILENCE", 0.05)
+        monkeypatch.setattr("gitlab.server.gunicorn.sockets.SILENCE", 0.05)
         (tmp_path / "file").write_bytes(bytes(LARGE))
         with io.FileIO(tmp_path / "file") as file:
             send, what = (ends[1].sendfile, file) if is_file else (ends[1].sendall, bytes(LARGE))

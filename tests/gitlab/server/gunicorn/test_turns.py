@@ -11,9 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from gitlab import request_threads
-from gitlab.request_threads import RequestThreads
-from tests.gitlab.test_request_threads import LONG, blocked
+from gitlab.server.gunicorn.threads import RequestThreads
+from tests.gitlab.server.gunicorn.test_threads import LONG, blocked
 
 pytestmark = pytest.mark.engineless
 
@@ -98,7 +97,7 @@ class TestTurns:
     def test_one_that_holds_what_the_others_wait_for_goes_on(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(request_threads, "_LONGEST_RETURN", 0.05)
+        monkeypatch.setattr("gitlab.server.gunicorn.threads._LONGEST_RETURN", 0.05)
         threads = RequestThreads(1)
         lock, slow, locked = threading.Lock(), threading.Event(), threading.Event()
 

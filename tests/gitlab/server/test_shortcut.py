@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gitlab.shortcut import Answer, WithShortcut, before
+from gitlab.server.shortcut import Answer, WithShortcut, before
 
 
 def ordinary(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -36,7 +36,7 @@ def test_it_answers_with_an_id() -> None:
 
 def test_it_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     noted: list[Any] = []
-    monkeypatch.setattr("gitlab.metrics.requests.note", noted.append)
+    monkeypatch.setattr("gitlab.server.metrics.requests.note", noted.append)
     call(("200 OK", [], b"four", "a/route"))
     role, method, route, status, seconds, length = noted[0]
     assert (method, route, status, length) == ("GET", "a/route", 200, 4)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from gitlab import request_id
+from gitlab.server import request_id
 
 MASK = "[masked]"
 ACCESS = "access"
@@ -158,7 +158,7 @@ def configuration(form: Format, level: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"()": "gitlab.logs.formatter", "form": form}},
+        "formatters": {"line": {"()": "gitlab.server.logs.formatter", "form": form}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level.upper()},
         "loggers": {

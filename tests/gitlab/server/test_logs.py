@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from gitlab import logs, request_id
 from gitlab.config import PROJECT, load
+from gitlab.server import logs, request_id
 
 pytestmark = pytest.mark.engineless
 

@@ -18,7 +18,7 @@ from django.core.cache import cache as shared_cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-log = logging.getLogger("gitlab.health")
+log = logging.getLogger("gitlab.server.health")
 
 
 def _ask_database() -> None:
