@@ -51,6 +51,7 @@ _WEB_APPS = [
     "csp",
     "gitlab.accounts",
     "gitlab.namespaces",
+    "gitlab.path_changes",
     "gitlab.access_tokens",
     "gitlab.container_registry",
     "gitlab.audit",
@@ -240,7 +241,7 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = DEBUG
 
 # What both sides agree upon.
-TOKENS_AUTHORIZER = "gitlab.container_registry.authorizer.GitLabAuthorizer"
+TOKENS_AUTHORIZER = "gitlab.authorization.authorizer.GitLabAuthorizer"
 TOKENS_ISSUER = (
     CONFIG.gitlab_rails.registry_issuer if "web" in ROLES else CONFIG.registry.registry_issuer
 )

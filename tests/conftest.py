@@ -132,7 +132,7 @@ def _load_django(home: Path) -> None:
             database["CONN_MAX_AGE"] = 0
     django.setup()
 
-    from gitlab.management import preparation
+    from gitlab.node import preparation
 
     preparation.prepare_folders(settings.CONFIG)
     preparation.prepare_secrets(settings.CONFIG)

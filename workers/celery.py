@@ -19,8 +19,8 @@ from django.apps import apps
 if not apps.ready:
     django.setup()
 
-from gitlab.container_registry import broker
-from workers import clock, measures, request_ids, signs_of_life  # noqa: F401 - they listen to signals
+from gitlab.jobs import broker
+from workers import heartbeat, measures, request_ids, schedule  # noqa: F401 - they listen to signals
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +66,8 @@ app.conf.update(
         },
     },
 )
-app.steps["worker"].add(clock.ClockStep)
-app.user_options["worker"].add(clock.OPTION)
+app.steps["worker"].add(schedule.ClockStep)
+app.user_options["worker"].add(schedule.OPTION)
 app.autodiscover_tasks(["workers"], force=True)
 
 

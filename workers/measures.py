@@ -31,9 +31,9 @@ from prometheus_client import (
     start_http_server,
 )
 
-from gitlab.container_registry.bell import RUNG_AT
+from gitlab.container_registry.deletion import Outcome
+from gitlab.jobs.enqueue import ENQUEUED_AT
 from gitlab.server import metrics
-from workers.deletion import Outcome
 
 INTERVAL = 5.0
 """Seconds between two writings of the file."""
@@ -85,16 +85,16 @@ def _name(task: Any) -> str:
 
 @before_task_publish.connect
 def _note_the_moment(headers: dict[str, Any], **_: object) -> None:
-    headers.setdefault(RUNG_AT, time.time())
+    headers.setdefault(ENQUEUED_AT, time.time())
 
 
 @task_prerun.connect
 def _begin(task_id: str, task: Any, **_: object) -> None:
     _begun[task_id] = time.monotonic()
     AT_WORK.inc()
-    rung_at = task.request.get(RUNG_AT)
-    if isinstance(rung_at, int | float):
-        WAITED.labels(_name(task)).observe(max(0.0, time.time() - rung_at))
+    enqueued_at = task.request.get(ENQUEUED_AT)
+    if isinstance(enqueued_at, int | float):
+        WAITED.labels(_name(task)).observe(max(0.0, time.time() - enqueued_at))
 
 
 @task_postrun.connect

@@ -7,11 +7,13 @@ import logging
 from celery import shared_task
 
 from gitlab.accounts import failed_logins
-from gitlab.container_registry import bell, clients, untagged
-from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry import deletion, events, garbage, untagged
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.repositories import DELETE_TASK
-from gitlab.namespaces import path_changes
-from workers import deletion, events, garbage, measures
+from gitlab.jobs import enqueue
+from gitlab.path_changes import services as path_changes
+from workers import measures
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ def delete_container_repository(pk: int) -> None:
 def sweep_deletions() -> None:
     """Ring for each image whose turn it is, and finish projects that have none left."""
     for pk in deletion.due():
-        bell.ring(DELETE_TASK, pk)
+        enqueue.now(DELETE_TASK, pk)
 
 
 @shared_task

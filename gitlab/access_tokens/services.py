@@ -14,7 +14,8 @@ from django.utils import timezone
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.accounts.models import User
 from gitlab.audit.services import record
-from gitlab.namespaces.errors import Forbidden, Invalid, NotFound
+from gitlab.principals import Person
+from gitlab.refusals import Forbidden, Invalid, NotFound
 from gitlab.server.databases import rows as written_out
 
 PERSONAL_PREFIX = "glpat-"
@@ -73,12 +74,12 @@ def looks_like_one(text: str) -> bool:
 
 
 def create(
-    user: User,
+    user: Person,
     *,
     name: str,
     scopes: Sequence[str],
     expires_at: dt.date | None = None,
-    by: User | None = None,
+    by: Person | None = None,
 ) -> tuple[PersonalAccessToken, str]:
     """A new personal access token and its text, which nobody can show again.
 
@@ -99,7 +100,7 @@ def create(
     text = _new_text()
     with transaction.atomic():
         token = PersonalAccessToken.objects.create(
-            user=user,
+            user_id=user.pk,
             name=name,
             scopes=[scope for scope in SCOPES if scope in set(scopes)],
             expires_at=expires_at,
@@ -110,7 +111,7 @@ def create(
 
 
 @transaction.atomic
-def revoke(by: User, token: PersonalAccessToken) -> PersonalAccessToken:
+def revoke(by: Person, token: PersonalAccessToken) -> PersonalAccessToken:
     """Refuse a token from now on. Twice is the same as once.
 
     Raises `NotFound` where it is somebody else's and `by` does not administer.
@@ -126,17 +127,19 @@ def revoke(by: User, token: PersonalAccessToken) -> PersonalAccessToken:
     return token
 
 
-def get_for(user: User, pk: int) -> PersonalAccessToken:
+def get_for(user: Person, pk: int) -> PersonalAccessToken:
     """A token of one's own. Raises `NotFound`."""
-    token = PersonalAccessToken.objects.select_related("user").filter(pk=pk, user=user).first()
+    token = (
+        PersonalAccessToken.objects.select_related("user").filter(pk=pk, user_id=user.pk).first()
+    )
     if token is None:
         raise NotFound("no such token")
     return token
 
 
-def tokens_of(user: User, *, active: bool | None = None) -> QuerySet[PersonalAccessToken]:
+def tokens_of(user: Person, *, active: bool | None = None) -> QuerySet[PersonalAccessToken]:
     """Somebody's tokens, the newest first; `active` picks the usable ones or the others."""
-    rows = PersonalAccessToken.objects.filter(user=user).order_by("-created_at")
+    rows = PersonalAccessToken.objects.filter(user_id=user.pk).order_by("-created_at")
     if active is None:
         return rows
     today = timezone.now().date()

@@ -21,11 +21,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 from gitlab.access_tokens import services
 from gitlab.access_tokens.forms import SHORT, TokenForm
 from gitlab.access_tokens.models import PersonalAccessToken
-from gitlab.accounts.doors import person, signed_in
-from gitlab.accounts.models import User
-from gitlab.namespaces import commands
 from gitlab.namespaces.sidebars import home_frame
-from gitlab.ui import refusals
+from gitlab.principals import Person
+from gitlab.ui import client_commands, form_errors
+from gitlab.ui.decorators import person, signed_in
 from gitlab.ui.toasts import add_toast
 
 NEW_COOKIE = "new_token"
@@ -80,12 +79,12 @@ def _row(token: PersonalAccessToken) -> dict[str, Any]:
     }
 
 
-def _new(user: User, text: str) -> dict[str, str] | None:
+def _new(user: Person, text: str) -> dict[str, str] | None:
     """What to show of a token that has just been made; only its own owner sees it."""
     token = services.find(text) if text else None
     if token is None or token.user_id != user.pk:
         return None
-    return {"name": token.name, "text": text, "login": commands.login(user)}
+    return {"name": token.name, "text": text, "login": client_commands.login(user)}
 
 
 @signed_in
@@ -98,7 +97,7 @@ def new(request: HttpRequest) -> HttpResponse:
         try:
             _, text = services.create(user, **form.cleaned_data)
         except ValidationError as error:
-            refusals.show(form, error)
+            form_errors.show(form, error)
         else:
             here = reverse("access_tokens:index")
             response = redirect(here)

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from gitlab.accounts import services
 from gitlab.accounts.models import User
-from gitlab.namespaces.errors import Invalid
+from gitlab.refusals import Invalid
 
 
 class NewUserForm(forms.ModelForm):

@@ -16,9 +16,11 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from gitlab.accounts import registration
+
 
 class UserManager(BaseUserManager["User"]):
-    """Rows only. `services.create_user` is what also makes the personal namespace."""
+    """Finds rows. `services.create_user` checks what is typed before it makes one."""
 
     def get_by_natural_key(self, username: str | None) -> User:
         """The user of a name, whatever case it is typed in."""
@@ -26,11 +28,15 @@ class UserManager(BaseUserManager["User"]):
 
     def create_superuser(self, username: str, email: str, password: str, **extra: Any) -> User:
         """What ``manage.py createsuperuser`` calls: an administrator with a namespace."""
-        from gitlab.accounts.services import create_user
-
-        return create_user(
-            username=username, email=email, password=password, is_superuser=True, **extra
+        user = self.model(
+            username=username,
+            email=email,
+            name=extra.pop("name", "") or username,
+            is_superuser=True,
+            **extra,
         )
+        registration.insert(user, password, by=None)
+        return user
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -75,6 +81,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def is_active(self) -> bool:  # type: ignore[override]
         """Django's word for "may sign in"."""
         return self.state == self.State.ACTIVE
+
+    @property
+    def person_id(self) -> int | None:
+        """Their own id: see `principals.Actor`."""
+        return self.pk
 
     @property
     def is_blocked(self) -> bool:

@@ -12,13 +12,11 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from gitlab.accounts import remembered_passwords
+from gitlab.accounts import registration, remembered_passwords
 from gitlab.accounts.models import User
 from gitlab.audit.services import record
-from gitlab.namespaces.errors import Forbidden, Invalid
-from gitlab.namespaces.models import Route
 from gitlab.namespaces.paths import check_segment
-from gitlab.namespaces.services import create_personal_namespace
+from gitlab.refusals import Forbidden, Invalid
 
 ROOT = "root"
 
@@ -71,7 +69,8 @@ def create_user(
     )
     if password is not None:
         _check_password(password, user)
-    return _insert(user, password, by)
+    registration.insert(user, password, by=by)
+    return user
 
 
 def sign_up(*, username: str, email: str, password: str, name: str = "") -> User:
@@ -79,25 +78,6 @@ def sign_up(*, username: str, email: str, password: str, name: str = "") -> User
     if not settings.SIGNUP_ENABLED:
         raise Forbidden("Ask an administrator for an account.")
     return create_user(username=username, email=email, password=password, name=name)
-
-
-def _insert(user: User, password: str | None, by: User | None) -> User:
-    # Hashed before the transaction: a third of a second is long to hold SQLite's only lock.
-    user.set_password(password)
-    try:
-        with transaction.atomic():
-            user.save(force_insert=True)
-            create_personal_namespace(user)
-            record("user.create", by=by, target=user, admin=user.is_superuser)
-    except IntegrityError as error:
-        if User.objects.filter(username=user.username).exists() or (
-            Route.objects.filter(full_path=user.username).exists()
-        ):
-            raise Invalid(
-                {"username": f"“{user.username}” is already taken."}, code="taken"
-            ) from error
-        raise Invalid({"email": "Somebody has this address already."}, code="taken") from error
-    return user
 
 
 def has_administrator() -> bool:
@@ -113,7 +93,8 @@ def create_root(password: str) -> User:
     user = User(
         username=ROOT, email="root@localhost.localdomain", name="Administrator", is_superuser=True
     )
-    return _insert(user, password, None)
+    registration.insert(user, password, by=None)
+    return user
 
 
 @transaction.atomic

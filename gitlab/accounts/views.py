@@ -17,13 +17,12 @@ from django.views.decorators.http import require_http_methods
 
 from gitlab.accounts import services
 from gitlab.accounts import sign_in as signing_in
-from gitlab.accounts.doors import person, signed_in
 from gitlab.accounts.failed_logins import TooManyFailedLogins
 from gitlab.accounts.forms import PasswordForm, ProfileForm, SignInForm, SignUpForm
 from gitlab.accounts.models import User
-from gitlab.namespaces import commands
 from gitlab.namespaces.sidebars import home_frame
-from gitlab.ui import refusals
+from gitlab.ui import client_commands, form_errors
+from gitlab.ui.decorators import signed_in
 from gitlab.ui.toasts import add_toast
 
 
@@ -99,7 +98,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
         try:
             user = services.sign_up(**form.cleaned_data)
         except ValidationError as error:
-            refusals.show(form, error)
+            form_errors.show(form, error)
         else:
             login(request, user)
             add_toast(request, f"Welcome, {user.name}.")
@@ -107,24 +106,30 @@ def sign_up(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/sign_up.html", {"form": form})
 
 
+def _oneself(request: HttpRequest) -> User:
+    """The row of whoever is signed in, to be changed."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
     """Name and e-mail address."""
-    user = person(request)
+    user = _oneself(request)
     form = ProfileForm(request.POST or None, initial={"name": user.name, "email": user.email})
     if request.method == "POST" and form.is_valid():
         try:
             services.update_user(user, by=user, **form.cleaned_data)
         except ValidationError as error:
-            refusals.show(form, error)
+            form_errors.show(form, error)
             # What the page's frame shows stays what is stored.
             user.refresh_from_db()
         else:
             add_toast(request, "Your profile is saved.")
             return redirect("accounts:profile")
     context = _page(request, "profile", "Profile", form)
-    context["images"] = commands.address(user.username)
+    context["images"] = client_commands.address(user.username)
     return render(request, "accounts/profile.html", context)
 
 
@@ -133,7 +138,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def password(request: HttpRequest) -> HttpResponse:
     """Another password: other sessions end, this one goes on."""
-    user = person(request)
+    user = _oneself(request)
     form = PasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -144,7 +149,7 @@ def password(request: HttpRequest) -> HttpResponse:
                 current_password=form.cleaned_data["current_password"],
             )
         except ValidationError as error:
-            refusals.show(form, error)
+            form_errors.show(form, error)
         else:
             update_session_auth_hash(request, user)
             add_toast(request, "Your password is changed. Other sessions have ended.")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db.models import Model, QuerySet
 
 from gitlab.audit import origin
 from gitlab.audit.models import AuditEvent
-
-if TYPE_CHECKING:
-    from gitlab.accounts.models import User
+from gitlab.principals import Actor
 
 
 def record(
     action: str,
     *,
-    by: User | None,
+    by: Actor | None,
     target: Model | None = None,
     path: str = "",
     address: str | None = None,
@@ -29,7 +27,7 @@ def record(
     no secret. `address` defaults to that of the request under way.
     """
     return AuditEvent.objects.create(
-        actor=by,
+        actor_id=by.person_id if by else None,
         actor_name=by.username if by else "",
         action=action,
         target_type=_kind(target) if target else "",

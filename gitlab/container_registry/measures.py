@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from django.db.models import Count, Min
 from django.utils import timezone
 
-from gitlab.container_registry import broker
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.jobs import broker
 from gitlab.namespaces.models import PathChange
 
 Measure = tuple[str, str, dict[str, str], float]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gitlab.container_registry.answers import moment
-from gitlab.container_registry.connection import USER_AGENT
+from gitlab.container_registry.client.connection import USER_AGENT
+from gitlab.container_registry.client.responses import moment
 from gitlab.container_registry.pushes import Push
 from tokens.access import is_repository_name
 
@@ -43,12 +43,12 @@ def read(envelope: bytes) -> list[Push]:
 def _push(event: dict[str, Any]) -> Push | None:
     if event.get("action") != "push":
         return None
-    target, actor, request = (_part(event, name) for name in ("target", "actor", "request"))
+    target, actor = _part(event, "target"), _part(event, "actor")
     path, at = target.get("repository"), moment(event.get("timestamp"))
     if not isinstance(path, str) or not is_repository_name(path) or at is None:
         raise Malformed("a push has a repository and a timestamp")
     is_manifest = any(word in str(target.get("mediaType", "")) for word in _MANIFESTS)
-    if not is_manifest or request.get("useragent") == USER_AGENT:
+    if not is_manifest or _part(event, "request").get("useragent") == USER_AGENT:
         return None
     return Push(path, at, str(actor.get("name") or "")[:255])
 

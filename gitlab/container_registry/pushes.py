@@ -19,10 +19,10 @@ from django.utils import timezone
 
 from gitlab.accounts.models import User
 from gitlab.container_registry import repositories
-from gitlab.container_registry.client import RegistryClient
+from gitlab.container_registry.client.berth import RegistryClient
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.path import Place, places
-from gitlab.namespaces.errors import NotFound
+from gitlab.refusals import NotFound
 
 log = logging.getLogger(__name__)
 

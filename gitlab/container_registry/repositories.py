@@ -15,17 +15,18 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from gitlab.accounts.models import User
 from gitlab.audit.services import record
-from gitlab.container_registry import bell, clients
-from gitlab.container_registry.answers import Freed, RepositoryDetails, TagsPage
-from gitlab.container_registry.client import RegistryClient, RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.berth import RegistryClient
+from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.responses import Freed, RepositoryDetails, TagsPage
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.namespaces.errors import Conflict, Invalid, NotFound
+from gitlab.jobs import enqueue
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.models import Project
 from gitlab.namespaces.policies import Ability
-from gitlab.namespaces.standings import Anybody
+from gitlab.principals import Actor, Anybody, Person
+from gitlab.refusals import Conflict, Invalid, NotFound
 
 DELETE_TASK = "workers.tasks.delete_container_repository"
 MAX_TAGS_AT_ONCE = 100
@@ -63,7 +64,7 @@ class Deletion:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def note(project: Project, path: str, *, by: User | None) -> ContainerRepository:
+def note(project: Project, path: str, *, by: Actor | None) -> ContainerRepository:
     """The row of an image, made where there is none. Two at the same time make one.
 
     Raises `NotFound` where the project has got another path meanwhile.
@@ -203,7 +204,7 @@ def freed_by(
     return (registry or clients.for_pages()).freed(repository.path, tags)
 
 
-def schedule_deletion(by: User, repository: ContainerRepository) -> ContainerRepository:
+def schedule_deletion(by: Person, repository: ContainerRepository) -> ContainerRepository:
     """Queue the deletion of an image with everything in it. Twice is the same as once.
 
     Also the way to try a failed deletion again.
@@ -212,23 +213,23 @@ def schedule_deletion(by: User, repository: ContainerRepository) -> ContainerRep
     with transaction.atomic():
         if _schedule(ContainerRepository.objects.filter(pk=repository.pk), by):
             record("container_repository.schedule_deletion", by=by, target=repository)
-            bell.ring_on_commit(DELETE_TASK, repository.pk)
+            enqueue.on_commit(DELETE_TASK, repository.pk)
     repository.refresh_from_db(fields=["status", "status_changed_at", "deleted_by"])
     return repository
 
 
-def retry_deletion(by: User, rows: QuerySet[ContainerRepository]) -> int:
+def retry_deletion(by: Person, rows: QuerySet[ContainerRepository]) -> int:
     """Queue failed deletions again, for the console. Answers how many."""
     with transaction.atomic():
         failed = list(rows.filter(status=_Status.DELETE_FAILED))
         _schedule(ContainerRepository.objects.filter(pk__in=[row.pk for row in failed]), by)
         for row in failed:
             record("container_repository.retry_deletion", by=by, target=row)
-            bell.ring_on_commit(DELETE_TASK, row.pk)
+            enqueue.on_commit(DELETE_TASK, row.pk)
     return len(failed)
 
 
-def _schedule(rows: QuerySet[ContainerRepository], by: User | None) -> int:
+def _schedule(rows: QuerySet[ContainerRepository], by: Person | None) -> int:
     """To ``delete_scheduled`` where it is neither queued nor under way."""
     resting = rows.filter(status__isnull=True) | rows.filter(status=_Status.DELETE_FAILED)
     return resting.update(
@@ -237,7 +238,7 @@ def _schedule(rows: QuerySet[ContainerRepository], by: User | None) -> int:
         failed_deletion_count=0,
         failure_reason="",
         next_attempt_at=None,
-        deleted_by=by,
+        deleted_by_id=by.person_id if by else None,
     )
 
 
@@ -255,7 +256,7 @@ def schedule_those_of_deleted_projects() -> int:
 
 
 def delete_tags(
-    by: User,
+    by: Person,
     repository: ContainerRepository,
     tags: Iterable[str],
     *,

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gitlab.container_registry import clients
-from gitlab.container_registry.answers import Interval, Part, TagDetails
-from gitlab.container_registry.client import RegistryClient
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.berth import RegistryClient
+from gitlab.container_registry.client.responses import Interval, Part, TagDetails
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.namespaces.errors import NotFound
+from gitlab.refusals import NotFound
 
 SHOWN_HISTORY = 50
 

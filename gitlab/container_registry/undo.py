@@ -20,17 +20,17 @@ from django.core import signing
 from django.db import transaction
 from django.utils import timezone
 
-from gitlab.accounts.models import User
 from gitlab.audit.services import record
-from gitlab.container_registry import clients, repositories
-from gitlab.container_registry.answers import DeletedTag, Interval
-from gitlab.container_registry.client import RegistryClient
+from gitlab.container_registry import repositories
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.berth import RegistryClient
+from gitlab.container_registry.client.responses import DeletedTag, Interval
 from gitlab.container_registry.models import ContainerRepository, DeletedImage
-from gitlab.namespaces.errors import Conflict, NotFound
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.models import Project
 from gitlab.namespaces.policies import Ability
-from gitlab.namespaces.standings import Anybody
+from gitlab.principals import Anybody, Person
+from gitlab.refusals import Conflict, NotFound
 
 _SALT = "berth.undo.image"
 _AT_ONCE = 4
@@ -48,7 +48,7 @@ class Restored:
 
 
 def restore_tags(
-    by: User,
+    by: Person,
     repository: ContainerRepository,
     tags: Iterable[str],
     *,
@@ -79,7 +79,7 @@ def restore_tags(
 
 
 def point_back(
-    by: User,
+    by: Person,
     repository: ContainerRepository,
     tag: str,
     interval: int,
@@ -108,7 +108,7 @@ def point_back(
     return current
 
 
-def _require_push(by: User, repository: ContainerRepository) -> None:
+def _require_push(by: Person, repository: ContainerRepository) -> None:
     require_in_project(by, repository.project, Ability.PUSH_IMAGE)
     if repository.is_being_deleted:
         raise Conflict({"__all__": "The image is being deleted with all its tags."})
@@ -199,7 +199,7 @@ def deleted_tags(
 
 
 def restore_image(
-    by: User,
+    by: Person,
     project: Project,
     pk: int,
     ticket: str = "",
@@ -238,7 +238,7 @@ def _read(ticket: str, project: Project, pk: int) -> dict[str, Any]:
     return known if (known["row"], known["project"]) == (pk, project.pk) else {}
 
 
-def _take_back(by: User, project: Project, pk: int) -> ContainerRepository | None:
+def _take_back(by: Person, project: Project, pk: int) -> ContainerRepository | None:
     """The row, at rest again; None where it is gone. Raises `Conflict` while a worker has it."""
     waiting = [_Status.DELETE_SCHEDULED, _Status.DELETE_FAILED]
     with transaction.atomic():

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from django.db.models import F
 
-from gitlab.container_registry import clients
-from gitlab.container_registry.client import RegistryClient
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.berth import RegistryClient
 from gitlab.container_registry.models import ContainerRepository
 
 _AT_ONCE = 200

@@ -13,7 +13,7 @@ import httpx
 from django.conf import settings
 
 from gitlab.config import Configuration
-from gitlab.container_registry import tokens_for_jobs
+from gitlab.container_registry.client import tokens as tokens_for_jobs
 from gitlab.doctor import node
 from gitlab.doctor.findings import Finding, wrong
 from gitlab.doctor.line import NoAnswer, ask, json_object

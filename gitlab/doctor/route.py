@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from gitlab.config import Configuration
-from gitlab.container_registry import tokens_for_jobs
+from gitlab.container_registry.client import tokens as tokens_for_jobs
 from gitlab.doctor.findings import Finding, wrong
 from gitlab.doctor.line import TIMEOUT, NoAnswer, ask, trust
 

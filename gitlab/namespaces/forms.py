@@ -9,10 +9,10 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
-from gitlab.accounts import passwords
-from gitlab.accounts.models import User
+from gitlab.namespaces import queries
 from gitlab.namespaces.models import AccessLevel, Namespace, RegistryAccess, Visibility
 from gitlab.namespaces.paths import slug
+from gitlab.principals import Person
 from gitlab.ui.widgets import About, ExplainedRadios
 
 _ORDER = [Visibility.PRIVATE, Visibility.INTERNAL, Visibility.PUBLIC]
@@ -201,10 +201,10 @@ class NewMemberForm(MemberForm):
         super().__init__(highest, *args, **kwargs)
         self.fields["access_level"] = _Levels(highest)
 
-    def clean_user(self) -> User:
+    def clean_user(self) -> Person:
         """The person of this name. An address is not looked up: it would tell whose it is."""
         name = str(self.cleaned_data["user"]).strip().removeprefix("@")
-        found = passwords.find(name) if "@" not in name else None
+        found = queries.person_called(name)
         if found is None or not found.is_active:
             raise forms.ValidationError(f"There is nobody called “{name}” here.")
         return found

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from django.db.models import Q
 
+from gitlab import principals
 from gitlab.namespaces import policies, standings
-from gitlab.namespaces.errors import Forbidden, NotFound
 from gitlab.namespaces.models import Namespace, Project, Route
 from gitlab.namespaces.policies import Ability
-from gitlab.namespaces.standings import Anybody
+from gitlab.principals import Anybody
+from gitlab.refusals import Forbidden, NotFound
 
 
 def _refuse_unless(allowed: frozenset[str], needed: Ability, basic: Ability) -> None:
@@ -96,7 +97,7 @@ def require_in_namespace(user: Anybody, namespace: Namespace, ability: Ability) 
 
 def _belongs_below(user: Anybody, namespace: Namespace) -> bool:
     """Whether somebody is a member of a subgroup or project, and so sees the way to it."""
-    person = standings.somebody(user)
+    person = principals.somebody(user)
     if person is None:
         return False
     below = f"{namespace.full_path}/"
@@ -104,7 +105,7 @@ def _belongs_below(user: Anybody, namespace: Namespace) -> bool:
         standings.live_members()
         .filter(
             Q(namespace__full_path__startswith=below) | Q(project__full_path__startswith=below),
-            user=person,
+            user_id=person.pk,
         )
         .exists()
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.db.models import Q
@@ -16,14 +15,12 @@ from django.utils import timezone
 
 from gitlab.audit.services import record
 from gitlab.namespaces import standings
-from gitlab.namespaces.errors import Conflict, Forbidden, Invalid, NotFound
 from gitlab.namespaces.loaders import require_in_namespace, require_in_project
 from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project
 from gitlab.namespaces.paths import prefixes
 from gitlab.namespaces.policies import Ability, Standing
-
-if TYPE_CHECKING:
-    from gitlab.accounts.models import User
+from gitlab.principals import Person
+from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Membership:
     `member` is None for the owner of a personal namespace, who is no member of it.
     """
 
-    user: User
+    user: Person
     level: AccessLevel
     source: Namespace | Project
     is_inherited: bool
@@ -45,7 +42,7 @@ def _of(place: Namespace | Project) -> Q:
     return Q(project=place) if isinstance(place, Project) else Q(namespace=place)
 
 
-def _require(by: User, place: Namespace | Project) -> Standing:
+def _require(by: Person, place: Namespace | Project) -> Standing:
     """How `by` stands, where they may manage members. The place is held until the end.
 
     Raises `NotFound`, `Forbidden`.
@@ -107,24 +104,24 @@ def _keep_an_owner(member: Member) -> None:
 
 @transaction.atomic
 def add_member(
-    by: User,
+    by: Person,
     place: Namespace | Project,
-    user: User,
+    user: Person,
     access_level: int,
     expires_at: dt.date | None = None,
 ) -> Member:
     """Make `user` a member. Raises `Invalid` for ``user`` where they are one already."""
     standing = _require(by, place)
     level = _check_level(standing, access_level)
-    if Member.objects.filter(_of(place), user=user).exists():
+    if Member.objects.filter(_of(place), user_id=user.pk).exists():
         raise Invalid({"user": f"{user.username} is a member already."}, code="taken")
     member = Member.objects.create(
-        user=user,
+        user_id=user.pk,
         project=place if isinstance(place, Project) else None,
         namespace=None if isinstance(place, Project) else place,
         access_level=level,
         expires_at=_check_expiry(expires_at),
-        created_by=by,
+        created_by_id=by.person_id,
     )
     record("member.add", by=by, target=place, member=user.username, level=int(level))
     return member
@@ -132,9 +129,9 @@ def add_member(
 
 @transaction.atomic
 def update_member(
-    by: User,
+    by: Person,
     place: Namespace | Project,
-    user: User,
+    user: Person,
     access_level: int,
     expires_at: dt.date | None = None,
 ) -> Member:
@@ -155,7 +152,7 @@ def update_member(
 
 
 @transaction.atomic
-def remove_member(by: User, place: Namespace | Project, user: User) -> None:
+def remove_member(by: Person, place: Namespace | Project, user: Person) -> None:
     """End a direct membership; everybody may end their own. Raises `NotFound` for others."""
     if by.pk == user.pk:
         _hold(place)
@@ -175,8 +172,8 @@ def _hold(place: Namespace | Project) -> None:
     rows.select_for_update().filter(pk=place.pk).first()
 
 
-def _direct(place: Namespace | Project, user: User) -> Member:
-    member = Member.objects.select_related("user").filter(_of(place), user=user).first()
+def _direct(place: Namespace | Project, user: Person) -> Member:
+    member = Member.objects.select_related("user").filter(_of(place), user_id=user.pk).first()
     if member is None:
         raise NotFound("not a member")
     return member

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from gitlab.namespaces.errors import Invalid
 from gitlab.namespaces.models import MAX_PATH_LENGTH
+from gitlab.refusals import Invalid
 from tokens.access import is_repository_name
 
 RESERVED_AT_TOP = frozenset(

@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 
+from gitlab import principals
 from gitlab.namespaces import standings
-from gitlab.namespaces.models import AccessLevel, Namespace, Project, Visibility
-from gitlab.namespaces.standings import Anybody
+from gitlab.namespaces.models import AccessLevel, Namespace, PathChange, Project, Visibility
+from gitlab.namespaces.paths import prefixes
+from gitlab.principals import Anybody, Person
 
 Row = TypeVar("Row", Project, Namespace)
 
@@ -48,10 +51,10 @@ def page(rows: QuerySet[Row], *, after: str = "", before: str = "", limit: int =
 
 def _places(user: Anybody, lowest: int = AccessLevel.GUEST) -> tuple[list[str], list[int]]:
     """Full paths of the groups, and ids of the projects, that somebody is a member of."""
-    person = standings.somebody(user)
+    person = principals.somebody(user)
     if person is None:
         return [], []
-    rows = standings.live_members().filter(user=person, access_level__gte=lowest)
+    rows = standings.live_members().filter(user_id=person.pk, access_level__gte=lowest)
     groups: list[str] = []
     projects: list[int] = []
     for path, project in rows.values_list("namespace__full_path", "project_id"):
@@ -76,7 +79,7 @@ def _matching(rows: QuerySet[Row], search: str) -> QuerySet[Row]:
 
 
 def _visibilities(user: Anybody) -> list[str]:
-    person = standings.somebody(user)
+    person = principals.somebody(user)
     if person is None or person.external:
         return [Visibility.PUBLIC]
     return [Visibility.PUBLIC, Visibility.INTERNAL]
@@ -85,10 +88,10 @@ def _visibilities(user: Anybody) -> list[str]:
 def projects_of(user: Anybody, *, search: str = "") -> QuerySet[Project]:
     """The projects that somebody belongs to: their own, and by membership, also inherited."""
     groups, projects = _places(user)
-    person = standings.somebody(user)
+    person = principals.somebody(user)
     mine = Q(pk__in=projects) | _at_or_below(groups)
     if person is not None:
-        mine |= Q(namespace__owner=person)
+        mine |= Q(namespace__owner_id=person.pk)
     rows = Project.objects.filter(mine, pending_delete_at__isnull=True)
     return _matching(rows.select_related("namespace").order_by("full_path"), search)
 
@@ -98,12 +101,12 @@ def projects_visible_to(
 ) -> QuerySet[Project]:
     """The projects that somebody may see; `namespace` limits to those directly in it."""
     rows = Project.objects.filter(pending_delete_at__isnull=True)
-    person = standings.somebody(user)
+    person = principals.somebody(user)
     if person is None or not person.is_superuser:
         groups, projects = _places(user)
         seen = Q(visibility__in=_visibilities(user)) | Q(pk__in=projects) | _at_or_below(groups)
         if person is not None:
-            seen |= Q(namespace__owner=person)
+            seen |= Q(namespace__owner_id=person.pk)
         rows = rows.filter(seen)
     if namespace is not None:
         rows = rows.filter(namespace=namespace)
@@ -125,7 +128,7 @@ def groups_visible_to(
 ) -> QuerySet[Namespace]:
     """The groups that somebody may see; `parent` limits to those directly in it."""
     rows = Namespace.objects.filter(kind=Namespace.Kind.GROUP, pending_delete_at__isnull=True)
-    person = standings.somebody(user)
+    person = principals.somebody(user)
     if person is None or not person.is_superuser:
         groups, projects = _places(user)
         seen = Q(visibility__in=_visibilities(user)) | Q(full_path__in=groups)
@@ -150,10 +153,27 @@ def _above(path: str) -> list[str]:
 
 def namespaces_to_create_in(user: Anybody) -> list[Namespace]:
     """Where somebody may create a project: their own namespace first, then groups."""
-    person = standings.somebody(user)
+    person = principals.somebody(user)
     if person is None or (person.external and not person.is_superuser):
         return []
-    own = list(Namespace.objects.filter(owner=person))
+    own = list(Namespace.objects.filter(owner_id=person.pk))
     if person.is_superuser:
         return own + list(groups_visible_to(person))
     return own + list(groups_of(person, lowest=AccessLevel.DEVELOPER))
+
+
+def path_change_of(place: Project | Namespace) -> PathChange | None:
+    """What is being done to the path of a project or group, if anything."""
+    if isinstance(place, Project):
+        return PathChange.objects.filter(project=place).first()
+    return PathChange.objects.filter(namespace=place).first()
+
+
+def is_path_changing(path: str) -> bool:
+    """Whether the full path of an image, or of something above it, is being changed."""
+    return PathChange.objects.filter(old_path__in=prefixes(path)).exists()
+
+
+def person_called(username: str) -> Person | None:
+    """The person of a user name, in any case, whether they may sign in or not."""
+    return get_user_model().objects.filter(username=username.lower()).first()

@@ -6,16 +6,15 @@ Memberships are in `members`, what people see in `queries`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from gitlab.audit.services import record
-from gitlab.container_registry import bell
+from gitlab.jobs import enqueue
 from gitlab.namespaces import policies, standings
-from gitlab.namespaces.errors import Conflict, Forbidden, Invalid, NotFound
 from gitlab.namespaces.loaders import require_in_namespace, require_in_project
 from gitlab.namespaces.models import (
     AccessLevel,
@@ -29,9 +28,8 @@ from gitlab.namespaces.models import (
 )
 from gitlab.namespaces.paths import check_segment, join
 from gitlab.namespaces.policies import Ability
-
-if TYPE_CHECKING:
-    from gitlab.accounts.models import User
+from gitlab.principals import Person
+from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
 
 _ORDER = [Visibility.PRIVATE, Visibility.INTERNAL, Visibility.PUBLIC]
 
@@ -101,14 +99,14 @@ def _insert(row: Namespace | Project, field: str) -> None:
 
 
 @transaction.atomic
-def create_personal_namespace(user: User) -> Namespace:
+def create_personal_namespace(user: Person) -> Namespace:
     """The namespace of a person who has just been created. Raises `Invalid` for ``username``."""
     namespace = Namespace(
         kind=Namespace.Kind.USER,
         path=user.username,
         full_path=user.username,
         name=user.name or user.username,
-        owner=user,
+        owner_id=user.pk,
         visibility=Visibility.PUBLIC,
     )
     _insert(namespace, "username")
@@ -117,7 +115,7 @@ def create_personal_namespace(user: User) -> Namespace:
 
 @transaction.atomic
 def create_group(
-    by: User,
+    by: Person,
     *,
     path: str,
     name: str = "",
@@ -144,14 +142,16 @@ def create_group(
         description=_check_description(description),
     )
     _insert(group, "path")
-    Member.objects.create(user=by, namespace=group, access_level=AccessLevel.OWNER, created_by=by)
+    Member.objects.create(
+        user_id=by.pk, namespace=group, access_level=AccessLevel.OWNER, created_by_id=by.person_id
+    )
     record("group.create", by=by, target=group, visibility=group.visibility)
     return group
 
 
 @transaction.atomic
 def update_group(
-    by: User,
+    by: Person,
     group: Namespace,
     *,
     name: str | None = None,
@@ -186,7 +186,7 @@ def update_group(
 
 @transaction.atomic
 def create_project(  # noqa: PLR0913 - each is a field of the form
-    by: User,
+    by: Person,
     *,
     namespace: Namespace,
     path: str,
@@ -211,7 +211,7 @@ def create_project(  # noqa: PLR0913 - each is a field of the form
         visibility=check_visibility(visibility, namespace),
         registry_access=_check_registry_access(registry_access),
         description=_check_description(description),
-        creator=by,
+        creator_id=by.person_id,
     )
     _insert(project, "path")
     details = {"visibility": project.visibility} | ({"reason": reason} if reason else {})
@@ -221,7 +221,7 @@ def create_project(  # noqa: PLR0913 - each is a field of the form
 
 @transaction.atomic
 def update_project(
-    by: User,
+    by: Person,
     project: Project,
     *,
     name: str | None = None,
@@ -270,7 +270,7 @@ def hold_project(project: Project) -> Project:
 
 
 @transaction.atomic
-def delete_project(by: User, project: Project) -> None:
+def delete_project(by: Person, project: Project) -> None:
     """Hide the project at once; the worker deletes its images, then the row goes.
 
     Until then its path stays taken, and nobody can push to it or pull from it.
@@ -279,11 +279,11 @@ def delete_project(by: User, project: Project) -> None:
     project.pending_delete_at = timezone.now()
     project.save(update_fields=["pending_delete_at", "updated_at"])
     record("project.delete", by=by, target=project)
-    bell.ring_on_commit("workers.tasks.sweep_deletions")
+    enqueue.on_commit("workers.tasks.sweep_deletions")
 
 
 @transaction.atomic
-def delete_group(by: User, group: Namespace) -> None:
+def delete_group(by: Person, group: Namespace) -> None:
     """Hide the group with its subgroups; the rows go when the last project in them is gone.
 
     Raises `Conflict` while it holds projects that nobody has deleted.
@@ -310,7 +310,7 @@ def delete_group(by: User, group: Namespace) -> None:
     group.pending_delete_at = now
     group.save(update_fields=["pending_delete_at", "updated_at"])
     record("group.delete", by=by, target=group)
-    bell.ring_on_commit("workers.tasks.sweep_deletions")
+    enqueue.on_commit("workers.tasks.sweep_deletions")
 
 
 def finish_deletions() -> int:

@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.namespaces.paths import prefixes
 from gitlab.namespaces.policies import Ability
-from gitlab.namespaces.standings import Anybody
+from gitlab.principals import Anybody
 from gitlab.ui.navigation import Link, Place, Section
 
 Crumb = tuple[str, str]

@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeAlias
 
-from django.contrib.auth.models import AnonymousUser
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project
 from gitlab.namespaces.paths import prefixes
 from gitlab.namespaces.policies import NOBODY, Standing
+from gitlab.principals import Anybody, Person, somebody
 from gitlab.server.databases import rows
-
-if TYPE_CHECKING:
-    from gitlab.accounts.models import User
 
 _LEVELS = """
 SELECT id, namespace_id, project_id, access_level, expires_at FROM namespaces_member
 WHERE user_id = %s AND ({})
 """
 
-Anybody: TypeAlias = "User | AnonymousUser | None"
-
 
 def live_members() -> QuerySet[Member]:
     """Memberships that have not expired."""
     today = timezone.now().date()
     return Member.objects.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=today))
-
-
-def somebody(user: Anybody) -> User | None:
-    """The user, or None for a visitor, and for a blocked one, who counts as nobody."""
-    if user is None or isinstance(user, AnonymousUser) or not user.is_active:
-        return None
-    return user
 
 
 def standing_of(user: Anybody, level: int = 0) -> Standing:
@@ -48,8 +35,10 @@ def standing_of(user: Anybody, level: int = 0) -> Standing:
     )
 
 
-def _level(user: User, where: Q) -> int:
-    found = live_members().filter(where, user=user).aggregate(level=Max("access_level"))["level"]
+def _level(user: Person, where: Q) -> int:
+    found = (
+        live_members().filter(where, user_id=user.pk).aggregate(level=Max("access_level"))["level"]
+    )
     return int(found or 0)
 
 
@@ -76,7 +65,7 @@ def in_project(user: Anybody, project: Project) -> Standing:
 
 
 def levels(
-    user: User, namespaces: Iterable[int], projects: Iterable[int]
+    user: Person, namespaces: Iterable[int], projects: Iterable[int]
 ) -> tuple[dict[int, int], dict[int, int]]:
     """A person's direct levels in many places at once: by namespace id, by project id."""
     namespaces, projects = list(namespaces), list(projects)

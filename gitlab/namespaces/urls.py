@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from gitlab.namespaces import converters  # noqa: F401  (registers full_path)
-from gitlab.namespaces.views import creation, lists, members, path_changes, places, settings
+from gitlab.namespaces.views import creation, lists, members, places, settings
 
 app_name = "namespaces"
 
@@ -21,7 +21,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("projects/new", creation.project_new, name="project_new"),
     path("groups/new", creation.group_new, name="group_new"),
     path(f"{_GROUP}/edit", settings.group_edit, name="group_edit"),
-    path(f"{_GROUP}/path", path_changes.group_path, name="group_path"),
     path(f"{_GROUP}/delete", settings.group_delete, name="group_delete"),
     path(f"{_GROUP}/group_members", members.index, _OF_GROUP, name="group_members"),
     path(
@@ -37,8 +36,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="group_member_remove",
     ),
     path("groups/<full_path:path>", places.group_address),
-    path(f"{_PROJECT}/-/path", path_changes.project_path, name="project_path"),
-    path(f"{_PROJECT}/-/transfer", path_changes.project_transfer, name="project_transfer"),
     path(f"{_PROJECT}/-/delete", settings.project_delete, name="project_delete"),
     path(f"{_PROJECT}/-/project_members", members.index, _OF_PROJECT, name="project_members"),
     path(

@@ -14,7 +14,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from gitlab.container_registry.client import RegistryClient, RegistryRefused
+from gitlab.container_registry.client.berth import RegistryClient
+from gitlab.container_registry.client.connection import RegistryRefused
 from registry.models import Review
 from registry.services import garbage
 from tests.registry import images

@@ -21,6 +21,7 @@ __all__ = [
     "alice",
     "bob",
     "carol",
+    "enqueued",
     "fake_registry",
     "make_group",
     "make_image",
@@ -28,7 +29,6 @@ __all__ = [
     "make_project",
     "make_token",
     "mallory",
-    "ring",
     "root",
 ]
 
@@ -172,7 +172,7 @@ class FakeRegistry:
 
     def repository(self, path: str, *, size: bool = True) -> Any:
         """Details of those that exist."""
-        from gitlab.container_registry.answers import RepositoryDetails
+        from gitlab.container_registry.client.responses import RepositoryDetails
 
         if self.trouble:
             raise self.trouble
@@ -237,10 +237,10 @@ def fake_registry() -> FakeRegistry:
 
 
 @pytest.fixture
-def ring(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What was rung, in place of a broker."""
-    from gitlab.container_registry import bell
+def enqueued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What was sent, in place of a broker."""
+    from gitlab.jobs import enqueue
 
-    rung: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(bell, "ring", lambda task, *arguments: rung.append((task, *arguments)))
-    return rung
+    sent: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(enqueue, "now", lambda task, *arguments: sent.append((task, *arguments)))
+    return sent

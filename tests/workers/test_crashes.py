@@ -9,9 +9,10 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
+from gitlab.container_registry import deletion
+from gitlab.container_registry.deletion import Outcome
 from gitlab.container_registry.models import ContainerRepository
-from workers import crash_points, deletion
-from workers.deletion import Outcome
+from gitlab.jobs import crash_points
 
 
 @pytest.mark.faults

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from gitlab.container_registry import broker
-from gitlab.container_registry.bell import RUNG_AT
+from gitlab.jobs import broker
+from gitlab.jobs.enqueue import ENQUEUED_AT
 from tests.e2e.components import require
 from tests.e2e.redis_server import RedisServer
 from workers import measures
@@ -28,7 +28,7 @@ def task(name: str, **headers: Any) -> Any:
 
 
 def test_a_task_is_counted_with_what_it_took_and_waited() -> None:
-    one = task("one", **{RUNG_AT: time.time() - 100})
+    one = task("one", **{ENQUEUED_AT: time.time() - 100})
     measures._begin(task_id="a", task=one)
     assert value("berth_tasks_in_progress") == 1
     measures._end(task_id="a", task=one, state="SUCCESS")
@@ -56,10 +56,10 @@ def test_one_whose_time_has_passed() -> None:
 def test_what_is_published_says_when() -> None:
     headers: dict[str, Any] = {}
     measures._note_the_moment(headers=headers)
-    assert abs(headers[RUNG_AT] - time.time()) < 60
-    given = {RUNG_AT: 1.0}
+    assert abs(headers[ENQUEUED_AT] - time.time()) < 60
+    given = {ENQUEUED_AT: 1.0}
     measures._note_the_moment(headers=given)
-    assert given == {RUNG_AT: 1.0}
+    assert given == {ENQUEUED_AT: 1.0}
 
 
 def test_the_file_is_whole(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_the_queue_in_redis(settings: Any, tmp_path: Path) -> None:
         assert broker.waiting() == (0, 0.0)
         app = broker.connect("test")
         for seconds in (90, 30):
-            app.send_task("nobody", headers={RUNG_AT: time.time() - seconds})
+            app.send_task("nobody", headers={ENQUEUED_AT: time.time() - seconds})
         depth, age = broker.waiting()
         assert depth == 2
         assert 89 <= age < 150

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gitlab.container_registry import bell
+from gitlab.jobs import enqueue
 from gitlab.server import request_id
 from workers import request_ids
 
@@ -50,7 +50,7 @@ def test_nothing_that_breaks_a_line() -> None:
 def test_the_bell_hands_it_on(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[dict[str, Any]] = []
     app = SimpleNamespace(send_task=lambda name, **options: sent.append(options))
-    monkeypatch.setattr(bell, "_app", lambda: app)
+    monkeypatch.setattr(enqueue, "_app", lambda: app)
     request_id.use("of-the-page-2")
-    bell.ring("a.task", 1)
+    enqueue.now("a.task", 1)
     assert sent[0]["headers"]["request_id"] == "of-the-page-2"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gitlab.container_registry import bell, broker
+from gitlab.container_registry import deletion
 from gitlab.container_registry.repositories import DELETE_TASK
-from workers import deletion, tasks
+from gitlab.jobs import broker, enqueue
+from workers import tasks
 
 
 @pytest.fixture
@@ -25,10 +26,10 @@ def test_what_is_rung_and_scheduled_exists(app):
 
 
 @pytest.mark.django_db
-def test_the_sweep_rings_for_each_image_that_waits(make_image, ring):
+def test_the_sweep_rings_for_each_image_that_waits(make_image, enqueued):
     image = make_image("alice/app", status="delete_scheduled")
     tasks.sweep_deletions()
-    assert ring == [(DELETE_TASK, image.pk)]
+    assert enqueued == [(DELETE_TASK, image.pk)]
 
 
 def test_the_task_deletes_the_image_that_it_names(monkeypatch):
@@ -42,8 +43,8 @@ def test_the_task_deletes_the_image_that_it_names(monkeypatch):
 
 def test_a_ring_reaches_the_worker_by_a_file(app, settings, tmp_path, monkeypatch):
     settings.HOME = tmp_path
-    monkeypatch.setattr(bell, "_app", lambda: broker.connect("test"))
-    bell.ring("workers.tasks.sweep_deletions")
+    monkeypatch.setattr(enqueue, "_app", lambda: broker.connect("test"))
+    enqueue.now("workers.tasks.sweep_deletions")
     (message,) = (tmp_path / "broker" / "queue").iterdir()
     assert message.name.endswith(".berth.msg")
     assert "workers.tasks.sweep_deletions" in message.read_text()

@@ -9,11 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from gitlab.accounts.doors import person, signed_in
-from gitlab.container_registry import clients, repositories
+from gitlab.container_registry import repositories
 from gitlab.container_registry import undo as undoing
-from gitlab.container_registry.answers import Freed, RepositoryDetails
-from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.responses import Freed, RepositoryDetails
 from gitlab.container_registry.forms import TagsForm
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.repositories import Deletion
@@ -29,6 +29,7 @@ from gitlab.container_registry.views.tags import detail
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import registry_address
 from gitlab.ui.components.values import mebibytes
+from gitlab.ui.decorators import person, signed_in
 from gitlab.ui.toasts import add_toast
 
 _FORM = require_http_methods(["GET", "HEAD", "POST"])

@@ -11,8 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from gitlab.accounts.doors import or_sign_in
-from gitlab.container_registry import commands, repositories
+from gitlab.container_registry import repositories
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.repositories import Listed, Listing
 from gitlab.container_registry.views.places import (
@@ -23,11 +22,12 @@ from gitlab.container_registry.views.places import (
     state_of,
     undo_until,
 )
-from gitlab.namespaces import commands as names
 from gitlab.namespaces import loaders
 from gitlab.namespaces.models import Project
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import registry_address
+from gitlab.ui import client_commands
+from gitlab.ui.decorators import or_sign_in
 
 
 def _line(listed: Listed) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def _line(listed: Listed) -> dict[str, Any]:
         "last": row.name or row.path,
         "url": address(row),
         "delete_url": address(row, "delete"),
-        "pull": commands.pull(row.path),
+        "pull": client_commands.pull(row.path),
     }
 
 
@@ -61,9 +61,9 @@ def index(request: HttpRequest, path: str) -> HttpResponse:
         "searching": bool(search),
         "may_push": Ability.PUSH_IMAGE in project.abilities,
         "may_admin": Ability.ADMIN_IMAGE in project.abilities,
-        "address": names.address(project.full_path),
+        "address": client_commands.address(project.full_path),
         "plain_http": settings.CONTAINER_REGISTRY_PLAIN_HTTP,
-        "tools": commands.tools(project.full_path, request.user),
+        "tools": client_commands.tools(project.full_path, request.user),
         "commands_open": "commands" in request.GET,
         "deleted_url": _deleted(project),
         "next_url": _page("after", listing.next_after, search),

@@ -11,8 +11,9 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from gitlab.container_registry import clients, notifications, pushes
-from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry import notifications, pushes
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.notifications import Malformed
 
 log = logging.getLogger(__name__)

@@ -12,12 +12,12 @@ from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
-from gitlab.container_registry import clients
-from gitlab.container_registry.answers import RepositoryDetails
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.responses import RepositoryDetails
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces.models import Project
 from gitlab.namespaces.sidebars import Crumb, project_frame, registry_address
-from gitlab.namespaces.standings import Anybody
+from gitlab.principals import Anybody
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from gitlab.accounts.doors import or_sign_in
-from gitlab.container_registry import clients, commands, repositories
+from gitlab.container_registry import repositories
 from gitlab.container_registry import tags as services
-from gitlab.container_registry.answers import Interval, RepositoryDetails, TagDetails, TagsPage
-from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.responses import (
+    Interval,
+    RepositoryDetails,
+    TagDetails,
+    TagsPage,
+)
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.views.places import (
     address,
@@ -24,6 +29,8 @@ from gitlab.container_registry.views.places import (
     state_of,
 )
 from gitlab.namespaces.policies import Ability
+from gitlab.ui import client_commands
+from gitlab.ui.decorators import or_sign_in
 
 PAGE = 50
 SORTS = ("-published_at", "published_at", "name", "-name")
@@ -76,8 +83,8 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         "sort": asked["sort"],
         "searching": asked["name"],
         "back": back,
-        "pull": commands.pull(image.path, tag=_tag_to_show(page.tags, details)),
-        "tools": commands.tools(image.path, request.user),
+        "pull": client_commands.pull(image.path, tag=_tag_to_show(page.tags, details)),
+        "tools": client_commands.tools(image.path, request.user),
         "delete_url": address(image, "delete"),
         "tags_delete_url": address(image, "tags_delete"),
         "line": state_of(image),
@@ -129,8 +136,8 @@ def _line(image: ContainerRepository, tag: TagDetails, back: str) -> dict[str, A
         "url": url,
         "history_url": f"{url}#history",
         "delete_url": f"{address(image, 'tags_delete')}?{urlencode(query)}",
-        "pull": commands.pull(image.path, tag=tag.name),
-        "pull_digest": commands.pull(image.path, digest=tag.digest),
+        "pull": client_commands.pull(image.path, tag=tag.name),
+        "pull_digest": client_commands.pull(image.path, digest=tag.digest),
     }
 
 
@@ -167,12 +174,12 @@ def detail(request: HttpRequest, path: str, pk: int, tag: str) -> HttpResponse:
         "kind": kind_of(details) if details else "",
         "history": [_past(image, past, details) for past in found.history],
         "ended": found.history[0] if found.history and not details else None,
-        "pull": commands.pull(image.path, tag=tag),
+        "pull": client_commands.pull(image.path, tag=tag),
     }
     if details:
-        context["pull_digest"] = commands.pull(image.path, digest=details.digest)
+        context["pull_digest"] = client_commands.pull(image.path, digest=details.digest)
         context["platforms"] = [
-            {"part": part, "pull": commands.pull(image.path, digest=part.digest)}
+            {"part": part, "pull": client_commands.pull(image.path, digest=part.digest)}
             for part in found.platforms
         ]
     return render(request, "container_registry/tag.html", context)

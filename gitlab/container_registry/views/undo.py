@@ -8,10 +8,9 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from gitlab.accounts.doors import person, signed_in
 from gitlab.container_registry import repositories
 from gitlab.container_registry import undo as services
-from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.forms import IntervalForm, TagsForm
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.undo import Restored
@@ -25,9 +24,10 @@ from gitlab.container_registry.views.places import (
     place_in_list,
 )
 from gitlab.namespaces import loaders
-from gitlab.namespaces.errors import NotFound
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import project_frame, registry_address
+from gitlab.refusals import NotFound
+from gitlab.ui.decorators import person, signed_in
 from gitlab.ui.toasts import add_toast
 
 _DELETED = "Recently deleted"

@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from gitlab.config import Configuration
-from gitlab.management import database_dumps
+from gitlab.node import database_dumps
 
 CONTENTS = "backup.json"
 """Written last: a folder without it is no backup."""

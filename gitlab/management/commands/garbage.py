@@ -48,8 +48,11 @@ class Command(AdministrationCommand):
 
 
 def _asking(ask: Any) -> Any:
-    from gitlab.container_registry import clients
-    from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
+    from gitlab.container_registry.client import chosen as clients
+    from gitlab.container_registry.client.connection import (
+        RegistryRefused,
+        RegistryUnavailable,
+    )
 
     try:
         return ask(clients.for_jobs())

@@ -28,7 +28,7 @@ class Command(BaseCommand):
         from gitlab.container_registry import repositories
         from gitlab.container_registry.path import places
         from gitlab.namespaces import services
-        from gitlab.namespaces.errors import Forbidden, Invalid, NotFound
+        from gitlab.refusals import Forbidden, Invalid, NotFound
 
         owner = None
         if options["create_projects"]:

@@ -9,11 +9,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from gitlab.config import Configuration
-from gitlab.management import preparation
+from gitlab.node import preparation
 
 
 class Command(BaseCommand):
-    """Runs every step of `gitlab.management.preparation` under its lock."""
+    """Runs every step of `gitlab.node.preparation` under its lock."""
 
     help = (
         "Make the state folder, secrets, key pair, databases, static files and the administrator"

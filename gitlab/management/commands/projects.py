@@ -76,14 +76,14 @@ class Command(AdministrationCommand):
         self.show_one(_row(changed), f"{changed.full_path} is {changed.visibility}.")
 
     def rename(self, options: dict[str, Any]) -> None:
-        from gitlab.namespaces import path_changes
+        from gitlab.path_changes import services as path_changes
 
         by = administrator(options["by"])
         project = _project(by, options["path"])
         self._moved(lambda: path_changes.change_project_path(by, project, path=options["new_name"]))
 
     def transfer(self, options: dict[str, Any]) -> None:
-        from gitlab.namespaces import path_changes
+        from gitlab.path_changes import services as path_changes
 
         by = administrator(options["by"])
         project, there = _project(by, options["path"]), _namespace(by, options["namespace"])
@@ -98,7 +98,7 @@ class Command(AdministrationCommand):
         self.show_one(_row(project), f"{project.full_path} is gone; its images follow.")
 
     def _moved(self, move: Any) -> None:
-        from gitlab.container_registry.client import RegistryUnavailable
+        from gitlab.container_registry.client.connection import RegistryUnavailable
 
         try:
             moved: Project = move()
@@ -110,8 +110,8 @@ class Command(AdministrationCommand):
 
 
 def _project(by: User, path: str) -> Project:
-    from gitlab.namespaces.errors import NotFound
     from gitlab.namespaces.loaders import get_project_for
+    from gitlab.refusals import NotFound
 
     try:
         return get_project_for(by, path.strip("/"))
@@ -120,8 +120,8 @@ def _project(by: User, path: str) -> Project:
 
 
 def _namespace(by: User, path: str) -> Namespace:
-    from gitlab.namespaces.errors import NotFound
     from gitlab.namespaces.loaders import get_namespace_for
+    from gitlab.refusals import NotFound
 
     try:
         return get_namespace_for(by, path.strip("/"))

@@ -13,8 +13,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from gitlab.config import Configuration
-from gitlab.management import database_dumps
 from gitlab.management.commands.backup import CONTENTS, SECRETS
+from gitlab.node import database_dumps
 from gitlab.server.databases import schema
 
 

@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from gitlab.config import PROJECT, Configuration
-from gitlab.management.supervision import Supervisor, read_procfile
+from gitlab.node.supervision import Supervisor, read_procfile
 
 _ROLE_OF = {"web": "web", "registry": "registry", "worker": "web"}
 PORT_TIMEOUT = 10.0

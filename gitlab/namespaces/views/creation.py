@@ -8,14 +8,14 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from gitlab.accounts.doors import person, signed_in
-from gitlab.accounts.models import User
-from gitlab.namespaces import commands, policies, queries, services, standings
-from gitlab.namespaces.errors import Forbidden
+from gitlab.namespaces import policies, queries, services, standings
 from gitlab.namespaces.forms import GroupForm, ProjectForm
 from gitlab.namespaces.models import AccessLevel, Namespace
 from gitlab.namespaces.sidebars import address_of, breadcrumbs_for, home_frame
-from gitlab.ui import refusals
+from gitlab.principals import Person
+from gitlab.refusals import Forbidden
+from gitlab.ui import client_commands, form_errors
+from gitlab.ui.decorators import person, signed_in
 from gitlab.ui.toasts import add_toast
 
 
@@ -33,7 +33,7 @@ def project_new(request: HttpRequest) -> HttpResponse:
         try:
             project = services.create_project(user, **form.cleaned_data)
         except ValidationError as error:
-            refusals.show(form, error)
+            form_errors.show(form, error)
         else:
             add_toast(request, f"{project.full_path} is created.")
             return redirect(address_of(project))
@@ -42,7 +42,7 @@ def project_new(request: HttpRequest) -> HttpResponse:
     context = {
         **home_frame(user, "projects", *crumbs, ("New project", "")),
         "form": form,
-        "host": commands.registry_host(),
+        "host": client_commands.registry_host(),
         "back": crumbs[-1][1],
     }
     return render(request, "namespaces/project_new.html", context)
@@ -63,7 +63,7 @@ def group_new(request: HttpRequest) -> HttpResponse:
         try:
             group = services.create_group(user, **form.cleaned_data)
         except ValidationError as error:
-            refusals.show(form, error)
+            form_errors.show(form, error)
         else:
             add_toast(request, f"{group.full_path} is created. You are its owner.")
             return redirect(address_of(group))
@@ -74,13 +74,13 @@ def group_new(request: HttpRequest) -> HttpResponse:
         **home_frame(user, "groups", *crumbs, (title, "")),
         "form": form,
         "title": title,
-        "host": commands.registry_host(),
+        "host": client_commands.registry_host(),
         "back": crumbs[-1][1],
     }
     return render(request, "namespaces/group_new.html", context)
 
 
-def _parents(user: User) -> list[Namespace]:
+def _parents(user: Person) -> list[Namespace]:
     if user.is_superuser:
         return list(queries.groups_visible_to(user))
     if user.external:

@@ -11,11 +11,12 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from gitlab.accounts.doors import signed_in
-from gitlab.namespaces import commands, queries
-from gitlab.namespaces.listing import around, group_rows, page_of, project_rows, search_of
+from gitlab.namespaces import queries
 from gitlab.namespaces.models import Project, Visibility
 from gitlab.namespaces.sidebars import home_frame
+from gitlab.namespaces.views.listing import around, group_rows, page_of, project_rows, search_of
+from gitlab.ui import client_commands
+from gitlab.ui.decorators import signed_in
 
 
 @signed_in
@@ -34,9 +35,9 @@ def home(request: HttpRequest) -> HttpResponse:
             if settings.PUSH_CREATES_PROJECTS
             else "Make one called hello, then push to it."
         ),
-        "login": commands.login(request.user),
-        "build": commands.build(own),
-        "push": commands.push(own),
+        "login": client_commands.login(request.user),
+        "build": client_commands.build(own),
+        "push": client_commands.push(own),
     }
     return render(request, "namespaces/home.html", context)
 

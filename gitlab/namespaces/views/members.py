@@ -11,16 +11,16 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from gitlab.accounts.doors import or_sign_in, person, signed_in
-from gitlab.accounts.models import User
 from gitlab.namespaces import loaders, members, standings
-from gitlab.namespaces.errors import Forbidden, NotFound
 from gitlab.namespaces.forms import MemberForm, NewMemberForm
 from gitlab.namespaces.members import Membership
 from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import Crumb, address_of, group_frame, project_frame
-from gitlab.ui import refusals
+from gitlab.principals import Person
+from gitlab.refusals import Forbidden, NotFound
+from gitlab.ui import form_errors
+from gitlab.ui.decorators import or_sign_in, person, signed_in
 from gitlab.ui.toasts import add_toast
 
 _FORM = require_http_methods(["GET", "HEAD", "POST"])
@@ -44,7 +44,7 @@ def _load(request: HttpRequest, kind: str, path: str, ability: Ability) -> Proje
     return loaders.get_group_for(request.user, path, ability)
 
 
-def _address(place: Project | Namespace, page: str = "", user: User | None = None) -> str:
+def _address(place: Project | Namespace, page: str = "", user: Person | None = None) -> str:
     kind = "project" if isinstance(place, Project) else "group"
     name = f"namespaces:{kind}_member_{page}" if page else f"namespaces:{kind}_members"
     kwargs = {"path": place.full_path} | ({"username": user.username} if user else {})
@@ -58,7 +58,7 @@ def _frame(request: HttpRequest, place: Project | Namespace, *more: Crumb) -> di
     return group_frame(place, request.user, "members", members_crumb, *more)
 
 
-def _highest(user: User, place: Project | Namespace) -> int:
+def _highest(user: Person, place: Project | Namespace) -> int:
     """The highest role that somebody may give here."""
     if user.is_superuser:
         return AccessLevel.OWNER
@@ -99,7 +99,7 @@ def _add(request: HttpRequest, place: Project | Namespace, form: NewMemberForm) 
     try:
         member = members.add_member(person(request), place, **form.cleaned_data)
     except ValidationError as error:
-        refusals.show(form, error)
+        form_errors.show(form, error)
         return False
     role = AccessLevel(member.access_level).label
     add_toast(request, f"{member.user.name} is now {role} of {place.full_path}.")
@@ -142,7 +142,7 @@ def edit(request: HttpRequest, kind: str, path: str, username: str) -> HttpRespo
         try:
             members.update_member(user, place, member.user, **form.cleaned_data)
         except ValidationError as error:
-            refusals.show(form, error)
+            form_errors.show(form, error)
         else:
             role = AccessLevel(form.cleaned_data["access_level"]).label
             add_toast(request, f"{member.user.name} is now {role} of {place.full_path}.")
@@ -192,7 +192,7 @@ def remove(request: HttpRequest, kind: str, path: str, username: str) -> HttpRes
 
 
 def _gone(
-    request: HttpRequest, place: Project | Namespace, user: User, leaving: bool
+    request: HttpRequest, place: Project | Namespace, user: Person, leaving: bool
 ) -> HttpResponse:
     if not leaving:
         add_toast(request, f"{user.name} is no longer a member of {place.full_path}.")

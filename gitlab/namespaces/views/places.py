@@ -11,10 +11,12 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from gitlab.accounts.doors import or_sign_in
-from gitlab.container_registry.models import ContainerRepository
-from gitlab.namespaces import commands, loaders, members, queries
-from gitlab.namespaces.listing import (
+from gitlab.namespaces import loaders, members, queries
+from gitlab.namespaces.models import Namespace, Project, RegistryAccess
+from gitlab.namespaces.paths import RESERVED_AT_TOP
+from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.sidebars import group_frame, project_frame, registry_address
+from gitlab.namespaces.views.listing import (
     Roles,
     around,
     group_rows,
@@ -22,10 +24,8 @@ from gitlab.namespaces.listing import (
     project_rows,
     search_of,
 )
-from gitlab.namespaces.models import Namespace, Project, RegistryAccess
-from gitlab.namespaces.paths import RESERVED_AT_TOP
-from gitlab.namespaces.policies import Ability
-from gitlab.namespaces.sidebars import group_frame, project_frame, registry_address
+from gitlab.ui import client_commands
+from gitlab.ui.decorators import or_sign_in
 
 _SUBGROUPS = 50
 _IMAGES = 5
@@ -67,7 +67,6 @@ def _project(request: HttpRequest, project: Project) -> dict[str, Any]:
         "role": Roles(user).label(project),
         "images": list(images[:_IMAGES]),
         "image_count": images.count(),
-        "image_status": ContainerRepository.Status,
         "registry_url": registry_address(project),
         "registry_off": project.registry_access == RegistryAccess.DISABLED,
         "plain_http": settings.CONTAINER_REGISTRY_PLAIN_HTTP,
@@ -76,12 +75,12 @@ def _project(request: HttpRequest, project: Project) -> dict[str, Any]:
         "may_edit": Ability.ADMIN_PROJECT in may,
         "edit_url": reverse("namespaces:project_edit", kwargs=here),
         "members_url": reverse("namespaces:project_members", kwargs=here),
-        "address": commands.address(project.full_path),
-        "login": commands.login(user),
-        "build": commands.build(project.full_path),
-        "push": commands.push(project.full_path),
-        "pull": commands.pull(project.full_path),
-        "push_deeper": commands.push(f"{project.full_path}/worker"),
+        "address": client_commands.address(project.full_path),
+        "login": client_commands.login(user),
+        "build": client_commands.build(project.full_path),
+        "push": client_commands.push(project.full_path),
+        "pull": client_commands.pull(project.full_path),
+        "push_deeper": client_commands.push(f"{project.full_path}/worker"),
     }
 
 
@@ -105,9 +104,9 @@ def _group(request: HttpRequest, group: Namespace) -> dict[str, Any]:
         "first": "Make one, or just push to a name below this one: it is created on the way."
         if settings.PUSH_CREATES_PROJECTS
         else "Make one called hello, then push to it.",
-        "login": commands.login(user),
-        "build": commands.build(f"{group.full_path}/hello"),
-        "push": commands.push(f"{group.full_path}/hello"),
+        "login": client_commands.login(user),
+        "build": client_commands.build(f"{group.full_path}/hello"),
+        "push": client_commands.push(f"{group.full_path}/hello"),
         **around(request, found, page, "project"),
     }
     if group.is_group and Ability.READ_MEMBERS in group.abilities:

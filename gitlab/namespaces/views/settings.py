@@ -10,13 +10,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from gitlab.accounts.doors import person, signed_in
-from gitlab.namespaces import commands, loaders, members, path_changes, services
+from gitlab.namespaces import loaders, members, queries, services
 from gitlab.namespaces.forms import GroupSettingsForm, ProjectSettingsForm, TypedPathForm
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import address_of, group_frame, project_frame
-from gitlab.ui import refusals
+from gitlab.ui import client_commands, form_errors
+from gitlab.ui.decorators import person, signed_in
 from gitlab.ui.toasts import add_toast
 
 _FORM = require_http_methods(["GET", "HEAD", "POST"])
@@ -42,18 +42,18 @@ def project_edit(request: HttpRequest, path: str) -> HttpResponse:
         try:
             services.update_project(user, project, **form.cleaned_data)
         except ValidationError as error:
-            refusals.show(form, error)
+            form_errors.show(form, error)
         else:
             add_toast(request, "The settings are saved.")
             return redirect("namespaces:project_edit", project.full_path)
     context = project_frame(project, user, "settings", ("Settings", "")) | {
         "form": form,
-        "address": commands.address(project.full_path),
+        "address": client_commands.address(project.full_path),
         "may_remove": Ability.REMOVE_PROJECT in project.abilities,
         "image_count": project.container_repositories.count(),
-        "change": path_changes.change_of(project),
-        "path_url": reverse("namespaces:project_path", kwargs={"path": project.full_path}),
-        "transfer_url": reverse("namespaces:project_transfer", kwargs={"path": project.full_path}),
+        "change": queries.path_change_of(project),
+        "path_url": reverse("path_changes:project", kwargs={"path": project.full_path}),
+        "transfer_url": reverse("path_changes:transfer", kwargs={"path": project.full_path}),
         "delete_url": reverse("namespaces:project_delete", kwargs={"path": project.full_path}),
     }
     return render(request, "namespaces/project_edit.html", context)
@@ -112,16 +112,16 @@ def group_edit(request: HttpRequest, path: str) -> HttpResponse:
         try:
             services.update_group(user, group, **form.cleaned_data)
         except ValidationError as error:
-            refusals.show(form, error)
+            form_errors.show(form, error)
         else:
             add_toast(request, "The settings are saved.")
             return redirect("namespaces:group_edit", group.full_path)
     context = group_frame(group, user, "settings", ("Settings", "")) | {
         "form": form,
-        "address": commands.address(group.full_path),
+        "address": client_commands.address(group.full_path),
         "may_remove": Ability.REMOVE_GROUP in group.abilities,
-        "change": path_changes.change_of(group),
-        "path_url": reverse("namespaces:group_path", kwargs={"path": group.full_path}),
+        "change": queries.path_change_of(group),
+        "path_url": reverse("path_changes:group", kwargs={"path": group.full_path}),
         "delete_url": reverse("namespaces:group_delete", kwargs={"path": group.full_path}),
     }
     return render(request, "namespaces/group_edit.html", context)
@@ -138,7 +138,7 @@ def group_delete(request: HttpRequest, path: str) -> HttpResponse:
         try:
             services.delete_group(user, group)
         except ValidationError as error:
-            refusals.show(form, error)
+            form_errors.show(form, error)
         else:
             add_toast(request, f"{group.full_path} is deleted.")
             return redirect(address_of(group.parent) if group.parent else "namespaces:groups")

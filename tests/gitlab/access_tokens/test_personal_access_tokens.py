@@ -11,7 +11,7 @@ from django.utils import timezone
 from gitlab.access_tokens import services
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.audit.models import AuditEvent
-from gitlab.namespaces.errors import Forbidden, Invalid, NotFound
+from gitlab.refusals import Forbidden, Invalid, NotFound
 
 pytestmark = pytest.mark.django_db
 

@@ -10,8 +10,8 @@ from gitlab.access_tokens import services as access_tokens
 from gitlab.accounts import services
 from gitlab.accounts.models import User
 from gitlab.audit.models import AuditEvent
-from gitlab.namespaces.errors import Forbidden, Invalid
 from gitlab.namespaces.models import Namespace, Route
+from gitlab.refusals import Forbidden, Invalid
 from tests.gitlab.factories import PASSWORD
 
 pytestmark = pytest.mark.django_db

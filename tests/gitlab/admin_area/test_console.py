@@ -109,7 +109,7 @@ def test_the_overview_names_failed_deletions(content, console):
     assert "Nothing waits" in console.get(reverse("admin:index")).content.decode()
 
 
-def test_failed_deletions_are_tried_again(content, console, ring):
+def test_failed_deletions_are_tried_again(content, console, enqueued):
     rows = ContainerRepository.objects.order_by("pk")
     console.post(
         changelist("container_registry.containerrepository"),

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from gitlab.container_registry import clients
-from gitlab.container_registry.answers import (
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.connection import RegistryRefused
+from gitlab.container_registry.client.responses import (
     DeletedTag,
     Freed,
     Interval,
@@ -22,7 +23,6 @@ from gitlab.container_registry.answers import (
     TagDetails,
     TagsPage,
 )
-from gitlab.container_registry.client import RegistryRefused
 
 START = dt.datetime(2026, 11, 20, 10, tzinfo=dt.UTC)
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -8,10 +8,9 @@ import re
 import pytest
 from django.utils import timezone
 
-from gitlab.container_registry import repositories
-from gitlab.container_registry.client import RegistryUnavailable
+from gitlab.container_registry import deletion, repositories
+from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository, DeletedImage
-from workers import deletion
 
 pytestmark = pytest.mark.django_db
 PATH = "acme/app/web"

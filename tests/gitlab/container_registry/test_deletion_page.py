@@ -6,8 +6,8 @@ import pytest
 from django.contrib.messages import get_messages
 
 from gitlab.audit.models import AuditEvent
-from gitlab.container_registry.answers import Freed
-from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.responses import Freed
 from gitlab.ui.toasts import toast_of
 
 pytestmark = pytest.mark.django_db
@@ -130,14 +130,14 @@ class TestImage:
             assert words in page
 
     def test_it_is_queued(
-        self, web, url, pushed, browser, alice, ring, django_capture_on_commit_callbacks
+        self, web, url, pushed, browser, alice, enqueued, django_capture_on_commit_callbacks
     ):
         with django_capture_on_commit_callbacks(execute=True):
             response = browser(alice).post(f"{url}/delete")
         assert response.url == "/acme/app/container_registry"
         web.refresh_from_db()
         assert (web.status, web.deleted_by) == ("delete_scheduled", alice)
-        assert ring == [("workers.tasks.delete_container_repository", web.pk)]
+        assert enqueued == [("workers.tasks.delete_container_repository", web.pk)]
         (toast,) = toasts(response)
         assert toast.text == f"{PATH} is being deleted."
         assert (toast.undo_url, list(toast.undo_fields)) == (f"{url}/restore", ["ticket"])

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from gitlab.container_registry.answers import RepositoryDetails
+from gitlab.container_registry.client.responses import RepositoryDetails
 
 pytestmark = pytest.mark.django_db
 

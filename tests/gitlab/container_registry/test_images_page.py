@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gitlab.container_registry.client import RegistryUnavailable
+from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.namespaces.models import Project
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings as configured
 
 from gitlab.audit.models import AuditEvent
-from gitlab.container_registry.client import RegistryUnavailable
+from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.notifications import MAX_EVENTS, MEDIA_TYPE
 

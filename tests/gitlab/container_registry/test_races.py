@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from gitlab.container_registry.authorizer import GitLabAuthorizer
+from gitlab.authorization.authorizer import GitLabAuthorizer
+from gitlab.container_registry import deletion
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import members
-from gitlab.namespaces.errors import Conflict, Forbidden, NotFound
 from gitlab.namespaces.models import Member, Project
+from gitlab.refusals import Conflict, Forbidden, NotFound
 from tests.gitlab.factories import PASSWORD
 from tokens.access import Access
-from workers import deletion
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

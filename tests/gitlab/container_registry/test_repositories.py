@@ -6,12 +6,13 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from gitlab.audit.models import AuditEvent
-from gitlab.container_registry import bell, repositories
-from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry import repositories
+from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.path import places
-from gitlab.namespaces.errors import Conflict, Forbidden, Invalid, NotFound
+from gitlab.jobs import enqueue
 from gitlab.namespaces.policies import Ability
+from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
 
 pytestmark = pytest.mark.django_db
 
@@ -54,7 +55,7 @@ def test_loading_hides_and_forbids(bob, mallory, make_project, make_image):
 
 
 def test_the_row_is_the_queue(
-    alice, bob, make_project, make_image, ring, django_capture_on_commit_callbacks
+    alice, bob, make_project, make_image, enqueued, django_capture_on_commit_callbacks
 ):
     make_project("acme/app", owner=alice, developers=[bob])
     image = make_image("acme/app")
@@ -65,7 +66,7 @@ def test_the_row_is_the_queue(
         repositories.schedule_deletion(alice, image)
     image.refresh_from_db()
     assert (image.status, image.deleted_by) == ("delete_scheduled", alice)
-    assert ring == [(repositories.DELETE_TASK, image.pk)]
+    assert enqueued == [(repositories.DELETE_TASK, image.pk)]
     assert AuditEvent.objects.filter(action="container_repository.schedule_deletion").count() == 1
 
 
@@ -74,8 +75,8 @@ def test_a_bell_that_nobody_hears_does_no_harm(monkeypatch, caplog):
         def send_task(self, *args, **kwargs):
             raise ConnectionError("no broker")
 
-    monkeypatch.setattr(bell, "_app", Broken)
-    bell.ring("workers.tasks.sweep_deletions")
+    monkeypatch.setattr(enqueue, "_app", Broken)
+    enqueue.now("workers.tasks.sweep_deletions")
     assert "no broker" in caplog.text
 
 

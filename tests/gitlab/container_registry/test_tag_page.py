@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from gitlab.container_registry.answers import StoredManifest
-from gitlab.container_registry.client import RegistryUnavailable
+from gitlab.container_registry.client.connection import RegistryUnavailable
+from gitlab.container_registry.client.responses import StoredManifest
 from tests.gitlab.container_registry.conftest import INDEX, MANIFEST, digest
 
 pytestmark = pytest.mark.django_db

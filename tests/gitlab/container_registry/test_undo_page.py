@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry import repositories, undo
-from gitlab.container_registry.client import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.ui.toasts import toast_of
 

@@ -6,10 +6,11 @@ import httpx
 import pytest
 
 from gitlab.container_registry import untagged
-from gitlab.container_registry.client import RegistryClient, RegistryUnavailable
+from gitlab.container_registry.client.berth import RegistryClient
+from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import services
-from gitlab.namespaces.errors import Forbidden
+from gitlab.refusals import Forbidden
 
 pytestmark = pytest.mark.django_db
 

@@ -14,9 +14,9 @@ from gitlab.access_tokens import services as access_tokens
 from gitlab.accounts import sign_in
 from gitlab.accounts.models import User
 from gitlab.audit.models import AuditEvent
-from gitlab.container_registry import clients
-from gitlab.container_registry.answers import Garbage, ReviewRun
-from gitlab.container_registry.client import RegistryUnavailable
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.connection import RegistryUnavailable
+from gitlab.container_registry.client.responses import Garbage, ReviewRun
 from gitlab.namespaces.models import Project
 
 pytestmark = pytest.mark.django_db(databases=["default"])

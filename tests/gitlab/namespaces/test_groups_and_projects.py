@@ -8,9 +8,9 @@ from django.db import IntegrityError, transaction
 
 from gitlab.audit.models import AuditEvent
 from gitlab.namespaces import loaders, services
-from gitlab.namespaces.errors import Conflict, Forbidden, Invalid, NotFound
 from gitlab.namespaces.models import Member, Namespace, Project, Route
 from gitlab.namespaces.policies import Ability
+from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
 
 pytestmark = pytest.mark.django_db
 
@@ -132,7 +132,7 @@ def test_changes_are_recorded_and_only_changes(alice, make_project):
 
 
 def test_a_deleted_project_is_hidden_at_once_and_goes_when_empty(
-    alice, bob, make_project, make_image, ring, django_capture_on_commit_callbacks
+    alice, bob, make_project, make_image, enqueued, django_capture_on_commit_callbacks
 ):
     app = make_project("acme/app", owner=alice, maintainers=[bob])
     image = make_image("acme/app", of=app)
@@ -141,7 +141,7 @@ def test_a_deleted_project_is_hidden_at_once_and_goes_when_empty(
     with django_capture_on_commit_callbacks(execute=True):
         services.delete_project(alice, app)
 
-    assert ring == [("workers.tasks.sweep_deletions",)]
+    assert enqueued == [("workers.tasks.sweep_deletions",)]
     with pytest.raises(NotFound):
         loaders.get_project_for(alice, "acme/app")
     assert services.finish_deletions() == 0
@@ -151,7 +151,7 @@ def test_a_deleted_project_is_hidden_at_once_and_goes_when_empty(
     assert services.finish_deletions() == 0
 
 
-def test_a_group_goes_after_its_projects(alice, make_project, ring):
+def test_a_group_goes_after_its_projects(alice, make_project, enqueued):
     app = make_project("acme/tools/app", owner=alice)
     acme = Namespace.objects.get(full_path="acme")
     with pytest.raises(Conflict):

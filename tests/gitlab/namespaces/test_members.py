@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 
 from gitlab.namespaces import members, queries, standings
-from gitlab.namespaces.errors import Conflict, Forbidden, Invalid, NotFound
 from gitlab.namespaces.models import Member, Namespace
+from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from gitlab.namespaces import loaders
-from gitlab.namespaces.errors import NotFound
+from gitlab.refusals import NotFound
 
 pytestmark = pytest.mark.django_db
 

@@ -53,7 +53,7 @@ class TestWhoSees:
     def test_what_is_no_path_is_not_found(self, client, alice, web, address):
         assert get(client, alice, address).status_code == 404
 
-    def test_one_that_is_being_deleted_is_gone(self, client, alice, web, ring):
+    def test_one_that_is_being_deleted_is_gone(self, client, alice, web, enqueued):
         from gitlab.namespaces import services
 
         services.delete_project(alice, web)

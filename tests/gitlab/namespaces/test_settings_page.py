@@ -127,7 +127,7 @@ class TestProjectDeletion:
         assert "data-panel" in page.content.decode()
         assert Project.objects.get(pk=web.pk).pending_delete_at is None
 
-    def test_it_works(self, client_of_alice, web, make_image, ring):
+    def test_it_works(self, client_of_alice, web, make_image, enqueued):
         make_image("acme/web", of=web)
 
         response = client_of_alice.post(self.ADDRESS, {"path": " Acme/web "})
@@ -139,7 +139,7 @@ class TestProjectDeletion:
         assert toast in client_of_alice.get("/acme").content.decode()
 
     @pytest.mark.parametrize("typed", ["", "web", "acme/web2", "acme"])
-    def test_the_path_has_to_be_typed(self, client_of_alice, web, typed, ring):
+    def test_the_path_has_to_be_typed(self, client_of_alice, web, typed, enqueued):
         page = client_of_alice.post(self.ADDRESS, {"path": typed})
 
         web.refresh_from_db()
@@ -182,7 +182,7 @@ class TestGroup:
 class TestGroupDeletion:
     ADDRESS = "/groups/acme/-/delete"
 
-    def test_it_works(self, client_of_alice, acme, ring):
+    def test_it_works(self, client_of_alice, acme, enqueued):
         assert "Type acme to confirm" in client_of_alice.get(self.ADDRESS).content.decode()
 
         response = client_of_alice.post(self.ADDRESS, {"path": "acme"})
@@ -191,7 +191,7 @@ class TestGroupDeletion:
         assert response["Location"] == "/dashboard/groups"
         assert acme.pending_delete_at is not None
 
-    def test_a_subgroup_leads_back_up(self, client_of_alice, acme, make_group, ring):
+    def test_a_subgroup_leads_back_up(self, client_of_alice, acme, make_group, enqueued):
         make_group("acme/tools")
 
         response = client_of_alice.post("/groups/acme/tools/-/delete", {"path": "acme/tools"})

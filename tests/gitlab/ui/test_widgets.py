@@ -5,7 +5,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.template import Context, Template
 
-from gitlab.ui import refusals
+from gitlab.ui import form_errors
 from gitlab.ui.components.values import breaks
 from gitlab.ui.widgets import About, ExplainedCheckboxes, ExplainedRadios
 
@@ -57,7 +57,7 @@ def test_a_refusal_stands_at_its_field(error, fields):
     form = Sample({"one": "a", "some": ["a"]})
     assert form.is_valid()
 
-    refusals.show(form, error)
+    form_errors.show(form, error)
 
     assert form.errors.keys() == fields
 

@@ -1,0 +1,236 @@
+"""What `tokens` asks GitLab: who is it, may they, and what does that bring about.
+
+The order is the protocol's: `authenticate`, `authorize` decides and changes nothing, `record` then
+creates the project that a first push needs and notes the container repository. Four queries after
+the login, however many scopes: the namespaces and projects of all paths, the memberships, the images
+pushed to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from django.conf import settings
+
+from gitlab.authorization import credentials
+from gitlab.authorization.credentials import Principal
+from gitlab.container_registry import repositories
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.path import Place, places
+from gitlab.namespaces import policies, services, standings
+from gitlab.namespaces.models import AccessLevel
+from gitlab.namespaces.paths import check_segment
+from gitlab.namespaces.policies import Ability, Standing
+from gitlab.refusals import Forbidden, Invalid, NotFound
+from gitlab.server.databases import rows
+from tokens.access import Access
+from tokens.authorizer import AccessForbidden, Identity, RegistryDisabled
+
+_NEEDS = {
+    "pull": ("read", Ability.READ_IMAGE),
+    "push": ("create", Ability.PUSH_IMAGE),
+    "delete": ("admin", Ability.ADMIN_IMAGE),
+    "*": ("admin", Ability.ADMIN_IMAGE),
+}
+"""Action → what the credential has to carry, what the project has to allow."""
+
+_STATUSES = """
+SELECT id, path, status FROM container_registry_containerrepository WHERE path IN ({})
+"""
+_ANONYMOUS = frozenset(["read"])
+_WRITES = {"push", "*"}
+
+
+class _Meta(dict[str, Any]):
+    """The ``meta`` of a granted access, with what `record` needs and no token shows."""
+
+    def __init__(self, place: Place, *, is_noted: bool) -> None:
+        super().__init__()
+        self.place, self.is_noted = place, is_noted
+        if place.project is not None:
+            self.update(
+                project_path=place.project.full_path,
+                project_id=place.project.pk,
+                root_namespace_id=place.root_namespace_id,
+            )
+
+
+class GitLabAuthorizer:
+    """Implements `tokens.authorizer.Authorizer`. Keeps nothing between requests."""
+
+    def authenticate(self, username: str, password: str, *, address: str) -> Identity:
+        """Who this is: a password, or a personal access token with any name beside it."""
+        return credentials.identify(username, password, address=address)
+
+    def authorize(self, identity: Identity | None, asked: Sequence[Access]) -> list[Access]:
+        """What of `asked` is granted.
+
+        A push to an image whose deletion is queued or under way is refused as a whole, with the
+        reason: what it would upload would be deleted behind it. It works again once the image is
+        gone. A deletion that has failed for good does not stand in the way. So is a push to a path
+        that is being changed, for the moment that it takes.
+        """
+        if not settings.CONTAINER_REGISTRY_ENABLED:
+            raise RegistryDisabled
+        principal: Principal | None = identity.principal if identity else None
+        found = places(access.name for access in asked if access.type == "repository")
+        standing_in = _standings(principal, found.values())
+        granted: list[tuple[Access, Place | None]] = []
+        for access in asked:
+            if access.type == "repository" and access.name in found:
+                place = found[access.name]
+                allowed = _allowed(principal, place, standing_in[access.name], access.actions)
+                part = access.limited_to(allowed)
+                if part is not None:
+                    granted.append((part, place))
+            elif _is_catalog(access) and principal is not None and _may_list(principal):
+                granted.append((access, None))
+        return _with_meta(granted)
+
+    def record(self, identity: Identity | None, granted: Sequence[Access]) -> list[Access]:
+        """Create projects and note images that `granted` brings about. Twice is as once."""
+        recorded = (_record(identity, access) for access in granted)
+        return [access for access in recorded if access is not None]
+
+
+def _is_catalog(access: Access) -> bool:
+    return (access.type, access.name, access.actions) == ("registry", "catalog", ("*",))
+
+
+def _may_list(principal: Principal) -> bool:
+    return principal.user.is_superuser and "admin" in principal.abilities
+
+
+def _standings(principal: Principal | None, found: Collection[Place]) -> dict[str, Standing]:
+    """How somebody stands at each place, in one query."""
+    if principal is None:
+        return {place.path: policies.NOBODY for place in found}
+    if not found:
+        return {}
+    by_namespace, by_project = standings.levels(
+        principal.user,
+        {pk for place in found for pk in place.ancestors},
+        {place.project.pk for place in found if place.project},
+    )
+    result = {}
+    for place in found:
+        level = max((by_namespace.get(pk, 0) for pk in place.ancestors), default=0)
+        if place.project is not None:
+            level = max(level, by_project.get(place.project.pk, 0))
+        if place.namespace.owner_id == principal.user.pk:
+            level = AccessLevel.OWNER
+        result[place.path] = standings.standing_of(principal.user, level)
+    return result
+
+
+def _allowed(
+    principal: Principal | None, place: Place, standing: Standing, actions: Sequence[str]
+) -> set[str]:
+    """Which of `actions` somebody may do there."""
+    carried = principal.abilities if principal else _ANONYMOUS
+    if place.namespace.pending_delete_at is not None:
+        return set()
+    if place.project is None:
+        return _allowed_in_new_project(carried, place, standing, actions)
+    if place.project.pending_delete_at is not None:
+        return set()
+    may = policies.project_abilities(
+        standing, place.project.visibility, place.project.registry_access
+    )
+    return {
+        action
+        for action, (needed, ability) in _NEEDS.items()
+        if needed in carried and ability in may
+    }
+
+
+def _allowed_in_new_project(
+    carried: frozenset[str], place: Place, standing: Standing, actions: Sequence[str]
+) -> set[str]:
+    """A push may create the project; a pull comes along, since docker asks for both at once."""
+    if not settings.PUSH_CREATES_PROJECTS or "push" not in actions or "create" not in carried:
+        return set()
+    may = policies.group_abilities(standing, place.namespace.visibility)
+    if Ability.CREATE_PROJECT not in may:
+        return set()
+    try:
+        check_segment(place.new_project, at_top=False)
+    except Invalid:
+        return set()
+    return {"push", "pull"} if "read" in carried else {"push"}
+
+
+def _with_meta(granted: Sequence[tuple[Access, Place | None]]) -> list[Access]:
+    """The accesses with what is to be known of each. Raises `AccessForbidden`."""
+    pushes = [place for access, place in granted if place and _WRITES & set(access.actions)]
+    for place in pushes:
+        if place.is_changing:
+            raise AccessForbidden(f"{place.path} is being renamed: push to its new name")
+    pushed = [place.path for place in pushes]
+    known: dict[str, str | None] = {}
+    if pushed:
+        marks = ", ".join(["%s"] * len(pushed))
+        images = rows.instances(ContainerRepository, _STATUSES.format(marks), pushed)
+        known = {image.path: image.status for image in images}
+    for path, status in known.items():
+        if status in (
+            ContainerRepository.Status.DELETE_SCHEDULED,
+            ContainerRepository.Status.DELETE_ONGOING,
+        ):
+            raise AccessForbidden(f"{path} is being deleted: push again when it is gone")
+    return [
+        Access(
+            access.type,
+            access.name,
+            access.actions,
+            _Meta(place, is_noted=access.name in known) if place else {},
+        )
+        for access, place in granted
+    ]
+
+
+def _record(identity: Identity | None, access: Access) -> Access | None:
+    meta = access.meta
+    if not isinstance(meta, _Meta):
+        return access
+    if identity is not None and _WRITES & set(access.actions):
+        principal: Principal = identity.principal
+        if meta.place.project is None:
+            changed = _create_project(principal, access, meta.place)
+            if changed is None:
+                return None
+            access, meta = changed
+        if meta.place.project is not None and not meta.is_noted and _WRITES & set(access.actions):
+            try:
+                repositories.note(meta.place.project, access.name, by=principal.user)
+            except NotFound:
+                return None
+    return _plain(access, meta)
+
+
+def _create_project(
+    principal: Principal, access: Access, place: Place
+) -> tuple[Access, _Meta] | None:
+    """The project of a first push, privately; what is left of the access, and where it now is."""
+    # Refused means that another push came first, or that the rights went meanwhile. Either way the
+    # decision is made once more, on what is there now.
+    with contextlib.suppress(Invalid, Forbidden, NotFound):
+        services.create_project(
+            principal.user,
+            namespace=place.namespace,
+            path=place.new_project,
+            reason=f"push of {access.name}",
+        )
+    now = places([access.name]).get(access.name)
+    if now is None or now.project is None:
+        return None
+    standing = _standings(principal, [now])[access.name]
+    part = access.limited_to(_allowed(principal, now, standing, access.actions))
+    return (part, _Meta(now, is_noted=False)) if part else None
+
+
+def _plain(access: Access, meta: _Meta) -> Access:
+    """The access as it is signed."""
+    return Access(access.type, access.name, access.actions, dict(meta))

@@ -1,0 +1,358 @@
+"""The registry as GitLab sees it: one method a call, over HTTP, with tokens of its own.
+
+`RegistryClient` is for a registry with the API below ``/gitlab/v1/``. What is gone already counts as
+deleted. Failures are those of `connection`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import httpx
+
+from gitlab.container_registry.client import tokens as tokens_for_jobs
+from gitlab.container_registry.client.connection import (
+    Connection,
+    RegistryRefused,
+    RegistryUnavailable,
+    as_json,
+)
+from gitlab.container_registry.client.responses import (
+    DeletedTag,
+    Freed,
+    Garbage,
+    Happened,
+    Interval,
+    RegistryInfo,
+    RepositoryDetails,
+    ReviewRun,
+    StoredManifest,
+    TagDetails,
+    TagsPage,
+)
+from tokens.access import Access
+
+__all__ = ["RegistryClient", "RegistryRefused", "RegistryUnavailable"]
+
+MAX_FREED_TAGS = 1000
+
+ANY_MANIFEST = (
+    "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json,"
+    " application/vnd.docker.distribution.manifest.v2+json,"
+    " application/vnd.docker.distribution.manifest.list.v2+json, */*"
+)
+"""docker's registry converts what is not named to a schema of 2014."""
+
+
+class RegistryClient:
+    """Calls to one registry. Safe to share between threads; not between processes."""
+
+    has_own_api = True
+    """Whether the registry tells what only ``/gitlab/v1/`` tells: history, undo, what is freed."""
+
+    def __init__(
+        self, url: str, *, missing: Callable[[], None] = lambda: None, **options: Any
+    ) -> None:
+        """`options` are those of `Connection`; `missing` is called where the API is not there."""
+        self._connection = Connection(url, **options)
+        self._missing = missing
+
+    # What is there
+
+    def ping(self) -> RegistryInfo:
+        """Who answers. Raises `RegistryUnavailable`."""
+        answer = self._connection.call("GET", "/v2/", None, accept=(200, 401))
+        own = self._connection.call("GET", "/gitlab/v1/", None, accept=(200, 401, 404))
+        return RegistryInfo(
+            version=answer.headers.get("gitlab-container-registry-version", ""),
+            has_own_api=own.status_code != 404,
+        )
+
+    def repository(
+        self, path: str, *, size: bool = True, below: bool = False
+    ) -> RepositoryDetails | None:
+        """One image with its size in bytes, or None where the registry has none of that name.
+
+        `below` counts the images below it too, what they share once.
+        """
+        answer = self._own(
+            "GET",
+            _repository(path),
+            Access.repository(path, "pull"),
+            {"size": "self_with_descendants" if below else "self"} if size else {},
+            accept=(200, 404),
+        )
+        return None if answer.status_code == 404 else RepositoryDetails.read(as_json(answer))
+
+    def tags(
+        self,
+        path: str,
+        *,
+        n: int = 20,
+        last: str = "",
+        before: str = "",
+        name: str = "",
+        sort: str = "",
+    ) -> TagsPage:
+        """A page of an image's tags, after `last` or before `before`.
+
+        `name` is a part of the names wanted; `sort` is ``name``, ``-name``, ``published_at`` or
+        ``-published_at``. An image that the registry does not know has no tags.
+        """
+        asked = {"n": str(n), "last": last, "before": before, "name": name, "sort": sort}
+        answer = self._own(
+            "GET",
+            f"{_repository(path)}tags/list/",
+            Access.repository(path, "pull"),
+            {key: value for key, value in asked.items() if value},
+            accept=(200, 404),
+        )
+        if answer.status_code == 404:
+            return TagsPage([])
+        return TagsPage(
+            [TagDetails.read(entry) for entry in as_json(answer) or []],
+            next_last=_link(answer, "next", "last"),
+            previous_before=_link(answer, "previous", "before"),
+        )
+
+    def tag(self, path: str, tag: str) -> TagDetails | None:
+        """One tag, or None."""
+        answer = self._own(
+            "GET",
+            f"{_repository(path)}tags/{quote(tag, safe='')}/",
+            Access.repository(path, "pull"),
+            accept=(200, 404),
+        )
+        return None if answer.status_code == 404 else TagDetails.read(as_json(answer))
+
+    def history(self, path: str, tag: str, *, n: int = 100) -> list[Interval]:
+        """What a tag pointed at, the latest first."""
+        answer = self._own(
+            "GET",
+            f"{_repository(path)}tags/{quote(tag, safe='')}/history/",
+            Access.repository(path, "pull"),
+            {"n": str(n)},
+            accept=(200, 404),
+        )
+        return [] if answer.status_code == 404 else [Interval.read(row) for row in as_json(answer)]
+
+    def freed(self, path: str, tags: Sequence[str] = ()) -> Freed | None:
+        """What deleting these tags would free; without any, what deleting the image would.
+
+        None where this registry can't tell.
+        """
+        answer = self._own(
+            "GET",
+            f"{_repository(path)}freed/",
+            Access.repository(path, "pull"),
+            {"tags": ",".join(tags[:MAX_FREED_TAGS])} if tags else {},
+            accept=(200, 404),
+        )
+        return Freed() if answer.status_code == 404 else Freed.read(as_json(answer))
+
+    def manifest(self, path: str, reference: str) -> StoredManifest | None:
+        """A manifest by tag or digest, byte by byte, or None."""
+        answer = self._connection.call(
+            "GET",
+            f"/v2/{path}/manifests/{quote(reference, safe=':')}",
+            Access.repository(path, "pull"),
+            headers={"Accept": ANY_MANIFEST},
+            accept=(200, 404),
+        )
+        if answer.status_code == 404:
+            return None
+        return StoredManifest(answer.headers.get("content-type", ""), answer.content)
+
+    # Deleting, and taking it back. `by` is the person whom the registry notes as having done it.
+
+    def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
+        """Remove a tag and nothing else. False where it was gone already."""
+        return self._delete(f"/v2/{path}/manifests/{quote(tag, safe='')}", path, by)
+
+    def delete_manifest(self, path: str, digest: str) -> bool:
+        """Remove a manifest with all its tags. False where it was gone already."""
+        return self._delete(f"/v2/{path}/manifests/{quote(digest, safe=':')}", path)
+
+    def delete_batch(self, path: str, n: int = 100) -> int:
+        """Delete the next part of an image. Answers what is left: 0 says that it is gone."""
+        answer = self._own(
+            "DELETE",
+            _repository(path),
+            Access.repository(path, "delete"),
+            {"n": str(n)},
+            accept=(202, 204, 404),
+        )
+        return int(as_json(answer)["left"]) if answer.status_code == 202 else 0
+
+    def _delete(self, url: str, path: str, by: str = "") -> bool:
+        answer = self._connection.call(
+            "DELETE", url, Access.repository(path, "delete"), by=by, accept=(200, 202, 204, 404)
+        )
+        return answer.status_code != 404
+
+    def point(self, path: str, tag: str, manifest: StoredManifest, *, by: str = "") -> None:
+        """Let a tag point at a manifest that is there."""
+        self._connection.call(
+            "PUT",
+            f"/v2/{path}/manifests/{quote(tag, safe='')}",
+            Access.repository(path, "pull", "push"),
+            by=by,
+            headers={"Content-Type": manifest.media_type},
+            content=manifest.payload,
+            accept=(201,),
+        )
+
+    def restore_tags(self, path: str, intervals: Sequence[int], *, by: str = "") -> list[str]:
+        """Let deleted tags point again at what they did in these parts of their history.
+
+        The names that are back: all, or `RegistryRefused`.
+        """
+        names: list[str] = as_json(self._restore(path, {"tags": list(intervals)}, by))["tags"]
+        return names
+
+    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
+        """Tags of the images at and below `path` that can be brought back, the latest first."""
+        answer = self._own(
+            "GET",
+            f"/gitlab/v1/repository-paths/{quote(path)}/tags/deleted/",
+            Access.repository(path, "pull"),
+            {"n": n},
+            accept=(200,),
+        )
+        return [DeletedTag.read(entry) for entry in as_json(answer)]
+
+    def restore_repository(self, path: str, repository_id: int, *, by: str = "") -> None:
+        """Open a deleted image again, whole. Raises `RegistryRefused` where its time is over."""
+        self._restore(path, {"repository": repository_id}, by)
+
+    def _restore(self, path: str, what: Mapping[str, Any], by: str) -> httpx.Response:
+        return self._own(
+            "POST",
+            f"{_repository(path)}restore/",
+            Access.repository(path, "push", "delete"),
+            by=by,
+            headers={"Content-Type": "application/json"},
+            content=json.dumps(what).encode(),
+            accept=(200,),
+        )
+
+    def keep_untagged(self, path: str, keep: bool) -> bool:
+        """Have untagged manifests of an image kept, or collected. False where there is no image."""
+        answer = self._own(
+            "PATCH",
+            _repository(path),
+            (Access.repository(path, "pull", "push"), Access.repository(f"{path}/*", "pull")),
+            headers={"Content-Type": "application/json"},
+            content=json.dumps({"collect_untagged": not keep}).encode(),
+            accept=(204, 404),
+        )
+        return answer.status_code == 204
+
+    def rename(self, path: str, new_path: str, *, dry_run: bool = False) -> bool:
+        """Let an image and all below it be called `new_path`. False where there is none.
+
+        Either its last segment changes or those before it. A dry run finds every reason to refuse.
+        Raises `RegistryRefused`: 409 where a name is taken, 422 where there are too many.
+        """
+        parent, _, name = new_path.rpartition("/")
+        is_rename = parent == path.rpartition("/")[0]
+        try:
+            self._own(
+                "PATCH",
+                _repository(path),
+                tokens_for_jobs.to_rename(path, new_path),
+                {"dry_run": "true"} if dry_run else {},
+                headers={"Content-Type": "application/json"},
+                content=json.dumps({"name": name} if is_rename else {"namespace": parent}).encode(),
+                accept=(202, 204),
+            )
+        except RegistryRefused as error:
+            # A registry without this API answers 404 too, and must not be taken for an empty one.
+            if error.code != "NAME_UNKNOWN":
+                raise
+            return False
+        return True
+
+    # What happened
+
+    def events(self, after: int, n: int = 500) -> list[Happened]:
+        """What has happened since the event `after`, in order, at most `n`."""
+        answer = self._own(
+            "GET",
+            "/gitlab/v1/events/",
+            Access("registry", "events", ("*",)),
+            {"after": str(after), "n": str(n)},
+            accept=(200, 404),
+        )
+        return [Happened.read(row) for row in as_json(answer)] if answer.status_code == 200 else []
+
+    # Garbage
+
+    def review_garbage(self, n: int = 100) -> ReviewRun:
+        """Have the next `n` candidates reviewed; running twice is harmless."""
+        answer = self._own(
+            "POST",
+            "/gitlab/v1/garbage/reviews/",
+            Access("registry", "garbage", ("*",)),
+            {"n": str(n)},
+            accept=(200, 201),
+        )
+        return ReviewRun.read(as_json(answer))
+
+    def garbage(self) -> Garbage:
+        """How much waits for review, and when the next is due."""
+        answer = self._own(
+            "GET", "/gitlab/v1/garbage/", Access("registry", "garbage", ("*",)), accept=(200,)
+        )
+        return Garbage.read(as_json(answer))
+
+    def verify_slice(self, n: int = 100) -> int:
+        """Have the next `n` things verified against the store; how many faults that showed.
+
+        A registry without this answers as if nothing were wrong.
+        """
+        answer = self._own(
+            "POST",
+            "/gitlab/v1/garbage/verifications/",
+            Access("registry", "garbage", ("*",)),
+            {"n": str(n)},
+            accept=(200, 404),
+        )
+        return int(as_json(answer).get("faults") or 0) if answer.status_code == 200 else 0
+
+    def _own(self, *arguments: Any, **options: Any) -> httpx.Response:
+        """A call below ``/gitlab/v1/``. Raises `RegistryRefused` (404) where that is not there.
+
+        A 404 of a registry that has the API is in the protocol's form; that of one that does not
+        know the address says nothing about the image.
+        """
+        try:
+            answer = self._connection.call(*arguments, **options)
+        except RegistryRefused as error:
+            if (error.status, error.code) == (404, "UNKNOWN"):
+                self._missing()
+            raise
+        if answer.status_code == 404 and not _is_refusal(answer):
+            self._missing()
+            raise RegistryRefused(404, "UNKNOWN", "this registry has no API for GitLab")
+        return answer
+
+
+def _is_refusal(answer: httpx.Response) -> bool:
+    try:
+        return "errors" in answer.json()
+    except (ValueError, TypeError):
+        return False
+
+
+def _repository(path: str) -> str:
+    return f"/gitlab/v1/repositories/{quote(path)}/"
+
+
+def _link(answer: httpx.Response, relation: str, parameter: str) -> str:
+    """A query parameter of a page's neighbour, "" where there is none."""
+    url = answer.links.get(relation, {}).get("url", "")
+    return parse_qs(urlsplit(url).query).get(parameter, [""])[0]

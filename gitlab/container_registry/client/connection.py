@@ -1,0 +1,126 @@
+"""The line to a registry: timeouts, retries, redirects, the pool, and a token for each call.
+
+Two failures: `RegistryUnavailable` (nobody answered, or it is in trouble: try later) and
+`RegistryRefused` (it answered no: do not try again).
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from gitlab.container_registry.client import tokens as tokens_for_jobs
+from gitlab.server import request_id
+from tokens.access import Access
+
+USER_AGENT = "berth"
+"""What we are called in the registry's log, and in its notifications of what we do ourselves."""
+
+_RETRIED = frozenset([429, 502, 503, 504])
+_NO_ANSWER = (httpx.TransportError, httpx.StreamError)
+
+
+class RegistryUnavailable(Exception):
+    """Nobody answered in time, or the registry is in trouble. Worth another attempt later."""
+
+
+class RegistryRefused(Exception):
+    """The registry said no. `status` and `code` are its own; another attempt gets the same."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+class Connection:
+    """Calls to one registry. Safe to share between threads; not between processes."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float = 15,
+        attempts: int = 3,
+        ca_bundle: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """`timeout` in seconds for each attempt; `transport` replaces the network in tests."""
+        self._attempts = attempts
+        self._http = httpx.Client(
+            base_url=url,
+            timeout=httpx.Timeout(timeout, connect=3),
+            limits=httpx.Limits(max_connections=20, max_keepalive_connections=10),
+            # A redirect would carry the token to wherever it points.
+            follow_redirects=False,
+            # The address is internal: a proxy of the environment has no business there.
+            trust_env=False,
+            verify=ssl.create_default_context(cafile=ca_bundle) if ca_bundle else True,
+            transport=transport,
+            headers={"User-Agent": USER_AGENT},
+        )
+
+    def call(  # noqa: PLR0913  (the one way out)
+        self,
+        method: str,
+        url: str,
+        access: Access | tuple[Access, ...] | None,
+        query: Mapping[str, str] | None = None,
+        *,
+        accept: Sequence[int],
+        by: str = "",
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        attempts: int | None = None,
+    ) -> httpx.Response:
+        """The answer, with one of the statuses in `accept`. A token is minted for each call.
+
+        `by` is the person whom the registry notes as having done it. Raises `RegistryUnavailable`,
+        `RegistryRefused`.
+        """
+        headers = {"Accept": "application/json", **request_id.carried(), **(headers or {})}
+        if access is not None:
+            granted = access if isinstance(access, tuple) else (access,)
+            headers["Authorization"] = f"Bearer {tokens_for_jobs.for_access(*granted, by=by)}"
+        trouble = ""
+        for attempt in range(attempts or self._attempts):
+            if attempt:
+                # Apart from each other, so that those who failed together do not return together.
+                time.sleep(random.uniform(0.05, 0.3) * 2**attempt)  # noqa: S311
+            try:
+                answer = self._http.request(
+                    method, url, params=query or None, headers=headers, content=content
+                )
+            except _NO_ANSWER as error:
+                trouble = f"the registry does not answer ({type(error).__name__})"
+                continue
+            if answer.status_code in accept:
+                return answer
+            if answer.status_code not in _RETRIED and answer.status_code < 500:
+                raise _refusal(answer)
+            trouble = f"the registry answers {answer.status_code}"
+            if answer.status_code not in _RETRIED:
+                break
+        raise RegistryUnavailable(trouble)
+
+
+def as_json(answer: httpx.Response) -> Any:
+    """The body of an answer. Raises `RegistryUnavailable` where it is no JSON."""
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise RegistryUnavailable("the registry's answer is not JSON") from error
+
+
+def _refusal(answer: httpx.Response) -> RegistryRefused:
+    code, message = "UNKNOWN", f"the registry answers {answer.status_code}"
+    try:
+        first = answer.json()["errors"][0]
+        code, message = str(first["code"]), str(first.get("message") or message)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        pass
+    return RegistryRefused(answer.status_code, code, message)

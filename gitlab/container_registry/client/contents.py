@@ -1,0 +1,77 @@
+"""What a manifest says of itself, read from its bytes: for registries that don't tell."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gitlab.container_registry.client.responses import Part, Platform, StoredManifest, moment
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What one digest is. It never changes, so whoever has read it once need not ask again.
+
+    `blobs` has the size of each blob by digest, those of an index's manifests included.
+    """
+
+    media_type: str
+    blobs: Mapping[str, int]
+    config_digest: str = ""
+    artifact_type: str = ""
+    created_at: dt.datetime | None = None
+    platforms: tuple[Platform, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """Each blob once."""
+        return sum(self.blobs.values())
+
+
+def document(payload: bytes) -> Mapping[str, Any]:
+    """A JSON object; an empty one where it is none."""
+    try:
+        found = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def config_of(manifest: StoredManifest) -> Part | None:
+    """The configuration that a manifest names."""
+    found = document(manifest.payload).get("config")
+    return Part.read(found) if isinstance(found, dict) and found.get("digest") else None
+
+
+def of_image(manifest: StoredManifest, configuration: bytes) -> Contents:
+    """An image, or what else has layers. `configuration` is the blob, b"" where it is not known."""
+    config = config_of(manifest)
+    parts = [*([config] if config else []), *manifest.parts("layers")]
+    said = document(configuration)
+    os, architecture = said.get("os"), said.get("architecture")
+    platforms = (Platform(str(os), str(architecture), str(said.get("variant") or "")),)
+    artifact = document(manifest.payload).get("artifactType") or (config and config.media_type)
+    return Contents(
+        manifest.media_type,
+        {part.digest: part.size_bytes for part in parts},
+        config_digest=config.digest if config else "",
+        artifact_type=str(artifact or ""),
+        created_at=moment(said.get("created")),
+        platforms=platforms if os and architecture else (),
+    )
+
+
+def of_index(manifest: StoredManifest, children: list[Contents]) -> Contents:
+    """An index of `children`, as far as these are known. It is as old as its youngest part."""
+    parts = [part for part in manifest.parts("manifests") if not part.is_attestation]
+    times = [child.created_at for child in children if child.created_at]
+    return Contents(
+        manifest.media_type,
+        {digest: size for child in children for digest, size in child.blobs.items()},
+        artifact_type=str(document(manifest.payload).get("artifactType") or ""),
+        created_at=max(times, default=None),
+        platforms=tuple(part.platform for part in parts if part.platform),
+    )

@@ -1,0 +1,371 @@
+"""A registry without ``/gitlab/v1/``: docker's own (distribution 2 and 3), by ``/v2/`` alone.
+
+It knows tags and manifests and nothing of what was: no history, no undo, no time of a push, and
+what a deletion would free is its own secret. Sizes, platforms and ages are read from the manifests.
+
+A tag and nothing else goes as GitLab has always done it there, since the deletion of a digest takes
+every tag of it:
+
+    the tag ──► a manifest ──► its siblings        asked before: does the registry delete at all?
+    the tag ──► an empty manifest of its own       PUT: from here on a pull gets nothing useful
+                an empty manifest, deleted         DELETE by digest: takes this one tag along
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from gitlab.container_registry.client import contents
+from gitlab.container_registry.client.berth import ANY_MANIFEST, RegistryClient
+from gitlab.container_registry.client.connection import RegistryRefused, as_json
+from gitlab.container_registry.client.contents import Contents
+from gitlab.container_registry.client.responses import (
+    Freed,
+    Garbage,
+    Happened,
+    Interval,
+    RepositoryDetails,
+    ReviewRun,
+    StoredManifest,
+    TagDetails,
+    TagsPage,
+)
+from tokens.access import Access
+
+SIZED_TAGS = 20
+"""An image with more tags has no size in a list: each tag costs a call."""
+
+_AT_ONCE = 4
+_REMEMBERED = 2000
+_LISTED = 1000
+_READY = 30.0
+"""Seconds for which an empty configuration lies there and the registry is known to delete."""
+
+_MAX_CONFIG = 1024 * 1024
+_MAX_CHILDREN = 64
+_MAX_DEPTH = 3
+_EMPTY_CONFIG = b"{}"
+_INDEX_TYPES = ("image.index", "manifest.list")
+
+
+class DistributionClient(RegistryClient):
+    """As `RegistryClient`, as far as such a registry can tell."""
+
+    has_own_api = False
+
+    def __init__(self, url: str, **options: Any) -> None:
+        """`options` are those of `Connection`."""
+        super().__init__(url, **options)
+        self._lock = threading.Lock()
+        self._contents: OrderedDict[str, Contents] = OrderedDict()
+        self._deletes_digests_only = False
+        # The image whose tags were deleted last: several go in a row.
+        self._ready_until: dict[str, float] = {}
+
+    # What is there
+
+    def repository(
+        self, path: str, *, size: bool = True, below: bool = False
+    ) -> RepositoryDetails | None:
+        """One image. The size is None with more than `SIZED_TAGS` tags, and with `below`."""
+        names = self._names(path)
+        if names is None:
+            return None
+        total: int | None = None
+        if size and not below and len(names) <= SIZED_TAGS:
+            found = [each for _, _, each in self._read(path, names)]
+            total = sum({d: count for each in found for d, count in each.blobs.items()}.values())
+        return RepositoryDetails(path.rpartition("/")[2], path, len(names), total)
+
+    def tags(
+        self,
+        path: str,
+        *,
+        n: int = 20,
+        last: str = "",
+        before: str = "",
+        name: str = "",
+        sort: str = "",
+    ) -> TagsPage:
+        """A page of tags by name: the only order there is. ``-name`` turns it round."""
+        down = sort == "-name"
+        names = [each for each in self._names(path) or [] if name in each]
+        names.sort(reverse=down)
+        if before:
+            end = sum(each > before if down else each < before for each in names)
+            start = max(0, end - n)
+        else:
+            start = sum(each >= last if down else each <= last for each in names) if last else 0
+            end = min(start + n, len(names))
+        shown = names[start:end]
+        return TagsPage(
+            [_details(tag, digest, found) for tag, digest, found in self._read(path, shown)],
+            next_last=shown[-1] if shown and end < len(names) else "",
+            previous_before=shown[0] if shown and start else "",
+        )
+
+    def tag(self, path: str, tag: str) -> TagDetails | None:
+        """One tag, or None."""
+        found = self._read(path, [tag])
+        return _details(*found[0]) if found else None
+
+    def history(self, path: str, tag: str, *, n: int = 100) -> list[Interval]:
+        """Nothing: it keeps no history."""
+        return []
+
+    def freed(self, path: str, tags: Sequence[str] = ()) -> Freed | None:
+        """None: what others share is not known."""
+        return None
+
+    def _names(self, path: str) -> list[str] | None:
+        """All tags of an image in order, None where there is no such image."""
+        found: list[str] = []
+        url, query = f"/v2/{path}/tags/list", {"n": str(_LISTED)}
+        while True:
+            answer = self._connection.call(
+                "GET", url, Access.repository(path, "pull"), query, accept=(200, 404)
+            )
+            if answer.status_code == 404:
+                return None
+            found += as_json(answer).get("tags") or []
+            following = answer.links.get("next", {}).get("url", "")
+            if not following:
+                return sorted(set(found))
+            # Its host is how people reach the registry: only what is asked matters here.
+            url, query = f"{url.partition('?')[0]}?{urlsplit(following).query}", {}
+
+    def _read(self, path: str, names: Sequence[str]) -> list[tuple[str, str, Contents]]:
+        """Each tag with its digest and what is there; a tag that has gone meanwhile is left out."""
+
+        def read(name: str) -> tuple[str, str, Contents] | None:
+            digest = self._digest(path, name)
+            found = self._contents_of(path, digest) if digest else None
+            return (name, digest, found) if found else None
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return [found for found in pool.map(read, names) if found]
+
+    def _digest(self, path: str, tag: str) -> str:
+        """What a tag points at, "" where there is no such tag."""
+        answer = self._connection.call(
+            "HEAD",
+            _manifest_url(path, tag),
+            Access.repository(path, "pull"),
+            headers={"Accept": ANY_MANIFEST},
+            accept=(200, 404),
+        )
+        found = answer.headers.get("docker-content-digest", "")
+        return "" if answer.status_code == 404 else found
+
+    def _contents_of(self, path: str, digest: str, depth: int = 0) -> Contents | None:
+        with self._lock:
+            if digest in self._contents:
+                self._contents.move_to_end(digest)
+                return self._contents[digest]
+        manifest = self.manifest(path, digest)
+        if manifest is None:
+            return None
+        if any(part in manifest.media_type for part in _INDEX_TYPES):
+            parts = manifest.parts("manifests")[:_MAX_CHILDREN] if depth < _MAX_DEPTH else []
+            known = [self._contents_of(path, part.digest, depth + 1) for part in parts]
+            # A part that is missing may still come.
+            is_whole = all(known)
+            found = contents.of_index(manifest, [child for child in known if child])
+        else:
+            found, is_whole = contents.of_image(manifest, self._configuration(path, manifest)), True
+        if is_whole:
+            with self._lock:
+                self._contents[digest] = found
+                while len(self._contents) > _REMEMBERED:
+                    self._contents.popitem(last=False)
+        return found
+
+    def _configuration(self, path: str, manifest: StoredManifest) -> bytes:
+        part = contents.config_of(manifest)
+        if part is None or part.size_bytes > _MAX_CONFIG:
+            return b""
+        answer = self._connection.call(
+            "GET",
+            f"/v2/{path}/blobs/{quote(part.digest, safe=':')}",
+            Access.repository(path, "pull"),
+            # Elsewhere, as an object store's address, nobody is followed.
+            accept=(200, 302, 303, 307, 404),
+        )
+        return answer.content if answer.status_code == 200 else b""
+
+    # Deleting
+
+    def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
+        """Remove a tag and nothing else. False where it was gone already."""
+        if not self._deletes_digests_only:
+            answer = self._delete_named(path, tag, by)
+            if answer.status_code in (200, 202, 204):
+                return True
+            if answer.status_code == 404:
+                return False
+            # distribution 2 answers 400 to a tag, whether it is there or not.
+            self._deletes_digests_only = answer.status_code == 400
+        if not self._digest(path, tag):
+            return False
+        self._delete_alone(path, tag, by)
+        return True
+
+    def _delete_named(self, path: str, reference: str, by: str = "") -> httpx.Response:
+        return self._connection.call(
+            "DELETE",
+            _manifest_url(path, reference),
+            Access.repository(path, "delete"),
+            by=by,
+            accept=(200, 202, 204, 400, 404, 405),
+        )
+
+    def _delete_alone(self, path: str, tag: str, by: str) -> None:
+        """Let the tag point at an empty manifest of its own, and delete that."""
+        empty = _empty_manifest(tag)
+        digest = f"sha256:{hashlib.sha256(empty.payload).hexdigest()}"
+        if time.monotonic() >= self._ready_until.get(path, 0.0):
+            # Before anything changes: a registry that deletes nothing would keep the empty one.
+            self.delete_manifest(path, digest)
+            self._put_empty_config(path, by)
+            self._ready_until = {path: time.monotonic() + _READY}
+        self.point(path, tag, empty, by=by)
+        self._connection.call(
+            "DELETE",
+            _manifest_url(path, digest),
+            Access.repository(path, "delete"),
+            by=by,
+            accept=(200, 202, 204, 404),
+        )
+
+    def _put_empty_config(self, path: str, by: str) -> None:
+        digest = f"sha256:{hashlib.sha256(_EMPTY_CONFIG).hexdigest()}"
+        push = Access.repository(path, "pull", "push")
+        begun = self._connection.call(
+            "POST", f"/v2/{path}/blobs/uploads/", push, by=by, accept=(202,)
+        )
+        split = urlsplit(begun.headers.get("location", ""))
+        query = "&".join(
+            part for part in (split.query, f"digest={quote(digest, safe=':')}") if part
+        )
+        self._connection.call(
+            "PUT",
+            f"{split.path}?{query}",
+            push,
+            by=by,
+            headers={"Content-Type": "application/octet-stream"},
+            content=_EMPTY_CONFIG,
+            accept=(201, 204),
+        )
+
+    def delete_batch(self, path: str, n: int = 100) -> int:
+        """Delete the manifests of the next `n` tags, with their parts; how many tags are left.
+
+        What no tag leads to stays, and so do bytes until the registry's own collector has run.
+        Raises `RegistryRefused` where a round removes nothing.
+        """
+        names = self._names(path)
+        if not names:
+            return 0
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            digests = list(pool.map(lambda name: self._digest(path, name), names[:n]))
+        for digest in dict.fromkeys(digests):
+            if digest:
+                self._delete_tree(path, digest)
+        for name, digest in zip(names, digests, strict=False):
+            if not digest:
+                # A tag whose manifest is gone has no digest that could be deleted.
+                self._delete_alone(path, name, "")
+        left = len(self._names(path) or [])
+        if left >= len(names):
+            raise RegistryRefused(409, "UNSUPPORTED", f"the registry keeps all {left} tags")
+        return left
+
+    def _delete_tree(self, path: str, digest: str, depth: int = 0) -> None:
+        manifest = self.manifest(path, digest)
+        self.delete_manifest(path, digest)
+        if manifest is not None and depth < _MAX_DEPTH:
+            for part in manifest.parts("manifests"):
+                self._delete_tree(path, part.digest, depth + 1)
+
+    # What it can't
+
+    def restore_tags(self, path: str, intervals: Sequence[int], *, by: str = "") -> list[str]:
+        """Refused: it keeps nothing of what was deleted."""
+        _refuse("this registry keeps nothing of what was deleted")
+
+    def restore_repository(self, path: str, repository_id: int, *, by: str = "") -> None:
+        """Refused, for the same reason."""
+        _refuse("this registry keeps nothing of what was deleted")
+
+    def rename(self, path: str, new_path: str, *, dry_run: bool = False) -> bool:
+        """Refused, also where it has nothing of that name: there may be images below."""
+        _refuse("this registry can't rename images")
+
+    def events(self, after: int, n: int = 500) -> list[Happened]:
+        """Nothing: it sends notifications instead."""
+        return []
+
+    def review_garbage(self, n: int = 100) -> ReviewRun:
+        """Nothing: its collector is a command of its own."""
+        return ReviewRun()
+
+    def garbage(self) -> Garbage:
+        """Nothing is known."""
+        return Garbage()
+
+    def verify_slice(self, n: int = 100) -> int:
+        """Nothing: it verifies nothing."""
+        return 0
+
+
+def _refuse(message: str) -> NoReturn:
+    raise RegistryRefused(404, "UNSUPPORTED", message)
+
+
+def _manifest_url(path: str, reference: str) -> str:
+    return f"/v2/{path}/manifests/{quote(reference, safe=':')}"
+
+
+def _empty_manifest(tag: str) -> StoredManifest:
+    """A manifest that nothing else is: its digest must not have been another tag's."""
+    media_type = "application/vnd.oci.image.manifest.v1+json"
+    document = {
+        "schemaVersion": 2,
+        "mediaType": media_type,
+        "config": {
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": f"sha256:{hashlib.sha256(_EMPTY_CONFIG).hexdigest()}",
+            "size": len(_EMPTY_CONFIG),
+        },
+        "layers": [],
+        "annotations": {
+            "org.opencontainers.image.ref.name": tag,
+            "org.opencontainers.image.description": "Being deleted",
+            "berth.deletion": secrets.token_hex(8),
+        },
+    }
+    return StoredManifest(media_type, json.dumps(document).encode())
+
+
+def _details(tag: str, digest: str, found: Contents) -> TagDetails:
+    return TagDetails(
+        tag,
+        digest,
+        found.media_type,
+        config_digest=found.config_digest,
+        artifact_type=found.artifact_type,
+        size_bytes=found.size_bytes,
+        created_at=found.created_at,
+        platforms=found.platforms,
+    )

@@ -1,0 +1,148 @@
+"""The rows of tables of projects and groups: with one's role, and how many images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+
+from gitlab import principals
+from gitlab.namespaces import policies, queries, standings
+from gitlab.namespaces.models import AccessLevel, Namespace, Project
+from gitlab.namespaces.paths import prefixes, slug
+from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.queries import Page
+from gitlab.namespaces.sidebars import address_of, registry_address
+from gitlab.principals import Anybody
+
+Listable = TypeVar("Listable", Project, Namespace)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A project or group in a table. `images` is None where the reader may not know."""
+
+    place: Project | Namespace
+    url: str
+    role: str = ""
+    images: int | None = None
+    images_url: str = ""
+
+    @property
+    def above(self) -> str:
+        """The path before the last segment, with its slash."""
+        return self.place.full_path[: -len(self.place.path)]
+
+    @property
+    def says_more(self) -> bool:
+        """Whether the name is more than the path in other letters."""
+        return slug(self.place.name) != slug(self.place.path)
+
+
+class Roles:
+    """A person's roles everywhere, found in one query and asked for many rows."""
+
+    def __init__(self, user: Anybody) -> None:
+        self.user = user
+        self.groups: dict[str, int] = {}
+        self.projects: dict[int, int] = {}
+        person = principals.somebody(user)
+        if person is None:
+            return
+        rows = standings.live_members().filter(user_id=person.pk)
+        for path, project, level in rows.values_list(
+            "namespace__full_path", "project_id", "access_level"
+        ):
+            if path:
+                self.groups[path] = level
+            else:
+                self.projects[project] = level
+        # One's own namespace, whose path is one's name.
+        self.groups[person.username] = AccessLevel.OWNER
+
+    def level(self, place: Project | Namespace) -> int:
+        """The highest level here and above; 0 for none."""
+        above = max((self.groups.get(path, 0) for path in prefixes(place.full_path)), default=0)
+        own = self.projects.get(place.pk, 0) if isinstance(place, Project) else 0
+        return max(above, own)
+
+    def label(self, place: Project | Namespace) -> str:
+        """The role's name, "" for none."""
+        level = self.level(place)
+        return AccessLevel(level).label if level else ""
+
+    def reads_images(self, project: Project) -> bool:
+        """Whether the person may know of a project's images."""
+        standing = standings.standing_of(self.user, self.level(project))
+        return Ability.READ_IMAGE in policies.project_abilities(
+            standing, project.visibility, project.registry_access
+        )
+
+
+def project_rows(user: Anybody, projects: Sequence[Project]) -> list[Row]:
+    """Three queries, however many projects."""
+    roles = Roles(user)
+    readable = {project.pk for project in projects if roles.reads_images(project)}
+    counts = dict(
+        Project.objects.filter(pk__in=readable)
+        .annotate(images=Count("container_repositories"))
+        .order_by()
+        .values_list("pk", "images")
+    )
+    return [
+        Row(
+            project,
+            address_of(project),
+            roles.label(project),
+            counts.get(project.pk, 0) if project.pk in readable else None,
+            registry_address(project) if project.pk in readable else "",
+        )
+        for project in projects
+    ]
+
+
+def group_rows(user: Anybody, groups: Iterable[Namespace]) -> list[Row]:
+    """One query, however many groups."""
+    roles = Roles(user)
+    return [Row(group, address_of(group), roles.label(group)) for group in groups]
+
+
+def around(
+    request: HttpRequest, rows: QuerySet[Listable], page: Page[Listable], noun: str
+) -> dict[str, Any]:
+    """What stands below a table: how many rows there are, and the pages before and after."""
+
+    def link(name: str, key: str) -> str:
+        if not key:
+            return ""
+        kept = {"q": request.GET["q"]} if request.GET.get("q") else {}
+        return "?" + urlencode({**kept, name: key})
+
+    count = rows.count()
+    return {
+        "count": count,
+        "count_text": f"{count:,} {noun}" + ("" if count == 1 else "s"),
+        "searching": bool(search_of(request)),
+        "previous_url": link("before", page.previous_before),
+        "next_url": link("after", page.next_after),
+    }
+
+
+def page_of(request: HttpRequest, rows: QuerySet[Listable]) -> Page[Listable]:
+    """The page of `rows` that the address asks for."""
+    after, before = _asked(request, "after"), _asked(request, "before")
+    return queries.page(rows, after=after, before=before)
+
+
+def search_of(request: HttpRequest) -> str:
+    """What was typed into the filter."""
+    return _asked(request, "q")
+
+
+def _asked(request: HttpRequest, key: str) -> str:
+    """A parameter of the address. PostgreSQL has no word for a NUL."""
+    return request.GET.get(key, "").replace("\0", "")[:255]

@@ -1,0 +1,161 @@
+"""Another path for a project or group, another namespace for a project; its images come along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from gitlab.container_registry.client.connection import RegistryUnavailable
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.namespaces import loaders, queries
+from gitlab.namespaces.forms import NewPathForm, TransferForm
+from gitlab.namespaces.models import Namespace, Project
+from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.sidebars import group_frame, project_frame
+from gitlab.path_changes import services as path_changes
+from gitlab.ui import client_commands, form_errors
+from gitlab.ui.decorators import person, signed_in
+from gitlab.ui.toasts import add_toast
+
+_FORM = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@signed_in
+@_FORM
+def project_path(request: HttpRequest, path: str) -> HttpResponse:
+    """Asks for the new path, with what hangs on the old one."""
+    user = person(request)
+    project = loaders.get_project_for(user, path, Ability.ADMIN_PROJECT)
+    return _ask(
+        request,
+        project,
+        NewPathForm(request.POST or None, initial={"path": _begun(project) or project.path}),
+        lambda given: path_changes.change_project_path(user, project, path=given["path"]),
+        title=f"Change the path of {project.full_path}?",
+        verb="Change path",
+        what="The project and its images get another address.",
+        path_help=f"Below {project.namespace.full_path}/",
+    )
+
+
+@signed_in
+@_FORM
+def project_transfer(request: HttpRequest, path: str) -> HttpResponse:
+    """Asks for the new namespace, of those where the person may make projects."""
+    user = person(request)
+    project = loaders.get_project_for(user, path, Ability.REMOVE_PROJECT)
+    here = project.namespace_id
+    places = [place for place in queries.namespaces_to_create_in(user) if place.pk != here]
+    return _ask(
+        request,
+        project,
+        TransferForm(places, request.POST or None),
+        lambda given: path_changes.transfer_project(user, project, namespace=given["namespace"]),
+        title=f"Transfer {project.full_path}?",
+        verb="Transfer project",
+        what=f"Members of {project.namespace.full_path} lose the project and its images, those of"
+        " the namespace it comes to get them.",
+        crumb="Transfer",
+        # Its settings may be nothing for whoever gave it away.
+        then="namespaces:place",
+    )
+
+
+@signed_in
+@_FORM
+def group_path(request: HttpRequest, path: str) -> HttpResponse:
+    """Asks for the new path of a group, with what hangs on the old one."""
+    user = person(request)
+    group = loaders.get_group_for(user, path, Ability.ADMIN_GROUP)
+    return _ask(
+        request,
+        group,
+        NewPathForm(request.POST or None, initial={"path": _begun(group) or group.path}),
+        lambda given: path_changes.change_group_path(user, group, path=given["path"]),
+        title=f"Change the path of {group.full_path}?",
+        verb="Change path",
+        what="The group, its subgroups, its projects and their images get another address.",
+        path_help=f"Below {group.parent.full_path}/" if group.parent else "",
+    )
+
+
+def _ask(
+    request: HttpRequest,
+    place: Project | Namespace,
+    form: forms.Form,
+    change: Callable[[dict[str, Any]], Project | Namespace],
+    *,
+    crumb: str = "Change path",
+    then: str = "",
+    **words: str,
+) -> HttpResponse:
+    """The page that asks, or after a valid answer the way to the place at its new path.
+
+    `change` takes what was filled in; `then` is the page to go on with (default: the settings);
+    `words` are what this page says.
+    """
+    frame, settings = _frame_of(place)
+    if request.method == "POST" and form.is_valid():
+        changed = _try(request, form, lambda: change(form.cleaned_data))
+        if changed is not None:
+            return redirect(then or settings, changed.full_path)
+    edit = reverse(settings, kwargs={"path": place.full_path})
+    context = frame(place, person(request), "settings", ("Settings", edit), (crumb, ""))
+    context |= _decision(request, place, form, edit) | words
+    return render(request, "path_changes/path_change.html", context)
+
+
+def _frame_of(place: Project | Namespace) -> tuple[Callable[..., dict[str, Any]], str]:
+    """What frames the pages of a place, and the name of its settings."""
+    if isinstance(place, Project):
+        return project_frame, "namespaces:project_edit"
+    return group_frame, "namespaces:group_edit"
+
+
+def _begun(place: Project | Namespace) -> str:
+    """The last segment of what somebody has begun to change the path to."""
+    change = queries.path_change_of(place)
+    return change.new_path.rpartition("/")[2] if change else ""
+
+
+def _try(
+    request: HttpRequest, form: forms.Form, change: Callable[[], Project | Namespace]
+) -> Project | Namespace | None:
+    """The place at its new path, or None with the refusal in the form."""
+    try:
+        place = change()
+    except ValidationError as error:
+        form_errors.show(form, error)
+        return None
+    except RegistryUnavailable:
+        text = (
+            "The registry does not answer. If the change had begun already, it is finished as soon"
+            " as the registry is back; otherwise nothing has happened: try again."
+        )
+        form.add_error(None, text)
+        return None
+    add_toast(request, f"It is called {place.full_path} now.")
+    return place
+
+
+def _decision(
+    request: HttpRequest, place: Project | Namespace, form: forms.Form, cancel: str
+) -> dict[str, Any]:
+    if isinstance(place, Project):
+        images = place.container_repositories.count()
+    else:
+        below = f"{place.full_path}/"
+        images = ContainerRepository.objects.filter(path__startswith=below).count()
+    numbers = [("Images that come along", f"{images:,}")]
+    if isinstance(place, Namespace):
+        projects = Project.objects.filter(full_path__startswith=f"{place.full_path}/")
+        numbers.append(("Projects", f"{projects.count():,}"))
+    numbers.append(("Address now", client_commands.address(place.full_path)))
+    return {"form": form, "here": request.path, "cancel": cancel, "numbers": numbers}

@@ -1,0 +1,260 @@
+"""The client of the registry, against a transport that plays it."""
+
+from __future__ import annotations
+
+import httpx
+import jwt
+import pytest
+
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client import connection
+from gitlab.container_registry.client.berth import RegistryClient
+from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+
+DIGEST = "sha256:" + "a" * 64
+
+
+class Played:
+    """Answers in turn, and keeps what it was asked."""
+
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
+        self.answers = list(answers)
+        self.asked: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def claims(self, number: int = -1) -> dict[str, object]:
+        """What the token of a request says."""
+        text = self.asked[number].headers["Authorization"].removeprefix("Bearer ")
+        found: dict[str, object] = jwt.decode(text, options={"verify_signature": False})
+        return found
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(connection.time, "sleep", lambda seconds: None)
+
+
+def _client(*answers):
+    played = Played(*answers)
+    return RegistryClient("http://registry", transport=httpx.MockTransport(played)), played
+
+
+def test_details():
+    registry, played = _client(
+        httpx.Response(200, json={"name": "app", "path": "acme/app", "size_bytes": 5, "new": 1})
+    )
+    found = registry.repository("acme/app")
+    assert found is not None
+    assert (found.path, found.size_bytes, found.created_at) == ("acme/app", 5, None)
+    assert str(played.asked[0].url) == "http://registry/gitlab/v1/repositories/acme/app/?size=self"
+
+
+def test_a_token_is_for_one_path_and_names_nobody():
+    registry, played = _client(httpx.Response(204))
+    assert registry.delete_batch("acme/app", 50) == 0
+    claims = played.claims()
+    assert claims["access"] == [{"type": "repository", "name": "acme/app", "actions": ["delete"]}]
+    assert "sub" not in claims
+    assert claims["exp"] - claims["iat"] == 600
+
+
+def test_what_is_not_there():
+    registry, _ = _client(httpx.Response(404, json={"errors": []}))
+    assert registry.repository("acme/app") is None
+    assert registry.tags("acme/app").tags == []
+    assert registry.tag("acme/app", "v1") is None
+    assert registry.delete_tag("acme/app", "v1") is False
+    assert registry.delete_manifest("acme/app", DIGEST) is False
+    assert registry.delete_batch("acme/app") == 0
+    assert registry.freed("acme/app").alone_bytes == 0
+    assert registry.history("acme/app", "v1") == []
+
+
+def test_a_page_of_tags():
+    entry = {
+        "name": "v1",
+        "digest": DIGEST,
+        "config_digest": DIGEST,
+        "media_type": "application/vnd.oci.image.index.v1+json",
+        "size_bytes": 7,
+        "created_at": None,
+        "published_at": "2026-11-24T10:00:00.000+00:00",
+        "published_by": "bob",
+        "platforms": [{"os": "linux", "architecture": "arm64", "variant": "v8"}],
+    }
+    link = (
+        '</gitlab/v1/repositories/a/b/tags/list/?n=1&before=v1>; rel="previous", '
+        '</gitlab/v1/repositories/a/b/tags/list/?n=1&last=v1>; rel="next"'
+    )
+    registry, played = _client(httpx.Response(200, json=[entry], headers={"Link": link}))
+    page = registry.tags("a/b", n=1, name="v", sort="-published_at")
+    assert (page.next_last, page.previous_before) == ("v1", "v1")
+    (tag,) = page.tags
+    assert [str(platform) for platform in tag.platforms] == ["linux/arm64/v8"]
+    assert tag.short_digest == "a" * 12
+    assert tag.published_at.year == 2026
+    assert dict(played.asked[0].url.params) == {"n": "1", "name": "v", "sort": "-published_at"}
+
+
+def test_what_is_left_of_an_image():
+    registry, _ = _client(httpx.Response(202, json={"left": 12}))
+    assert registry.delete_batch("acme/app") == 12
+
+
+def test_a_failing_connection_is_tried_again():
+    registry, played = _client(httpx.ConnectError("no"), httpx.Response(503), httpx.Response(204))
+    assert registry.delete_batch("acme/app") == 0
+    assert len(played.asked) == 3
+
+
+def test_it_gives_up():
+    for answer in (httpx.ReadTimeout("slow"), httpx.Response(502)):
+        registry, played = _client(answer)
+        with pytest.raises(RegistryUnavailable):
+            registry.ping()
+        assert len(played.asked) == 3
+    registry, played = _client(httpx.Response(500))
+    with pytest.raises(RegistryUnavailable):
+        registry.garbage()
+    assert len(played.asked) == 1
+
+
+def test_a_refusal_says_why():
+    body = {"errors": [{"code": "DENIED", "message": "referenced"}]}
+    registry, played = _client(httpx.Response(405, json=body))
+    with pytest.raises(RegistryRefused) as refused:
+        registry.delete_manifest("acme/app", DIGEST)
+    assert (refused.value.status, refused.value.code) == (405, "DENIED")
+    assert str(refused.value) == "referenced"
+    assert len(played.asked) == 1
+
+
+@pytest.mark.parametrize("body", ["", "[]", '{"errors": []}', '{"errors": ["x"]}'])
+def test_a_refusal_in_another_form(body):
+    registry, _ = _client(httpx.Response(400, text=body))
+    with pytest.raises(RegistryRefused):
+        registry.delete_tag("acme/app", "v1")
+
+
+def test_a_token_never_follows_a_redirect():
+    registry, played = _client(httpx.Response(307, headers={"Location": "http://elsewhere/"}))
+    with pytest.raises(RegistryRefused):
+        registry.repository("acme/app")
+    assert [request.url.host for request in played.asked] == ["registry"]
+
+
+def test_garbage():
+    registry, played = _client(
+        httpx.Response(200, json={"reviewed": 3, "removed": 2, "bytes": 9, "left_due": 1})
+    )
+    run = registry.review_garbage(10)
+    assert (run.reviewed, run.removed, run.freed_bytes, run.left_due) == (3, 2, 9, 1)
+    assert played.asked[0].method == "POST"
+    assert played.claims()["access"] == [{"type": "registry", "name": "garbage", "actions": ["*"]}]
+
+
+def test_an_answer_that_is_no_json():
+    registry, _ = _client(httpx.Response(200, text="<html>"))
+    with pytest.raises(RegistryUnavailable):
+        registry.garbage()
+
+
+def test_one_pool_for_each_purpose(settings):
+    assert clients.for_pages() is clients.for_pages()
+    assert clients.for_pages() is not clients.for_jobs()
+
+
+def test_what_people_ask_for_names_them():
+    registry, played = _client(httpx.Response(202))
+    registry.delete_tag("acme/app", "v1", by="bob")
+    assert played.claims()["sub"] == "bob"
+    registry.delete_tag("acme/app", "v1")
+    assert "sub" not in played.claims()
+
+
+def test_restoring_tags_and_images():
+    registry, played = _client(httpx.Response(200, json={"tags": ["v1"]}))
+    assert registry.restore_tags("acme/app", [4, 5], by="bob") == ["v1"]
+    request = played.asked[-1]
+    assert str(request.url) == "http://registry/gitlab/v1/repositories/acme/app/restore/"
+    assert request.content == b'{"tags": [4, 5]}'
+    assert played.claims()["access"][0]["actions"] == ["push", "delete"]
+    registry.restore_repository("acme/app", 9)
+    assert played.asked[-1].content == b'{"repository": 9}'
+
+
+def test_a_manifest_byte_by_byte_and_a_tag_that_points_at_it():
+    registry, played = _client(
+        httpx.Response(200, content=b'{"a":1}', headers={"Content-Type": "x/y"})
+    )
+    found = registry.manifest("acme/app", DIGEST)
+    assert found is not None
+    assert (found.media_type, found.payload) == ("x/y", b'{"a":1}')
+    played.answers = [httpx.Response(201)]
+    registry.point("acme/app", "v1", found, by="bob")
+    request = played.asked[-1]
+    assert (request.method, request.url.path) == ("PUT", "/v2/acme/app/manifests/v1")
+    assert (request.content, request.headers["Content-Type"]) == (b'{"a":1}', "x/y")
+    played.answers = [httpx.Response(404)]
+    assert registry.manifest("acme/app", "v9") is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "body", "target"),
+    [
+        ("acme/app", "acme/new", b'{"name": "new"}', "acme/*"),
+        ("acme/app", "other/deep/app", b'{"namespace": "other/deep"}', "other/deep/*"),
+        ("acme", "harbour", b'{"name": "harbour"}', "harbour"),
+    ],
+)
+def test_rename(old, new, body, target):
+    registry, played = _client(httpx.Response(202), httpx.Response(204))
+    assert registry.rename(old, new, dry_run=True)
+    assert registry.rename(old, new)
+    url = f"http://registry/gitlab/v1/repositories/{old}/"
+    assert [str(request.url) for request in played.asked] == [f"{url}?dry_run=true", url]
+    assert played.asked[1].content == body
+    claims = played.claims()
+    assert "sub" not in claims
+    assert [(entry["name"], entry["actions"]) for entry in claims["access"]] == [
+        (old, ["pull", "push"]),
+        (f"{old}/*", ["pull"]),
+        (target, ["push"]),
+    ]
+
+
+def test_renaming_nothing_is_not_renaming_elsewhere():
+    """docker's registry has no such address: its 404 is no answer about the image."""
+    known = {"errors": [{"code": "NAME_UNKNOWN", "message": "unknown"}]}
+    registry, _ = _client(httpx.Response(404, json=known))
+    assert registry.rename("acme/app", "acme/new") is False
+    registry, _ = _client(httpx.Response(404, text="404 page not found"))
+    with pytest.raises(RegistryRefused):
+        registry.rename("acme/app", "acme/new")
+
+
+def test_deleted_tags():
+    entry = {
+        "path": "acme/app/web",
+        "name": "v1",
+        "interval": 4,
+        "digest": DIGEST,
+        "size_bytes": 7,
+        "deleted_at": "2026-11-24T10:00:00.000+00:00",
+        "deleted_by": "bob",
+        "until": "2026-12-01T10:00:00.000+00:00",
+    }
+    registry, played = _client(httpx.Response(200, json=[entry]))
+    (tag,) = registry.deleted_tags("acme/app", n=5)
+    assert (tag.path, tag.name, tag.size_bytes, tag.deleted_by) == ("acme/app/web", "v1", 7, "bob")
+    assert (tag.until - tag.deleted_at).days == 7
+    path = "/gitlab/v1/repository-paths/acme/app/tags/deleted/"
+    assert str(played.asked[0].url) == f"http://registry{path}?n=5"
+    access = [{"type": "repository", "name": "acme/app", "actions": ["pull"]}]
+    assert played.claims()["access"] == access

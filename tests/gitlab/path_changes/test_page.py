@@ -1,0 +1,142 @@
+"""The pages that change paths and transfer projects."""
+
+import pytest
+
+from gitlab.container_registry.client.connection import RegistryUnavailable
+from gitlab.namespaces.models import Namespace, PathChange, Project
+from gitlab.path_changes import services as path_changes
+from tests.gitlab.path_changes.renaming import NamesOnly
+
+pytestmark = pytest.mark.django_db
+PATH, TRANSFER, GROUP = "/acme/web/-/path", "/acme/web/-/transfer", "/groups/acme/-/path"
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    names = NamesOnly("acme/web", "acme/web/worker")
+    monkeypatch.setattr(path_changes.clients, "for_pages", lambda: names)
+    return names
+
+
+@pytest.fixture
+def acme(alice, bob, carol, make_group, make_person):
+    return make_group(
+        "acme", owner=alice, maintainers=[make_person("mona")], developers=[bob], reporters=[carol]
+    )
+
+
+@pytest.fixture
+def web(acme, make_project, make_image, registry):
+    project = make_project("acme/web")
+    make_image("acme/web", of=project)
+    make_image("acme/web/worker", of=project)
+    return project
+
+
+@pytest.fixture
+def client_of_alice(client, alice):
+    client.force_login(alice)
+    return client
+
+
+@pytest.mark.parametrize("address", [PATH, TRANSFER, GROUP])
+@pytest.mark.parametrize("method", ["get", "post"])
+class TestAccess:
+    def test_strangers_sign_in_first(self, client, web, address, method):
+        response = getattr(client, method)(address)
+        assert response["Location"].startswith("/users/sign_in")
+
+    @pytest.mark.parametrize("who", ["bob", "carol"])
+    def test_members_are_told_no(self, client, make_person, web, address, method, who):
+        client.force_login(make_person(who))
+        assert getattr(client, method)(address).status_code == 403
+
+    def test_mallory_finds_nothing(self, client, mallory, web, address, method):
+        Namespace.objects.filter(full_path="acme").update(visibility="private")
+        client.force_login(mallory)
+        assert getattr(client, method)(address).status_code == 404
+
+    def test_a_maintainer_changes_paths_and_does_not_transfer(
+        self, client, make_person, web, address, method
+    ):
+        client.force_login(make_person("mona"))
+        expected = 200 if address == PATH else 403
+        assert getattr(client, method)(address).status_code == expected
+
+
+def test_settings_lead_there(client, client_of_alice, make_person, web):
+    text = client_of_alice.get("/acme/web/edit").content.decode()
+    assert f'href="{PATH}"' in text
+    assert f'href="{TRANSFER}"' in text
+    assert "2 images come along" in text
+    assert f'href="{GROUP}"' in client_of_alice.get("/groups/acme/-/edit").content.decode()
+    client.force_login(make_person("mona"))
+    text = client.get("/acme/web/edit").content.decode()
+    assert f'href="{PATH}"' in text
+    assert f'href="{TRANSFER}"' not in text
+
+
+def test_another_path(client_of_alice, web, registry):
+    page = client_of_alice.get(PATH).content.decode()
+    assert "Change the path of acme/web?" in page
+    assert 'value="web"' in page
+
+    response = client_of_alice.post(PATH, {"path": "shop"})
+
+    assert response["Location"] == "/acme/shop/edit"
+    assert registry.names == {"acme/shop", "acme/shop/worker"}
+    text = client_of_alice.get("/acme/shop/edit").content.decode()
+    assert "It is called acme/shop now." in text
+    assert client_of_alice.get("/acme/web").status_code == 404
+
+
+def test_what_can_not_be_is_said_at_the_field(client_of_alice, web):
+    response = client_of_alice.post(PATH, {"path": "No way!"})
+    assert response.status_code == 200
+    assert "Use lower-case letters" in response.content.decode()
+    assert client_of_alice.post(PATH, {"path": ""}).status_code == 200
+    assert Project.objects.get(pk=web.pk).full_path == "acme/web"
+
+
+def test_a_registry_that_does_not_answer(client_of_alice, web, registry):
+    registry.trouble = RegistryUnavailable("down")
+    text = client_of_alice.post(PATH, {"path": "shop"}).content.decode()
+    assert "The registry does not answer." in text
+    assert PathChange.objects.exists()
+    text = client_of_alice.get("/acme/web/edit").content.decode()
+    assert "The path is being changed" in text
+    # The form offers to finish what was begun.
+    assert 'value="shop"' in client_of_alice.get(PATH).content.decode()
+
+    registry.trouble = None
+    assert client_of_alice.post(PATH, {"path": "shop"})["Location"] == "/acme/shop/edit"
+
+
+def test_transfer(client_of_alice, web, registry):
+    page = client_of_alice.get(TRANSFER).content.decode()
+    assert "Transfer acme/web?" in page
+    assert '<option value="alice">' in page
+    assert '<option value="acme">' not in page
+
+    response = client_of_alice.post(TRANSFER, {"namespace": "alice"})
+
+    assert response["Location"] == "/alice/web"
+    assert registry.names == {"alice/web", "alice/web/worker"}
+
+
+@pytest.mark.parametrize("namespace", ["", "acme", "bob", "none"])
+def test_transfer_to_where_nobody_may(client_of_alice, web, registry, namespace):
+    response = client_of_alice.post(TRANSFER, {"namespace": namespace})
+    assert response.status_code == 200
+    assert not registry.asked
+
+
+def test_a_group(client_of_alice, web, registry):
+    page = client_of_alice.get(GROUP).content.decode()
+    assert "Change the path of acme?" in page
+
+    response = client_of_alice.post(GROUP, {"path": "harbour"})
+
+    assert response["Location"] == "/groups/harbour/-/edit"
+    assert registry.names == {"harbour/web", "harbour/web/worker"}
+    assert client_of_alice.get("/harbour/web").status_code == 200

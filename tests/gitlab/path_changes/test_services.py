@@ -1,0 +1,262 @@
+"""Changing paths and transferring: the rows here, the registry's names, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from gitlab.audit.models import AuditEvent
+from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.namespaces import services
+from gitlab.namespaces.models import Namespace, PathChange, Project, Route
+from gitlab.path_changes import services as path_changes
+from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
+from tests.gitlab.path_changes.renaming import NamesOnly, images, in_step, push
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def acme(alice, bob, make_group):
+    return make_group("acme", owner=alice, developers=[bob])
+
+
+@pytest.fixture
+def web(acme, make_project, make_image):
+    project = make_project("acme/web")
+    make_image("acme/web", of=project)
+    make_image("acme/web/cache/arm", of=project)
+    make_project("acme/web-2")
+    return project
+
+
+@pytest.fixture
+def registry():
+    return NamesOnly("acme/web", "acme/web/cache/arm", "acme/web-2")
+
+
+class TestPathOfAProject:
+    def test_it_works(self, alice, web, registry):
+        changed = path_changes.change_project_path(alice, web, path=" Shop ", registry=registry)
+
+        assert (changed.full_path, changed.path, changed.name) == ("acme/shop", "shop", "web")
+        assert registry.names == {"acme/shop", "acme/shop/cache/arm", "acme/web-2"}
+        assert registry.asked == [
+            ("acme/web", "acme/shop", True),
+            ("acme/web", "acme/shop", False),
+        ]
+        assert images() == ["acme/shop", "acme/shop/cache/arm"]
+        assert in_step()
+        assert not PathChange.objects.exists()
+        event = AuditEvent.objects.get(action="project.change_path")
+        assert (event.actor, event.target_path) == (alice, "acme/shop")
+        assert event.details == {"full_path": ["acme/web", "acme/shop"]}
+
+    def test_the_old_path_is_free(self, alice, acme, web, registry):
+        path_changes.change_project_path(alice, web, path="shop", registry=registry)
+
+        assert services.create_project(alice, namespace=acme, path="web").full_path == "acme/web"
+
+    def test_one_that_holds_nothing(self, alice, acme, make_project, registry):
+        empty = make_project("acme/empty")
+
+        path_changes.change_project_path(alice, empty, path="full", registry=registry)
+
+        assert Project.objects.get(pk=empty.pk).full_path == "acme/full"
+
+    @pytest.mark.parametrize(
+        ("path", "message"),
+        [
+            ("web", "there already"),
+            ("web-2", "already taken"),
+            ("", "lower-case"),
+            ("a/b", "lower-case"),
+            ("tags", "reserved"),
+            ("x" * 245, "too long"),
+            ("x" * 255, "longer than 255"),
+        ],
+    )
+    def test_what_it_can_not_be(self, alice, web, registry, path, message):
+        with pytest.raises(Invalid, match=message) as refused:
+            path_changes.change_project_path(alice, web, path=path, registry=registry)
+
+        assert list(refused.value.message_dict) == ["path"]
+        assert not registry.asked
+        assert not PathChange.objects.exists()
+
+    def test_who_may(self, bob, carol, mallory, make_person, acme, web, registry):
+        for who, refusal in [(bob, Forbidden), (mallory, NotFound), (None, NotFound)]:
+            with pytest.raises(refusal):
+                path_changes.change_project_path(who, web, path="shop", registry=registry)
+        assert not registry.asked
+
+
+class TestTransfer:
+    @pytest.fixture
+    def harbour(self, alice, make_group):
+        return make_group("harbour/deep", owner=alice, visibility="private")
+
+    def test_it_works(self, alice, web, harbour, registry):
+        moved = path_changes.transfer_project(alice, web, namespace=harbour, registry=registry)
+
+        assert (moved.full_path, moved.namespace) == ("harbour/deep/web", harbour)
+        assert registry.names == {
+            "harbour/deep/web", "harbour/deep/web/cache/arm", "acme/web-2",
+        }  # fmt: skip
+        assert in_step()
+
+    def test_to_oneself(self, alice, web, registry):
+        path_changes.transfer_project(alice, web, namespace=alice.namespace, registry=registry)
+
+        assert in_step()
+        assert images() == ["alice/web", "alice/web/cache/arm"]
+
+    def test_nothing_becomes_more_visible_than_its_group(self, alice, web, harbour, registry):
+        web.visibility = "public"
+        web.save()
+
+        with pytest.raises(Invalid, match="more visible") as refused:
+            path_changes.transfer_project(alice, web, namespace=harbour, registry=registry)
+
+        assert list(refused.value.message_dict) == ["namespace"]
+
+    def test_to_where_it_is(self, alice, acme, web, registry):
+        with pytest.raises(Invalid, match="there already"):
+            path_changes.transfer_project(alice, web, namespace=acme, registry=registry)
+
+    def test_a_name_that_is_taken_there(self, alice, web, harbour, make_project, registry):
+        make_project("harbour/deep/web")
+
+        with pytest.raises(Invalid, match="already taken"):
+            path_changes.transfer_project(alice, web, namespace=harbour, registry=registry)
+
+    def test_who_may(self, alice, bob, make_person, make_group, make_project, registry):
+        """An owner here, who may make projects there."""
+        acme = make_group("acme", owner=alice, maintainers=[bob])
+        theirs = make_group("theirs", owner=bob, visibility="public")
+        web = make_project("acme/web")
+        with pytest.raises(Forbidden):
+            path_changes.transfer_project(bob, web, namespace=theirs, registry=registry)
+        with pytest.raises(Forbidden):
+            path_changes.transfer_project(alice, web, namespace=theirs, registry=registry)
+        hidden = make_group("hidden", owner=bob, visibility="private")
+        with pytest.raises(NotFound):
+            path_changes.transfer_project(alice, web, namespace=hidden, registry=registry)
+        assert acme
+        assert not registry.asked
+
+    def test_the_group_it_comes_to_stays_meanwhile(self, alice, web, harbour, registry):
+        registry.trouble = RegistryUnavailable("down")
+        with pytest.raises(RegistryUnavailable):
+            path_changes.transfer_project(alice, web, namespace=harbour, registry=registry)
+
+        with pytest.raises(Conflict, match="transferred into"):
+            services.delete_group(alice, Namespace.objects.get(full_path="harbour"))
+
+
+class TestPathOfAGroup:
+    @pytest.fixture
+    def tools(self, alice, web, make_project, make_image):
+        make_image("acme/tools/ci/runner", of=make_project("acme/tools/ci"))
+        return Namespace.objects.get(full_path="acme/tools")
+
+    def test_at_the_top(self, alice, acme, tools, registry):
+        registry.names.add("acme/tools/ci/runner")
+
+        path_changes.change_group_path(alice, acme, path="harbour", registry=registry)
+
+        assert in_step()
+        assert images() == ["harbour/tools/ci/runner", "harbour/web", "harbour/web/cache/arm"]
+        assert registry.names == {*images(), "harbour/web-2"}
+        event = AuditEvent.objects.get(action="group.change_path")
+        assert event.details == {"full_path": ["acme", "harbour"]}
+
+    def test_below_another(self, alice, acme, tools, registry):
+        path_changes.change_group_path(alice, tools, path="too", registry=registry)
+
+        assert in_step()
+        assert Project.objects.filter(full_path="acme/too/ci").exists()
+        assert Namespace.objects.get(pk=acme.pk).full_path == "acme"
+
+    def test_a_name_that_begins_alike_stays(self, alice, acme, make_group, registry):
+        make_group("acme-2")
+        make_group("acme_x")
+
+        path_changes.change_group_path(alice, acme, path="harbour", registry=registry)
+
+        assert Namespace.objects.filter(full_path__in=["acme-2", "acme_x"]).count() == 2
+
+    def test_reserved_at_the_top(self, alice, acme, registry):
+        with pytest.raises(Invalid, match="reserved"):
+            path_changes.change_group_path(alice, acme, path="admin", registry=registry)
+
+    def test_a_persons_own(self, alice, registry):
+        with pytest.raises(Forbidden):
+            path_changes.change_group_path(alice, alice.namespace, path="al", registry=registry)
+
+    def test_who_may(self, bob, acme, make_person, registry):
+        with pytest.raises(Forbidden):
+            path_changes.change_group_path(bob, acme, path="x", registry=registry)
+
+    def test_somebody_takes_the_name_at_the_last_moment(
+        self, alice, acme, web, registry, monkeypatch
+    ):
+        """The registry's names go back too."""
+        monkeypatch.setattr(services.PathChange, "objects", PathChange.objects.none())
+
+        def take() -> None:
+            registry.during = lambda: None
+            monkeypatch.undo()
+            Namespace.objects.filter(full_path="bob").update(full_path="harbour")
+            Route.objects.filter(full_path="bob").update(full_path="harbour")
+
+        registry.during = take
+        with pytest.raises(Invalid, match="already taken"):
+            path_changes.change_group_path(alice, acme, path="harbour", registry=registry)
+
+        assert registry.names == {"acme/web", "acme/web/cache/arm", "acme/web-2"}
+        assert images() == ["acme/web", "acme/web/cache/arm"]
+        assert not PathChange.objects.exists()
+
+
+class TestRefusalsOfTheRegistry:
+    @pytest.mark.parametrize(
+        ("status", "message"),
+        [(422, "More than 1,000"), (409, "belong to nothing here"), (400, "too long"),
+         (404, "can't rename images"), (401, "refuses to rename")],
+    )  # fmt: skip
+    def test_are_explained_and_leave_no_trace(self, alice, web, registry, status, message):
+        registry.refusal = RegistryRefused(status, "X", "why")
+
+        with pytest.raises(Invalid, match=message):
+            path_changes.change_project_path(alice, web, path="shop", registry=registry)
+
+        assert not PathChange.objects.exists()
+        assert Project.objects.get(pk=web.pk).full_path == "acme/web"
+
+    def test_after_the_dry_run(self, alice, web, registry):
+        """Somebody has taken a name in between: the mark goes too."""
+        registry.trouble = RegistryRefused(409, "DENIED", "the name acme/shop is taken")
+
+        with pytest.raises(Conflict, match="belong to nothing here"):
+            path_changes.change_project_path(alice, web, path="shop", registry=registry)
+
+        assert not PathChange.objects.exists()
+        assert push("bob", "acme/web")
+
+    def test_one_without_this_api_and_nothing_to_rename(self, alice, acme, make_project, registry):
+        registry.refusal = RegistryRefused(404, "UNKNOWN", "404 page not found")
+        empty = make_project("acme/empty")
+
+        path_changes.change_project_path(alice, empty, path="full", registry=registry)
+
+        assert Project.objects.get(pk=empty.pk).full_path == "acme/full"
+
+    def test_where_it_is_off(self, alice, acme, make_project, web, registry, settings):
+        settings.CONTAINER_REGISTRY_ENABLED = False
+        empty = make_project("acme/empty")
+
+        path_changes.change_project_path(alice, empty, path="full", registry=registry)
+        with pytest.raises(Conflict, match="is off"):
+            path_changes.change_project_path(alice, web, path="shop", registry=registry)
+
+        assert not registry.asked
