@@ -15,7 +15,8 @@ from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1.repositories import timestamp
-from registry.services import forecast, holders, leases, verification_rounds
+from registry.services.garbage import forecast, holders, leases
+from registry.services.verification import rounds as verification_rounds
 from registry.v2.base import RegistryView, empty, page_size
 from tokens.access import Access
 

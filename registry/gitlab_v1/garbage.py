@@ -10,8 +10,10 @@ from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1 import evidence
 from registry.gitlab_v1.repositories import timestamp
-from registry.services import events, garbage, leases, reviews, uploads
-from registry.services.batches import receipts_after
+from registry.services import events, uploads
+from registry.services.garbage import collection as garbage
+from registry.services.garbage import leases, reviews
+from registry.services.garbage.batches import receipts_after
 from registry.v2.base import RegistryView, page_size
 from tokens.access import Access
 

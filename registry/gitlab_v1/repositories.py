@@ -11,15 +11,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
-from registry.services import (
-    freed,
-    renaming,
-    repositories,
-    repository_details,
-    tag_details,
-    tags,
-    undo,
-)
+from registry.services import renaming, repositories, repository_details, tag_details, tags, undo
+from registry.services.garbage import freed
 from registry.services.tag_details import TagDetails, TagPage
 from registry.v2.base import RegistryView, empty, last_entry, page_size
 from registry.v2.body import Body

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Blob, Event, ManifestBlob, RepositoryBlob, Review, Tombstone
-from registry.services import database, events, repositories, reviews
+from registry.services import database, events, repositories
+from registry.services.garbage import reviews
 from registry.storage import chosen as storage
 
 _FIND = """

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from django.db import connections
 from django.utils import timezone
 
-from registry.services import database, reviews
+from registry.services import database
+from registry.services.garbage import reviews
 
 # A tag that was pushed or moved since has a later row. The last condition on names leaves out what
 # lies in the range and is not below the path (``path-x``).

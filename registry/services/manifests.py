@@ -22,7 +22,8 @@ from registry.models import (
     Review,
     Tag,
 )
-from registry.services import database, events, image_configs, repositories, reviews, tags
+from registry.services import database, events, image_configs, repositories, tags
+from registry.services.garbage import reviews
 from registry.services.image_configs import ImageConfig
 from registry.storage import chosen as storage
 

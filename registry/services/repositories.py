@@ -10,7 +10,8 @@ from django.utils import timezone
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Event, FormerPath, Manifest, Repository, Review, Tag
-from registry.services import database, events, reviews
+from registry.services import database, events
+from registry.services.garbage import reviews
 from tokens.access import is_repository_name
 
 _HELD = "SELECT id FROM registry_repository WHERE name = %s AND closed_at IS NULL"

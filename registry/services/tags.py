@@ -11,7 +11,8 @@ from django.utils import timezone
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Event, Manifest, Repository, Review, Tag
-from registry.services import database, events, repositories, reviews
+from registry.services import database, events, repositories
+from registry.services.garbage import reviews
 
 # No name is empty, so that the first page needs no query of its own.
 _PAGE = """

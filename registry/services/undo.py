@@ -14,7 +14,8 @@ from registry import digest as digests
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Event, Manifest, Repository, RepositoryBlob, Review, Tag
-from registry.services import database, events, repositories, reviews, tags
+from registry.services import database, events, repositories, tags
+from registry.services.garbage import reviews
 
 
 def restore_tags(name: str, intervals: Sequence[int], actor: Actor) -> list[str]:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from gitlab.container_registry.client.berth import RegistryClient
 from gitlab.container_registry.client.connection import RegistryRefused
 from registry.models import Review
-from registry.services import garbage
+from registry.services.garbage import collection as garbage
 from tests.registry import images
 
 pytestmark = pytest.mark.django_db(databases=["registry"])

@@ -7,7 +7,8 @@ from typing import Any
 
 from registry.errors import RegistryError
 from registry.models import Manifest, RepositoryBlob, Tag
-from registry.services import blobs, garbage, manifests, repositories, tags, undo
+from registry.services import blobs, manifests, repositories, tags, undo
+from registry.services.garbage import collection as garbage
 from tests.registry import images
 from tests.registry.images import ALICE
 

@@ -12,8 +12,10 @@ from django.db import connections
 
 from registry import crash_points
 from registry.models import Blob, RepositoryBlob, Tag, Tombstone, UploadSession
-from registry.services import blobs, garbage, manifests, tags, uploads, verification_rounds
-from registry.services.verification import PHASES, Finding, Verifier
+from registry.services import blobs, manifests, tags, uploads
+from registry.services.garbage import collection as garbage
+from registry.services.verification import rounds as verification_rounds
+from registry.services.verification.comparison import PHASES, Finding, Verifier
 from registry.storage import paths
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images

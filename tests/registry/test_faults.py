@@ -13,7 +13,9 @@ import pytest
 
 from registry.errors import RegistryError
 from registry.models import Blob, Review, Tombstone
-from registry.services import blobs, garbage, judging, manifests, tags
+from registry.services import blobs, manifests, tags
+from registry.services.garbage import collection as garbage
+from registry.services.garbage import judging
 from registry.storage import paths
 from registry.storage.base import StorageFull, StorageUnavailable
 from registry.storage.filesystem import FilesystemStore

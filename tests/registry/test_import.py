@@ -17,7 +17,8 @@ from django.core.management import CommandError, call_command
 
 from registry import media_types
 from registry.models import Event, Manifest, ManifestChild, Repository, Review, Tag
-from registry.services import blobs, garbage, manifests, tags
+from registry.services import blobs, manifests, tags
+from registry.services.garbage import collection as garbage
 from registry.storage.filesystem import FilesystemStore
 from tests.e2e import components
 from tests.registry import images

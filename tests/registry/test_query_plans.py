@@ -25,12 +25,12 @@ from registry.services import (
     referrers,
     repositories,
     repository_details,
-    reviews,
     statistics,
     tag_details,
     tags,
     uploads,
 )
+from registry.services.garbage import reviews
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 LARGE = "seed/large"

@@ -16,7 +16,8 @@ from registry import digest as digests
 from registry.errors import Code
 from registry.media_types import OCI_MANIFEST
 from registry.models import Receipt
-from registry.services import uploads, verification_rounds
+from registry.services import uploads
+from registry.services.verification import rounds as verification_rounds
 from registry.storage import chosen as storage
 from registry.storage.base import StorageUnavailable
 from registry.storage.s3 import S3Store

@@ -19,14 +19,10 @@ from django.db import connections
 
 from registry.errors import RegistryError
 from registry.models import Blob, Finding, Manifest, Repository, RepositoryBlob, Review
-from registry.services import (
-    garbage,
-    manifests,
-    repositories,
-    tags,
-    verification,
-    verification_rounds,
-)
+from registry.services import manifests, repositories, tags
+from registry.services.garbage import collection as garbage
+from registry.services.verification import comparison as verification
+from registry.services.verification import rounds as verification_rounds
 from registry.storage import paths
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images

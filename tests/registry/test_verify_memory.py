@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from registry.models import Blob, Repository, RepositoryBlob, Review
-from registry.services.verification import PHASES, Verifier
+from registry.services.verification.comparison import PHASES, Verifier
 from registry.storage import paths
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from registry.services import copying
+from registry.services.transfer import copying
 
 _RENEWED_EVERY = 300.0
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from registry.errors import RegistryError
-from registry.services import importing
+from registry.services.transfer import importing
 from registry.storage.base import StorageFull, StorageUnavailable
 
 

@@ -11,8 +11,15 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from registry.models import Blob, Manifest, Verification
-from registry.services import repairing, verification_rounds
-from registry.services.verification import MEBIBYTE, PHASES, Finding, Throttle, Verifier
+from registry.services.verification import repairing
+from registry.services.verification import rounds as verification_rounds
+from registry.services.verification.comparison import (
+    MEBIBYTE,
+    PHASES,
+    Finding,
+    Throttle,
+    Verifier,
+)
 
 
 class Command(BaseCommand):

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from registry.errors import Code
-from registry.services import garbage, manifests, repositories, tags, undo
+from registry.services import manifests, repositories, tags, undo
+from registry.services.garbage import collection as garbage
 from tests.registry import images
 from tests.registry.base import Person, assert_challenged, assert_refused
 

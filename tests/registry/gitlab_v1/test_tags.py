@@ -221,7 +221,7 @@ def test_history(alice: Person) -> None:
 
 
 def test_the_past_outlives_what_was_collected(carol: Person, clock: Any) -> None:
-    from registry.services import garbage
+    from registry.services.garbage import collection as garbage
 
     image = images.push_image(APP, "v1")
     tags.delete(APP, "v1", images.ALICE)

@@ -15,10 +15,10 @@ from django.utils import timezone
 
 from registry.models import Event, Receipt, Repository
 from registry.services import cursors, database, events
-from registry.services.batches import receipts_after
+from registry.services.garbage.batches import receipts_after
 from tests.registry.base import Person
 from tests.registry.images import ALICE
-from tests.registry.services.collecting import only_refusals
+from tests.registry.services.garbage.collecting import only_refusals
 
 pytestmark = pytest.mark.django_db(databases=["registry"], transaction=True)
 

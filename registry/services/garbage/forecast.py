@@ -2,7 +2,7 @@
 
 The same questions in the same order as in `services.judging`, asked of the rows as they are and of
 a list of what would have gone by then. Nothing is locked and nothing is written, so pushes that come
-in between may change the answer: it is a forecast. `tests/registry/services/test_forecast.py` holds
+in between may change the answer: it is a forecast. `tests/registry/services/garbage/test_forecast.py` holds
 it to what a real run does afterwards.
 """
 
@@ -27,8 +27,9 @@ from registry.models import (
     Review,
     Tag,
 )
-from registry.services import judging, leases, purging, reviews, tags
-from registry.services.batches import divide
+from registry.services import tags
+from registry.services.garbage import judging, leases, purging, reviews
+from registry.services.garbage.batches import divide
 from registry.storage import chosen as storage
 
 MOST_ITEMS = 1000

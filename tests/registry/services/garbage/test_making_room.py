@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from registry.services import batches, database, garbage, unlinking
-from registry.services.batches import Batch, Division, Run
+from registry.services import database
+from registry.services.garbage import batches, unlinking
+from registry.services.garbage import collection as garbage
+from registry.services.garbage.batches import Batch, Division, Run
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
 from tests.registry.base import APP
-from tests.registry.services.collecting import files
+from tests.registry.services.garbage.collecting import files
 
 pytestmark = [
     pytest.mark.django_db(databases=["registry"]),

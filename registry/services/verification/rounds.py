@@ -16,8 +16,9 @@ from django.utils import timezone
 
 from registry.models import Finding as FindingRow
 from registry.models import Receipt, Verification
-from registry.services import cursors, database, reviews
-from registry.services.verification import (
+from registry.services import cursors, database
+from registry.services.garbage import reviews
+from registry.services.verification.comparison import (
     MEBIBYTE,
     PHASES,
     Finding,

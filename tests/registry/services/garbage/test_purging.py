@@ -15,25 +15,14 @@ from registry.models import (
     Tag,
     UploadSession,
 )
-from registry.services import (
-    garbage,
-    purging,
-    repositories,
-    tags,
-    undo,
-    uploads,
-)
+from registry.services import repositories, tags, undo, uploads
+from registry.services.garbage import collection as garbage
+from registry.services.garbage import purging
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
 from tests.registry.base import APP
 from tests.registry.images import ALICE
-from tests.registry.services.collecting import (
-    DAY,
-    OTHER,
-    assert_whole,
-    collect,
-    files,
-)
+from tests.registry.services.garbage.collecting import DAY, OTHER, assert_whole, collect, files
 
 pytestmark = [
     pytest.mark.django_db(databases=["registry"]),

@@ -20,7 +20,8 @@ from registry.models import (
     RepositoryBlob,
     Tag,
 )
-from registry.services import garbage, manifests
+from registry.services import manifests
+from registry.services.garbage import collection as garbage
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
 from tests.registry.images import ALICE

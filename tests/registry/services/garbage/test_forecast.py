@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from registry.models import Blob, Manifest, Receipt, Review, Tag
-from registry.services import forecast, garbage, holders, leases, repositories, tags
+from registry.services import repositories, tags
+from registry.services.garbage import collection as garbage
+from registry.services.garbage import forecast, holders, leases
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
 from tests.registry.base import APP, Person

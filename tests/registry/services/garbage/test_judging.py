@@ -22,12 +22,7 @@ from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
 from tests.registry.base import APP, Person
 from tests.registry.images import ALICE
-from tests.registry.services.collecting import (
-    OTHER,
-    assert_whole,
-    collect,
-    files,
-)
+from tests.registry.services.garbage.collecting import OTHER, assert_whole, collect, files
 
 pytestmark = [
     pytest.mark.django_db(databases=["registry"]),

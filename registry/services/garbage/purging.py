@@ -14,8 +14,8 @@ from registry.models import (
     Tag,
     UploadSession,
 )
-from registry.services import judging, reviews
-from registry.services.batches import Batch
+from registry.services.garbage import judging, reviews
+from registry.services.garbage.batches import Batch
 from registry.storage import chosen as storage
 
 PURGE_BATCH = 200

@@ -11,19 +11,14 @@ from registry.models import (
     Blob,
     Tombstone,
 )
-from registry.services import (
-    blobs,
-    garbage,
-    unlinking,
-)
+from registry.services import blobs
+from registry.services.garbage import collection as garbage
+from registry.services.garbage import unlinking
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
 from tests.registry.base import APP, Person, content_of
 from tests.registry.images import ALICE
-from tests.registry.services.collecting import (
-    OTHER,
-    files,
-)
+from tests.registry.services.garbage.collecting import OTHER, files
 
 pytestmark = [
     pytest.mark.django_db(databases=["registry"]),

@@ -6,11 +6,8 @@ import datetime as dt
 from typing import Any
 
 from registry.errors import RegistryError
-from registry.services import (
-    blobs,
-    garbage,
-    manifests,
-)
+from registry.services import blobs, manifests
+from registry.services.garbage import collection as garbage
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
 

@@ -21,19 +21,13 @@ from registry.models import (
     RepositoryBlob,
     Tag,
 )
-from registry.services import (
-    blobs,
-    garbage,
-    manifests,
-    repositories,
-    tags,
-    uploads,
-)
+from registry.services import blobs, manifests, repositories, tags, uploads
+from registry.services.garbage import collection as garbage
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
 from tests.registry.base import APP, Person
 from tests.registry.images import ALICE
-from tests.registry.services.collecting import (
+from tests.registry.services.garbage.collecting import (
     DAY,
     OTHER,
     assert_whole,

@@ -24,8 +24,9 @@ from registry.models import (
     Tag,
     Tombstone,
 )
-from registry.services import database, reviews, tags
-from registry.services.batches import Batch
+from registry.services import database, tags
+from registry.services.garbage import reviews
+from registry.services.garbage.batches import Batch
 
 
 def judge_manifests(batch: Batch) -> None:

@@ -17,24 +17,15 @@ from registry.models import (
     Tag,
     Tombstone,
 )
-from registry.services import (
-    garbage,
-    manifests,
-    reviews,
-    tags,
-    undo,
-)
-from registry.services.batches import Batch
+from registry.services import manifests, tags, undo
+from registry.services.garbage import collection as garbage
+from registry.services.garbage import reviews
+from registry.services.garbage.batches import Batch
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
 from tests.registry.base import APP
 from tests.registry.images import ALICE
-from tests.registry.services.collecting import (
-    DAY,
-    assert_whole,
-    collect,
-    files,
-)
+from tests.registry.services.garbage.collecting import DAY, assert_whole, collect, files
 
 pytestmark = [
     pytest.mark.django_db(databases=["registry"]),

@@ -26,7 +26,7 @@ from registry.models import (
     Tag,
     Tombstone,
 )
-from registry.services import judging, leases, reviews
+from registry.services.garbage import judging, leases, reviews
 from registry.storage import chosen as storage
 
 MOST = 100

@@ -19,8 +19,9 @@ from django.utils import timezone
 
 from registry import crash_points
 from registry.models import Repository, Review
-from registry.services import database, judging, leases, purging, unlinking
-from registry.services.batches import SIZE, SMALL, Batch, Division, Run, divide
+from registry.services import database
+from registry.services.garbage import judging, leases, purging, unlinking
+from registry.services.garbage.batches import SIZE, SMALL, Batch, Division, Run, divide
 
 log = logging.getLogger("registry.garbage")
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from registry import crash_points
 from registry.models import Blob, Manifest, Review, Tag
-from registry.services import database, repositories, reviews
-from registry.services.verification import Finding, Page, Verifier, on_orphan
+from registry.services import database, repositories
+from registry.services.garbage import reviews
+from registry.services.verification.comparison import Finding, Page, Verifier, on_orphan
 from registry.storage import chosen as storage
 
 _REASON = "found by registry_verify"

@@ -18,7 +18,8 @@ from django.utils import timezone
 
 from registry import digest as digests
 from registry.models import Blob, Manifest, Tombstone
-from registry.services import database, reviews
+from registry.services import database
+from registry.services.garbage import reviews
 from registry.storage import chosen as storage
 from registry.storage.base import CHUNK, StorageFull, StorageUnavailable, StoredBlob
 
