@@ -10,7 +10,6 @@ from gitlab.accounts import failed_logins
 from gitlab.container_registry import deletion, events, garbage, untagged
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
-from gitlab.container_registry.repositories import DELETE_TASK
 from gitlab.jobs import enqueue
 from gitlab.path_changes import services as path_changes
 from workers import measures
@@ -31,7 +30,7 @@ def delete_container_repository(pk: int) -> None:
 def sweep_deletions() -> None:
     """Ring for each image whose turn it is, and finish projects that have none left."""
     for pk in deletion.due():
-        enqueue.now(DELETE_TASK, pk)
+        enqueue.now(deletion.TASK, pk)
 
 
 @shared_task

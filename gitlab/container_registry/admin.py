@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from gitlab.container_registry import repositories
+from gitlab.container_registry import deletion
 from gitlab.container_registry.models import ContainerRepository
 
 _SHOWN = (
@@ -65,5 +65,5 @@ class ContainerRepositoryAdmin(admin.ModelAdmin):
     @admin.action(description="Try the deletion again", permissions=["retry"])
     def try_deletion_again(self, request: HttpRequest, rows: QuerySet[ContainerRepository]) -> None:
         """Queue those that have failed once more."""
-        count = repositories.retry_deletion(request.user, rows)  # type: ignore[arg-type]
+        count = deletion.retry(request.user, rows)  # type: ignore[arg-type]
         self.message_user(request, f"{count} deletion(s) queued again.")

@@ -1,13 +1,18 @@
-"""Deleting images. The row's status is the queue.
+"""Deleting an image: the whole life of `ContainerRepository.status`, which is the queue.
 
-    delete_scheduled ──take()──► delete_ongoing ──batches, until nothing is left──► no row, or at
-          ▲                           │                          rest where it was pushed anew
-          └── unavailable: count, ────┤
-              next_attempt_at         └── refused, or five times unavailable ──► delete_failed
+                  schedule                    take
+    (at rest) ──────────────► scheduled ───────────────► ongoing ──batches──► _finish: no row, or
+        ▲  ▲                   ▲  │  ▲                    │ │ │               _rest: pushed anew
+        │  └──── take_back ────┼──┘  └── _wait: renamed ──┘ │ │
+        │                      └──────── _give_back ────────┘ │  unavailable: later
+        │    retry             ┌──────── _give_back ──────────┘  refused, or five times unavailable
+        └── take_back ──── failed ── retry ──► scheduled
 
 A worker owns a row by its lease, and renews it with each batch. One that was killed stops renewing,
-and after `STALE` another takes over; whoever finds its lease gone lets go at once. Each step may
-run twice: a batch deletes what is there, and what is gone counts as deleted.
+and after `STALE` another takes over; a worker that finds its lease gone lets go at once. Each step
+may run twice: a batch deletes what is there, and what is gone counts as deleted.
+
+Only `_to` writes a status. `by` is who does it. Refusals: `Forbidden`, `Conflict`.
 """
 
 from __future__ import annotations
@@ -16,21 +21,28 @@ import datetime as dt
 import random
 import uuid
 from enum import Enum
+from typing import Any
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from gitlab.audit.services import record
-from gitlab.container_registry import repositories, undo
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.berth import RegistryClient
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
-from gitlab.container_registry.models import ContainerRepository
-from gitlab.jobs import crash_points
+from gitlab.container_registry.models import ContainerRepository, DeletedImage
+from gitlab.jobs import crash_points, enqueue
 from gitlab.namespaces import queries
 from gitlab.namespaces import services as namespaces
+from gitlab.namespaces.loaders import require_in_project
+from gitlab.namespaces.models import Project
+from gitlab.namespaces.policies import Ability
+from gitlab.principals import Actor, Person
+from gitlab.refusals import Conflict
 
+TASK = "workers.tasks.delete_container_repository"
 BATCH = 100
 MAX_FAILURES = 5
 STALE = dt.timedelta(minutes=5)
@@ -40,6 +52,14 @@ WHILE_RENAMED = dt.timedelta(seconds=5)
 FIRST_DELAY = dt.timedelta(seconds=15)
 _SWEPT_AT_ONCE = 50
 _Status = ContainerRepository.Status
+_Rows = QuerySet[ContainerRepository]
+
+_UNOWNED: dict[str, Any] = {"lease": None, "lease_renewed_at": None}
+_FRESH: dict[str, Any] = {
+    "failed_deletion_count": 0,
+    "failure_reason": "",
+    "next_attempt_at": None,
+}
 
 
 class Outcome(Enum):
@@ -49,6 +69,86 @@ class Outcome(Enum):
     NOT_OURS = "nothing to do, or somebody else is at it"
     LATER = "failed, to be tried again"
     FAILED = "failed for good"
+
+
+def _to(status: _Status | None, rows: _Rows, **columns: Any) -> int:
+    """Give `rows` a status, by one conditional update. Answers how many had it coming."""
+    owned = {} if status == _Status.DELETE_ONGOING else _UNOWNED
+    return rows.update(status=status, status_changed_at=timezone.now(), **owned, **columns)
+
+
+# Asked for, and taken back
+
+
+def schedule(by: Person, repository: ContainerRepository) -> ContainerRepository:
+    """Queue the deletion of an image with everything in it. Twice is the same as once.
+
+    Also the way to try a failed deletion again. Raises `Forbidden`.
+    """
+    require_in_project(by, repository.project, Ability.ADMIN_IMAGE)
+    with transaction.atomic():
+        if _queue(ContainerRepository.objects.filter(pk=repository.pk), by):
+            record("container_repository.schedule_deletion", by=by, target=repository)
+            enqueue.on_commit(TASK, repository.pk)
+    repository.refresh_from_db(fields=["status", "status_changed_at", "deleted_by"])
+    return repository
+
+
+def retry(by: Person, rows: _Rows) -> int:
+    """Queue failed deletions again, for the console. Answers how many."""
+    with transaction.atomic():
+        failed = list(rows.filter(status=_Status.DELETE_FAILED))
+        _queue(ContainerRepository.objects.filter(pk__in=[row.pk for row in failed]), by)
+        for row in failed:
+            record("container_repository.retry_deletion", by=by, target=row)
+            enqueue.on_commit(TASK, row.pk)
+    return len(failed)
+
+
+def schedule_those_of_deleted_projects() -> int:
+    """Queue every image of projects that wait for their deletion. Answers how many.
+
+    One that has failed for good stays so until an administrator tries it again.
+    """
+    waiting = ContainerRepository.objects.filter(
+        project__pending_delete_at__isnull=False, status__isnull=True
+    )
+    return _queue(waiting, None)
+
+
+def _queue(rows: _Rows, by: Actor | None) -> int:
+    """Into the queue, where it is neither there nor under way."""
+    resting = rows.filter(Q(status__isnull=True) | Q(status=_Status.DELETE_FAILED))
+    by_id = by.person_id if by else None
+    return _to(_Status.DELETE_SCHEDULED, resting, **_FRESH, deleted_by_id=by_id)
+
+
+def take_back(by: Person, project: Project, pk: int) -> ContainerRepository | None:
+    """The row, at rest again; None where it is gone. Raises `Conflict` while a worker has it."""
+    rows = ContainerRepository.objects.filter(pk=pk, project=project)
+    waiting = rows.filter(status__in=[_Status.DELETE_SCHEDULED, _Status.DELETE_FAILED])
+    with transaction.atomic():
+        changed = _to(None, waiting, **_FRESH, deleted_by=None)
+        row = rows.first()
+        if changed and row:
+            record("container_repository.keep", by=by, target=row)
+    if row is not None and row.status == _Status.DELETE_ONGOING:
+        raise Conflict({"__all__": f"{row.path} is being deleted this moment: try again."})
+    return row
+
+
+# Under way, in a worker
+
+
+def due() -> list[int]:
+    """The images whose turn it is, after the bookkeeping that nothing is enqueued for.
+
+    Images of deleted projects are queued, and projects without any left are finished.
+    """
+    schedule_those_of_deleted_projects()
+    namespaces.finish_deletions()
+    rows = ContainerRepository.objects.filter(_takeable(timezone.now()))
+    return list(rows.order_by("status_changed_at").values_list("pk", flat=True)[:_SWEPT_AT_ONCE])
 
 
 def _takeable(now: dt.datetime) -> Q:
@@ -64,14 +164,8 @@ def take(pk: int) -> ContainerRepository | None:
     Answers None where it does not wait for deletion, or another worker was faster.
     """
     now, lease = timezone.now(), uuid.uuid4()
-    taken = ContainerRepository.objects.filter(_takeable(now), pk=pk).update(
-        status=_Status.DELETE_ONGOING,
-        status_changed_at=now,
-        started_at=now,
-        lease=lease,
-        lease_renewed_at=now,
-    )
-    if not taken:
+    takeable = ContainerRepository.objects.filter(_takeable(now), pk=pk)
+    if not _to(_Status.DELETE_ONGOING, takeable, started_at=now, lease=lease, lease_renewed_at=now):
         return None
     return ContainerRepository.objects.filter(pk=pk, lease=lease).first()
 
@@ -87,7 +181,7 @@ def delete_repository(pk: int, registry: RegistryClient | None = None) -> Outcom
     row.refresh_from_db(fields=["path"])
     registry = registry or clients.for_jobs()
     try:
-        undo.remember(row, registry)
+        _remember(row, registry)
         while registry.delete_batch(row.path, BATCH):
             if not _renew(row):
                 return Outcome.NOT_OURS
@@ -99,40 +193,53 @@ def delete_repository(pk: int, registry: RegistryClient | None = None) -> Outcom
         return _give_back(row, f"{error.code}: {error}", for_good=True)
 
 
-def _wait(row: ContainerRepository) -> Outcome:
-    """Back into the queue, for the moment that a change of the path takes. No failure."""
-    now = timezone.now()
-    ContainerRepository.objects.filter(pk=row.pk, lease=row.lease).update(
-        status=_Status.DELETE_SCHEDULED,
-        status_changed_at=now,
-        next_attempt_at=now + WHILE_RENAMED,
-        lease=None,
-        lease_renewed_at=None,
+def _ours(row: ContainerRepository) -> _Rows:
+    return ContainerRepository.objects.filter(pk=row.pk, lease=row.lease)
+
+
+def _remember(row: ContainerRepository, registry: RegistryClient) -> None:
+    """Keep what an undo of the deletion needs, before anything is deleted. Twice is once."""
+    if not registry.has_own_api or not settings.CONTAINER_REGISTRY_UNDO_WINDOW:
+        return
+    details = registry.repository(row.path, size=False)
+    if details is None or not details.id:
+        return
+    DeletedImage.objects.update_or_create(
+        registry_id=details.id,
+        defaults={
+            "project": row.project,
+            "row": row.pk,
+            "name": row.name,
+            "tags_count": details.tags_count,
+            "deleted_at": timezone.now(),
+            "deleted_by": row.deleted_by,
+        },
     )
-    return Outcome.LATER
 
 
 def _renew(row: ContainerRepository) -> bool:
     """Whether the row is still ours."""
-    ours = ContainerRepository.objects.filter(pk=row.pk, lease=row.lease)
-    return bool(ours.update(lease_renewed_at=timezone.now()))
+    return bool(_ours(row).update(lease_renewed_at=timezone.now()))
+
+
+def _wait(row: ContainerRepository) -> Outcome:
+    """Back into the queue, for the moment that a change of the path takes. No failure."""
+    later = timezone.now() + WHILE_RENAMED
+    _to(_Status.DELETE_SCHEDULED, _ours(row), next_attempt_at=later)
+    return Outcome.LATER
 
 
 def _give_back(row: ContainerRepository, reason: str, *, for_good: bool) -> Outcome:
     count = row.failed_deletion_count + 1
     for_good = for_good or count >= MAX_FAILURES
-    now = timezone.now()
     delay = FIRST_DELAY * 3 ** (count - 1) * random.uniform(0.8, 1.2)  # noqa: S311
-    ours = ContainerRepository.objects.filter(pk=row.pk, lease=row.lease)
     with transaction.atomic():
-        changed = ours.update(
-            status=_Status.DELETE_FAILED if for_good else _Status.DELETE_SCHEDULED,
-            status_changed_at=now,
+        changed = _to(
+            _Status.DELETE_FAILED if for_good else _Status.DELETE_SCHEDULED,
+            _ours(row),
             failed_deletion_count=count,
             failure_reason=reason[:500],
-            next_attempt_at=None if for_good else now + delay,
-            lease=None,
-            lease_renewed_at=None,
+            next_attempt_at=None if for_good else timezone.now() + delay,
         )
         if changed and for_good:
             record("container_repository.delete_failed", by=None, target=row, reason=reason[:500])
@@ -147,7 +254,7 @@ def _finish(row: ContainerRepository, registry: RegistryClient) -> Outcome:
     Unless the image has been pushed anew meanwhile, with a token from before the deletion was asked
     for: then the row rests. A push that is told of while we look makes us look again.
     """
-    ours = ContainerRepository.objects.filter(pk=row.pk, lease=row.lease)
+    ours = _ours(row)
     while (seen := ours.values_list("last_published_at").first()) is not None:
         details = registry.repository(row.path, size=False)
         if details is not None and details.tags_count:
@@ -164,31 +271,9 @@ def _finish(row: ContainerRepository, registry: RegistryClient) -> Outcome:
 
 def _rest(row: ContainerRepository) -> Outcome:
     """What was to be deleted is deleted; the row is that of what was pushed since."""
-    ours = ContainerRepository.objects.filter(pk=row.pk, lease=row.lease)
     with transaction.atomic():
-        changed = ours.update(
-            status=None,
-            status_changed_at=timezone.now(),
-            failed_deletion_count=0,
-            failure_reason="",
-            next_attempt_at=None,
-            lease=None,
-            lease_renewed_at=None,
-            deleted_by=None,
-            # The registry's row is another one, which was told nothing yet.
-            keeps_untagged=False,
-        )
+        # The registry's row is another one, which was told nothing yet of what is kept.
+        changed = _to(None, _ours(row), **_FRESH, deleted_by=None, keeps_untagged=False)
         if changed:
             record("container_repository.delete", by=row.deleted_by, target=row, pushed_again=True)
     return Outcome.DONE if changed else Outcome.NOT_OURS
-
-
-def due() -> list[int]:
-    """The images whose turn it is, after the bookkeeping that no bell rings for.
-
-    Images of deleted projects are queued, and projects without any left are finished.
-    """
-    repositories.schedule_those_of_deleted_projects()
-    namespaces.finish_deletions()
-    rows = ContainerRepository.objects.filter(_takeable(timezone.now()))
-    return list(rows.order_by("status_changed_at").values_list("pk", flat=True)[:_SWEPT_AT_ONCE])

@@ -9,7 +9,7 @@ from django import forms
 from django.http import QueryDict
 
 from gitlab.container_registry.converters import TagConverter
-from gitlab.container_registry.repositories import MAX_TAGS_AT_ONCE
+from gitlab.container_registry.tags import MAX_TAGS_AT_ONCE
 
 _TAG = re.compile(TagConverter.regex, re.ASCII)
 

@@ -6,32 +6,26 @@ Refusals: `NotFound`, `Forbidden`, `Conflict`; of the registry `RegistryUnavaila
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from gitlab.audit.services import record
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.berth import RegistryClient
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
-from gitlab.container_registry.client.responses import Freed, RepositoryDetails, TagsPage
+from gitlab.container_registry.client.responses import RepositoryDetails
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.jobs import enqueue
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.models import Project
 from gitlab.namespaces.policies import Ability
-from gitlab.principals import Actor, Anybody, Person
-from gitlab.refusals import Conflict, Invalid, NotFound
+from gitlab.principals import Actor, Anybody
+from gitlab.refusals import NotFound
 
-DELETE_TASK = "workers.tasks.delete_container_repository"
-MAX_TAGS_AT_ONCE = 100
 _AT_ONCE = 4
-_Status = ContainerRepository.Status
 
 
 @dataclass(frozen=True)
@@ -53,15 +47,6 @@ class Listing:
     next_after: str = ""
     previous_before: str = ""
     trouble: str = ""
-
-
-@dataclass(frozen=True)
-class Deletion:
-    """What came of deleting tags: those removed, those gone already, those refused with why."""
-
-    deleted: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)
 
 
 def note(project: Project, path: str, *, by: Actor | None) -> ContainerRepository:
@@ -174,122 +159,3 @@ def _details(
             else:
                 details[path] = found
     return details, trouble
-
-
-def tags_of(
-    repository: ContainerRepository,
-    *,
-    n: int = 20,
-    last: str = "",
-    before: str = "",
-    name: str = "",
-    sort: str = "",
-    registry: RegistryClient | None = None,
-) -> TagsPage:
-    """A page of an image's tags, as `RegistryClient.tags` describes."""
-    registry = registry or clients.for_pages()
-    return registry.tags(repository.path, n=n, last=last, before=before, name=name, sort=sort)
-
-
-def freed_by(
-    repository: ContainerRepository,
-    tags: Sequence[str] = (),
-    *,
-    registry: RegistryClient | None = None,
-) -> Freed | None:
-    """What deleting these tags, or without any the whole image, would free.
-
-    None where the registry can't tell.
-    """
-    return (registry or clients.for_pages()).freed(repository.path, tags)
-
-
-def schedule_deletion(by: Person, repository: ContainerRepository) -> ContainerRepository:
-    """Queue the deletion of an image with everything in it. Twice is the same as once.
-
-    Also the way to try a failed deletion again.
-    """
-    require_in_project(by, repository.project, Ability.ADMIN_IMAGE)
-    with transaction.atomic():
-        if _schedule(ContainerRepository.objects.filter(pk=repository.pk), by):
-            record("container_repository.schedule_deletion", by=by, target=repository)
-            enqueue.on_commit(DELETE_TASK, repository.pk)
-    repository.refresh_from_db(fields=["status", "status_changed_at", "deleted_by"])
-    return repository
-
-
-def retry_deletion(by: Person, rows: QuerySet[ContainerRepository]) -> int:
-    """Queue failed deletions again, for the console. Answers how many."""
-    with transaction.atomic():
-        failed = list(rows.filter(status=_Status.DELETE_FAILED))
-        _schedule(ContainerRepository.objects.filter(pk__in=[row.pk for row in failed]), by)
-        for row in failed:
-            record("container_repository.retry_deletion", by=by, target=row)
-            enqueue.on_commit(DELETE_TASK, row.pk)
-    return len(failed)
-
-
-def _schedule(rows: QuerySet[ContainerRepository], by: Person | None) -> int:
-    """To ``delete_scheduled`` where it is neither queued nor under way."""
-    resting = rows.filter(status__isnull=True) | rows.filter(status=_Status.DELETE_FAILED)
-    return resting.update(
-        status=_Status.DELETE_SCHEDULED,
-        status_changed_at=timezone.now(),
-        failed_deletion_count=0,
-        failure_reason="",
-        next_attempt_at=None,
-        deleted_by_id=by.person_id if by else None,
-    )
-
-
-def schedule_those_of_deleted_projects() -> int:
-    """Queue every image of projects that wait for their deletion. Answers how many.
-
-    One that has failed for good stays so until an administrator tries it again.
-    """
-    return _schedule(
-        ContainerRepository.objects.filter(
-            project__pending_delete_at__isnull=False, status__isnull=True
-        ),
-        None,
-    )
-
-
-def delete_tags(
-    by: Person,
-    repository: ContainerRepository,
-    tags: Iterable[str],
-    *,
-    registry: RegistryClient | None = None,
-) -> Deletion:
-    """Delete some tags now. The images behind them stay for whoever knows their digest.
-
-    One tag needs `Ability.DELETE_TAG`, several need `Ability.ADMIN_IMAGE`, as in GitLab. What was
-    deleted before the registry failed is recorded all the same. Raises `Forbidden`, `Conflict`
-    while the image is being deleted, `Invalid` for ``tags``, `RegistryUnavailable`.
-    """
-    names = list(dict.fromkeys(tags))
-    if not names or len(names) > MAX_TAGS_AT_ONCE:
-        raise Invalid({"tags": f"Choose 1 to {MAX_TAGS_AT_ONCE} tags."})
-    several = len(names) > 1
-    require_in_project(
-        by, repository.project, Ability.ADMIN_IMAGE if several else Ability.DELETE_TAG
-    )
-    if repository.is_being_deleted:
-        raise Conflict({"__all__": "The image is being deleted with all its tags."})
-    outcome = Deletion()
-    delete = functools.partial((registry or clients.for_pages()).delete_tag, by=by.username)
-    try:
-        for tag in names:
-            _delete_tag(delete, repository.path, tag, outcome)
-    finally:
-        if outcome.deleted:
-            record("tag.delete", by=by, target=repository, tags=outcome.deleted)
-    return outcome
-
-
-def _delete_tag(delete: Callable[[str, str], bool], path: str, tag: str, outcome: Deletion) -> None:
-    try:
-        (outcome.deleted if delete(path, tag) else outcome.missing).append(tag)
-    except RegistryRefused as error:
-        outcome.refused[tag] = str(error)

@@ -1,20 +1,28 @@
-"""What a page shows of one tag: where it points, what is in there, what it pointed at before.
+"""The rules about an image's tags: listed, described, deleted. `by` is who does it.
 
-Refusals: of the registry `RegistryUnavailable`, `RegistryRefused`.
+Refusals: `NotFound`, `Forbidden`, `Conflict`, `Invalid`; of the registry `RegistryUnavailable`,
+`RegistryRefused`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from gitlab.audit.services import record
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.berth import RegistryClient
-from gitlab.container_registry.client.responses import Interval, Part, TagDetails
+from gitlab.container_registry.client.connection import RegistryRefused
+from gitlab.container_registry.client.responses import Freed, Interval, Part, TagDetails, TagsPage
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.refusals import NotFound
+from gitlab.namespaces.loaders import require_in_project
+from gitlab.namespaces.policies import Ability
+from gitlab.principals import Person
+from gitlab.refusals import Conflict, Invalid, NotFound
 
 SHOWN_HISTORY = 50
+MAX_TAGS_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -55,3 +63,80 @@ def describe(
         attestations=[part for part in children if part.is_attestation],
         layers=manifest.parts("layers"),
     )
+
+
+def tags_of(
+    repository: ContainerRepository,
+    *,
+    n: int = 20,
+    last: str = "",
+    before: str = "",
+    name: str = "",
+    sort: str = "",
+    registry: RegistryClient | None = None,
+) -> TagsPage:
+    """A page of an image's tags, as `RegistryClient.tags` describes."""
+    registry = registry or clients.for_pages()
+    return registry.tags(repository.path, n=n, last=last, before=before, name=name, sort=sort)
+
+
+def freed_by(
+    repository: ContainerRepository,
+    tags: Sequence[str] = (),
+    *,
+    registry: RegistryClient | None = None,
+) -> Freed | None:
+    """What deleting these tags, or without any the whole image, would free.
+
+    None where the registry can't tell.
+    """
+    return (registry or clients.for_pages()).freed(repository.path, tags)
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """What came of deleting tags: those removed, those gone already, those refused with why."""
+
+    deleted: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def delete_tags(
+    by: Person,
+    repository: ContainerRepository,
+    tags: Iterable[str],
+    *,
+    registry: RegistryClient | None = None,
+) -> Deleted:
+    """Delete some tags now. The images behind them stay for whoever knows their digest.
+
+    One tag needs `Ability.DELETE_TAG`, several need `Ability.ADMIN_IMAGE`, as in GitLab. What was
+    deleted before the registry failed is recorded all the same. Raises `Forbidden`, `Conflict`
+    while the image is being deleted, `Invalid` for ``tags``, `RegistryUnavailable`.
+    """
+    names = list(dict.fromkeys(tags))
+    if not names or len(names) > MAX_TAGS_AT_ONCE:
+        raise Invalid({"tags": f"Choose 1 to {MAX_TAGS_AT_ONCE} tags."})
+    several = len(names) > 1
+    require_in_project(
+        by, repository.project, Ability.ADMIN_IMAGE if several else Ability.DELETE_TAG
+    )
+    if repository.is_being_deleted:
+        raise Conflict({"__all__": "The image is being deleted with all its tags."})
+    outcome = Deleted()
+    delete = functools.partial((registry or clients.for_pages()).delete_tag, by=by.username)
+    try:
+        for tag in names:
+            _delete_tag(delete, repository.path, tag, outcome)
+    finally:
+        if outcome.deleted:
+            record("tag.delete", by=by, target=repository, tags=outcome.deleted)
+    return outcome
+
+
+def _delete_tag(delete: Callable[[str, str], bool], path: str, tag: str, outcome: Deleted) -> None:
+    try:
+        (outcome.deleted if delete(path, tag) else outcome.missing).append(tag)
+    except RegistryRefused as error:
+        outcome.refused[tag] = str(error)

@@ -17,15 +17,15 @@ from typing import Any
 
 from django.conf import settings
 from django.core import signing
-from django.db import transaction
 from django.utils import timezone
 
 from gitlab.audit.services import record
-from gitlab.container_registry import repositories
+from gitlab.container_registry import deletion, repositories
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.berth import RegistryClient
 from gitlab.container_registry.client.responses import DeletedTag, Interval
 from gitlab.container_registry.models import ContainerRepository, DeletedImage
+from gitlab.container_registry.tags import MAX_TAGS_AT_ONCE
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.models import Project
 from gitlab.namespaces.policies import Ability
@@ -35,7 +35,6 @@ from gitlab.refusals import Conflict, NotFound
 _SALT = "berth.undo.image"
 _AT_ONCE = 4
 _LISTED = 100
-_Status = ContainerRepository.Status
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def restore_tags(
 
     One that somebody has pushed meanwhile stays as it is. Raises `Forbidden`, `Conflict`.
     """
-    names = list(dict.fromkeys(tags))[: repositories.MAX_TAGS_AT_ONCE]
+    names = list(dict.fromkeys(tags))[:MAX_TAGS_AT_ONCE]
     _require_push(by, repository)
     registry = registry or clients.for_pages()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -139,26 +138,6 @@ class Gone:
     until: dt.datetime
 
 
-def remember(repository: ContainerRepository, registry: RegistryClient) -> None:
-    """Keep what an undo of an image's deletion needs; to be called before it. Twice is once."""
-    if not registry.has_own_api or not settings.CONTAINER_REGISTRY_UNDO_WINDOW:
-        return
-    details = registry.repository(repository.path, size=False)
-    if details is None or not details.id:
-        return
-    DeletedImage.objects.update_or_create(
-        registry_id=details.id,
-        defaults={
-            "project": repository.project,
-            "row": repository.pk,
-            "name": repository.name,
-            "tags_count": details.tags_count,
-            "deleted_at": timezone.now(),
-            "deleted_by": repository.deleted_by,
-        },
-    )
-
-
 def deleted_images(by: Anybody, project: Project) -> list[Gone]:
     """The images that can be brought back, the latest first. Raises `Forbidden`."""
     require_in_project(by, project, Ability.ADMIN_IMAGE)
@@ -213,7 +192,7 @@ def restore_image(
     """
     require_in_project(by, project, Ability.ADMIN_IMAGE)
     known = _read(ticket, project, pk)
-    row = _take_back(by, project, pk)
+    row = deletion.take_back(by, project, pk)
     if row is None and not known:
         raise NotFound("no such image")
     path = row.path if row else f"{project.full_path}/{known['name']}".rstrip("/")
@@ -236,25 +215,3 @@ def _read(ticket: str, project: Project, pk: int) -> dict[str, Any]:
     except signing.BadSignature:
         return {}
     return known if (known["row"], known["project"]) == (pk, project.pk) else {}
-
-
-def _take_back(by: Person, project: Project, pk: int) -> ContainerRepository | None:
-    """The row, at rest again; None where it is gone. Raises `Conflict` while a worker has it."""
-    waiting = [_Status.DELETE_SCHEDULED, _Status.DELETE_FAILED]
-    with transaction.atomic():
-        changed = ContainerRepository.objects.filter(
-            pk=pk, project=project, status__in=waiting
-        ).update(
-            status=None,
-            status_changed_at=timezone.now(),
-            failed_deletion_count=0,
-            failure_reason="",
-            next_attempt_at=None,
-            deleted_by=None,
-        )
-        row = ContainerRepository.objects.filter(pk=pk, project=project).first()
-        if changed and row:
-            record("container_repository.keep", by=by, target=row)
-    if row is not None and row.status == _Status.DELETE_ONGOING:
-        raise Conflict({"__all__": f"{row.path} is being deleted this moment: try again."})
-    return row

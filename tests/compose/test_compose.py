@@ -148,10 +148,10 @@ def test_the_worker_deletes_and_the_bytes_go(site: Composition, client: Docker) 
     assert stored(site) > before + 6 * 2**20
     site.python(
         "from gitlab.accounts.models import User\n"
-        "from gitlab.container_registry import repositories\n"
+        "from gitlab.container_registry import deletion\n"
         "from gitlab.container_registry.models import ContainerRepository\n"
         "image = ContainerRepository.objects.get(project__full_path='root/gone')\n"
-        "repositories.schedule_deletion(User.objects.get(username='root'), image)\n"
+        "deletion.schedule(User.objects.get(username='root'), image)\n"
     )
     wait_until(lambda: stored(site) < before + 2**20, timeout=240, interval=2)
     client.remove_images()

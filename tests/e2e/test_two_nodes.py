@@ -140,10 +140,10 @@ def test_the_worker_deletes_an_image_and_the_collector_its_bytes(
     assert site.registry.bytes_on_disk() > before + 3 * 2**20
     site.gitlab.run_python(
         "from gitlab.accounts.models import User\n"
-        "from gitlab.container_registry import repositories\n"
+        "from gitlab.container_registry import deletion\n"
         "from gitlab.container_registry.models import ContainerRepository\n"
         "image = ContainerRepository.objects.get(name='deleted')\n"
-        "repositories.schedule_deletion(User.objects.get(username='alice'), image)\n"
+        "deletion.schedule(User.objects.get(username='alice'), image)\n"
     )
     wait_until(lambda: site.registry.bytes_on_disk() < before + 2**20, timeout=60)
     with pytest.raises(Refused, match="unknown"):

@@ -154,9 +154,9 @@ def test_f16_the_broker_loses_its_queue(node: Installation, journal: Journal) ->
     node.run_python(
         "from gitlab.accounts.models import User\n"
         "from gitlab.container_registry.models import ContainerRepository\n"
-        "from gitlab.container_registry import repositories\n"
+        "from gitlab.container_registry import deletion\n"
         "row = ContainerRepository.objects.get(path='root/lost')\n"
-        "repositories.schedule_deletion(User.objects.get(username='root'), row)"
+        "deletion.schedule(User.objects.get(username='root'), row)"
     )
     for folder in (node.home / "broker").rglob("*"):
         if folder.is_file():

@@ -281,10 +281,10 @@ def test_without_redis_pushes_go_on_and_deletions_wait(cluster: Cluster) -> None
         assert status == 201
         cluster.one.run_python(
             "from gitlab.accounts.models import User\n"
-            "from gitlab.container_registry import repositories\n"
+            "from gitlab.container_registry import deletion\n"
             "from gitlab.container_registry.models import ContainerRepository\n"
             "image = ContainerRepository.objects.get(project__full_path='root/later')\n"
-            "repositories.schedule_deletion(User.objects.get(username='root'), image)\n"
+            "deletion.schedule(User.objects.get(username='root'), image)\n"
         )
         for node in cluster.pair:
             wait_until(lambda node=node: readiness(node) == 503, timeout=60)

@@ -139,10 +139,10 @@ def test_what_the_worker_has_done(site: Installation) -> None:
         wire.push(images.tiny("done"), "1")
     site.run_python(
         "from gitlab.accounts.models import User\n"
-        "from gitlab.container_registry import repositories\n"
+        "from gitlab.container_registry import deletion\n"
         "from gitlab.container_registry.models import ContainerRepository\n"
         "image = ContainerRepository.objects.get(path='root/done')\n"
-        "repositories.schedule_deletion(User.objects.get(username='root'), image)\n"
+        "deletion.schedule(User.objects.get(username='root'), image)\n"
     )
 
     task = "delete_container_repository"

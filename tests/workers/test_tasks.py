@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from gitlab.container_registry import deletion
-from gitlab.container_registry.repositories import DELETE_TASK
 from gitlab.jobs import broker, enqueue
 from workers import tasks
 
@@ -20,7 +19,7 @@ def app():
 
 
 def test_what_is_rung_and_scheduled_exists(app):
-    names = {entry["task"] for entry in app.conf.beat_schedule.values()} | {DELETE_TASK}
+    names = {entry["task"] for entry in app.conf.beat_schedule.values()} | {deletion.TASK}
     assert names <= set(app.tasks)
     assert all(entry["options"]["expires"] for entry in app.conf.beat_schedule.values())
 
@@ -29,7 +28,7 @@ def test_what_is_rung_and_scheduled_exists(app):
 def test_the_sweep_rings_for_each_image_that_waits(make_image, enqueued):
     image = make_image("alice/app", status="delete_scheduled")
     tasks.sweep_deletions()
-    assert enqueued == [(DELETE_TASK, image.pk)]
+    assert enqueued == [(deletion.TASK, image.pk)]
 
 
 def test_the_task_deletes_the_image_that_it_names(monkeypatch):

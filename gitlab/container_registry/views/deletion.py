@@ -9,14 +9,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from gitlab.container_registry import repositories
+from gitlab.container_registry import deletion, repositories
+from gitlab.container_registry import tags as services
 from gitlab.container_registry import undo as undoing
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.responses import Freed, RepositoryDetails
 from gitlab.container_registry.forms import TagsForm
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.container_registry.repositories import Deletion
 from gitlab.container_registry.views.places import (
     address,
     image_page,
@@ -47,7 +47,7 @@ def _freed(
 ) -> tuple[Freed | None, str]:
     """What it would free, None where the registry can't tell; and why it can't be asked."""
     try:
-        return repositories.freed_by(image, tags), ""
+        return services.freed_by(image, tags), ""
     except (RegistryUnavailable, RegistryRefused) as error:
         return None, note_trouble(request, image, error)
 
@@ -109,7 +109,7 @@ def _delete_tags(
 ) -> None:
     """Do it and say what came of it; `back` is where in the list the person is."""
     try:
-        outcome = repositories.delete_tags(person(request), image, names)
+        outcome = services.delete_tags(person(request), image, names)
     except ValidationError as error:
         add_toast(request, " ".join(error.messages), tone="bad")
     except RegistryUnavailable as error:
@@ -121,7 +121,9 @@ def _delete_tags(
         _say(request, image, outcome, back)
 
 
-def _say(request: HttpRequest, image: ContainerRepository, outcome: Deletion, back: str) -> None:
+def _say(
+    request: HttpRequest, image: ContainerRepository, outcome: services.Deleted, back: str
+) -> None:
     name = name_of(image)
     if outcome.deleted:
         one = len(outcome.deleted) == 1
@@ -182,5 +184,5 @@ def _schedule(request: HttpRequest, row: ContainerRepository) -> None:
     except (RegistryUnavailable, RegistryRefused) as error:
         # It can still be taken from the queue, where it will wait for the registry.
         note_trouble(request, row, error)
-    repositories.schedule_deletion(person(request), row)
+    deletion.schedule(person(request), row)
     add_toast(request, f"{row.path} is being deleted.", **(undo if undo_until() else {}))

@@ -66,7 +66,7 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
     page, details, trouble = TagsPage([]), None, ""
     try:
         details = registry.repository(image.path)
-        page = repositories.tags_of(image, n=PAGE, registry=registry, **asked)
+        page = services.tags_of(image, n=PAGE, registry=registry, **asked)
     except (RegistryUnavailable, RegistryRefused) as error:
         trouble = note_trouble(request, image, error)
     context = {

@@ -27,7 +27,7 @@ def ticket_in(page: str) -> str:
 def gone(web, played, alice):
     """The image `web`, deleted by alice in the way that a job does it."""
     played.push(PATH, "v1")
-    repositories.schedule_deletion(alice, web)
+    deletion.schedule(alice, web)
     assert deletion.delete_repository(web.pk, played) is deletion.Outcome.DONE
     assert not ContainerRepository.objects.filter(pk=web.pk).exists()
     return web

@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from gitlab.audit.models import AuditEvent
-from gitlab.container_registry import repositories
+from gitlab.container_registry import deletion, repositories, tags
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.path import places
@@ -60,13 +60,13 @@ def test_the_row_is_the_queue(
     make_project("acme/app", owner=alice, developers=[bob])
     image = make_image("acme/app")
     with pytest.raises(Forbidden):
-        repositories.schedule_deletion(bob, image)
+        deletion.schedule(bob, image)
     with django_capture_on_commit_callbacks(execute=True):
-        repositories.schedule_deletion(alice, image)
-        repositories.schedule_deletion(alice, image)
+        deletion.schedule(alice, image)
+        deletion.schedule(alice, image)
     image.refresh_from_db()
     assert (image.status, image.deleted_by) == ("delete_scheduled", alice)
-    assert enqueued == [(repositories.DELETE_TASK, image.pk)]
+    assert enqueued == [(deletion.TASK, image.pk)]
     assert AuditEvent.objects.filter(action="container_repository.schedule_deletion").count() == 1
 
 
@@ -82,25 +82,25 @@ def test_a_bell_that_nobody_hears_does_no_harm(monkeypatch, caplog):
 
 def test_a_failed_deletion_is_tried_again(root, make_image):
     image = make_image("alice/app", status="delete_failed", failed_deletion_count=5)
-    assert repositories.retry_deletion(root, ContainerRepository.objects.all()) == 1
+    assert deletion.retry(root, ContainerRepository.objects.all()) == 1
     image.refresh_from_db()
     assert (image.status, image.failed_deletion_count) == ("delete_scheduled", 0)
-    assert repositories.retry_deletion(root, ContainerRepository.objects.all()) == 0
+    assert deletion.retry(root, ContainerRepository.objects.all()) == 0
 
 
 def test_deleting_tags(alice, bob, carol, make_project, make_image, fake_registry):
     make_project("acme/app", owner=alice, developers=[bob], reporters=[carol])
     image = make_image("acme/app")
-    one = repositories.delete_tags(bob, image, ["v1"], registry=fake_registry)
+    one = tags.delete_tags(bob, image, ["v1"], registry=fake_registry)
     assert one.deleted == ["v1"]
     with pytest.raises(Forbidden):
-        repositories.delete_tags(bob, image, ["v2", "v3"], registry=fake_registry)
+        tags.delete_tags(bob, image, ["v2", "v3"], registry=fake_registry)
     with pytest.raises(Forbidden):
-        repositories.delete_tags(carol, image, ["v2"], registry=fake_registry)
-    many = repositories.delete_tags(alice, image, ["v1", "v2", "v2"], registry=fake_registry)
+        tags.delete_tags(carol, image, ["v2"], registry=fake_registry)
+    many = tags.delete_tags(alice, image, ["v1", "v2", "v2"], registry=fake_registry)
     assert (many.deleted, many.missing) == (["v2"], ["v1"])
     with pytest.raises(Invalid):
-        repositories.delete_tags(alice, image, [], registry=fake_registry)
+        tags.delete_tags(alice, image, [], registry=fake_registry)
     recorded = AuditEvent.objects.filter(action="tag.delete").order_by("pk")
     assert [event.details for event in recorded] == [{"tags": ["v1"]}, {"tags": ["v2"]}]
 
@@ -109,11 +109,11 @@ def test_tags_that_the_registry_keeps(alice, make_project, make_image, fake_regi
     make_project("acme/app", owner=alice)
     image = make_image("acme/app")
     fake_registry.trouble = RegistryRefused(405, "DENIED", "no")
-    outcome = repositories.delete_tags(alice, image, ["v1"], registry=fake_registry)
+    outcome = tags.delete_tags(alice, image, ["v1"], registry=fake_registry)
     assert outcome.refused == {"v1": "no"}
     image.status = "delete_scheduled"
     with pytest.raises(Conflict):
-        repositories.delete_tags(alice, image, ["v1"], registry=fake_registry)
+        tags.delete_tags(alice, image, ["v1"], registry=fake_registry)
 
 
 def test_a_list_with_what_the_registry_knows(alice, make_project, make_image, fake_registry):

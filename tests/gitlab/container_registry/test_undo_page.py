@@ -11,7 +11,7 @@ from django.core import signing
 from django.utils import timezone
 
 from gitlab.audit.models import AuditEvent
-from gitlab.container_registry import repositories, undo
+from gitlab.container_registry import deletion, undo
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.ui.toasts import toast_of
@@ -131,7 +131,7 @@ class TestImage:
         """Of an image whose deletion is queued."""
         played.push(PATH, "v1")
         text = undo.ticket_for(web, played)
-        repositories.schedule_deletion(alice, web)
+        deletion.schedule(alice, web)
         return text
 
     def _goes(self, web, played):
