@@ -8,7 +8,6 @@ from celery import shared_task
 
 from gitlab.accounts import failed_logins
 from gitlab.container_registry import deletion, events, garbage, untagged
-from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.jobs import enqueue
 from gitlab.path_changes import services as path_changes
@@ -68,7 +67,7 @@ def review_garbage() -> None:
 def verify_slice() -> None:
     """Have the registry compare the next of its rows with its bytes. It logs what is wrong itself."""
     try:
-        faults = clients.for_jobs().verify_slice()
+        faults = garbage.verify()
     except (RegistryUnavailable, RegistryRefused) as error:
         log.warning("nothing was verified: %s", error)
         return

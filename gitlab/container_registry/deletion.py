@@ -30,8 +30,8 @@ from django.utils import timezone
 
 from gitlab.audit.services import record
 from gitlab.container_registry.client import chosen as clients
-from gitlab.container_registry.client.berth import RegistryClient
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.models import ContainerRepository, DeletedImage
 from gitlab.jobs import crash_points, enqueue
 from gitlab.namespaces import queries
@@ -170,7 +170,7 @@ def take(pk: int) -> ContainerRepository | None:
     return ContainerRepository.objects.filter(pk=pk, lease=lease).first()
 
 
-def delete_repository(pk: int, registry: RegistryClient | None = None) -> Outcome:
+def delete_repository(pk: int, registry: Registry | None = None) -> Outcome:
     """Delete an image with everything in it, if it waits for that."""
     row = take(pk)
     if row is None:
@@ -197,9 +197,9 @@ def _ours(row: ContainerRepository) -> _Rows:
     return ContainerRepository.objects.filter(pk=row.pk, lease=row.lease)
 
 
-def _remember(row: ContainerRepository, registry: RegistryClient) -> None:
+def _remember(row: ContainerRepository, registry: Registry) -> None:
     """Keep what an undo of the deletion needs, before anything is deleted. Twice is once."""
-    if not registry.has_own_api or not settings.CONTAINER_REGISTRY_UNDO_WINDOW:
+    if registry.own is None or not settings.CONTAINER_REGISTRY_UNDO_WINDOW:
         return
     details = registry.repository(row.path, size=False)
     if details is None or not details.id:
@@ -248,7 +248,7 @@ def _give_back(row: ContainerRepository, reason: str, *, for_good: bool) -> Outc
     return Outcome.FAILED if for_good else Outcome.LATER
 
 
-def _finish(row: ContainerRepository, registry: RegistryClient) -> Outcome:
+def _finish(row: ContainerRepository, registry: Registry) -> Outcome:
     """The row goes, and with the last one a project that waits for its deletion.
 
     Unless the image has been pushed anew meanwhile, with a token from before the deletion was asked

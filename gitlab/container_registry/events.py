@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from gitlab.container_registry import pushes
 from gitlab.container_registry.client import chosen as clients
-from gitlab.container_registry.client.berth import RegistryClient
+from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import Happened
 from gitlab.container_registry.models import EventCursor
 from gitlab.container_registry.pushes import Push
@@ -26,21 +26,22 @@ BUDGET = 30.0
 _BRING = {"push", "restore"}
 
 
-def read(registry: RegistryClient | None = None, *, budget: float = BUDGET) -> int:
+def read(registry: Registry | None = None, *, budget: float = BUDGET) -> int:
     """Read on where the last one stopped, until nothing is left or the time is up; how many.
 
     Raises `RegistryUnavailable`, `RegistryRefused`; what was read before stays read.
     """
     registry = registry or clients.for_jobs()
-    if not registry.has_own_api:
+    own = registry.own
+    if own is None:
         return 0
     cursor, _ = EventCursor.objects.get_or_create(registry=settings.CONTAINER_REGISTRY_API_URL)
     until = time.monotonic() + budget
     done = 0
     while time.monotonic() < until:
-        found = registry.events(cursor.position, BATCH)
+        found = own.events(cursor.position, BATCH)
         if not found:
-            if cursor.position and not registry.events(cursor.position - 1, 1):
+            if cursor.position and not own.events(cursor.position - 1, 1):
                 # What we have read last is not there: this is another registry, or an older state.
                 _move(cursor, 0)
                 continue

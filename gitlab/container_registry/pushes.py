@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from gitlab.accounts.models import User
 from gitlab.container_registry import repositories
-from gitlab.container_registry.client.berth import RegistryClient
+from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.path import Place, places
 from gitlab.refusals import NotFound
@@ -38,7 +38,7 @@ class Push:
     by: str = ""
 
 
-def note(pushes: Iterable[Push], registry: RegistryClient) -> list[str]:
+def note(pushes: Iterable[Push], registry: Registry) -> list[str]:
     """Note the last push of each image, and images that were not known. Answers the paths of these.
 
     Images of no project are left out. Raises `RegistryUnavailable`, `RegistryRefused`.
@@ -65,7 +65,7 @@ def _note_time(push: Push) -> bool:
     return bool(row.filter(older).update(last_published_at=at)) or row.exists()
 
 
-def _note_image(push: Push, place: Place | None, registry: RegistryClient) -> bool:
+def _note_image(push: Push, place: Place | None, registry: Registry) -> bool:
     if place is None or place.project is None:
         log.warning("%s was pushed, and there is no project for it", push.path)
         return False

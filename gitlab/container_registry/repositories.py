@@ -15,8 +15,8 @@ from django.db.models import QuerySet
 
 from gitlab.audit.services import record
 from gitlab.container_registry.client import chosen as clients
-from gitlab.container_registry.client.berth import RegistryClient
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import RepositoryDetails
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces.loaders import require_in_project
@@ -101,7 +101,7 @@ def list_for(
     before: str = "",
     limit: int = 20,
     search: str = "",
-    registry: RegistryClient | None = None,
+    registry: Registry | None = None,
 ) -> Listing:
     """A page of a project's images with what the registry knows of each.
 
@@ -129,7 +129,7 @@ def list_for(
     )
 
 
-def stored_by(project: Project, *, registry: RegistryClient | None = None) -> int | None:
+def stored_by(project: Project, *, registry: Registry | None = None) -> int | None:
     """Bytes of all images of a project, shared layers once; None where the registry can't tell."""
     try:
         found = (registry or clients.for_pages()).repository(project.full_path, below=True)
@@ -139,7 +139,7 @@ def stored_by(project: Project, *, registry: RegistryClient | None = None) -> in
 
 
 def _details(
-    rows: Sequence[ContainerRepository], registry: RegistryClient
+    rows: Sequence[ContainerRepository], registry: Registry
 ) -> tuple[dict[str, RepositoryDetails | None], str]:
     """Details by path, a few calls at the same time. The first failure ends the asking."""
     if not rows:

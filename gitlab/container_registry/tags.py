@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from gitlab.audit.services import record
 from gitlab.container_registry.client import chosen as clients
-from gitlab.container_registry.client.berth import RegistryClient
 from gitlab.container_registry.client.connection import RegistryRefused
+from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import Freed, Interval, Part, TagDetails, TagsPage
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces.loaders import require_in_project
@@ -41,12 +41,13 @@ class Described:
 
 
 def describe(
-    repository: ContainerRepository, tag: str, *, registry: RegistryClient | None = None
+    repository: ContainerRepository, tag: str, *, registry: Registry | None = None
 ) -> Described:
     """A tag that is there, or was. Raises `NotFound` for one that never was."""
     registry = registry or clients.for_pages()
     details = registry.tag(repository.path, tag)
-    history = registry.history(repository.path, tag, n=SHOWN_HISTORY)
+    own = registry.own
+    history = own.history(repository.path, tag, n=SHOWN_HISTORY) if own else []
     if details is None:
         if not history:
             raise NotFound("no such tag")
@@ -73,9 +74,9 @@ def tags_of(
     before: str = "",
     name: str = "",
     sort: str = "",
-    registry: RegistryClient | None = None,
+    registry: Registry | None = None,
 ) -> TagsPage:
-    """A page of an image's tags, as `RegistryClient.tags` describes."""
+    """A page of an image's tags, as `Registry.tags` describes."""
     registry = registry or clients.for_pages()
     return registry.tags(repository.path, n=n, last=last, before=before, name=name, sort=sort)
 
@@ -84,13 +85,14 @@ def freed_by(
     repository: ContainerRepository,
     tags: Sequence[str] = (),
     *,
-    registry: RegistryClient | None = None,
+    registry: Registry | None = None,
 ) -> Freed | None:
     """What deleting these tags, or without any the whole image, would free.
 
     None where the registry can't tell.
     """
-    return (registry or clients.for_pages()).freed(repository.path, tags)
+    own = (registry or clients.for_pages()).own
+    return own.freed(repository.path, tags) if own else None
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def delete_tags(
     repository: ContainerRepository,
     tags: Iterable[str],
     *,
-    registry: RegistryClient | None = None,
+    registry: Registry | None = None,
 ) -> Deleted:
     """Delete some tags now. The images behind them stay for whoever knows their digest.
 

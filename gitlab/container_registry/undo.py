@@ -22,7 +22,7 @@ from django.utils import timezone
 from gitlab.audit.services import record
 from gitlab.container_registry import deletion, repositories
 from gitlab.container_registry.client import chosen as clients
-from gitlab.container_registry.client.berth import RegistryClient
+from gitlab.container_registry.client.registry import Registry, own_api
 from gitlab.container_registry.client.responses import DeletedTag, Interval
 from gitlab.container_registry.models import ContainerRepository, DeletedImage
 from gitlab.container_registry.tags import MAX_TAGS_AT_ONCE
@@ -33,6 +33,7 @@ from gitlab.principals import Anybody, Person
 from gitlab.refusals import Conflict, NotFound
 
 _SALT = "berth.undo.image"
+_KEEPS_NOTHING = "keeps nothing of what was deleted"
 _AT_ONCE = 4
 _LISTED = 100
 
@@ -51,7 +52,7 @@ def restore_tags(
     repository: ContainerRepository,
     tags: Iterable[str],
     *,
-    registry: RegistryClient | None = None,
+    registry: Registry | None = None,
 ) -> Restored:
     """Let deleted tags point again at what they pointed at last.
 
@@ -59,9 +60,11 @@ def restore_tags(
     """
     names = list(dict.fromkeys(tags))[:MAX_TAGS_AT_ONCE]
     _require_push(by, repository)
-    registry = registry or clients.for_pages()
+    own = (registry or clients.for_pages()).own
+    if own is None:
+        return Restored(lost=names)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        pasts = list(pool.map(lambda name: registry.history(repository.path, name, n=1), names))
+        pasts = list(pool.map(lambda name: own.history(repository.path, name, n=1), names))
     outcome = Restored()
     wanted: list[int] = []
     for name, past in zip(names, pasts, strict=True):
@@ -72,7 +75,7 @@ def restore_tags(
         else:
             outcome.lost.append(name)
     if wanted:
-        outcome.back.extend(registry.restore_tags(repository.path, wanted, by=by.username))
+        outcome.back.extend(own.restore_tags(repository.path, wanted, by=by.username))
         record("tag.restore", by=by, target=repository, tags=outcome.back)
     return outcome
 
@@ -83,26 +86,26 @@ def point_back(
     tag: str,
     interval: int,
     *,
-    registry: RegistryClient | None = None,
+    registry: Registry | None = None,
 ) -> Interval | None:
     """Let a tag point at what it did in a part of its history. Answers that which this ends.
 
     Raises `NotFound`, `Forbidden`, and `Conflict` where what it pointed at is gone.
     """
     _require_push(by, repository)
-    registry = registry or clients.for_pages()
-    history = registry.history(repository.path, tag)
+    own = own_api(registry or clients.for_pages(), _KEEPS_NOTHING)
+    history = own.history(repository.path, tag)
     chosen = next((past for past in history if past.id == interval), None)
     if chosen is None:
         raise NotFound("no such part of the history")
     current = history[0] if history[0].until is None else None
     if current is None:
-        registry.restore_tags(repository.path, [chosen.id], by=by.username)
+        own.restore_tags(repository.path, [chosen.id], by=by.username)
     else:
-        manifest = registry.manifest(repository.path, chosen.digest)
+        manifest = own.manifest(repository.path, chosen.digest)
         if manifest is None:
             raise Conflict({"__all__": f"What {tag} pointed at then has been deleted."})
-        registry.point(repository.path, tag, manifest, by=by.username)
+        own.point(repository.path, tag, manifest, by=by.username)
     record("tag.restore", by=by, target=repository, tags=[tag], digest=chosen.digest)
     return current
 
@@ -113,7 +116,7 @@ def _require_push(by: Person, repository: ContainerRepository) -> None:
         raise Conflict({"__all__": "The image is being deleted with all its tags."})
 
 
-def ticket_for(repository: ContainerRepository, registry: RegistryClient | None = None) -> str:
+def ticket_for(repository: ContainerRepository, registry: Registry | None = None) -> str:
     """What brings an image back once its deletion is queued. Ask for it before."""
     details = (registry or clients.for_pages()).repository(repository.path, size=False)
     return _ticket(
@@ -159,17 +162,17 @@ def deleted_images(by: Anybody, project: Project) -> list[Gone]:
 
 
 def deleted_tags(
-    by: Anybody, project: Project, *, registry: RegistryClient | None = None
+    by: Anybody, project: Project, *, registry: Registry | None = None
 ) -> list[tuple[ContainerRepository, DeletedTag]]:
     """Tags of the project's images that can be brought back, the latest first. Raises `Forbidden`."""
     require_in_project(by, project, Ability.PUSH_IMAGE)
-    registry = registry or clients.for_pages()
-    if not registry.has_own_api:
+    own = (registry or clients.for_pages()).own
+    if own is None:
         return []
     rows = {row.path: row for row in repositories.repositories_of(project)}
     for row in rows.values():
         row.project = project
-    found = registry.deleted_tags(project.full_path, n=_LISTED)
+    found = own.deleted_tags(project.full_path, n=_LISTED)
     return [
         (rows[tag.path], tag)
         for tag in found
@@ -183,7 +186,7 @@ def restore_image(
     pk: int,
     ticket: str = "",
     *,
-    registry: RegistryClient | None = None,
+    registry: Registry | None = None,
 ) -> ContainerRepository:
     """Take an image's deletion from the queue, or bring the image back where it is done already.
 
@@ -199,7 +202,9 @@ def restore_image(
     if known.get("registry"):
         registry = registry or clients.for_pages()
         if registry.repository(path, size=False) is None:
-            registry.restore_repository(path, known["registry"], by=by.username)
+            own_api(registry, _KEEPS_NOTHING).restore_repository(
+                path, known["registry"], by=by.username
+            )
         DeletedImage.objects.filter(registry_id=known["registry"], project=project).delete()
     if row is None:
         row = repositories.note(project, path, by=by)

@@ -28,8 +28,8 @@ from django.utils import timezone
 
 from gitlab.audit.services import record
 from gitlab.container_registry.client import chosen as clients
-from gitlab.container_registry.client.berth import RegistryClient
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.registry import Registry, own_api
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import queries
 from gitlab.namespaces.loaders import require_in_namespace, require_in_project
@@ -69,7 +69,7 @@ class _Wish:
 
 
 def change_project_path(
-    by: Person, project: Project, *, path: str, registry: RegistryClient | None = None
+    by: Person, project: Project, *, path: str, registry: Registry | None = None
 ) -> Project:
     """Let a project be called `path` in its namespace. Needs `Ability.ADMIN_PROJECT`."""
     require_in_project(by, project, Ability.ADMIN_PROJECT)
@@ -81,7 +81,7 @@ def change_project_path(
 
 
 def transfer_project(
-    by: Person, project: Project, *, namespace: Namespace, registry: RegistryClient | None = None
+    by: Person, project: Project, *, namespace: Namespace, registry: Registry | None = None
 ) -> Project:
     """Move a project to another namespace, under its name.
 
@@ -98,7 +98,7 @@ def transfer_project(
 
 
 def change_group_path(
-    by: Person, group: Namespace, *, path: str, registry: RegistryClient | None = None
+    by: Person, group: Namespace, *, path: str, registry: Registry | None = None
 ) -> Namespace:
     """Let a group be called `path` where it is, with all that is in it. Needs `ADMIN_GROUP`."""
     require_in_namespace(by, group, Ability.ADMIN_GROUP)
@@ -111,7 +111,7 @@ def change_group_path(
     return Namespace.objects.select_related("parent").get(pk=group.pk)
 
 
-def finish_all(registry: RegistryClient | None = None) -> int:
+def finish_all(registry: Registry | None = None) -> int:
     """Finish what somebody has begun and left. Answers how many; for the worker."""
     left = PathChange.objects.filter(started_at__lt=timezone.now() - LEFT_ALONE)
     done = 0
@@ -137,7 +137,7 @@ def _check_fits(project: Project, namespace: Namespace) -> None:
 # The steps
 
 
-def _change(by: Person, wish: _Wish, registry: RegistryClient | None) -> None:
+def _change(by: Person, wish: _Wish, registry: Registry | None) -> None:
     registry = registry or clients.for_pages()
     begun = queries.path_change_of(wish.place)
     if begun is None:
@@ -213,7 +213,7 @@ def _begin(by: Person, wish: _Wish) -> PathChange:
     return change
 
 
-def _finish(change: PathChange, registry: RegistryClient, field: str = "path") -> None:
+def _finish(change: PathChange, registry: Registry, field: str = "path") -> None:
     """The registry's part and ours. May run twice, and side by side."""
     try:
         _rename(registry, change.old_path, change.new_path, field, dry_run=False)
@@ -229,9 +229,7 @@ def _finish(change: PathChange, registry: RegistryClient, field: str = "path") -
         raise Invalid({field: f"“{change.new_path}” is already taken."}, code="taken") from error
 
 
-def _rename(
-    registry: RegistryClient, old_path: str, new_path: str, field: str, *, dry_run: bool
-) -> None:
+def _rename(registry: Registry, old_path: str, new_path: str, field: str, *, dry_run: bool) -> None:
     """The registry's part.
 
     `Invalid` and `Conflict` say that nothing was renamed. Otherwise, and where that is not known,
@@ -244,7 +242,7 @@ def _rename(
             raise Conflict({field: "The container registry is off: its images can't come along."})
         raise RegistryUnavailable("the container registry is off")
     try:
-        registry.rename(old_path, new_path, dry_run=dry_run)
+        own_api(registry, "can't rename images").rename(old_path, new_path, dry_run=dry_run)
     except RegistryRefused as error:
         if error.status == 404 and not _images(old_path).exists():
             return  # A registry that can't rename, and nothing to rename.

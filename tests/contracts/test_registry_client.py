@@ -14,7 +14,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from gitlab.container_registry.client.berth import RegistryClient
+from gitlab.container_registry.client.berth import BerthRegistry
 from gitlab.container_registry.client.connection import RegistryRefused
 from registry.models import Review
 from registry.services.garbage import collection as garbage
@@ -55,20 +55,20 @@ def _registry(settings: Any, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def client() -> RegistryClient:
+def client() -> BerthRegistry:
     """As the worker has it, without a network in between."""
 
     def missing() -> None:
         raise AssertionError("the registry has that address")
 
-    return RegistryClient("http://registry.example", missing=missing, transport=InProcess())
+    return BerthRegistry("http://registry.example", missing=missing, transport=InProcess())
 
 
-def test_who_answers(client: RegistryClient) -> None:
+def test_who_answers(client: BerthRegistry) -> None:
     assert client.ping().has_own_api
 
 
-def test_reading(client: RegistryClient) -> None:
+def test_reading(client: BerthRegistry) -> None:
     image = images.push_image(APP, "v1")
     below = images.push_image(f"{APP}/tools", "v1")
     found = client.repository(APP)
@@ -94,7 +94,7 @@ def test_reading(client: RegistryClient) -> None:
     assert freed.alone_bytes
 
 
-def test_a_tag_goes_and_comes_back(client: RegistryClient) -> None:
+def test_a_tag_goes_and_comes_back(client: BerthRegistry) -> None:
     image = images.push_image(APP, "v1")
     stored = client.manifest(APP, "v1")
     assert stored is not None
@@ -109,7 +109,7 @@ def test_a_tag_goes_and_comes_back(client: RegistryClient) -> None:
     assert client.tags(APP).tags == []
 
 
-def test_an_image_goes_and_comes_back(client: RegistryClient) -> None:
+def test_an_image_goes_and_comes_back(client: BerthRegistry) -> None:
     image = images.push_image(APP, "v1")
     found = client.repository(APP)
     assert found is not None
@@ -121,7 +121,7 @@ def test_an_image_goes_and_comes_back(client: RegistryClient) -> None:
 
 
 @pytest.mark.parametrize("new", ["acme/new", "acme/team/app"])
-def test_renaming(client: RegistryClient, new: str) -> None:
+def test_renaming(client: BerthRegistry, new: str) -> None:
     image = images.push_image(APP, "v1")
     images.push_image(f"{APP}/tools", "v1")
     assert client.rename(APP, new, dry_run=True)
@@ -137,7 +137,7 @@ def test_renaming(client: RegistryClient, new: str) -> None:
     assert refused.value.status == 409
 
 
-def test_what_is_kept_without_a_tag(client: RegistryClient, settings: Any) -> None:
+def test_what_is_kept_without_a_tag(client: BerthRegistry, settings: Any) -> None:
     image = images.push_image(APP, None)
     assert client.keep_untagged(APP, keep=True)
     assert not client.keep_untagged("acme/none", keep=True)
@@ -150,14 +150,14 @@ def test_what_is_kept_without_a_tag(client: RegistryClient, settings: Any) -> No
     assert client.manifest(APP, image.digest) is None
 
 
-def test_events(client: RegistryClient) -> None:
+def test_events(client: BerthRegistry) -> None:
     images.push_image(APP, "v1")
     happened = client.events(0)
     assert {(event.action, event.path) for event in happened} >= {("push", APP)}
     assert client.events(happened[-1].id) == []
 
 
-def test_collecting_and_verifying(client: RegistryClient, settings: Any) -> None:
+def test_collecting_and_verifying(client: BerthRegistry, settings: Any) -> None:
     settings.REGISTRY_GC_REVIEW_DELAY = settings.REGISTRY_UNDO_WINDOW = dt.timedelta(0)
     images.push_image(APP, None)
     run = client.review_garbage()

@@ -133,9 +133,13 @@ def token(user: Any, *scopes: str, expired: bool = False, revoked: bool = False)
 
 
 class FakeRegistry:
-    """Stands where `RegistryClient` stands. Images are numbers of things left to delete."""
+    """Stands where `BerthRegistry` stands. Images are numbers of things left to delete."""
 
     has_own_api = True
+
+    @property
+    def own(self) -> Any:
+        return self if self.has_own_api else None
 
     def __init__(self) -> None:
         self.images: dict[str, int] = {}

@@ -1,6 +1,6 @@
-"""The registry as GitLab sees it: one method a call, over HTTP, with tokens of its own.
+"""Berth's own registry: one method a call, over HTTP, with tokens of our own.
 
-`RegistryClient` is for a registry with the API below ``/gitlab/v1/``. What is gone already counts as
+Below ``/gitlab/v1/`` it tells what the protocol has no words for. What is gone already counts as
 deleted. Failures are those of `connection`.
 """
 
@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 
 from gitlab.container_registry.client import tokens as tokens_for_jobs
-from gitlab.container_registry.client.connection import (
-    Connection,
-    RegistryRefused,
-    RegistryUnavailable,
-    as_json,
-)
+from gitlab.container_registry.client.connection import RegistryRefused, as_json
 from gitlab.container_registry.client.responses import (
     DeletedTag,
     Freed,
@@ -29,36 +24,29 @@ from gitlab.container_registry.client.responses import (
     RegistryInfo,
     RepositoryDetails,
     ReviewRun,
-    StoredManifest,
     TagDetails,
     TagsPage,
 )
+from gitlab.container_registry.client.v2 import OverV2
 from tokens.access import Access
-
-__all__ = ["RegistryClient", "RegistryRefused", "RegistryUnavailable"]
 
 MAX_FREED_TAGS = 1000
 
-ANY_MANIFEST = (
-    "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json,"
-    " application/vnd.docker.distribution.manifest.v2+json,"
-    " application/vnd.docker.distribution.manifest.list.v2+json, */*"
-)
-"""docker's registry converts what is not named to a schema of 2014."""
 
-
-class RegistryClient:
-    """Calls to one registry. Safe to share between threads; not between processes."""
-
-    has_own_api = True
-    """Whether the registry tells what only ``/gitlab/v1/`` tells: history, undo, what is freed."""
+class BerthRegistry(OverV2):
+    """Implements `registry.OwnApi`."""
 
     def __init__(
         self, url: str, *, missing: Callable[[], None] = lambda: None, **options: Any
     ) -> None:
         """`options` are those of `Connection`; `missing` is called where the API is not there."""
-        self._connection = Connection(url, **options)
+        super().__init__(url, **options)
         self._missing = missing
+
+    @property
+    def own(self) -> Self:
+        """Itself: it has the API below ``/gitlab/v1/``."""
+        return self
 
     # What is there
 
@@ -153,28 +141,11 @@ class RegistryClient:
         )
         return Freed() if answer.status_code == 404 else Freed.read(as_json(answer))
 
-    def manifest(self, path: str, reference: str) -> StoredManifest | None:
-        """A manifest by tag or digest, byte by byte, or None."""
-        answer = self._connection.call(
-            "GET",
-            f"/v2/{path}/manifests/{quote(reference, safe=':')}",
-            Access.repository(path, "pull"),
-            headers={"Accept": ANY_MANIFEST},
-            accept=(200, 404),
-        )
-        if answer.status_code == 404:
-            return None
-        return StoredManifest(answer.headers.get("content-type", ""), answer.content)
-
     # Deleting, and taking it back. `by` is the person whom the registry notes as having done it.
 
     def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
         """Remove a tag and nothing else. False where it was gone already."""
         return self._delete(f"/v2/{path}/manifests/{quote(tag, safe='')}", path, by)
-
-    def delete_manifest(self, path: str, digest: str) -> bool:
-        """Remove a manifest with all its tags. False where it was gone already."""
-        return self._delete(f"/v2/{path}/manifests/{quote(digest, safe=':')}", path)
 
     def delete_batch(self, path: str, n: int = 100) -> int:
         """Delete the next part of an image. Answers what is left: 0 says that it is gone."""
@@ -186,24 +157,6 @@ class RegistryClient:
             accept=(202, 204, 404),
         )
         return int(as_json(answer)["left"]) if answer.status_code == 202 else 0
-
-    def _delete(self, url: str, path: str, by: str = "") -> bool:
-        answer = self._connection.call(
-            "DELETE", url, Access.repository(path, "delete"), by=by, accept=(200, 202, 204, 404)
-        )
-        return answer.status_code != 404
-
-    def point(self, path: str, tag: str, manifest: StoredManifest, *, by: str = "") -> None:
-        """Let a tag point at a manifest that is there."""
-        self._connection.call(
-            "PUT",
-            f"/v2/{path}/manifests/{quote(tag, safe='')}",
-            Access.repository(path, "pull", "push"),
-            by=by,
-            headers={"Content-Type": manifest.media_type},
-            content=manifest.payload,
-            accept=(201,),
-        )
 
     def restore_tags(self, path: str, intervals: Sequence[int], *, by: str = "") -> list[str]:
         """Let deleted tags point again at what they did in these parts of their history.

@@ -1,6 +1,6 @@
 """The client that fits the registry that the settings name.
 
-`RegistryClient` for one with the API below ``/gitlab/v1/``, `DistributionClient` for one without.
+`BerthRegistry` for one with the API below ``/gitlab/v1/``, `DistributionRegistry` for one without.
 """
 
 from __future__ import annotations
@@ -10,26 +10,27 @@ from typing import Any
 
 from django.conf import settings
 
-from gitlab.container_registry.client.berth import RegistryClient
+from gitlab.container_registry.client.berth import BerthRegistry
 from gitlab.container_registry.client.capabilities import Capabilities
 from gitlab.container_registry.client.connection import Connection
-from gitlab.container_registry.client.distribution import DistributionClient
+from gitlab.container_registry.client.distribution import DistributionRegistry
+from gitlab.container_registry.client.registry import Registry
 
-_clients: dict[tuple[int, str, str], tuple[RegistryClient, RegistryClient]] = {}
+_clients: dict[tuple[int, str, str], tuple[Registry, Registry]] = {}
 _known: dict[tuple[int, str], Capabilities] = {}
 
 
-def for_pages() -> RegistryClient:
+def for_pages() -> Registry:
     """The client that a page uses: it gives up soon, somebody is waiting."""
     return _kept("pages", timeout=5, attempts=2)
 
 
-def for_jobs() -> RegistryClient:
+def for_jobs() -> Registry:
     """The client that a worker uses: it is patient."""
     return _kept("jobs", timeout=60, attempts=3)
 
 
-def _kept(purpose: str, *, timeout: float, attempts: int) -> RegistryClient:
+def _kept(purpose: str, *, timeout: float, attempts: int) -> Registry:
     """One pool for each process: connections do not survive a fork."""
     url: str = settings.CONTAINER_REGISTRY_API_URL
     bundle = settings.CONTAINER_REGISTRY_CA_BUNDLE
@@ -46,8 +47,8 @@ def _kept(purpose: str, *, timeout: float, attempts: int) -> RegistryClient:
             "ca_bundle": ca_bundle,
         }
         _clients[key] = (
-            RegistryClient(url, missing=known.forget, **options),
-            DistributionClient(url, **options),
+            BerthRegistry(url, missing=known.forget, **options),
+            DistributionRegistry(url, **options),
         )
     ours, theirs = _clients[key]
     return ours if known.has_own_api else theirs

@@ -21,26 +21,21 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
 
 from gitlab.container_registry.client import contents
-from gitlab.container_registry.client.berth import ANY_MANIFEST, RegistryClient
 from gitlab.container_registry.client.connection import RegistryRefused, as_json
 from gitlab.container_registry.client.contents import Contents
 from gitlab.container_registry.client.responses import (
-    Freed,
-    Garbage,
-    Happened,
-    Interval,
     RepositoryDetails,
-    ReviewRun,
     StoredManifest,
     TagDetails,
     TagsPage,
 )
+from gitlab.container_registry.client.v2 import ANY_MANIFEST, OverV2
 from tokens.access import Access
 
 SIZED_TAGS = 20
@@ -59,10 +54,11 @@ _EMPTY_CONFIG = b"{}"
 _INDEX_TYPES = ("image.index", "manifest.list")
 
 
-class DistributionClient(RegistryClient):
-    """As `RegistryClient`, as far as such a registry can tell."""
+class DistributionRegistry(OverV2):
+    """Implements `registry.Registry`, as far as such a registry can tell."""
 
-    has_own_api = False
+    own = None
+    """It has no API beside the protocol: no history, no undo, no renaming, no collector."""
 
     def __init__(self, url: str, **options: Any) -> None:
         """`options` are those of `Connection`."""
@@ -119,14 +115,6 @@ class DistributionClient(RegistryClient):
         """One tag, or None."""
         found = self._read(path, [tag])
         return _details(*found[0]) if found else None
-
-    def history(self, path: str, tag: str, *, n: int = 100) -> list[Interval]:
-        """Nothing: it keeps no history."""
-        return []
-
-    def freed(self, path: str, tags: Sequence[str] = ()) -> Freed | None:
-        """None: what others share is not known."""
-        return None
 
     def _names(self, path: str) -> list[str] | None:
         """All tags of an image in order, None where there is no such image."""
@@ -297,40 +285,6 @@ class DistributionClient(RegistryClient):
         if manifest is not None and depth < _MAX_DEPTH:
             for part in manifest.parts("manifests"):
                 self._delete_tree(path, part.digest, depth + 1)
-
-    # What it can't
-
-    def restore_tags(self, path: str, intervals: Sequence[int], *, by: str = "") -> list[str]:
-        """Refused: it keeps nothing of what was deleted."""
-        _refuse("this registry keeps nothing of what was deleted")
-
-    def restore_repository(self, path: str, repository_id: int, *, by: str = "") -> None:
-        """Refused, for the same reason."""
-        _refuse("this registry keeps nothing of what was deleted")
-
-    def rename(self, path: str, new_path: str, *, dry_run: bool = False) -> bool:
-        """Refused, also where it has nothing of that name: there may be images below."""
-        _refuse("this registry can't rename images")
-
-    def events(self, after: int, n: int = 500) -> list[Happened]:
-        """Nothing: it sends notifications instead."""
-        return []
-
-    def review_garbage(self, n: int = 100) -> ReviewRun:
-        """Nothing: its collector is a command of its own."""
-        return ReviewRun()
-
-    def garbage(self) -> Garbage:
-        """Nothing is known."""
-        return Garbage()
-
-    def verify_slice(self, n: int = 100) -> int:
-        """Nothing: it verifies nothing."""
-        return 0
-
-
-def _refuse(message: str) -> NoReturn:
-    raise RegistryRefused(404, "UNSUPPORTED", message)
 
 
 def _manifest_url(path: str, reference: str) -> str:

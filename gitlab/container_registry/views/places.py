@@ -90,7 +90,7 @@ def note_trouble(request: HttpRequest, repository_or_project: object, error: obj
 
 def is_foreign() -> bool:
     """Whether the registry is not ours, and knows neither history nor undo."""
-    return not clients.for_pages().has_own_api
+    return clients.for_pages().own is None
 
 
 def undo_until() -> str:

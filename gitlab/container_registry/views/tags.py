@@ -60,7 +60,7 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
     """A page of tags, the newest first unless another order is asked for."""
     image = repositories.get_container_repository_for(request.user, pk, project=path)
     registry = clients.for_pages()
-    sorts = SORTS if registry.has_own_api else FOREIGN_SORTS
+    sorts = SORTS if registry.own else FOREIGN_SORTS
     asked = _asked(request, sorts)
     back = place_in_list(request.GET)
     page, details, trouble = TagsPage([]), None, ""

@@ -49,12 +49,10 @@ class Command(AdministrationCommand):
 
 def _asking(ask: Any) -> Any:
     from gitlab.container_registry.client import chosen as clients
-    from gitlab.container_registry.client.connection import (
-        RegistryRefused,
-        RegistryUnavailable,
-    )
+    from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+    from gitlab.container_registry.client.registry import own_api
 
     try:
-        return ask(clients.for_jobs())
+        return ask(own_api(clients.for_jobs(), "collects its garbage by itself"))
     except (RegistryUnavailable, RegistryRefused) as error:
         raise CommandError(str(error)) from error

@@ -38,6 +38,10 @@ class PlayedRegistry:
 
     has_own_api = True
 
+    @property
+    def own(self) -> Any:
+        return self if self.has_own_api else None
+
     def __init__(self) -> None:
         self.now: dict[str, dict[str, TagDetails]] = {}
         self.past: dict[tuple[str, str], list[Interval]] = {}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
 from gitlab.container_registry import untagged
-from gitlab.container_registry.client.berth import RegistryClient
+from gitlab.container_registry.client.berth import BerthRegistry
 from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import services
@@ -19,6 +21,10 @@ class Told:
     """A registry that is told; `missing` are paths of which it has no image."""
 
     has_own_api = True
+
+    @property
+    def own(self) -> Any:
+        return self if self.has_own_api else None
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, bool]] = []
@@ -103,7 +109,7 @@ def test_what_the_registry_hears():
         unknown = {"code": "NAME_UNKNOWN", "message": "no such repository"}
         return httpx.Response(404, json={"errors": [unknown]})
 
-    registry = RegistryClient("http://registry", transport=httpx.MockTransport(answer))
+    registry = BerthRegistry("http://registry", transport=httpx.MockTransport(answer))
     assert registry.keep_untagged("acme/app/web", True)
     assert not registry.keep_untagged("acme/app/none", True)
     assert asked[0].method == "PATCH"

@@ -203,6 +203,10 @@ def test_projects_move(
     root: Any, alice: Any, make_group: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Registry:
+        @property
+        def own(self):
+            return self
+
         def __init__(self) -> None:
             self.renamed: list[tuple[str, str]] = []
 
@@ -236,6 +240,10 @@ def test_somebody_has_to_administer(alice: Any) -> None:
 
 def test_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
     class Registry:
+        @property
+        def own(self):
+            return self
+
         batches = [ReviewRun(100, 60, 1, 5000, 30), ReviewRun(30, 30, 0, 700, 0)]
 
         def garbage(self) -> Garbage:

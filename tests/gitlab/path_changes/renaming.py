@@ -11,6 +11,10 @@ from tests.gitlab.factories import PASSWORD
 class NamesOnly:
     """A registry that knows names. `refusal` and `trouble` come before, `lost` after the work."""
 
+    @property
+    def own(self):
+        return self
+
     def __init__(self, *names: str) -> None:
         self.names = set(names)
         self.asked: list[tuple[str, str, bool]] = []

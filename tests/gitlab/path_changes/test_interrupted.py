@@ -204,6 +204,10 @@ def test_an_image_deleted_before_comes_back_under_the_new_path(alice, web, regis
 
         back: list[tuple[str, int]] = []
 
+        @property
+        def own(self) -> Any:
+            return self
+
         def repository(self, path: str, *, size: bool = True) -> Any:
             return None
 

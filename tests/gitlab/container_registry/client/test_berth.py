@@ -8,7 +8,7 @@ import pytest
 
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client import connection
-from gitlab.container_registry.client.berth import RegistryClient
+from gitlab.container_registry.client.berth import BerthRegistry
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 
 DIGEST = "sha256:" + "a" * 64
@@ -42,7 +42,7 @@ def _no_waiting(monkeypatch):
 
 def _client(*answers):
     played = Played(*answers)
-    return RegistryClient("http://registry", transport=httpx.MockTransport(played)), played
+    return BerthRegistry("http://registry", transport=httpx.MockTransport(played)), played
 
 
 def test_details():

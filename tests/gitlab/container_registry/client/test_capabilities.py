@@ -7,14 +7,14 @@ import pytest
 
 from gitlab.container_registry.client import capabilities
 from gitlab.container_registry.client import chosen as clients
-from gitlab.container_registry.client.berth import RegistryClient
+from gitlab.container_registry.client.berth import BerthRegistry
 from gitlab.container_registry.client.capabilities import (
     AFTER_SILENCE,
     ASKED_AGAIN,
     Capabilities,
 )
 from gitlab.container_registry.client.connection import Connection, RegistryRefused
-from gitlab.container_registry.client.distribution import DistributionClient
+from gitlab.container_registry.client.distribution import DistributionRegistry
 
 
 class Clock:
@@ -108,7 +108,7 @@ def test_another_registry_in_its_place_is_noticed(registry, clock):
     found = known(registry)
     assert found.has_own_api is True
     transport = httpx.MockTransport(lambda request: httpx.Response(404, text="404 page not found"))
-    ours = RegistryClient("http://registry", missing=found.forget, transport=transport)
+    ours = BerthRegistry("http://registry", missing=found.forget, transport=transport)
     registry.answer = httpx.Response(404)
     for refused in (
         lambda: ours.repository("acme/app"),
@@ -128,11 +128,11 @@ def test_the_client_that_fits(registry, monkeypatch):
     monkeypatch.setattr(clients.settings, "CONTAINER_REGISTRY_API_URL", url)
     monkeypatch.setitem(clients._known, (clients.os.getpid(), url), found)
     theirs = clients.for_pages()
-    assert isinstance(theirs, DistributionClient)
+    assert isinstance(theirs, DistributionRegistry)
     assert clients.for_pages() is theirs
     assert clients.for_jobs() is not theirs
     registry.answer = httpx.Response(401)
     found.forget()
-    assert not isinstance(clients.for_pages(), DistributionClient)
+    assert not isinstance(clients.for_pages(), DistributionRegistry)
     for key in [key for key in clients._clients if key[1] == url]:
         del clients._clients[key]

@@ -1,0 +1,119 @@
+"""A registry as GitLab sees it: what every one can be asked, and what only one with our API can.
+
+    Registry  ◄── distribution.DistributionRegistry      /v2/ alone
+        ▲
+     OwnApi   ◄── berth.BerthRegistry                    /v2/ and /gitlab/v1/
+
+What is gone already counts as deleted. Every call raises `RegistryUnavailable` where nobody answers
+and `RegistryRefused` where the registry says no. `by` is the person whom the registry notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gitlab.container_registry.client.connection import RegistryRefused
+from gitlab.container_registry.client.responses import (
+    DeletedTag,
+    Freed,
+    Garbage,
+    Happened,
+    Interval,
+    RepositoryDetails,
+    ReviewRun,
+    StoredManifest,
+    TagDetails,
+    TagsPage,
+)
+
+
+class Registry(Protocol):
+    """What any registry can be asked. Safe to share between threads; not between processes."""
+
+    @property
+    def own(self) -> OwnApi | None:
+        """The same registry with what ``/gitlab/v1/`` adds; None where it has no such API."""
+
+    def repository(
+        self, path: str, *, size: bool = True, below: bool = False
+    ) -> RepositoryDetails | None:
+        """One image with its size in bytes, or None where the registry has none of that name.
+
+        `below` counts the images below it too, what they share once.
+        """
+
+    def tags(
+        self,
+        path: str,
+        *,
+        n: int = 20,
+        last: str = "",
+        before: str = "",
+        name: str = "",
+        sort: str = "",
+    ) -> TagsPage:
+        """A page of an image's tags, after `last` or before `before`; `name` is a part of names."""
+
+    def tag(self, path: str, tag: str) -> TagDetails | None:
+        """One tag, or None."""
+
+    def manifest(self, path: str, reference: str) -> StoredManifest | None:
+        """A manifest by tag or digest, byte by byte, or None."""
+
+    def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
+        """Remove a tag and nothing else. False where it was gone already."""
+
+    def delete_manifest(self, path: str, digest: str) -> bool:
+        """Remove a manifest with all its tags. False where it was gone already."""
+
+    def delete_batch(self, path: str, n: int = 100) -> int:
+        """Delete the next part of an image. Answers what is left: 0 says that it is gone."""
+
+    def point(self, path: str, tag: str, manifest: StoredManifest, *, by: str = "") -> None:
+        """Let a tag point at a manifest that is there."""
+
+
+class OwnApi(Registry, Protocol):
+    """What a registry with the API below ``/gitlab/v1/`` can be asked besides."""
+
+    def history(self, path: str, tag: str, *, n: int = 100) -> list[Interval]:
+        """What a tag pointed at, the latest first."""
+
+    def freed(self, path: str, tags: Sequence[str] = ()) -> Freed | None:
+        """What deleting these tags would free; without any, what deleting the image would."""
+
+    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
+        """Tags of the images at and below `path` that can be brought back, the latest first."""
+
+    def restore_tags(self, path: str, intervals: Sequence[int], *, by: str = "") -> list[str]:
+        """Let deleted tags point again at what they did; the names that are back: all or none."""
+
+    def restore_repository(self, path: str, repository_id: int, *, by: str = "") -> None:
+        """Open a deleted image again, whole."""
+
+    def keep_untagged(self, path: str, keep: bool) -> bool:
+        """Have untagged manifests of an image kept, or collected. False where there is no image."""
+
+    def rename(self, path: str, new_path: str, *, dry_run: bool = False) -> bool:
+        """Let an image and all below it be called `new_path`. False where there is none."""
+
+    def events(self, after: int, n: int = 500) -> list[Happened]:
+        """What has happened since the event `after`, in order, at most `n`."""
+
+    def review_garbage(self, n: int = 100) -> ReviewRun:
+        """Have the next `n` candidates reviewed; running twice is harmless."""
+
+    def garbage(self) -> Garbage:
+        """How much waits for review, and when the next is due."""
+
+    def verify_slice(self, n: int = 100) -> int:
+        """Have the next `n` things verified against the store; how many faults that showed."""
+
+
+def own_api(registry: Registry, lacking: str) -> OwnApi:
+    """The registry's own API. Raises `RegistryRefused`, "this registry `lacking`", without one."""
+    own = registry.own
+    if own is None:
+        raise RegistryRefused(404, "UNSUPPORTED", f"this registry {lacking}")
+    return own

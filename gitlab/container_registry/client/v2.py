@@ -1,0 +1,63 @@
+"""The calls of the protocol itself, ``/v2/``, which every registry answers alike.
+
+Source: OCI distribution specification 1.1, end-3, end-7, end-9.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from gitlab.container_registry.client.connection import Connection
+from gitlab.container_registry.client.responses import StoredManifest
+from tokens.access import Access
+
+ANY_MANIFEST = (
+    "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json,"
+    " application/vnd.docker.distribution.manifest.v2+json,"
+    " application/vnd.docker.distribution.manifest.list.v2+json, */*"
+)
+"""docker's registry converts what is not named to a schema of 2014."""
+
+
+class OverV2:
+    """Calls to one registry. Safe to share between threads; not between processes."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        """`options` are those of `Connection`."""
+        self._connection = Connection(url, **options)
+
+    def manifest(self, path: str, reference: str) -> StoredManifest | None:
+        """A manifest by tag or digest, byte by byte, or None."""
+        answer = self._connection.call(
+            "GET",
+            f"/v2/{path}/manifests/{quote(reference, safe=':')}",
+            Access.repository(path, "pull"),
+            headers={"Accept": ANY_MANIFEST},
+            accept=(200, 404),
+        )
+        if answer.status_code == 404:
+            return None
+        return StoredManifest(answer.headers.get("content-type", ""), answer.content)
+
+    def delete_manifest(self, path: str, digest: str) -> bool:
+        """Remove a manifest with all its tags. False where it was gone already."""
+        return self._delete(f"/v2/{path}/manifests/{quote(digest, safe=':')}", path)
+
+    def point(self, path: str, tag: str, manifest: StoredManifest, *, by: str = "") -> None:
+        """Let a tag point at a manifest that is there."""
+        self._connection.call(
+            "PUT",
+            f"/v2/{path}/manifests/{quote(tag, safe='')}",
+            Access.repository(path, "pull", "push"),
+            by=by,
+            headers={"Content-Type": manifest.media_type},
+            content=manifest.payload,
+            accept=(201,),
+        )
+
+    def _delete(self, url: str, path: str, by: str = "") -> bool:
+        answer = self._connection.call(
+            "DELETE", url, Access.repository(path, "delete"), by=by, accept=(200, 202, 204, 404)
+        )
+        return answer.status_code != 404
