@@ -84,6 +84,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("gitlab.config_tables",),
     ("gitlab.config",),
     ("gitlab.principals", "gitlab.refusals"),
+    ("gitlab.pagination",),
     ("gitlab.server.request_id", "gitlab.server.databases"),
     ("gitlab.server.logs",),
     ("gitlab.jobs",),

@@ -14,6 +14,7 @@ from typing import Protocol
 from django.db import transaction
 from django.db.models import QuerySet
 
+from gitlab import pagination
 from gitlab.audit.services import record
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
@@ -25,6 +26,7 @@ from gitlab.namespaces import services
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.namespaces.policies import Ability
+from gitlab.pagination import Page
 from gitlab.principals import Actor, Anybody, Person
 from gitlab.refusals import NotFound
 
@@ -47,8 +49,7 @@ class Listing:
     """A page of a project's images. `trouble` says why details are missing, "" if none are."""
 
     images: Sequence[Listed]
-    next_after: str = ""
-    previous_before: str = ""
+    page: Page[ContainerRepository]
     trouble: str = ""
 
 
@@ -137,22 +138,10 @@ def list_for(
     rows = repositories_of(project)
     if search:
         rows = rows.filter(path__contains=search.lower())
-    if before:
-        rows = rows.filter(path__lt=before).order_by("-path")
-    elif after:
-        rows = rows.filter(path__gt=after)
-    found = list(rows[: limit + 1])
-    shown, has_more = found[:limit], len(found) > limit
-    if before:
-        shown.reverse()
-    has_next, has_previous = (bool(before), has_more) if before else (has_more, bool(after))
-    details, trouble = _details(shown, registry or clients.for_pages())
-    return Listing(
-        [Listed(row, details.get(row.path)) for row in shown],
-        next_after=shown[-1].path if shown and has_next else "",
-        previous_before=shown[0].path if shown and has_previous else "",
-        trouble=trouble,
-    )
+    page = pagination.page(rows, "path", after=after, before=before, limit=limit)
+    details, trouble = _details(page.rows, registry or clients.for_pages())
+    images = [Listed(row, details.get(row.path)) for row in page.rows]
+    return Listing(images, page, trouble)
 
 
 def stored_by(project: Project, *, registry: Registry | None = None) -> int | None:

@@ -124,11 +124,11 @@ def test_a_list_with_what_the_registry_knows(alice, make_project, make_image, fa
     fake_registry.images = {"alice/app": 10, "alice/app/b": 20}
     found = repositories.list_for(app, limit=2, registry=fake_registry)
     assert [one.details and one.details.size_bytes for one in found.images] == [10, None]
-    assert found.next_after == "alice/app/a"
+    assert found.page.next_after == "alice/app/a"
     fake_registry.trouble = RegistryUnavailable("away")
     found = repositories.list_for(app, after="alice/app/a", registry=fake_registry)
     assert [one.repository.path for one in found.images] == ["alice/app/b"]
-    assert (found.trouble, found.next_after) == ("away", "")
+    assert (found.trouble, found.page.next_after) == ("away", "")
 
 
 def test_the_database_refuses_the_worst(make_image):
