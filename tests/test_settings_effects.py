@@ -80,15 +80,15 @@ SHOWN_BY: dict[str, str] = {
     "berth.metrics_networks": f"{_NODE}::test_who_may_see_numbers",
     "berth.metrics_token": f"{_NODE}::test_who_may_see_numbers",
     "berth.worker_metrics_addr": "system/test_metrics.py::test_a_worker_with_an_address_of_its_own",
-    "berth.rate_limits.failed_logins": f"{_NODE}::test_rates",
-    "berth.rate_limits.per_user": "gitlab/server/test_rate_limit.py::test_pages_for_somebody",
-    "berth.rate_limits.per_token": f"{_NODE}::test_the_rate_of_a_token",
-    "berth.rate_limits.per_address": f"{_NODE}::test_rates",
     "berth.log_format": "system/test_logs.py::test_each_line_is_an_event",
     "berth.log_level": "gitlab/server/test_logs.py::test_the_level",
     "berth.access_log": "system/test_logs.py::test_a_line_of_a_request",
     "berth.debug": "gitlab/ui/test_pages.py::test_is_for_development",
     "berth.crash_at": "registry/test_crashes.py::test_a_push_that_dies",
+    "berth.rate_limits.failed_logins": f"{_NODE}::test_rates",
+    "berth.rate_limits.per_user": "gitlab/server/test_rate_limit.py::test_pages_for_somebody",
+    "berth.rate_limits.per_token": f"{_NODE}::test_the_rate_of_a_token",
+    "berth.rate_limits.per_address": f"{_NODE}::test_rates",
 }
 
 
