@@ -169,6 +169,7 @@ class Berth(Table):
         "web",
         "registry",
     ]
+    processes: int = Field(default=2, ge=1, le=64)
     web_http_addr: Listener | None = None
     database_url: SecretStr | None = None
     registry_database_url: SecretStr | None = None

@@ -35,7 +35,7 @@ def berth_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
     )
     installation.start()
     yield installation
-    installation.stop()
+    installation.discard()
 
 
 @pytest.fixture(params=["http", "tls"])

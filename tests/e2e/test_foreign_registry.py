@@ -243,4 +243,4 @@ def test_an_upgrade_is_noticed(tmp_path: Path) -> None:
             assert "2.0" in page
             assert "by alice" in page
         finally:
-            ours.stop()
+            ours.discard()

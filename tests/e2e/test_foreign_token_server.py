@@ -77,7 +77,7 @@ def berth(
     )
     found.start()
     yield found
-    found.stop()
+    found.discard()
 
 
 def _public(issued: Issued) -> Any:

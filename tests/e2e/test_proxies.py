@@ -52,7 +52,7 @@ def proxy(
         yield running
     finally:
         running.stop()
-        installation.stop()
+        installation.discard()
 
 
 @pytest.fixture
