@@ -20,10 +20,10 @@ import httpx
 
 from tests.e2e import prepared
 from tests.e2e.components import free_port
+from tests.people import PASSWORD
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 _OURS = ("BERTH_", "REGISTRY_", "GITLAB_", "EXTERNAL_URL", "ROLES", "DJANGO_SETTINGS_MODULE")
-PASSWORD = "correct-horse-battery"
 
 
 class Installation:

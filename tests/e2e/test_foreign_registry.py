@@ -34,11 +34,6 @@ def berth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 
 
 @pytest.fixture
-def alice(berth: Installation) -> Person:
-    return person_at(berth, "alice")
-
-
-@pytest.fixture
 def name(alice: Person) -> str:
     return f"alice/app-{next(_numbers)}"
 
