@@ -53,6 +53,7 @@ SHOWN_BY: dict[str, str] = {
     "gitlab_rails.internal_key": "gitlab/test_commands.py::test_a_pair_can_be_configured",
     "berth.home": f"{_NODE}::test_where_things_are",
     "berth.roles": "system/test_serve.py::test_only_one_half",
+    "berth.processes": "system/test_serve.py::test_as_many_processes_serve_as_are_set",
     "berth.web_http_addr": f"{_NODE}::test_where_things_are",
     "berth.database_url": f"{_NODE}::test_where_things_are",
     "berth.registry_database_url": f"{_NODE}::test_where_things_are",

@@ -73,6 +73,15 @@ class Berth(Table):
     Example: roles = ["web"]
     """
 
+    processes: int = Field(default=2, ge=1, le=64)
+    """How many processes serve each of this node's roles, 1 to 64. Each uses one core at a time and
+    works on 16 requests of the registry or 8 of GitLab at once, with as many connections to its
+    database; a small machine saves the memory of the second.
+
+    Default: `2`.
+    Example: processes = 4
+    """
+
     web_http_addr: Listener | None = None
     """host:port that the web process listens on. Set it where a proxy in front has the port of
     `external_url`.

@@ -131,6 +131,7 @@ NUMBERS = dict.fromkeys(
         "berth.undo_window",
         "berth.upload_expiry",
         "berth.database_timeout",
+        "berth.processes",
         "berth.max_manifest_size",
         "berth.max_blob_size",
         "berth.max_page",

@@ -98,6 +98,7 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     ),
     "berth.home": ("/srv/berth-home", "str(s.HOME)", "/srv/berth-home"),
     "berth.roles": (["web"], "sorted(s.ROLES)", ["web"]),
+    "berth.processes": (5, "s.CONFIG.berth.processes", 5),
     "berth.web_http_addr": ("127.0.0.1:6", "s.CONFIG.web_http_addr", "127.0.0.1:6"),
     "berth.database_url": (
         "postgresql://one:p%40ss@db.test:5433/gitlab?sslmode=require",

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from gitlab.accounts import failed_logins, passwords, remembered_passwords, services, sign_in
 from gitlab.accounts.models import FailedLogin
-from tests.gitlab.factories import PASSWORD
+from tests.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,6 @@ from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.accounts.models import User
 from gitlab.accounts.rows import PERSON_COLUMNS, PersonRow
 from gitlab.server.databases import rows
-from tests.gitlab import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -30,12 +29,6 @@ class Kinds(NamedTuple):
     created_at: dt.datetime
     revoked_at: dt.datetime | None
     name: str
-
-
-@pytest.fixture
-def alice() -> User:
-    made: User = factories.person("alice")
-    return made
 
 
 def test_it_gives_what_the_orm_gives(alice: User) -> None:
