@@ -26,8 +26,9 @@ from registry.services.garbage import collection as garbage
 from registry.services.garbage import forecast, freed, holders, holding
 from registry.services.verification.comparison import Verifier
 from registry.storage.filesystem import FilesystemStore
+from tests.refusals import assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_refused
+from tests.registry.base import APP, Person
 from tests.registry.images import ALICE
 from tests.registry.random_states import NAMES, TAGS, RandomRegistry
 from tests.registry.services.garbage.collecting import OTHER, collect, files
