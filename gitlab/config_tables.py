@@ -156,6 +156,7 @@ class RateLimits(Table):
     """``[berth.rate_limits]``: requests a minute; 0 is no limit."""
 
     failed_logins: int = Field(default=10, ge=0)
+    failed_logins_per_address: int = Field(default=200, ge=0)
     per_user: int = Field(default=0, ge=0)
     per_token: int = Field(default=0, ge=0)
     per_address: int = Field(default=0, ge=0)
@@ -176,6 +177,7 @@ class Berth(Table):
     broker_url: SecretStr | None = None
     cache_url: SecretStr | None = None
     token_expire_delay: float = Field(default=10, gt=0, le=1440)
+    token_leeway: Duration = Field(default=timedelta(seconds=10), le=timedelta(minutes=5))
     gc_review_delay: Duration = timedelta(days=1)
     undo_window: Duration = timedelta(days=7)
     upload_expiry: Duration = timedelta(days=7)

@@ -39,6 +39,9 @@ _NEEDS = {
 _STATUSES = """
 SELECT id, path, status FROM container_registry_containerrepository WHERE path IN ({})
 """
+_AN_ID = 10**9
+"""Stands for the id of a project that is not there yet, so that its token's length is known."""
+
 _ANONYMOUS = frozenset(["read"])
 _WRITES = {"push", "*"}
 
@@ -49,12 +52,11 @@ class _Meta(dict[str, Any]):
     def __init__(self, place: Place, *, is_noted: bool) -> None:
         super().__init__()
         self.place, self.is_noted = place, is_noted
-        if place.project is not None:
-            self.update(
-                project_path=place.project.full_path,
-                project_id=place.project.pk,
-                root_namespace_id=place.root_namespace_id,
-            )
+        self.update(
+            project_path=place.project_path,
+            project_id=place.project.pk if place.project else _AN_ID,
+            root_namespace_id=place.root_namespace_id,
+        )
 
 
 class GitLabAuthorizer:
