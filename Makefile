@@ -17,7 +17,7 @@ PIP_COMPILE := $(PY) -m piptools compile --quiet --no-emit-index-url --no-emit-t
 export PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help audit run test e2e e2e-all compose-test monitoring-test bench timing lint format typecheck coverage requirements install install-dev \
+.PHONY: help audit reference faults run test e2e e2e-all compose-test monitoring-test bench timing lint format typecheck coverage requirements install install-dev \
 	test-packages check-packages python-gitlab clean
 
 help: ## List what there is
@@ -86,8 +86,13 @@ coverage: $(DEV_STAMP) ## Run unit and endpoint tests and write htmlcov/
 	$(PYTEST) -m "not e2e and not system" --cov --cov-report=term --cov-report=html tests
 
 requirements: $(DEV_STAMP) ## Pin the requirements anew (UPGRADE=1 takes the newest)
-	$(PIP_COMPILE) --output-file requirements.txt requirements.in
+	$(PIP_COMPILE) --generate-hashes --output-file requirements.txt requirements.in
 	$(PIP_COMPILE) --output-file requirements-dev.txt requirements-dev.in
+
+reference: $(RUN_STAMP) ## Write the reference in docs/configuration.md anew, from the tables in gitlab/config
+	@{ sed '/^<!-- Everything below/q' docs/configuration.md; printf '\n## The addresses\n\n'; \
+		$(PY) manage.py show_config --format markdown; } >docs/configuration.md.new
+	@mv docs/configuration.md.new docs/configuration.md
 
 install: $(RUN_STAMP) ## Make the environment that Berth runs in
 

@@ -2,7 +2,7 @@
 
 ::
 
-    Repository ◄── Tag ─────────────► Manifest ◄── ManifestChild   (an index lists a digest)
+    Repository ◄── Tag ─────────────► Manifest ◄── ManifestChild   (lists a digest)
         ▲                               ▲  ▲
         │                               │  └────── ManifestBlob ──► RepositoryBlob ──► Blob
         ├── RepositoryBlob              └ subject_digest                  (may serve)   (bytes)
@@ -91,11 +91,16 @@ class Blob(models.Model):
 
 
 class RepositoryBlob(models.Model):
-    """This repository may serve that blob. A digest known elsewhere is unknown here."""
+    """This repository may serve that blob. A digest known elsewhere is unknown here.
+
+    One that was deleted is kept aside while manifests that nothing live needs still name the blob:
+    undo may bring them back, and it with them. See `services.blobs.delete`.
+    """
 
     repository = models.ForeignKey(Repository, models.DO_NOTHING, db_index=False)
     blob = models.ForeignKey(Blob, models.DO_NOTHING)
     created_at = models.DateTimeField(default=timezone.now)
+    deleted_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -162,11 +167,15 @@ class ManifestBlob(models.Model):
 
 
 class ManifestChild(models.Model):
-    """An index lists a digest, which may not be here (yet)."""
+    """A manifest lists a digest, which may not be here (yet), and may come as manifest or as blob.
+
+    All that an index lists, and the layers of an image that need not be here.
+    """
 
     parent = models.ForeignKey(Manifest, models.DO_NOTHING, db_index=False)
     repository = models.ForeignKey(Repository, models.DO_NOTHING, db_index=False)
-    digest = models.CharField(max_length=DIGEST_LENGTH)
+    # Bytewise as the digests that it is compared with: PostgreSQL uses its index for no others.
+    digest = ByteOrderedCharField(max_length=DIGEST_LENGTH)
 
     class Meta:
         constraints = [

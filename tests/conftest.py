@@ -25,7 +25,7 @@ pytest_plugins = ["tests.bad_inputs.summary"]
 
 _STATE = pytest.StashKey[Path]()
 _SERVER = pytest.StashKey[Server]()
-_S3 = pytest.StashKey[Path]()
+_SHARED = pytest.StashKey[Path]()
 _SETTINGS = ("BERTH_", "REGISTRY_", "GITLAB_", "EXTERNAL_URL", "ROLES")
 
 
@@ -42,7 +42,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     home = Path(tempfile.mkdtemp(prefix="berth-test-"))
     config.stash[_STATE] = home
-    config.stash[_S3] = _given(config, "s3_folder") or home / "seaweedfs"
+    # What all workers of this run share lies with the session that distributes the tests.
+    shared = _given(config, "shared_folder") or home / "shared"
+    config.stash[_SHARED] = shared
+    Installation.prepared_in = shared / "prepared"
     for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
         del os.environ[name]
     # An empty file, so that a developer's own settings stay out.
@@ -95,7 +98,7 @@ def _use_postgresql(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    node.workerinput["s3_folder"] = str(node.config.stash[_S3])
+    node.workerinput["shared_folder"] = str(node.config.stash[_SHARED])
     server = node.config.stash.get(_SERVER, None)
     if server is not None:
         for side in ("gitlab", "registry"):
@@ -143,8 +146,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     server = config.stash.get(_SERVER, None)
     if server is not None:
         server.stop()
-    if _S3 in config.stash and _given(config, "s3_folder") is None:
-        seaweedfs.Server(config.stash[_S3]).stop()
+    if _SHARED in config.stash and _given(config, "shared_folder") is None:
+        seaweedfs.Server(config.stash[_SHARED] / "seaweedfs").stop()
     home = config.stash.get(_STATE, None)
     if home is not None:
         shutil.rmtree(home, ignore_errors=True)
@@ -207,19 +210,23 @@ def require() -> Any:
 
 @pytest.fixture
 def make_installation(tmp_path: Path) -> Iterator[Any]:
-    """``make_installation(BERTH__UNDO_WINDOW="2s")``: a running installation with settings."""
+    """``make_installation(BERTH__UNDO_WINDOW="2s")``: a running installation with settings.
+
+    One process serves each role, unless ``BERTH__PROCESSES`` says otherwise.
+    """
     started: list[Installation] = []
 
-    def make(**settings: str) -> Installation:
+    def make(*, from_nothing: bool = False, **settings: str) -> Installation:
         folder = tmp_path / f"installation-{len(started)}"
-        installation = Installation(folder, **settings)
+        given = {"BERTH__PROCESSES": "1", **settings}
+        installation = Installation(folder, from_nothing=from_nothing, **given)
         started.append(installation)
         installation.start()
         return installation
 
     yield make
     for installation in started:
-        installation.stop()
+        installation.discard()
 
 
 @pytest.fixture(scope="session")
@@ -231,14 +238,14 @@ def berth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     installation = Installation(tmp_path_factory.mktemp("berth"))
     installation.start()
     yield installation
-    installation.stop()
+    installation.discard()
 
 
 @pytest.fixture(scope="session")
 def s3(request: pytest.FixtureRequest) -> Iterator[seaweedfs.SeaweedFS]:
     """A real S3 server, one for all workers. Each test keeps to a prefix of its own."""
     components.require("seaweedfs")
-    with seaweedfs.shared(request.config.stash[_S3]) as running:
+    with seaweedfs.shared(request.config.stash[_SHARED] / "seaweedfs") as running:
         yield running
 
 

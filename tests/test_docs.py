@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gitlab.config import KEYS, load
+from gitlab.config import KEYS, load, reference
 
 pytestmark = pytest.mark.engineless
 
@@ -36,6 +36,11 @@ def section(key: str) -> str:
     return re.split(r"^##", text.split(f"### `{key}`\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
 
 
+def test_the_reference_is_what_the_tables_say() -> None:
+    _, _, reference_there = CONFIGURATION.read_text().partition("## The addresses\n\n")
+    assert reference_there == reference.markdown(), "make reference writes it anew"
+
+
 def test_every_setting_has_a_heading_and_nothing_else_has() -> None:
     assert _HEADING.findall(CONFIGURATION.read_text()) == list(KEYS)
 
@@ -43,7 +48,7 @@ def test_every_setting_has_a_heading_and_nothing_else_has() -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_a_setting_is_described_with_default_and_examples(key: str, tmp_path: Path) -> None:
     text = section(key)
-    assert re.search(r"^Default: .+\.$", text, re.MULTILINE)
+    assert re.search(r"^Default: .+?\.\n\n", text, re.MULTILINE | re.DOTALL)
     toml = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
     shell = re.search(r"```sh\n(\w+)=(.*)\n```", text)
     assert toml

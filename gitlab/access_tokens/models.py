@@ -14,6 +14,12 @@ from django.db import models
 from django.utils import timezone
 
 
+def is_usable(revoked_at: dt.datetime | None, expires_at: dt.date | None) -> bool:
+    """Whether a token may sign in today (UTC): not taken back, and before its last day's end."""
+    today = dt.datetime.now(dt.UTC).date()
+    return revoked_at is None and (expires_at is None or expires_at > today)
+
+
 class Token(models.Model):
     """The columns of every kind of token."""
 
@@ -41,12 +47,12 @@ class Token(models.Model):
     @property
     def is_expired(self) -> bool:
         """Whether its last day has passed."""
-        return self.expires_at is not None and self.expires_at <= dt.datetime.now(dt.UTC).date()
+        return not is_usable(None, self.expires_at)
 
     @property
     def is_usable(self) -> bool:
         """Whether it may sign in today, as far as the token itself goes."""
-        return not self.is_revoked and not self.is_expired
+        return is_usable(self.revoked_at, self.expires_at)
 
 
 class PersonalAccessToken(Token):

@@ -6,17 +6,18 @@ import datetime as dt
 import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from gitlab.access_tokens.models import PersonalAccessToken
-from gitlab.accounts.models import User
+from gitlab.access_tokens.models import PersonalAccessToken, is_usable
+from gitlab.accounts.rows import PERSON_COLUMNS, PersonRow
 from gitlab.audit.services import record
 from gitlab.principals import Person
 from gitlab.refusals import Forbidden, Invalid, NotFound
-from gitlab.server.databases import rows as written_out
+from gitlab.server.databases import rows
 
 PERSONAL_PREFIX = "glpat-"
 _RANDOM_BYTES = 24
@@ -45,10 +46,35 @@ _ABILITIES: dict[str, frozenset[str]] = {
 _USED_EVERY = dt.timedelta(minutes=10)
 
 
-_FIND = """
-SELECT t.id, t.user_id, t.scopes, t.expires_at, t.revoked_at, t.last_used_at,
-       u.username AS u_username, u.state AS u_state,
-       u.external AS u_external, u.is_superuser AS u_is_superuser
+class TokenRow(NamedTuple):
+    """A personal access token with its owner, as every request for a registry token reads it."""
+
+    id: int
+    name: str
+    scopes: list[str]
+    expires_at: dt.date | None
+    revoked_at: dt.datetime | None
+    last_used_at: dt.datetime | None
+    user_id: int
+    username: str
+    user_name: str
+    user_state: str
+    user_external: bool
+    user_is_superuser: bool
+
+    @property
+    def owner(self) -> PersonRow:
+        """Whose it is."""
+        return PersonRow(*self[6:])
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it may sign in today: neither revoked nor expired, its owner not blocked."""
+        return is_usable(self.revoked_at, self.expires_at) and self.owner.is_active
+
+
+_FIND = f"""
+SELECT t.id, t.name, t.scopes, t.expires_at, t.revoked_at, t.last_used_at, {PERSON_COLUMNS}
 FROM access_tokens_personalaccesstoken t JOIN accounts_user u ON u.id = t.user_id
 WHERE t.digest = %s
 """
@@ -139,46 +165,35 @@ def get_for(user: Person, pk: int) -> PersonalAccessToken:
 
 def tokens_of(user: Person, *, active: bool | None = None) -> QuerySet[PersonalAccessToken]:
     """Somebody's tokens, the newest first; `active` picks the usable ones or the others."""
-    rows = PersonalAccessToken.objects.filter(user_id=user.pk).order_by("-created_at")
+    found = PersonalAccessToken.objects.filter(user_id=user.pk).order_by("-created_at")
     if active is None:
-        return rows
+        return found
     today = timezone.now().date()
     usable = Q(revoked_at__isnull=True) & (Q(expires_at__isnull=True) | Q(expires_at__gt=today))
-    return rows.filter(usable if active else ~usable)
+    return found.filter(usable if active else ~usable)
 
 
-def find(text: str) -> PersonalAccessToken | None:
-    """The token with this text and its user, in one query, whether it is usable or not.
+def find(text: str) -> TokenRow | None:
+    """The token with this text and its owner, in one query, whether it is usable or not.
 
     Every request of docker for a token comes through here. Written out, since composing the query
-    costs five times as much as running it. Further attributes of both are loaded when asked for.
+    costs five times as much as running it.
     """
-    for token in written_out.instances(PersonalAccessToken, _FIND, [digest_of(text)]):
-        known = {
-            "id": token.user_id,
-            "username": getattr(token, "u_username"),  # noqa: B009  (no field of the model)
-            "state": getattr(token, "u_state"),  # noqa: B009
-            "external": bool(getattr(token, "u_external")),  # noqa: B009
-            "is_superuser": bool(getattr(token, "u_is_superuser")),  # noqa: B009
-        }
-        # Values come in the order of the model's columns, whatever order the names have.
-        columns = [f.attname for f in User._meta.concrete_fields if f.attname in known]  # noqa: SLF001
-        token.user = User.from_db("default", columns, [known[name] for name in columns])
-        return token
-    return None
+    found = rows.read(TokenRow, _FIND, [digest_of(text)])
+    return found[0] if found else None
 
 
-def authenticate(text: str) -> PersonalAccessToken | None:
+def authenticate(text: str) -> TokenRow | None:
     """The token with this text if it may sign in now: neither expired nor revoked nor blocked."""
     token = find(text)
-    if token is None or not token.is_usable or not token.user.is_active:
+    if token is None or not token.is_usable:
         return None
     note_use(token)
     return token
 
 
-def note_use(token: PersonalAccessToken) -> None:
+def note_use(token: TokenRow) -> None:
     """Keep when the token was last used, written at most every ten minutes."""
     now = timezone.now()
     if token.last_used_at is None or token.last_used_at < now - _USED_EVERY:
-        PersonalAccessToken.objects.filter(pk=token.pk).update(last_used_at=now)
+        PersonalAccessToken.objects.filter(pk=token.id).update(last_used_at=now)

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
 from gitlab.authorization import credentials
 from gitlab.authorization.credentials import Principal
 from gitlab.container_registry import repositories
+from gitlab.container_registry.image_paths import ImagePath, image_paths
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.container_registry.path import Place, places
-from gitlab.namespaces import policies, services, standings
+from gitlab.namespaces import policies, standings
 from gitlab.namespaces.models import AccessLevel
 from gitlab.namespaces.paths import check_segment
 from gitlab.namespaces.policies import Ability, Standing
@@ -36,8 +36,14 @@ _NEEDS = {
 }
 """Action → what the credential has to carry, what the project has to allow."""
 
+
+class _ImageRow(NamedTuple):
+    path: str
+    status: str | None
+
+
 _STATUSES = """
-SELECT id, path, status FROM container_registry_containerrepository WHERE path IN ({})
+SELECT path, status FROM container_registry_containerrepository WHERE path IN ({})
 """
 _AN_ID = 10**9
 """Stands for the id of a project that is not there yet, so that its token's length is known."""
@@ -49,13 +55,13 @@ _WRITES = {"push", "*"}
 class _Meta(dict[str, Any]):
     """The ``meta`` of a granted access, with what `record` needs and no token shows."""
 
-    def __init__(self, place: Place, *, is_noted: bool) -> None:
+    def __init__(self, image: ImagePath, *, is_noted: bool) -> None:
         super().__init__()
-        self.place, self.is_noted = place, is_noted
+        self.image, self.is_noted = image, is_noted
         self.update(
-            project_path=place.project_path,
-            project_id=place.project.pk if place.project else _AN_ID,
-            root_namespace_id=place.root_namespace_id,
+            project_path=image.project_path,
+            project_id=image.project.id if image.project else _AN_ID,
+            root_namespace_id=image.root_namespace_id,
         )
 
 
@@ -77,16 +83,16 @@ class GitLabAuthorizer:
         if not settings.CONTAINER_REGISTRY_ENABLED:
             raise RegistryDisabled
         principal: Principal | None = identity.principal if identity else None
-        found = places(access.name for access in asked if access.type == "repository")
+        found = image_paths(access.name for access in asked if access.type == "repository")
         standing_in = _standings(principal, found.values())
-        granted: list[tuple[Access, Place | None]] = []
+        granted: list[tuple[Access, ImagePath | None]] = []
         for access in asked:
             if access.type == "repository" and access.name in found:
-                place = found[access.name]
-                allowed = _allowed(principal, place, standing_in[access.name], access.actions)
+                image = found[access.name]
+                allowed = _allowed(principal, image, standing_in[access.name], access.actions)
                 part = access.limited_to(allowed)
                 if part is not None:
-                    granted.append((part, place))
+                    granted.append((part, image))
             elif _is_catalog(access) and principal is not None and _may_list(principal):
                 granted.append((access, None))
         return _with_meta(granted)
@@ -105,41 +111,41 @@ def _may_list(principal: Principal) -> bool:
     return principal.user.is_superuser and "admin" in principal.abilities
 
 
-def _standings(principal: Principal | None, found: Collection[Place]) -> dict[str, Standing]:
+def _standings(principal: Principal | None, found: Collection[ImagePath]) -> dict[str, Standing]:
     """How somebody stands at each place, in one query."""
     if principal is None:
-        return {place.path: policies.NOBODY for place in found}
+        return {image.path: policies.NOBODY for image in found}
     if not found:
         return {}
     by_namespace, by_project = standings.levels(
         principal.user,
-        {pk for place in found for pk in place.ancestors},
-        {place.project.pk for place in found if place.project},
+        {pk for image in found for pk in image.ancestors},
+        {image.project.id for image in found if image.project},
     )
     result = {}
-    for place in found:
-        level = max((by_namespace.get(pk, 0) for pk in place.ancestors), default=0)
-        if place.project is not None:
-            level = max(level, by_project.get(place.project.pk, 0))
-        if place.namespace.owner_id == principal.user.pk:
+    for image in found:
+        level = max((by_namespace.get(pk, 0) for pk in image.ancestors), default=0)
+        if image.project is not None:
+            level = max(level, by_project.get(image.project.id, 0))
+        if image.namespace.owner_id == principal.user.pk:
             level = AccessLevel.OWNER
-        result[place.path] = standings.standing_of(principal.user, level)
+        result[image.path] = standings.standing_of(principal.user, level)
     return result
 
 
 def _allowed(
-    principal: Principal | None, place: Place, standing: Standing, actions: Sequence[str]
+    principal: Principal | None, image: ImagePath, standing: Standing, actions: Sequence[str]
 ) -> set[str]:
     """Which of `actions` somebody may do there."""
     carried = principal.abilities if principal else _ANONYMOUS
-    if place.namespace.pending_delete_at is not None:
+    if image.namespace.pending_delete_at is not None:
         return set()
-    if place.project is None:
-        return _allowed_in_new_project(carried, place, standing, actions)
-    if place.project.pending_delete_at is not None:
+    if image.project is None:
+        return _allowed_in_new_project(carried, image, standing, actions)
+    if image.project.pending_delete_at is not None:
         return set()
     may = policies.project_abilities(
-        standing, place.project.visibility, place.project.registry_access
+        standing, image.project.visibility, image.project.registry_access
     )
     return {
         action
@@ -149,33 +155,32 @@ def _allowed(
 
 
 def _allowed_in_new_project(
-    carried: frozenset[str], place: Place, standing: Standing, actions: Sequence[str]
+    carried: frozenset[str], image: ImagePath, standing: Standing, actions: Sequence[str]
 ) -> set[str]:
     """A push may create the project; a pull comes along, since docker asks for both at once."""
     if not settings.PUSH_CREATES_PROJECTS or "push" not in actions or "create" not in carried:
         return set()
-    may = policies.group_abilities(standing, place.namespace.visibility)
+    may = policies.group_abilities(standing, image.namespace.visibility)
     if Ability.CREATE_PROJECT not in may:
         return set()
     try:
-        check_segment(place.new_project, at_top=False)
+        check_segment(image.new_project, at_top=False)
     except Invalid:
         return set()
     return {"push", "pull"} if "read" in carried else {"push"}
 
 
-def _with_meta(granted: Sequence[tuple[Access, Place | None]]) -> list[Access]:
+def _with_meta(granted: Sequence[tuple[Access, ImagePath | None]]) -> list[Access]:
     """The accesses with what is to be known of each. Raises `AccessForbidden`."""
-    pushes = [place for access, place in granted if place and _WRITES & set(access.actions)]
-    for place in pushes:
-        if place.is_changing:
-            raise AccessForbidden(f"{place.path} is being renamed: push to its new name")
-    pushed = [place.path for place in pushes]
+    pushes = [image for access, image in granted if image and _WRITES & set(access.actions)]
+    for image in pushes:
+        if image.is_changing:
+            raise AccessForbidden(f"{image.path} is being renamed: push to its new name")
+    pushed = [image.path for image in pushes]
     known: dict[str, str | None] = {}
     if pushed:
-        marks = ", ".join(["%s"] * len(pushed))
-        images = rows.instances(ContainerRepository, _STATUSES.format(marks), pushed)
-        known = {image.path: image.status for image in images}
+        images = rows.read(_ImageRow, _STATUSES.format(rows.marks(pushed)), pushed)
+        known = {row.path: row.status for row in images}
     for path, status in known.items():
         if status in (
             ContainerRepository.Status.DELETE_SCHEDULED,
@@ -187,9 +192,9 @@ def _with_meta(granted: Sequence[tuple[Access, Place | None]]) -> list[Access]:
             access.type,
             access.name,
             access.actions,
-            _Meta(place, is_noted=access.name in known) if place else {},
+            _Meta(image, is_noted=access.name in known) if image else {},
         )
-        for access, place in granted
+        for access, image in granted
     ]
 
 
@@ -199,33 +204,28 @@ def _record(identity: Identity | None, access: Access) -> Access | None:
         return access
     if identity is not None and _WRITES & set(access.actions):
         principal: Principal = identity.principal
-        if meta.place.project is None:
-            changed = _create_project(principal, access, meta.place)
+        if meta.image.project is None:
+            changed = _create_project(principal, access, meta.image)
             if changed is None:
                 return None
             access, meta = changed
-        if meta.place.project is not None and not meta.is_noted and _WRITES & set(access.actions):
+        if meta.image.project is not None and not meta.is_noted and _WRITES & set(access.actions):
             try:
-                repositories.note(meta.place.project, access.name, by=principal.user)
+                repositories.note(meta.image.project, access.name, by=principal.user)
             except NotFound:
                 return None
     return _plain(access, meta)
 
 
 def _create_project(
-    principal: Principal, access: Access, place: Place
+    principal: Principal, access: Access, image: ImagePath
 ) -> tuple[Access, _Meta] | None:
     """The project of a first push, privately; what is left of the access, and where it now is."""
     # Refused means that another push came first, or that the rights went meanwhile. Either way the
     # decision is made once more, on what is there now.
     with contextlib.suppress(Invalid, Forbidden, NotFound):
-        services.create_project(
-            principal.user,
-            namespace=place.namespace,
-            path=place.new_project,
-            reason=f"push of {access.name}",
-        )
-    now = places([access.name]).get(access.name)
+        repositories.create_project_of(image, by=principal.user, reason=f"push of {access.name}")
+    now = image_paths([access.name]).get(access.name)
     if now is None or now.project is None:
         return None
     standing = _standings(principal, [now])[access.name]

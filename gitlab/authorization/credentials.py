@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gitlab.access_tokens import services as access_tokens
 from gitlab.accounts import failed_logins, sign_in
-from gitlab.accounts.models import User
+from gitlab.principals import Person
 from tokens.authorizer import (
     LOGIN_AUTH_TYPE,
     Identity,
@@ -24,7 +24,7 @@ EVERYTHING = frozenset(["read", "create", "admin"])
 class Principal:
     """The person behind an identity, and what of read, create and admin the credential carries."""
 
-    user: User
+    user: Person
     abilities: frozenset[str]
 
 
@@ -47,16 +47,16 @@ def _by_token(text: str, address: str) -> Identity:
     if token is None:
         failed_logins.note_token(text, address)
         raise InvalidCredentials("unknown token")
-    if not token.is_usable or not token.user.is_active:
+    if not token.is_usable:
         raise InvalidCredentials("expired, revoked, or of a blocked user")
     abilities = access_tokens.registry_abilities(token.scopes)
     if not abilities:
         raise InsufficientCredentials("the token has no scope for images")
     access_tokens.note_use(token)
-    return _identity(token.user, "personal_access_token", abilities)
+    return _identity(token.owner, "personal_access_token", abilities)
 
 
-def _identity(user: User, auth_type: str, abilities: frozenset[str]) -> Identity:
+def _identity(user: Person, auth_type: str, abilities: frozenset[str]) -> Identity:
     return Identity(
         subject=user.username,
         auth_type=auth_type,

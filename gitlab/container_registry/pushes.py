@@ -20,8 +20,8 @@ from django.utils import timezone
 from gitlab.accounts.models import User
 from gitlab.container_registry import repositories
 from gitlab.container_registry.client.registry import Registry
+from gitlab.container_registry.image_paths import ImagePath, image_paths
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.container_registry.path import Place, places
 from gitlab.refusals import NotFound
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def note(pushes: Iterable[Push], registry: Registry) -> list[str]:
     noted = []
     for start in range(0, len(unknown), _PLACES_AT_ONCE):
         part = unknown[start : start + _PLACES_AT_ONCE]
-        found = places(push.path for push in part)
+        found = image_paths(push.path for push in part)
         noted += [push.path for push in part if _note_image(push, found.get(push.path), registry)]
     return noted
 
@@ -65,8 +65,8 @@ def _note_time(push: Push) -> bool:
     return bool(row.filter(older).update(last_published_at=at)) or row.exists()
 
 
-def _note_image(push: Push, place: Place | None, registry: Registry) -> bool:
-    if place is None or place.project is None:
+def _note_image(push: Push, image: ImagePath | None, registry: Registry) -> bool:
+    if image is None or image.project is None:
         log.warning("%s was pushed, and there is no project for it", push.path)
         return False
     # The row is gone by now, or was never there: what the registry has now was pushed since.
@@ -75,7 +75,7 @@ def _note_image(push: Push, place: Place | None, registry: Registry) -> bool:
         return False
     by = User.objects.filter(username=push.by).first() if push.by else None
     try:
-        repositories.note(place.project, push.path, by=by)
+        repositories.note(image.project, push.path, by=by)
     except NotFound:
         return False
     log.info("%s is known again by its push", push.path)

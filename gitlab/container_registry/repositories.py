@@ -9,20 +9,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from django.db import transaction
 from django.db.models import QuerySet
 
+from gitlab import pagination
 from gitlab.audit.services import record
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import RepositoryDetails
+from gitlab.container_registry.image_paths import ImagePath
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.namespaces import services
 from gitlab.namespaces.loaders import require_in_project
-from gitlab.namespaces.models import Project
+from gitlab.namespaces.models import Namespace, Project
 from gitlab.namespaces.policies import Ability
-from gitlab.principals import Actor, Anybody
+from gitlab.pagination import Page
+from gitlab.principals import Actor, Anybody, Person
 from gitlab.refusals import NotFound
 
 _AT_ONCE = 4
@@ -44,12 +49,34 @@ class Listing:
     """A page of a project's images. `trouble` says why details are missing, "" if none are."""
 
     images: Sequence[Listed]
-    next_after: str = ""
-    previous_before: str = ""
+    page: Page[ContainerRepository]
     trouble: str = ""
 
 
-def note(project: Project, path: str, *, by: Actor | None) -> ContainerRepository:
+class Owning(Protocol):
+    """A project, as a row of whatever kind knows it."""
+
+    @property
+    def id(self) -> int:
+        """The project's id."""
+
+    @property
+    def full_path(self) -> str:
+        """Its path with all groups above."""
+
+
+def create_project_of(image: ImagePath, *, by: Person, reason: str) -> None:
+    """The project that an image without one belongs to, privately.
+
+    Raises `Invalid` where somebody was faster, `Forbidden`, `NotFound`.
+    """
+    namespace = Namespace.objects.filter(pk=image.namespace.id).first()
+    if namespace is None:
+        raise NotFound("the namespace is gone")
+    services.create_project(by, namespace=namespace, path=image.new_project, reason=reason)
+
+
+def note(project: Owning, path: str, *, by: Actor | None) -> ContainerRepository:
     """The row of an image, made where there is none. Two at the same time make one.
 
     Raises `NotFound` where the project has got another path meanwhile.
@@ -58,12 +85,12 @@ def note(project: Project, path: str, *, by: Actor | None) -> ContainerRepositor
     with transaction.atomic():
         # Held as a change of the path holds it, which then takes this row along.
         here = Project.objects.select_for_update().filter(
-            pk=project.pk, full_path=project.full_path
+            pk=project.id, full_path=project.full_path
         )
         if here.values_list("pk", flat=True).first() is None:
             raise NotFound("the project was renamed")
         row, is_new = ContainerRepository.objects.get_or_create(
-            path=path, defaults={"project": project, "name": name}
+            path=path, defaults={"project_id": project.id, "name": name}
         )
         if is_new:
             record("container_repository.create", by=by, target=row)
@@ -111,22 +138,10 @@ def list_for(
     rows = repositories_of(project)
     if search:
         rows = rows.filter(path__contains=search.lower())
-    if before:
-        rows = rows.filter(path__lt=before).order_by("-path")
-    elif after:
-        rows = rows.filter(path__gt=after)
-    found = list(rows[: limit + 1])
-    shown, has_more = found[:limit], len(found) > limit
-    if before:
-        shown.reverse()
-    has_next, has_previous = (bool(before), has_more) if before else (has_more, bool(after))
-    details, trouble = _details(shown, registry or clients.for_pages())
-    return Listing(
-        [Listed(row, details.get(row.path)) for row in shown],
-        next_after=shown[-1].path if shown and has_next else "",
-        previous_before=shown[0].path if shown and has_previous else "",
-        trouble=trouble,
-    )
+    page = pagination.page(rows, "path", after=after, before=before, limit=limit)
+    details, trouble = _details(page.rows, registry or clients.for_pages())
+    images = [Listed(row, details.get(row.path)) for row in page.rows]
+    return Listing(images, page, trouble)
 
 
 def stored_by(project: Project, *, registry: Registry | None = None) -> int | None:

@@ -1,13 +1,12 @@
 """What somebody gets to see in lists. All are querysets, ordered by full path, which is indexed.
 
-`page` walks any of them by key, so that the thousandth page costs what the first one does.
+`pagination.page` walks any of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
@@ -19,34 +18,6 @@ from gitlab.namespaces.paths import prefixes
 from gitlab.principals import Anybody, Person
 
 Row = TypeVar("Row", Project, Namespace)
-
-
-@dataclass(frozen=True)
-class Page(Generic[Row]):
-    """Some rows, and the keys to ask for those around them with ("" where there are none)."""
-
-    rows: Sequence[Row]
-    next_after: str = ""
-    previous_before: str = ""
-
-
-def page(rows: QuerySet[Row], *, after: str = "", before: str = "", limit: int = 20) -> Page[Row]:
-    """At most `limit` rows: those that follow the full path `after`, or precede `before`."""
-    if before:
-        found = list(rows.filter(full_path__lt=before).order_by("-full_path")[: limit + 1])
-        shown = found[:limit][::-1]
-        more_before, more_after = len(found) > limit, True
-    else:
-        found = list(rows.filter(full_path__gt=after).order_by("full_path")[: limit + 1])
-        shown = found[:limit]
-        more_before, more_after = bool(after), len(found) > limit
-    if not shown:
-        return Page([])
-    return Page(
-        shown,
-        next_after=shown[-1].full_path if more_after else "",
-        previous_before=shown[0].full_path if more_before else "",
-    )
 
 
 def _places(user: Anybody, lowest: int = AccessLevel.GUEST) -> tuple[list[str], list[int]]:

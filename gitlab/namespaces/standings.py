@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
@@ -13,8 +15,16 @@ from gitlab.namespaces.policies import NOBODY, Standing
 from gitlab.principals import Anybody, Person, somebody
 from gitlab.server.databases import rows
 
+
+class _MemberRow(NamedTuple):
+    namespace_id: int | None
+    project_id: int | None
+    access_level: int
+    expires_at: dt.date | None
+
+
 _LEVELS = """
-SELECT id, namespace_id, project_id, access_level, expires_at FROM namespaces_member
+SELECT namespace_id, project_id, access_level, expires_at FROM namespaces_member
 WHERE user_id = %s AND ({})
 """
 
@@ -72,13 +82,13 @@ def levels(
     if not namespaces and not projects:
         return {}, {}
     # Written out, since composing it costs several times as much as running it.
-    places = [
-        f"{column} IN ({', '.join(['%s'] * len(ids))})"
+    where = [
+        f"{column} IN ({rows.marks(ids)})"
         for column, ids in (("namespace_id", namespaces), ("project_id", projects))
         if ids
     ]
-    members = rows.instances(
-        Member, _LEVELS.format(" OR ".join(places)), [user.pk, *namespaces, *projects]
+    members = rows.read(
+        _MemberRow, _LEVELS.format(" OR ".join(where)), [user.pk, *namespaces, *projects]
     )
     today = timezone.now().date()
     by_namespace: dict[int, int] = {}

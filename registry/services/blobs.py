@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
 
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Blob, Event, ManifestBlob, RepositoryBlob, Review, Tombstone
 from registry.services import database, events, repositories
-from registry.services.garbage import reviews
+from registry.services.garbage import holding, reviews
 from registry.storage import chosen as storage
 
 _FIND = """
-SELECT l.id, b.size, v.id FROM registry_repository r
+SELECT l.id, b.size, v.id, r.id, b.id, l.deleted_at FROM registry_repository r
 JOIN registry_blob b ON b.digest = %s
 JOIN registry_repositoryblob l ON l.repository_id = r.id AND l.blob_id = b.id
 LEFT JOIN registry_review v ON v.kind = 'link' AND v.target = l.id
 WHERE r.name = %s AND r.closed_at IS NULL
 """
+_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,40 @@ class FoundBlob:
 def find(name: str, digest: str) -> FoundBlob:
     """The blob `digest` of the repository `name`, in one query. Raises BLOB_UNKNOWN.
 
-    A repository that does not exist gives the same answer as a blob that is not in it.
+    A repository that does not exist gives the same answer as a blob that is not in it, and as one
+    that was deleted.
     """
-    row = database.one(_FIND, [digest, name])
-    if row is None:
-        raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
+    row = _row(name, digest)
     return FoundBlob(digest, row[1], row[0], row[2] is not None)
+
+
+def _row(name: str, digest: str) -> tuple[Any, ...]:
+    """The columns of `_FIND`. Raises BLOB_UNKNOWN."""
+    row = database.one(_FIND, [digest, name])
+    if row is None or (row[5] is not None and not _is_back(row[3], digest, row[0])):
+        raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
+    return row
+
+
+def _is_back(repository_id: int, digest: str, link_id: int) -> bool:
+    """Whether a blob that was deleted is needed again, since undo has brought back what names it."""
+    return holding.live_manifest_of(repository_id, digest, link_id) is not None
+
+
+def links_here(repository_id: int, digests: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """By digest the right to each blob that a repository has, and its size in bytes."""
+    names = list(digests)
+    found: dict[str, tuple[int, int]] = {}
+    for start in range(0, len(names), _BATCH):
+        rows = RepositoryBlob.objects.filter(
+            repository_id=repository_id, blob__digest__in=names[start : start + _BATCH]
+        ).values_list("blob__digest", "pk", "blob__size", "deleted_at")
+        found |= {
+            digest: (link_id, size)
+            for digest, link_id, size, deleted_at in rows
+            if deleted_at is None or _is_back(repository_id, digest, link_id)
+        }
+    return found
 
 
 def promise(name: str, digest: str) -> FoundBlob:
@@ -75,7 +108,10 @@ def _link(repository_id: int, blob_id: int, reason: str) -> None:
     RepositoryBlob.objects.bulk_create(
         [RepositoryBlob(repository_id=repository_id, blob_id=blob_id)], ignore_conflicts=True
     )
-    link = RepositoryBlob.objects.only("pk").get(repository_id=repository_id, blob_id=blob_id)
+    links = RepositoryBlob.objects.only("pk", "deleted_at")
+    link = links.get(repository_id=repository_id, blob_id=blob_id)
+    if link.deleted_at is not None:
+        RepositoryBlob.objects.filter(pk=link.pk).update(deleted_at=None)
     if not ManifestBlob.objects.filter(link=link).exists():
         reviews.queue(Review.Kind.LINK, [link.pk], reason)
 
@@ -97,8 +133,7 @@ def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
         )
         if source_id is None or held is None:
             return False
-        may = RepositoryBlob.objects.filter(repository_id=source_id, blob_id=held[0]).exists()
-        if not may or size != held[1]:
+        if digest not in links_here(source_id, [digest]) or size != held[1]:
             return False
         _link(repository_id, held[0], "mounted")
         events.record(Event.Action.MOUNT, name, actor, digest=digest, size=held[1])
@@ -108,24 +143,31 @@ def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
 def delete(name: str, digest: str, actor: Actor) -> None:
     """Take the right to a blob away; its bytes go with the last right to them.
 
-    Raises BLOB_UNKNOWN, UNSUPPORTED, and DENIED where a manifest of the repository refers to it.
+    For clients it is gone at once. Where manifests name it that nothing live needs, it is kept
+    aside for as long as they are, since undo may bring them back.
+
+    Raises BLOB_UNKNOWN, UNSUPPORTED, and DENIED (405), which names the manifest in the way, where a
+    live manifest of the repository needs it.
     """
     repositories.require_deletion()
     with database.atomic():
         if repositories.find_id(name) is not None:
             repositories.hold(name)
-        row = database.one(_FIND, [digest, name])
-        if row is None:
-            raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
-        if ManifestBlob.objects.filter(link_id=row[0]).exists():
+        link_id, size, _, repository_id, blob_id, _ = _row(name, digest)
+        holder = holding.live_manifest_of(repository_id, digest, link_id)
+        if holder is not None:
             raise RegistryError(
                 Code.DENIED,
-                "a manifest of this repository refers to the blob",
+                f"{holder}, refers to the blob",
                 status=405,
                 digest=digest,
+                holder=holder.digest,
             )
-        blob_id = RepositoryBlob.objects.get(pk=row[0]).blob_id
-        RepositoryBlob.objects.filter(pk=row[0]).delete()
-        reviews.drop(Review.Kind.LINK, [row[0]])
-        reviews.queue(Review.Kind.BLOB, [blob_id], "blob deleted")
-        events.record(Event.Action.DELETE, name, actor, digest=digest, size=row[1])
+        link = RepositoryBlob.objects.filter(pk=link_id)
+        if link.filter(holding.held_links()).exists():
+            link.update(deleted_at=timezone.now())
+        else:
+            link.delete()
+            reviews.drop(Review.Kind.LINK, [link_id])
+            reviews.queue(Review.Kind.BLOB, [blob_id], "blob deleted")
+        events.record(Event.Action.DELETE, name, actor, digest=digest, size=size)

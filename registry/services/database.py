@@ -7,7 +7,6 @@ On SQLite a transaction takes the only writer's lock at its start (``transaction
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -38,28 +37,8 @@ def on_commit(function: Any) -> None:
 
 
 def one(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
-    """The first row of a query, without the ORM: for the paths that every pull takes.
-
-    Where nobody counts queries, Django's cursors are left out too: wrapping, logging and translating
-    cost twice what SQLite needs to find a row by its index.
-    """
-    connection = connections[ALIAS]
-    if connection.connection is None or connection.force_debug_cursor:
-        with connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
-            return cursor.fetchone()  # type: ignore[no-any-return]
-    with connection.wrap_database_errors:
-        if connection.vendor == "sqlite":
-            row = connection.connection.execute(_with_marks(sql), parameters).fetchone()
-        else:
-            row = connection.connection.execute(sql, parameters).fetchone()
-    return row  # type: ignore[no-any-return]
-
-
-@functools.cache
-def _with_marks(sql: str) -> str:
-    """The query as SQLite's own driver wants it. Ours are constants without any other percent."""
-    return sql.replace("%s", "?")
+    """The first row of a query, without the ORM: for the paths that every pull takes."""
+    return connections[ALIAS].row(sql, parameters)  # type: ignore[attr-defined,no-any-return]
 
 
 def column(sql: str, parameters: Sequence[Any]) -> list[Any]:

@@ -18,12 +18,11 @@ from registry.models import (
     Manifest,
     ManifestBlob,
     ManifestChild,
-    RepositoryBlob,
     Review,
     Tag,
 )
-from registry.services import database, events, image_configs, repositories, tags
-from registry.services.garbage import reviews
+from registry.services import blobs, database, events, image_configs, repositories, tags
+from registry.services.garbage import holding, reviews
 from registry.services.image_configs import ImageConfig
 from registry.storage import chosen as storage
 
@@ -134,12 +133,7 @@ def _links(repository_id: int, parsed: ParsedManifest, sizes: dict[str, int | No
     """
     needed = parsed.needed_blobs
     names = [*needed, *sorted(parsed.foreign_blobs)]
-    found: dict[str, tuple[int, int]] = {}
-    for start in range(0, len(names), _BATCH):
-        rows = RepositoryBlob.objects.filter(
-            repository_id=repository_id, blob__digest__in=names[start : start + _BATCH]
-        ).values_list("blob__digest", "pk", "blob__size")
-        found |= {digest: (link_id, size) for digest, link_id, size in rows}
+    found = blobs.links_here(repository_id, names)
     store = storage.current()
     missing = [
         d
@@ -217,9 +211,13 @@ def _children(repository_id: int, parsed: ParsedManifest) -> list[tuple[int, dt.
 
 
 def _content_size(repository_id: int, parsed: ParsedManifest) -> int:
+    """Bytes of what it refers to; of an index those of the manifests and blobs that are here."""
     if not parsed.is_index:
         return parsed.content_size
-    return sum(size for size, _ in _children(repository_id, parsed))
+    listed = blobs.links_here(repository_id, {child.digest for child in parsed.children})
+    return sum(size for size, _ in _children(repository_id, parsed)) + sum(
+        size for _, size in listed.values()
+    )
 
 
 def _newest_child(repository_id: int, parsed: ParsedManifest) -> dt.datetime | None:
@@ -236,11 +234,12 @@ def _refer(repository_id: int, manifest_id: int, parsed: ParsedManifest, links: 
     )
     for start in range(0, len(links), _BATCH):
         reviews.drop(Review.Kind.LINK, links[start : start + _BATCH])
-    digests_of_children = {child.digest for child in parsed.children}
+    # What need not be here may come later: it is held from then on, as manifest or as blob.
+    listed = {child.digest for child in parsed.children} | parsed.foreign_blobs
     ManifestChild.objects.bulk_create(
         [
             ManifestChild(parent_id=manifest_id, repository_id=repository_id, digest=digest)
-            for digest in sorted(digests_of_children)
+            for digest in sorted(listed)
         ],
         ignore_conflicts=True,
         batch_size=_BATCH,
@@ -250,7 +249,8 @@ def _refer(repository_id: int, manifest_id: int, parsed: ParsedManifest, links: 
 def delete(name: str, digest: str, actor: Actor) -> None:
     """Delete a manifest and the tags that point at it; it can be undone within the window.
 
-    Raises MANIFEST_UNKNOWN, NAME_UNKNOWN, UNSUPPORTED, and DENIED where an index lists it.
+    Raises MANIFEST_UNKNOWN, NAME_UNKNOWN, UNSUPPORTED, and DENIED (405), which names the index in
+    the way, where a live index lists it. An index that nothing live needs is not in the way.
     """
     repositories.require_deletion()
     digests.check(digest)
@@ -261,12 +261,14 @@ def delete(name: str, digest: str, actor: Actor) -> None:
         ).first()
         if found is None:
             raise RegistryError(Code.MANIFEST_UNKNOWN, reference=digest)
-        parents = ManifestChild.objects.filter(
-            repository_id=repository_id, digest=digest, parent__deleted_at=None
-        )
-        if parents.exists():
+        holder = holding.live_index_of(repository_id, digest)
+        if holder is not None:
             raise RegistryError(
-                Code.DENIED, "an index of this repository lists the manifest", status=405
+                Code.DENIED,
+                f"{holder}, lists the manifest",
+                status=405,
+                digest=digest,
+                holder=holder.digest,
             )
         now = timezone.now()
         Manifest.objects.filter(pk=found.pk).update(deleted_at=now, deleted_by=actor.name)

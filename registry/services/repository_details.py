@@ -9,15 +9,14 @@ from django.db.models import Max
 
 from registry.models import Repository, Tag
 from registry.services import database, repositories
+from registry.services.garbage.holding import LIVE_BLOB
 
-_HELD_BLOBS = """
-SELECT COALESCE(SUM(b.size), 0), COUNT(*) FROM registry_blob b WHERE b.id IN (
+_HELD_BLOBS = f"""
+SELECT COALESCE(SUM(held.size), 0), COUNT(*) FROM registry_blob held WHERE held.id IN (
     SELECT l.blob_id FROM registry_repository r
     JOIN registry_repositoryblob l ON l.repository_id = r.id
-    WHERE {condition} AND r.closed_at IS NULL AND EXISTS (
-        SELECT 1 FROM registry_manifestblob u JOIN registry_manifest m ON m.id = u.manifest_id
-        WHERE u.link_id = l.id AND m.deleted_at IS NULL
-    )
+    JOIN registry_blob b ON b.id = l.blob_id
+    WHERE {{condition}} AND r.closed_at IS NULL AND {LIVE_BLOB}
 )
 """
 

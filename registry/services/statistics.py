@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from registry.services import database
+from registry.services.garbage.holding import LIVE_BLOB
 
 MAX_BLOBS = 200_000
 """More blobs of one path are not counted: the answer then says that it is the least."""
@@ -20,10 +21,8 @@ _BLOBS = f"""
 WITH here AS ({_HERE}), held AS (
     SELECT DISTINCT l.blob_id FROM here
     JOIN registry_repositoryblob l ON l.repository_id = here.id
-    WHERE EXISTS (
-        SELECT 1 FROM registry_manifestblob u JOIN registry_manifest m ON m.id = u.manifest_id
-        WHERE u.link_id = l.id AND m.deleted_at IS NULL
-    ) LIMIT %s
+    JOIN registry_blob b ON b.id = l.blob_id
+    WHERE {LIVE_BLOB} LIMIT %s
 )
 SELECT COUNT(*), COALESCE(SUM(size), 0), COALESCE(SUM(CASE WHEN elsewhere THEN size END), 0) FROM (
     SELECT b.size AS size, EXISTS (

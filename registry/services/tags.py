@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from django.db.models import Subquery
 from django.utils import timezone
 
+from registry import digest as digests
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Event, Manifest, Repository, Review, Tag
@@ -83,6 +84,13 @@ def delete(repository: str, name: str, actor: Actor) -> None:
         if current.manifest_id is not None:
             reviews.queue(Review.Kind.MANIFEST, [current.manifest_id], "tag deleted")
         events.record(Event.Action.DELETE, repository, actor, tag=name, digest=current.digest)
+
+
+def signed_by(name: str) -> str | None:
+    """The digest of the image to which cosign ties what a tag of this name points at, if any."""
+    stem, _, kind = name.rpartition(".")
+    digest = stem.replace("-", ":", 1)
+    return digest if kind in _COSIGN_KINDS and digests.is_digest(digest) else None
 
 
 def signatures_of(manifests: Sequence[tuple[int, str]]) -> list[Tag]:

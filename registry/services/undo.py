@@ -13,9 +13,19 @@ from django.utils import timezone
 from registry import digest as digests
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
-from registry.models import Event, Manifest, Repository, RepositoryBlob, Review, Tag
+from registry.models import (
+    Event,
+    Manifest,
+    ManifestChild,
+    Repository,
+    RepositoryBlob,
+    Review,
+    Tag,
+)
 from registry.services import database, events, repositories, tags
 from registry.services.garbage import reviews
+
+_BATCH = 500
 
 
 def restore_tags(name: str, intervals: Sequence[int], actor: Actor) -> list[str]:
@@ -50,10 +60,35 @@ def _reopen(name: str, tag: Tag, actor: Actor) -> str:
         raise RegistryError(
             Code.DENIED, f"there is a tag {tag.name} again", status=409, tag=tag.name
         )
+    assert tag.ended_at is not None
     Manifest.objects.filter(pk=tag.manifest_id).update(deleted_at=None, deleted_by="")
+    _revive_listed(name, tag.repository_id, tag.manifest_id, tag.ended_at, actor)
     tags.point(tag.repository_id, tag.name, tag.manifest_id, tag.digest, actor)
     events.record(Event.Action.RESTORE, name, actor, tag=tag.name, digest=tag.digest)
     return tag.name
+
+
+def _revive_listed(
+    name: str, repository_id: int, manifest_id: int, since: dt.datetime, actor: Actor
+) -> None:
+    """Bring back what an index lists, at any depth, and has lost after it was gone itself.
+
+    Blobs that were deleted meanwhile need nothing: what a live manifest names is there again.
+    """
+    level, seen = [manifest_id], {manifest_id}
+    while level:
+        below: list[tuple[int, str, dt.datetime | None]] = []
+        for start in range(0, len(level), _BATCH):
+            listed = ManifestChild.objects.filter(parent_id__in=level[start : start + _BATCH])
+            below += Manifest.objects.filter(
+                repository_id=repository_id, digest__in=listed.values("digest")
+            ).values_list("pk", "digest", "deleted_at")
+        level = [pk for pk, _, at in below if pk not in seen and (at is None or at >= since)]
+        seen.update(level)
+        for pk, digest, at in below:
+            if at is not None and at >= since:
+                Manifest.objects.filter(pk=pk).update(deleted_at=None, deleted_by="")
+                events.record(Event.Action.RESTORE, name, actor, digest=digest)
 
 
 def restore_manifest(name: str, digest: str, actor: Actor) -> list[str]:
@@ -72,7 +107,9 @@ def restore_manifest(name: str, digest: str, actor: Actor) -> list[str]:
                 Code.MANIFEST_UNKNOWN, "there is no deleted manifest", digest=digest
             )
         went_along = Tag.objects.filter(manifest_id=manifest.pk, ended_at=manifest.deleted_at)
+        assert manifest.deleted_at is not None
         Manifest.objects.filter(pk=manifest.pk).update(deleted_at=None, deleted_by="")
+        _revive_listed(name, repository_id, manifest.pk, manifest.deleted_at, actor)
         names = list(went_along.values_list("name", flat=True))
         taken = set(
             Tag.objects.filter(

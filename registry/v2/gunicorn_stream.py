@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import re
 import select
 import socket
@@ -31,6 +32,8 @@ try:
     from gunicorn.http.body import Body, ChunkedReader, LengthReader
 except ImportError:  # Another server, or none: as in the tests' client.
     Body = None
+
+log = logging.getLogger(__name__)
 
 PIECE = 256 * 1024
 """Bytes in one piece, except the last. Each upload under way holds two or three of them."""
@@ -65,6 +68,7 @@ def open_stream(environ: dict[str, Any]) -> Stream | None:
     body: Any = environ.get("wsgi.input")
     connection = environ.get("gunicorn.socket")
     if Body is None or type(body) is not Body or not isinstance(connection, socket.socket):
+        _say_so(type(body).__qualname__)
         return None
     reader = body.reader
     if body.buf.tell():
@@ -79,6 +83,12 @@ def open_stream(environ: dict[str, Any]) -> Stream | None:
         held = inspect.getgeneratorlocals(reader.parser)
         return _ChunkedStream(body, connection, held["unreader"], aside)
     return None
+
+
+@functools.cache
+def _say_so(kind: str) -> None:
+    """Once for each kind of stream in a process: somebody may wonder why uploads are slower."""
+    log.info("request bodies are read in the ordinary way: %s is not read past", kind)
 
 
 class _Connection:

@@ -10,7 +10,8 @@ import pytest
 
 from tests.e2e import certificates
 from tests.e2e.components import free_port
-from tests.e2e.installation import PASSWORD, Installation
+from tests.e2e.installation import Installation
+from tests.people import PASSWORD
 
 _numbers = itertools.count()
 
@@ -35,7 +36,7 @@ def berth_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
     )
     installation.start()
     yield installation
-    installation.stop()
+    installation.discard()
 
 
 @pytest.fixture(params=["http", "tls"])

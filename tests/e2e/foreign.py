@@ -81,7 +81,7 @@ def installation(folder: Path, *, rsa: bool = False) -> Iterator[Foreign]:
         berth.start()
         yield berth
     finally:
-        berth.stop()
+        berth.discard()
         berth.theirs.terminate()
         berth.theirs.wait(20)
 

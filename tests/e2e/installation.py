@@ -18,27 +18,33 @@ from typing import Any
 
 import httpx
 
+from tests.e2e import prepared
 from tests.e2e.components import free_port
+from tests.people import PASSWORD
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 _OURS = ("BERTH_", "REGISTRY_", "GITLAB_", "EXTERNAL_URL", "ROLES", "DJANGO_SETTINGS_MODULE")
-PASSWORD = "correct-horse-battery"
 
 
 class Installation:
     """A node, or with ``BERTH__ROLES`` one half of it.
 
     Settings are given as the environment spells them: ``Installation(folder, EXTERNAL_URL=…)``.
-    Ports are chosen freely unless the addresses are given.
+    Ports are chosen freely unless the addresses are given. The first start finds the state folder
+    prepared (see `tests.e2e.prepared`), unless it is made `from_nothing`.
     """
+
+    prepared_in: Path | None = None
+    """The folder in which this run keeps a prepared state folder, for all of its workers."""
 
     prefix: Sequence[str] = ()
     """What stands before each command, as in ``ip netns exec …``."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, from_nothing: bool = False, **settings: str) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.root_password = PASSWORD
+        self._from_nothing = from_nothing
         self.settings = {
             "EXTERNAL_URL": f"http://localhost:{free_port()}",
             "REGISTRY_EXTERNAL_URL": f"http://localhost:{free_port()}",
@@ -90,6 +96,7 @@ class Installation:
 
     def start(self, timeout: float = 90) -> None:
         """Start it and wait until it says that it is ready."""
+        self._copy_prepared()
         offset = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
             self._popen = subprocess.Popen(
@@ -123,6 +130,33 @@ class Installation:
                 raise
         return self._popen.returncode
 
+    def discard(self) -> None:
+        """Kill all of it, where a test needs no more of it: stopping takes seconds, of waiting.
+
+        What starts processes goes first, so that none is started meanwhile, and then whoever is
+        left: what a killed parent leaves behind would go on.
+        """
+        if self._popen is not None:
+            self._popen.kill()
+            self._popen.wait()
+        while left := self.processes():
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
+
+    def _copy_prepared(self) -> None:
+        """Have the state folder of this run, where there is none and it would be the same."""
+        if (
+            self.prepared_in is not None
+            and not self._from_nothing
+            and self.settings.get("GITLAB_ROOT_PASSWORD") == PASSWORD
+            and self.settings.get("BERTH_HOME") == str(self.home)
+            and not (self.home.exists() and any(self.home.iterdir()))
+            and prepared.suits(self.settings)
+        ):
+            prepared.copy(self.prepared_in, self.home, _prepare)
+
     @property
     def pid(self) -> int:
         """The process id of ``manage.py serve``."""
@@ -135,8 +169,8 @@ class Installation:
         return self._popen is None or self._popen.poll() is not None
 
     def processes(self) -> list[int]:
-        """Every process that runs with its state folder, whoever has started it."""
-        mark = os.fsencode(f"BERTH_HOME={self.home}")
+        """Every process that runs with its configuration, whoever has started it."""
+        mark = os.fsencode(f"GITLAB_CONFIG={self.settings['GITLAB_CONFIG']}")
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
@@ -246,6 +280,11 @@ class Installation:
             with suppress(FileNotFoundError):
                 total += path.stat().st_size if path.is_file() else 0
         return total
+
+
+def _prepare(home: Path) -> None:
+    """Prepare a state folder with the default settings."""
+    Installation(home.with_name("settings")).manage("prepare", BERTH_HOME=str(home))
 
 
 def wait_until(condition: Any, *, timeout: float = 30, interval: float = 0.2) -> Any:

@@ -34,11 +34,6 @@ def berth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 
 
 @pytest.fixture
-def alice(berth: Installation) -> Person:
-    return person_at(berth, "alice")
-
-
-@pytest.fixture
 def name(alice: Person) -> str:
     return f"alice/app-{next(_numbers)}"
 
@@ -243,4 +238,4 @@ def test_an_upgrade_is_noticed(tmp_path: Path) -> None:
             assert "2.0" in page
             assert "by alice" in page
         finally:
-            ours.stop()
+            ours.discard()

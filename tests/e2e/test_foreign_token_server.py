@@ -77,7 +77,7 @@ def berth(
     )
     found.start()
     yield found
-    found.stop()
+    found.discard()
 
 
 def _public(issued: Issued) -> Any:
@@ -143,7 +143,7 @@ def ask(berth: Installation, token: str) -> httpx.Response:
     )
 
 
-def assert_refused(berth: Installation, server: TokenServer, token: str, error: str) -> None:
+def assert_unauthorized(berth: Installation, server: TokenServer, token: str, error: str) -> None:
     """In the protocol's form: the challenge names the foreign token server, and nothing the token."""
     answer = ask(berth, token)
     assert answer.status_code == 401
@@ -228,7 +228,7 @@ FORGED: dict[str, Callable[[Trusted, Issued, dict[str, Any]], str]] = {
 def test_forged(berth: Installation, server: TokenServer, trusted: Trusted, what: str) -> None:
     evil = authorities.issue("evil", authority=True)
     token = FORGED[what](trusted, evil, server.claims(SCOPE))
-    assert_refused(berth, server, token, "invalid_token")
+    assert_unauthorized(berth, server, token, "invalid_token")
 
 
 @pytest.mark.parametrize(
@@ -244,10 +244,10 @@ def test_claims_that_do_not_hold(
 ) -> None:
     server.sign = WAYS["ES256, x5c with a chain"](trusted)
     changed = int(time.time()) + value if isinstance(value, int) else value
-    assert_refused(berth, server, server.token(SCOPE, **{name: changed}), "invalid_token")
+    assert_unauthorized(berth, server, server.token(SCOPE, **{name: changed}), "invalid_token")
 
 
 def test_too_little(berth: Installation, server: TokenServer, trusted: Trusted) -> None:
     server.sign = WAYS["ES256, libtrust"](trusted)
     for scope in ("repository:alice/app:pull", "repository:alice/other:pull,push", ""):
-        assert_refused(berth, server, server.token(scope), "insufficient_scope")
+        assert_unauthorized(berth, server, server.token(scope), "insufficient_scope")

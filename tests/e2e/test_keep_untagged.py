@@ -10,8 +10,9 @@ import pytest
 from tests.e2e import images
 from tests.e2e.browsing import Browser
 from tests.e2e.conftest import Person
-from tests.e2e.installation import PASSWORD, Installation, wait_until
+from tests.e2e.installation import Installation, wait_until
 from tests.e2e.wire import Collector, Wire
+from tests.people import PASSWORD
 
 pytestmark = [pytest.mark.e2e]
 

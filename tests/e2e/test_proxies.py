@@ -19,7 +19,7 @@ import pytest
 from tests.e2e import certificates, components, images
 from tests.e2e.clients import Docker, Skopeo
 from tests.e2e.components import free_port
-from tests.e2e.conftest import Person, person_at
+from tests.e2e.conftest import Person
 from tests.e2e.images import digest_of
 from tests.e2e.installation import PROJECT, Installation, wait_until
 from tests.e2e.proxies import GITLAB, REGISTRY, Machine, Proxy, settings_behind
@@ -52,11 +52,11 @@ def proxy(
         yield running
     finally:
         running.stop()
-        installation.stop()
+        installation.discard()
 
 
 @pytest.fixture
-def site(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Installation:
+def berth(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Installation:
     """The installation, whose names this process can look up as well."""
     real = socket.getaddrinfo
 
@@ -79,20 +79,15 @@ def machine(proxy: Proxy, tmp_path: Path) -> Machine:
     return Machine(tmp_path / "machine", proxy.certificates.authority, proxy.behind.registry)
 
 
-@pytest.fixture
-def alice(site: Installation) -> Person:
-    return person_at(site, "alice")
-
-
-def test_docker(machine: Machine, site: Installation, alice: Person, proxy: Proxy) -> None:
+def test_docker(machine: Machine, berth: Installation, alice: Person, proxy: Proxy) -> None:
     """Login, push and pull with nobody told to be insecure."""
     components.require("docker")
     docker = Docker(Path(tempfile.mkdtemp(prefix="berth-docker-")), machine.prefix)
     try:
         docker.start()
         docker.use_config(docker.folder / "config")
-        assert "Login Succeeded" in docker.login(site.registry, alice.username, alice.password)
-        name = f"{site.registry}/alice/app:docker"
+        assert "Login Succeeded" in docker.login(berth.registry, alice.username, alice.password)
+        name = f"{berth.registry}/alice/app:docker"
         image = images.large(8)
         docker.load(image, name)
         docker("push", "--quiet", name)
@@ -104,56 +99,57 @@ def test_docker(machine: Machine, site: Installation, alice: Person, proxy: Prox
 
 
 def test_skopeo(
-    machine: Machine, site: Installation, alice: Person, proxy: Proxy, tmp_path: Path
+    machine: Machine, berth: Installation, alice: Person, proxy: Proxy, tmp_path: Path
 ) -> None:
     components.require("skopeo")
     skopeo = Skopeo(tmp_path / "skopeo", machine.prefix)
     trusted = f"cert-dir={proxy.certificates.authority.parent}"
-    skopeo.login(site.registry, alice.username, alice.password, f"--{trusted}")
+    skopeo.login(berth.registry, alice.username, alice.password, f"--{trusted}")
     there = images.write_layout(tmp_path / "there", images.large(20))
-    name = f"docker://{site.registry}/alice/app:skopeo"
+    name = f"docker://{berth.registry}/alice/app:skopeo"
     skopeo("copy", f"--dest-{trusted}", f"oci:{there}", name)
     skopeo("copy", f"--src-{trusted}", name, f"oci:{tmp_path}/back")
     assert images.layout_blobs(tmp_path / "back") == images.layout_blobs(there)
 
 
-def test_every_address_is_the_one_outside(site: Installation, proxy: Proxy) -> None:
+def test_every_address_is_the_one_outside(berth: Installation, proxy: Proxy) -> None:
     """Location, the realm, the page after signing in: scheme, host and port of the proxy."""
-    asked = httpx.get(f"{site.registry_url}/v2/", verify=site.verify)
+    asked = httpx.get(f"{berth.registry_url}/v2/", verify=berth.verify)
     assert asked.status_code == 401
-    assert f'realm="{site.url}/jwt/auth"' in asked.headers["WWW-Authenticate"]
-    begun = site.request("POST", "/v2/root/app/blobs/uploads/", "repository:root/app:pull,push")
+    assert f'realm="{berth.url}/jwt/auth"' in asked.headers["WWW-Authenticate"]
+    begun = berth.request("POST", "/v2/root/app/blobs/uploads/", "repository:root/app:pull,push")
     assert begun.status_code == 202
     location = begun.url.join(begun.headers["Location"])
     assert (location.scheme, location.host, location.port) == ("https", REGISTRY, proxy.port)
-    page = httpx.get(f"{site.url}/dashboard", verify=site.verify)
+    page = httpx.get(f"{berth.url}/dashboard", verify=berth.verify)
     moved = page.url.join(page.headers.get("Location", ""))
     assert (moved.scheme, moved.host, moved.port) == ("https", GITLAB, proxy.port)
     assert (
-        "Secure" in httpx.get(f"{site.url}/users/sign_in", verify=site.verify).headers["Set-Cookie"]
+        "Secure"
+        in httpx.get(f"{berth.url}/users/sign_in", verify=berth.verify).headers["Set-Cookie"]
     )
 
 
-def test_a_chunked_body_larger_than_any_limit_of_a_proxy(site: Installation, proxy: Proxy) -> None:
+def test_a_chunked_body_larger_than_any_limit_of_a_proxy(berth: Installation, proxy: Proxy) -> None:
     """It arrives while it is being sent: nothing of it lies on the proxy's disk."""
     piece, scope = bytes(2**20), "repository:root/app:pull,push"
-    begun = site.request("POST", "/v2/root/app/blobs/uploads/", scope)
+    begun = berth.request("POST", "/v2/root/app/blobs/uploads/", scope)
 
     def pieces() -> Iterator[bytes]:
         for _ in range(48):
             yield piece
 
-    sent = site.request("PATCH", begun.headers["Location"], scope, content=pieces())
+    sent = berth.request("PATCH", begun.headers["Location"], scope, content=pieces())
     assert sent.status_code == 202, sent.text
     assert sent.headers["Range"] == f"0-{48 * 2**20 - 1}"
     assert sum(path.stat().st_size for path in proxy.folder.rglob("*") if path.is_file()) < 2**20
 
 
-def test_a_blob(site: Installation, proxy: Proxy) -> None:
+def test_a_blob(berth: Installation, proxy: Proxy) -> None:
     """Whoever sends the bytes, what names them is the same; ranges and conditions hold."""
     content = images.layer({"file": b"something to read\n" * 500})
     digest = digest_of(content)
-    with Wire(site, "root/app") as wire:
+    with Wire(berth, "root/app") as wire:
         wire.push_blob(content)
         whole = wire.get(f"blobs/{digest}")
         assert whole.content == content
@@ -178,31 +174,31 @@ def test_a_blob(site: Installation, proxy: Proxy) -> None:
     assert head.headers["Content-Length"] == str(len(content))
 
 
-def test_files_are_reached_through_the_registry_only(site: Installation, proxy: Proxy) -> None:
+def test_files_are_reached_through_the_registry_only(berth: Installation, proxy: Proxy) -> None:
     content = b"not for everybody"
-    with Wire(site, "root/app") as wire:
+    with Wire(berth, "root/app") as wire:
         wire.push_blob(content)
     encoded = digest_of(content).partition(":")[2]
     file = f"/-/blobs/blobs/sha256/{encoded[:2]}/{encoded[2:4]}/{encoded}"
     for path in (file, "/-/blobs/", "/-/metrics"):
-        assert httpx.get(f"{site.registry_url}{path}", verify=site.verify).status_code == 404
+        assert httpx.get(f"{berth.registry_url}{path}", verify=berth.verify).status_code == 404
 
 
-def test_a_forged_host_is_refused(site: Installation, proxy: Proxy) -> None:
-    for url in (site.url, site.registry_url):
+def test_a_forged_host_is_refused(berth: Installation, proxy: Proxy) -> None:
+    for url in (berth.url, berth.registry_url):
         for forged in ("evil.example", f"evil.example:{proxy.port}", f"{REGISTRY}.evil.example"):
-            answer = httpx.get(f"{url}/v2/", headers={"Host": forged}, verify=site.verify)
+            answer = httpx.get(f"{url}/v2/", headers={"Host": forged}, verify=berth.verify)
             assert answer.status_code == 421, (url, forged)
             assert "evil" not in answer.text
 
 
-def test_what_a_client_forwards_counts_for_nothing(site: Installation, proxy: Proxy) -> None:
+def test_what_a_client_forwards_counts_for_nothing(berth: Installation, proxy: Proxy) -> None:
     """Neither its scheme, nor a request id of its own, nor a name that the proxy did not see."""
     forged = {
         "X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example",
         "X-Request-Id": "chosen-by-the-client", "X-Accel-Redirect": "/-/blobs/",
     }  # fmt: skip
-    answer = httpx.get(f"{site.url}/users/sign_in", headers=forged, verify=site.verify)
+    answer = httpx.get(f"{berth.url}/users/sign_in", headers=forged, verify=berth.verify)
     assert "Secure" in answer.headers["Set-Cookie"]
     assert "evil.example" not in answer.text
     given = answer.headers["X-Request-Id"]
@@ -211,11 +207,11 @@ def test_what_a_client_forwards_counts_for_nothing(site: Installation, proxy: Pr
     wait_until(lambda: proxy.program == "haproxy" or given in proxy.log(), timeout=5)
 
 
-def test_the_log_of_requests_holds_no_secret(site: Installation, proxy: Proxy) -> None:
+def test_the_log_of_requests_holds_no_secret(berth: Installation, proxy: Proxy) -> None:
     scope = "repository:root/app:pull,push"
-    begun = site.request("POST", "/v2/root/app/blobs/uploads/", scope)
+    begun = berth.request("POST", "/v2/root/app/blobs/uploads/", scope)
     location = begun.headers["Location"]
-    site.request("PATCH", location, scope, content=b"x")
+    berth.request("PATCH", location, scope, content=b"x")
     path, _, query = location.partition("?")
     wait_until(lambda: path in proxy.log(), timeout=5)
     log = proxy.log()
@@ -226,7 +222,7 @@ def test_the_log_of_requests_holds_no_secret(site: Installation, proxy: Proxy) -
     assert any(line["path"] == path and line["status"] == 202 for line in lines)
 
 
-def test_another_name_gets_no_certificate(site: Installation, proxy: Proxy) -> None:
+def test_another_name_gets_no_certificate(berth: Installation, proxy: Proxy) -> None:
     if proxy.program != "nginx":
         pytest.skip("haproxy presents its only certificate; the name is refused a step later")
     context = ssl.create_default_context(cafile=proxy.certificates.authority)
@@ -237,18 +233,18 @@ def test_another_name_gets_no_certificate(site: Installation, proxy: Proxy) -> N
         context.wrap_socket(line, server_hostname="localhost")
 
 
-def doctor(machine: Machine, site: Installation, **settings: str) -> dict[str, str]:
+def doctor(machine: Machine, berth: Installation, **settings: str) -> dict[str, str]:
     """What the doctor finds from behind the proxy, by check, with the settings it names."""
     ran = subprocess.run(
         [*machine.prefix, sys.executable, "manage.py", "doctor", "--format", "json"],
-        cwd=PROJECT, env={**site.environment, **settings}, capture_output=True, text=True, timeout=60,
+        cwd=PROJECT, env={**berth.environment, **settings}, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert ran.stdout, ran.stderr
     return {one["check"]: one["setting"] for one in json.loads(ran.stdout) if not one["ok"]}
 
 
-def test_the_doctor_finds_nothing(machine: Machine, site: Installation) -> None:
-    assert doctor(machine, site) == {}
+def test_the_doctor_finds_nothing(machine: Machine, berth: Installation) -> None:
+    assert doctor(machine, berth) == {}
 
 
 @pytest.mark.parametrize(
@@ -260,7 +256,7 @@ def test_the_doctor_finds_nothing(machine: Machine, site: Installation) -> None:
 )
 def test_the_doctor_finds_what_nginx_spoils(
     machine: Machine,
-    site: Installation,
+    berth: Installation,
     proxy: Proxy,
     tmp_path: Path,
     line: str,
@@ -272,7 +268,7 @@ def test_the_doctor_finds_what_nginx_spoils(
     worse = replace(proxy, folder=tmp_path / "worse", port=free_port(), changed={line: spoiled})
     worse.start()
     try:
-        found = doctor(machine, site, REGISTRY_EXTERNAL_URL=f"https://{REGISTRY}:{worse.port}")
+        found = doctor(machine, berth, REGISTRY_EXTERNAL_URL=f"https://{REGISTRY}:{worse.port}")
     finally:
         worse.stop()
     assert set(found) == {check}

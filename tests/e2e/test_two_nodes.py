@@ -74,8 +74,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             gitlab.start()
             yield Site(network, gitlab, registry, person_at(gitlab, "alice"))
         finally:
-            gitlab.stop()
-            registry.stop()
+            gitlab.discard()
+            registry.discard()
 
 
 def _carry_the_key(registry: Node, gitlab: Node) -> None:

@@ -48,7 +48,7 @@ def running(
     berth = Installation(tmp_path_factory.mktemp("node"), **nodes.QUICK, **stack)
     berth.start()
     yield berth
-    berth.stop()
+    berth.discard()
 
 
 @pytest.fixture

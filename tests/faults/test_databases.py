@@ -128,7 +128,7 @@ def test_f24_a_disk_that_the_database_fills(tmp_path: Path, journal: Journal) ->
                 )
                 assert checked == [["ok"]]
         finally:
-            berth.stop()
+            berth.discard()
 
 
 def test_f50_a_collector_that_stops_with_what_it_holds(

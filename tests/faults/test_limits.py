@@ -114,7 +114,7 @@ def test_f68_killed_in_the_middle_of_migrations(
             assert Registry(berth).push_image(NAMES[0], "first", [b"x"])[0] == 201
             assert_whole(berth, journal)
         finally:
-            berth.stop()
+            berth.discard()
     finally:
         if server is not None:
             server.stop()

@@ -29,7 +29,7 @@ def bound(tmp_path: Path) -> Iterator[Installation]:
         berth.prefix = (str(components.require("capabilities")), "--bounding-set", _RIGHTS)
     berth.start()
     yield berth
-    berth.stop()
+    berth.discard()
 
 
 def test_f38_a_folder_without_rights(bound: Installation, journal: Journal) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from tests.people import NAMES, person
+
 __all__ = [
     "alice",
     "bob",
@@ -32,24 +34,7 @@ __all__ = [
     "root",
 ]
 
-PASSWORD = "correct-horse-battery"
-PEOPLE = {"alice", "bob", "carol", "mallory"}
 ROLES = {"guests": 10, "reporters": 20, "developers": 30, "maintainers": 40, "owners": 50}
-
-
-def person(username: str, **extra: Any) -> Any:
-    """A person with a namespace, made once in a test."""
-    from gitlab.accounts import services
-    from gitlab.accounts.models import User
-
-    found = User.objects.filter(username=username).first()
-    return found or services.create_user(
-        username=username,
-        email=f"{username}@example.com",
-        name=username.title(),
-        password=PASSWORD,
-        **extra,
-    )
 
 
 def _add_members(place: Any, roles: dict[str, Iterable[Any]]) -> None:
@@ -91,7 +76,7 @@ def project(
     from gitlab.namespaces.models import Namespace
 
     parent_path, _, path = full_path.rpartition("/")
-    if parent_path in PEOPLE:
+    if parent_path in NAMES:
         person(parent_path)
     namespace = Namespace.objects.filter(full_path=parent_path).first() or group(
         parent_path, owner=owner

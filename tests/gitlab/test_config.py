@@ -28,7 +28,7 @@ def write(tmp_path: Path) -> Any:
 
 @pytest.fixture(autouse=True)
 def no_file_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(config, "DEFAULT_FILE", tmp_path / "not-there.toml")
+    monkeypatch.setattr("gitlab.config.loading.DEFAULT_FILE", tmp_path / "not-there.toml")
 
 
 def refused(environ: dict[str, str]) -> str:
@@ -59,7 +59,7 @@ def test_the_machines_file_is_read_where_it_exists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "etc.toml").write_text("[berth]\nmax_page = 7\n")
-    monkeypatch.setattr(config, "DEFAULT_FILE", tmp_path / "etc.toml")
+    monkeypatch.setattr("gitlab.config.loading.DEFAULT_FILE", tmp_path / "etc.toml")
     assert load({}).configuration.berth.max_page == 7
 
 
@@ -132,6 +132,7 @@ NUMBERS = dict.fromkeys(
         "berth.undo_window",
         "berth.upload_expiry",
         "berth.database_timeout",
+        "berth.processes",
         "berth.max_manifest_size",
         "berth.max_blob_size",
         "berth.max_page",

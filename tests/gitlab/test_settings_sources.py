@@ -98,6 +98,7 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     ),
     "berth.home": ("/srv/berth-home", "str(s.HOME)", "/srv/berth-home"),
     "berth.roles": (["web"], "sorted(s.ROLES)", ["web"]),
+    "berth.processes": (5, "s.CONFIG.berth.processes", 5),
     "berth.web_http_addr": ("127.0.0.1:6", "s.CONFIG.web_http_addr", "127.0.0.1:6"),
     "berth.database_url": (
         "postgresql://one:p%40ss@db.test:5433/gitlab?sslmode=require",
@@ -154,16 +155,16 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.metrics_networks": (["10.1.0.0/16"], "s.METRICS_NETWORKS", ["10.1.0.0/16"]),
     "berth.metrics_token": ("a-m-token", "s.METRICS_TOKEN", "a-m-token"),
     "berth.worker_metrics_addr": ("127.0.0.1:9", "s.WORKER_METRICS_ADDR", "127.0.0.1:9"),
-    "berth.rate_limits.failed_logins": (3, "s.FAILED_LOGIN_LIMIT", 3),
-    "berth.rate_limits.failed_logins_per_address": (50, "s.FAILED_LOGINS_PER_ADDRESS", 50),
-    "berth.rate_limits.per_user": (11, "s.RATE_LIMITS['user']", 11),
-    "berth.rate_limits.per_token": (12, "s.RATE_LIMITS['token']", 12),
-    "berth.rate_limits.per_address": (13, "s.RATE_LIMITS['address']", 13),
     "berth.log_format": ("json", "s.LOGGING['formatters']['line']['form']", "json"),
     "berth.log_level": ("warning", "s.LOGGING['root']['level']", "WARNING"),
     "berth.access_log": ("all", "s.ACCESS_LOG", "all"),
     "berth.debug": (True, "s.DEBUG", True),
     "berth.crash_at": ("blob_renamed", "s.CRASH_AT", "blob_renamed"),
+    "berth.rate_limits.failed_logins": (3, "s.FAILED_LOGIN_LIMIT", 3),
+    "berth.rate_limits.failed_logins_per_address": (50, "s.FAILED_LOGINS_PER_ADDRESS", 50),
+    "berth.rate_limits.per_user": (11, "s.RATE_LIMITS['user']", 11),
+    "berth.rate_limits.per_token": (12, "s.RATE_LIMITS['token']", 12),
+    "berth.rate_limits.per_address": (13, "s.RATE_LIMITS['address']", 13),
 }
 
 

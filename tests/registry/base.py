@@ -1,16 +1,14 @@
-"""People with tokens, and what a refusal looks like."""
+"""People with tokens, as the registry knows them."""
 
 from __future__ import annotations
 
 import functools
 import io
-import json
 import re
 from typing import Any
 
 from django.test import Client
 
-from registry.errors import Code
 from tokens.access import Access
 from tokens.issue import issue
 
@@ -117,39 +115,6 @@ def assert_shortcut_agrees(response: Any) -> None:
     else:
         assert found.body == response.content
     assert found.route == response.wsgi_request.resolver_match.route
-
-
-def assert_refused(response: Any, code: Code, status: int | None = None) -> dict[str, Any]:
-    """The response is a refusal with `code` in the protocol's form. Answers the first error."""
-    content = response.content
-    assert response.status_code == (status or code.status), content
-    assert response.headers["Content-Type"] == "application/json"
-    assert response.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
-    body = json.loads(content)
-    assert set(body) == {"errors"}
-    assert body["errors"]
-    for error in body["errors"]:
-        assert set(error) <= {"code", "message", "detail"}
-        assert error["message"]
-    first: dict[str, Any] = body["errors"][0]
-    assert first["code"] == code.name, body
-    return first
-
-
-def assert_challenged(response: Any, scope: str | None, error: str | None = None) -> None:
-    """A 401 whose challenge asks for `scope`."""
-    assert_refused(response, Code.UNAUTHORIZED)
-    challenge = response.headers["WWW-Authenticate"]
-    assert challenge.startswith('Bearer realm="')
-    assert 'service="container_registry"' in challenge
-    if scope is None:
-        assert "scope=" not in challenge
-    else:
-        assert f'scope="{scope}"' in challenge
-    if error is None:
-        assert "error=" not in challenge
-    else:
-        assert f'error="{error}"' in challenge
 
 
 def content_of(response: Any) -> bytes:

@@ -30,6 +30,7 @@ class RandomRegistry:
         """`count` random things, with time passing in between."""
         doings = [
             *[self._push_image] * 4, self._push_index, self._push_artifact, self._push_blob,
+            self._push_mixture, self._push_foreign, self._push_signature,
             *[self._delete_tag] * 3, self._delete_manifest, self._delete_blob, self._close,
             self._restore, self._keep_untagged, self._review, self._promise,
         ]  # fmt: skip
@@ -55,6 +56,28 @@ class RandomRegistry:
             children = self._random.sample(known, min(len(known), self._random.randint(1, 3)))
             pushed = images.push_index(name, self._tag(), [one.descriptor for one in children])
             known.append(pushed)
+
+    def _push_mixture(self, name: str) -> None:
+        """An index of images and of blobs, some of which come later or never."""
+        layers = self._random.sample(self._layers, self._random.randint(1, 3))
+        listed = [images.descriptor(layer, images.LAYER) for layer in layers]
+        if self._images[name]:
+            listed.append(self._random.choice(self._images[name]).descriptor)
+        self._images[name].append(images.push_index(name, self._tag(), listed))
+
+    def _push_foreign(self, name: str) -> None:
+        """An image with a layer that need not be here."""
+        layer = images.descriptor(self._random.choice(self._layers), images.LAYER)
+        images.push_blob(name, images.EMPTY_CONFIG)
+        value = images.document(images.EMPTY_CONFIG, [], annotations={"n": str(len(self._images))})
+        value["layers"] = [{**layer, "urls": ["https://elsewhere.example/"]}]
+        self._images[name].append(images.push_manifest(name, self._tag(), value))
+
+    def _push_signature(self, name: str) -> None:
+        """As cosign did: tied to its image by the name of a tag alone."""
+        if self._images[name]:
+            signed = self._random.choice(self._images[name]).digest.replace(":", "-")
+            images.push_image(name, f"{signed}.sig", layers=[self._random.choice(self._layers)])
 
     def _push_artifact(self, name: str) -> None:
         if self._images[name]:

@@ -13,8 +13,9 @@ import pytest
 from registry import auth
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
+from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_challenged, assert_refused, mint
+from tests.registry.base import APP, Person, mint
 from tokens import issue as issuing
 from tokens import keys
 from tokens.access import Access

@@ -8,8 +8,9 @@ import pytest
 
 from registry.errors import Code
 from registry.models import Event, Manifest, Review, Tag
+from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_challenged, assert_refused
+from tests.registry.base import APP, Person
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 

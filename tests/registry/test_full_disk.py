@@ -12,7 +12,7 @@ import pytest
 from registry import digest as digests
 from registry.errors import Code
 from registry.models import Blob, UploadSession
-from tests.base import assert_refused
+from tests.refusals import assert_refused
 from tests.registry.base import APP, Person
 from tests.registry.tmpfs import mounted
 

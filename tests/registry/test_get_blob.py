@@ -11,8 +11,9 @@ from registry.errors import Code
 from registry.models import RepositoryBlob
 from registry.storage import paths
 from registry.storage.filesystem import FilesystemStore
+from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_challenged, assert_refused, content_of
+from tests.registry.base import APP, Person, content_of
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 

@@ -9,8 +9,9 @@ from django.db import OperationalError
 
 from registry.errors import Code
 from registry.services import database, repositories
+from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_challenged, assert_refused
+from tests.registry.base import APP, Person
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 

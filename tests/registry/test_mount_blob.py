@@ -11,8 +11,9 @@ from registry.errors import Code
 from registry.models import Event, RepositoryBlob, Review, UploadSession
 from registry.services import repositories
 from registry.storage.filesystem import FilesystemStore
+from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_challenged, assert_refused, content_of
+from tests.registry.base import APP, Person, content_of
 from tokens.access import Access
 
 pytestmark = pytest.mark.django_db(databases=["registry"])

@@ -12,8 +12,9 @@ from registry import media_types
 from registry.errors import Code
 from registry.models import Event, Manifest, Repository, Tag
 from registry.storage.filesystem import FilesystemStore
+from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_challenged, assert_refused
+from tests.registry.base import APP, Person
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 

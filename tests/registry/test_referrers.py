@@ -6,8 +6,9 @@ import pytest
 
 from registry import media_types
 from registry.errors import Code
+from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_challenged, assert_refused
+from tests.registry.base import APP, Person
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 

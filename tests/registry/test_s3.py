@@ -21,8 +21,8 @@ from registry.services.verification import rounds as verification_rounds
 from registry.storage import chosen as storage
 from registry.storage.base import StorageUnavailable
 from registry.storage.s3 import S3Store
-from tests.base import assert_refused
 from tests.e2e.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS
+from tests.refusals import assert_refused
 from tests.registry import images
 from tests.registry.base import APP, Person
 

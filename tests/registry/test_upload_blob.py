@@ -8,8 +8,9 @@ import pytest
 
 from registry.errors import Code
 from registry.models import Blob, RepositoryBlob
+from tests.refusals import assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_refused, content_of
+from tests.registry.base import APP, Person, content_of
 from tests.registry.uploading import (
     UPLOADS,
     assert_created,

@@ -10,7 +10,8 @@ import pytest
 
 from registry.errors import Code
 from registry.models import Blob, UploadSession
-from tests.registry.base import Person, assert_refused
+from tests.refusals import assert_refused
+from tests.registry.base import Person
 from tests.registry.uploading import (
     UPLOADS,
     assert_created,

@@ -14,8 +14,9 @@ from registry.models import Blob, UploadSession
 from registry.services import repositories, uploads
 from registry.storage.base import StorageFull, StorageUnavailable
 from registry.storage.filesystem import FilesystemStore
+from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_challenged, assert_refused, content_of
+from tests.registry.base import APP, Person, content_of
 from tests.registry.uploading import (
     UPLOADS,
     assert_created,

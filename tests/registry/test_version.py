@@ -9,7 +9,8 @@ from django.test import RequestFactory
 from django.urls import resolve
 
 from registry.errors import Code
-from tests.registry.base import APP, Person, assert_challenged, assert_refused, mint
+from tests.refusals import assert_challenged, assert_refused
+from tests.registry.base import APP, Person, mint
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 

@@ -10,8 +10,9 @@ from django.db import connections
 from registry.errors import Code
 from registry.models import Repository, Tag
 from registry.services import database
+from tests.refusals import assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_refused
+from tests.registry.base import APP, Person
 from tests.registry.services.test_cursors import elsewhere
 
 

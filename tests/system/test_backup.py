@@ -55,7 +55,7 @@ def test_a_backup_under_load(stacks: list[dict[str, str]], tmp_path: Path) -> No
         assert load.counts["writes"] > 10, load.counts
         assert not first.run_python(_LEASES)
     finally:
-        first.stop()
+        first.discard()
     second.manage("restore", str(out), *options)
     with pytest.raises(AssertionError, match="nothing was restored"):
         second.manage("restore", str(out))
@@ -68,4 +68,4 @@ def test_a_backup_under_load(stacks: list[dict[str, str]], tmp_path: Path) -> No
         status, _ = Registry(second).push_image("root/load0", "after", [b"a layer"])
         assert status == 201
     finally:
-        second.stop()
+        second.discard()

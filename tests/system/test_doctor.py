@@ -56,7 +56,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     installation = Installation(tmp_path_factory.mktemp("doctor") / "one")
     installation.start()
     yield installation
-    installation.stop()
+    installation.discard()
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def other(site: Installation, tmp_path_factory: pytest.TempPathFactory) -> Itera
     )
     installation.start()
     yield installation
-    installation.stop()
+    installation.discard()
 
 
 def test_a_sound_installation(site: Installation) -> None:

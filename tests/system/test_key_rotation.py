@@ -48,8 +48,8 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installati
         gitlab.start()
         yield gitlab, registry
     finally:
-        gitlab.stop()
-        registry.stop()
+        gitlab.discard()
+        registry.discard()
 
 
 class Pulls:

@@ -41,7 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     installation.root_password = CANARIES["root_password"]
     installation.start()
     yield installation
-    installation.stop()
+    installation.discard()
 
 
 def lines(site: Installation, **wanted: object) -> list[Line]:

@@ -127,8 +127,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, s3: SeaweedFS) -> Iterator
         finally:
             if proxy is not None:
                 proxy.stop()
-            with ThreadPoolExecutor() as pool:
-                list(pool.map(lambda node: node.stop(), made_nodes))
+            for node in made_nodes:
+                node.discard()
             redis.stop()
             database.stop()
 

@@ -36,7 +36,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     )
     installation.start()
     yield installation
-    installation.stop()
+    installation.discard()
 
 
 def numbers(url: str) -> Numbers:

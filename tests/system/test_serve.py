@@ -28,7 +28,8 @@ def installation(make_installation: Any) -> Installation:
     return made
 
 
-def test_it_says_once_where_everything_is(installation: Installation) -> None:
+def test_it_says_once_where_everything_is(make_installation: Any) -> None:
+    installation: Installation = make_installation(from_nothing=True)
     log = installation.log()
     assert log.count("Ready.") == 1
     assert installation.url in log
@@ -41,8 +42,9 @@ def test_it_says_once_where_everything_is(installation: Installation) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_it_stops_cleanly_and_starts_again_quickly(
-    installation: Installation, number: signal.Signals
+    make_installation: Any, number: signal.Signals
 ) -> None:
+    installation: Installation = make_installation(from_nothing=number == signal.SIGTERM)
     assert len(installation.processes()) > 5
     assert installation.stop(number) == 0
     assert installation.processes() == []
@@ -53,6 +55,13 @@ def test_it_stops_cleanly_and_starts_again_quickly(
         assert installation.log().count("Made the administrator") == 1
         assert installation.log().count("Made the key pair") == 1
         assert installation.token()
+
+
+def test_as_many_processes_serve_as_are_set(make_installation: Any) -> None:
+    installation: Installation = make_installation(BERTH__PROCESSES="3")
+    children = _children(installation.pid)
+    for role in ("web", "registry"):
+        assert len(_tree(children[role])) == 1 + 3, role
 
 
 @pytest.mark.parametrize("name", ["web", "registry", "worker"])

@@ -48,7 +48,11 @@ class Configured(Installation):
         self.root_password = SECRETS["GITLAB_ROOT_PASSWORD"]
         self.listeners = [f"127.0.0.1:{free_port()}" for _ in range(2)]
         addresses = [f"http://{listener}" for listener in self.listeners]
-        self.settings = dict(zip(("EXTERNAL_URL", "REGISTRY_EXTERNAL_URL"), addresses, strict=True))
+        self.settings = {
+            "EXTERNAL_URL": addresses[0],
+            "REGISTRY_EXTERNAL_URL": addresses[1],
+            "GITLAB_CONFIG": str(folder / "gitlab.toml"),
+        }
         keys = self.elsewhere / "keys"
         self.values: dict[str, Any] = {
             "external_url": addresses[0],
@@ -98,10 +102,9 @@ class Configured(Installation):
     def environment(self) -> dict[str, str]:
         """None of the settings but the names of files, and one that is stronger than its file."""
         kept = super().environment
-        for name in self.settings:
+        for name in ("EXTERNAL_URL", "REGISTRY_EXTERNAL_URL"):
             del kept[name]
         return kept | {
-            "GITLAB_CONFIG": str(self.folder / "gitlab.toml"),
             **{f"{name}_FILE": str(self.folder / name) for name in SECRETS},
             "BERTH__LOG_FORMAT": "json",
         }
@@ -113,7 +116,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Configured]:
     installation.start()
     installation.create_project("root/app", owner="root")
     yield installation
-    installation.stop()
+    installation.discard()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from typing import Any
@@ -12,6 +11,8 @@ import jwt
 import pytest
 from django.test import Client
 
+from tests import people
+from tests.refusals import assert_refused
 from tests.tokens.conftest import FakeAuthorizer, Pair
 from tokens import issue as issuing
 from tokens import keys
@@ -46,7 +47,7 @@ def client() -> Client:
 
 
 def basic(name: str = "alice", password: str = "pa:ss wörd") -> str:
-    return f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"
+    return people.basic(name, password)
 
 
 def ask(client: Client, *scopes: str, authorization: str | None = None, **more: str) -> Any:
@@ -58,16 +59,6 @@ def ask(client: Client, *scopes: str, authorization: str | None = None, **more: 
 def claims_of(response: Any) -> Claims:
     assert response.status_code == 200, response.content
     return verify(response.json()["token"])
-
-
-def assert_refused(response: Any, status: int, code: str) -> dict[str, Any]:
-    assert response.status_code == status, response.content
-    assert response.headers["Content-Type"] == "application/json"
-    assert response.headers["Cache-Control"] == "no-store"
-    (error,) = json.loads(response.content)["errors"]
-    assert error["code"] == code
-    assert error["message"]
-    return error  # type: ignore[no-any-return]
 
 
 def test_it_works(client: Client, authorizer: FakeAuthorizer) -> None:
@@ -186,7 +177,7 @@ def test_post_with_another_grant_is_refused(
 ) -> None:
     body = urlencode({"service": "container_registry", **form})
     response = client.post("/jwt/auth", body, content_type=FORM)
-    assert_refused(response, 400, "UNSUPPORTED")
+    assert_refused(response, "UNSUPPORTED", 400)
 
 
 @pytest.mark.parametrize(
@@ -203,12 +194,12 @@ def test_post_with_another_body_is_refused(
     client: Client, authorizer: FakeAuthorizer, body: bytes, content_type: str
 ) -> None:
     response = client.post("/jwt/auth", body, content_type=content_type)
-    assert_refused(response, 400, "UNSUPPORTED")
+    assert_refused(response, "UNSUPPORTED", 400)
 
 
 def test_post_with_a_huge_form_is_refused(client: Client, authorizer: FakeAuthorizer) -> None:
     response = client.post("/jwt/auth", b"x" * 70_000, content_type=FORM)
-    assert_refused(response, 413, "UNSUPPORTED")
+    assert_refused(response, "UNSUPPORTED", 413)
 
 
 # Anonymous
@@ -233,13 +224,13 @@ def test_anonymous_callers_who_get_nothing_are_refused_alike(
     client: Client, authorizer: FakeAuthorizer, scopes: list[str]
 ) -> None:
     response = ask(client, *scopes)
-    assert assert_refused(response, 403, "DENIED")["message"] == "access forbidden"
+    assert assert_refused(response, "DENIED", 403)["message"] == "access forbidden"
     assert authorizer.recorded == []
 
 
 def test_cookies_count_for_nothing(client: Client, authorizer: FakeAuthorizer) -> None:
     client.cookies["sessionid"] = "x"
-    assert_refused(ask(client, PULL), 403, "DENIED")
+    assert_refused(ask(client, PULL), "DENIED", 403)
 
 
 # Refusals
@@ -258,7 +249,7 @@ def test_wrong_credentials_are_refused_alike(
     client: Client, authorizer: FakeAuthorizer, authorization: str
 ) -> None:
     response = ask(client, PULL, authorization=authorization)
-    error = assert_refused(response, 401, "UNAUTHORIZED")
+    error = assert_refused(response, "UNAUTHORIZED", 401)
     reference = ask(client, PULL, authorization=basic("alice", "wrong"))
     assert error == reference.json()["errors"][0]
     assert response.headers["WWW-Authenticate"] == reference.headers["WWW-Authenticate"]
@@ -270,7 +261,7 @@ def test_a_password_in_post_that_is_wrong(client: Client, authorizer: FakeAuthor
     for password in ("wrong", "", "x" * 5000, "\0"):
         body = urlencode({**form, "password": password})
         response = client.post("/jwt/auth", body, content_type=FORM)
-        assert_refused(response, 401, "UNAUTHORIZED")
+        assert_refused(response, "UNAUTHORIZED", 401)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +278,7 @@ def test_other_refusals(
 ) -> None:
     authorizer.refusal = refusal
     response = ask(client, PULL, authorization=basic())
-    assert_refused(response, status, code)
+    assert_refused(response, code, status)
     if status == 429:
         assert response.headers["Retry-After"] == "17"
 
@@ -297,7 +288,7 @@ def test_other_refusals(
 )
 def test_another_service_is_unknown(client: Client, authorizer: FakeAuthorizer, query: str) -> None:
     response = client.get(f"/jwt/auth{query}", HTTP_AUTHORIZATION=basic())
-    assert_refused(response, 404, "UNSUPPORTED")
+    assert_refused(response, "UNSUPPORTED", 404)
     assert authorizer.addresses == []
 
 
@@ -305,7 +296,7 @@ def test_another_service_is_unknown(client: Client, authorizer: FakeAuthorizer, 
 def test_a_malformed_scope_is_refused(
     client: Client, authorizer: FakeAuthorizer, scope: str
 ) -> None:
-    assert_refused(ask(client, PULL, scope, authorization=basic()), 400, "UNSUPPORTED")
+    assert_refused(ask(client, PULL, scope, authorization=basic()), "UNSUPPORTED", 400)
 
 
 @pytest.mark.parametrize("form", ["repeated", "blanks"])
@@ -383,8 +374,8 @@ def test_a_slash_at_the_end(client: Client, authorizer: FakeAuthorizer, path: st
     fields = {"grant_type": "password", "service": "container_registry", "username": "alice"}
     body = urlencode({**fields, "password": "pa:ss wörd"})
     assert claims_of(client.post(path, body, content_type=FORM)).subject == "alice"
-    assert_refused(client.post(path, "x", content_type="text/plain"), 400, "UNSUPPORTED")
-    assert_refused(client.put(path), 405, "UNSUPPORTED")
+    assert_refused(client.post(path, "x", content_type="text/plain"), "UNSUPPORTED", 400)
+    assert_refused(client.put(path), "UNSUPPORTED", 405)
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"])
@@ -393,13 +384,13 @@ def test_other_methods_are_refused(client: Client, authorizer: FakeAuthorizer, m
     assert response.status_code == 405
     assert response.headers["Allow"] == "GET, POST"
     if method != "HEAD":
-        assert_refused(response, 405, "UNSUPPORTED")
+        assert_refused(response, "UNSUPPORTED", 405)
     assert authorizer.addresses == []
 
 
 def test_too_many_parameters_are_refused(client: Client, authorizer: FakeAuthorizer) -> None:
     response = client.get(AUTH + "&a" * 3000, HTTP_AUTHORIZATION=basic())
-    assert_refused(response, 400, "UNSUPPORTED")
+    assert_refused(response, "UNSUPPORTED", 400)
 
 
 def test_the_address_is_the_peers(client: Client, authorizer: FakeAuthorizer) -> None:

@@ -66,8 +66,8 @@ def index(request: HttpRequest, path: str) -> HttpResponse:
         "tools": client_commands.tools(project.full_path, request.user),
         "commands_open": "commands" in request.GET,
         "deleted_url": _deleted(project),
-        "next_url": _page("after", listing.next_after, search),
-        "previous_url": _page("before", listing.previous_before, search),
+        "next_url": _page("after", listing.page.next_after, search),
+        "previous_url": _page("before", listing.page.previous_before, search),
     }
     return render(request, "container_registry/index.html", context)
 

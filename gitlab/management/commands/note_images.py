@@ -26,8 +26,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         from gitlab.accounts.models import User
         from gitlab.container_registry import repositories
-        from gitlab.container_registry.path import places
-        from gitlab.namespaces import services
+        from gitlab.container_registry.image_paths import image_paths
         from gitlab.refusals import Forbidden, Invalid, NotFound
 
         owner = None
@@ -41,16 +40,14 @@ class Command(BaseCommand):
         noted = 0
         for name in filter(None, map(str.strip, text.splitlines())):
             try:
-                place = places([name]).get(name)
-                if place is not None and place.project is None and owner is not None:
-                    services.create_project(
-                        owner, namespace=place.namespace, path=place.new_project, reason="import"
-                    )
-                    place = places([name]).get(name)
-                if place is None or place.project is None:
+                image = image_paths([name]).get(name)
+                if image is not None and image.project is None and owner is not None:
+                    repositories.create_project_of(image, by=owner, reason="import")
+                    image = image_paths([name]).get(name)
+                if image is None or image.project is None:
                     left.append(f"{name}: there is no project, and no namespace to make it in")
                     continue
-                repositories.note(place.project, name, by=owner)
+                repositories.note(image.project, name, by=owner)
                 noted += 1
             except (Invalid, Forbidden, NotFound) as error:
                 left.append(f"{name}: {error}")

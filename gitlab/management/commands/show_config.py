@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from pydantic import SecretStr
 
-from gitlab.config import KEYS, Configuration, Loaded
+from gitlab.config import KEYS, Configuration, Loaded, reference
 
 MASK = "********"
 _URLS = {
@@ -36,9 +36,12 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--format", choices=["text", "json"], default="text")
+        parser.add_argument("--format", choices=["text", "json", "markdown"], default="text")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["format"] == "markdown":
+            self.stdout.write(reference.markdown(), ending="")
+            return
         rows = describe(settings.LOADED)
         if options["format"] == "json":
             self.stdout.write(json.dumps(rows, indent=2))

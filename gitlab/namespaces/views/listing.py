@@ -10,13 +10,13 @@ from urllib.parse import urlencode
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
-from gitlab import principals
-from gitlab.namespaces import policies, queries, standings
+from gitlab import pagination, principals
+from gitlab.namespaces import policies, standings
 from gitlab.namespaces.models import AccessLevel, Namespace, Project
 from gitlab.namespaces.paths import prefixes, slug
 from gitlab.namespaces.policies import Ability
-from gitlab.namespaces.queries import Page
 from gitlab.namespaces.sidebars import address_of, registry_address
+from gitlab.pagination import Page
 from gitlab.principals import Anybody
 
 Listable = TypeVar("Listable", Project, Namespace)
@@ -135,7 +135,7 @@ def around(
 def page_of(request: HttpRequest, rows: QuerySet[Listable]) -> Page[Listable]:
     """The page of `rows` that the address asks for."""
     after, before = _asked(request, "after"), _asked(request, "before")
-    return queries.page(rows, after=after, before=before)
+    return pagination.page(rows, "full_path", after=after, before=before)
 
 
 def search_of(request: HttpRequest) -> str:

@@ -1,85 +1,76 @@
-"""Model instances of queries that are written out, for the path that every token takes.
+"""Rows of queries that are written out, as named tuples: for the path that every token takes.
 
-`Manager.raw` prepares the same shape anew for each query: names, converters, a queryset around them.
-That costs three times what the query does. Here it is prepared once for each query.
+A query names its columns in the order of the tuple's fields. The engines differ in how they give
+some types; a field's annotation says what it shall be.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
+import json
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
-from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db import DEFAULT_DB_ALIAS, connections
 
-Row = TypeVar("Row", bound=models.Model)
-
-
-class _Shape(NamedTuple):
-    """Of each column of a query: its place, what it is called, what makes a value of it."""
-
-    fields: list[tuple[int, str, list[Callable[..., Any]], Any]]
-    others: list[tuple[int, str]]
+Row = TypeVar("Row", bound=NamedTuple)
 
 
-def instances(model: type[Row], sql: str, parameters: Sequence[Any]) -> list[Row]:
-    """The rows of `sql` as instances of `model`.
-
-    Columns that are no fields of the model become attributes, as the driver gives them. Fields that
-    no column is named after are loaded when they are asked for. `sql` is ours: each is remembered.
-    """
-    names, rows = _rows(sql, parameters)
-    if not rows:
+def read(kind: type[Row], sql: str, parameters: Sequence[Any]) -> list[Row]:
+    """The rows of `sql` in GitLab's database as `kind`. `sql` is ours, with ``%s`` for a value."""
+    found: list[tuple[Any, ...]] = connections[DEFAULT_DB_ALIAS].rows(sql, parameters)  # type: ignore[attr-defined]
+    if not found:
         return []
-    connection = connections[DEFAULT_DB_ALIAS]
-    shape = _shape(model, names, connection.vendor)
-    attnames = [attname for _, attname, _, _ in shape.fields]
+    converters = _converters(kind)
+    if not converters:
+        return [kind._make(row) for row in found]
+    rows = []
+    for row in found:
+        values = list(row)
+        for position, convert in converters:
+            if values[position] is not None:
+                values[position] = convert(values[position])
+        rows.append(kind._make(values))
+    return rows
+
+
+def marks(values: Sequence[Any]) -> str:
+    """``%s, %s, %s``: a place in a query for each of `values`."""
+    return ", ".join(["%s"] * len(values))
+
+
+@functools.cache
+def _converters(kind: type[NamedTuple]) -> list[tuple[int, Callable[[Any], Any]]]:
+    """The positions whose values an engine may give in another type, and what makes them right."""
+    hints = get_type_hints(kind)
     found = []
-    for row in rows:
-        values = []
-        for place, _, converters, expression in shape.fields:
-            value = row[place]
-            for converter in converters:
-                value = converter(value, expression, connection)
-            values.append(value)
-        instance = model.from_db(DEFAULT_DB_ALIAS, attnames, values)
-        for place, name in shape.others:
-            setattr(instance, name, row[place])
-        found.append(instance)
+    for position, name in enumerate(kind._fields):
+        hint = str(hints[name])
+        for type_name, convert in _BY_NAME.items():
+            if type_name in hint:
+                found.append((position, convert))
+                break
     return found
 
 
-def _rows(sql: str, parameters: Sequence[Any]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-    connection = connections[DEFAULT_DB_ALIAS]
-    if connection.connection is None or connection.force_debug_cursor:
-        with connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
-            return tuple(column[0] for column in cursor.description), cursor.fetchall()
-    # Django's cursor would translate, log and wrap; see `wrap_database_errors` for the last.
-    with connection.wrap_database_errors:
-        if connection.vendor == "sqlite":
-            sql = _with_marks(sql)
-        cursor = connection.connection.execute(sql, parameters)
-        return tuple(column[0] for column in cursor.description), cursor.fetchall()
+def _moment(value: Any) -> dt.datetime:
+    moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-@functools.lru_cache(maxsize=256)
-def _with_marks(sql: str) -> str:
-    """The query as SQLite's own driver wants it; there is no other percent in it."""
-    return sql.replace("%s", "?")
+def _day(value: Any) -> dt.date:
+    return dt.date.fromisoformat(value) if isinstance(value, str) else value
 
 
-@functools.lru_cache(maxsize=256)
-def _shape(model: type[models.Model], names: tuple[str, ...], vendor: str) -> _Shape:
-    connection = connections[DEFAULT_DB_ALIAS]
-    places = {name: place for place, name in enumerate(names)}
-    fields = []
-    # In the order of the model's fields, as `from_db` wants them.
-    for field in model._meta.concrete_fields:  # noqa: SLF001
-        place = places.pop(str(field.column), None)
-        if place is not None:
-            expression = field.get_col(field.model._meta.db_table)  # noqa: SLF001
-            converters = connection.ops.get_db_converters(expression)
-            converters += field.get_db_converters(connection)
-            fields.append((place, field.attname, converters, expression))
-    return _Shape(fields, [(place, name) for name, place in places.items()])
+def _document(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str | bytes) else value
+
+
+_BY_NAME: dict[str, Callable[[Any], Any]] = {
+    "datetime.datetime": _moment,
+    "datetime.date": _day,
+    "bool": bool,
+    "list": _document,
+}
+"""SQLite gives numbers for truth, and texts for times and for JSON."""

@@ -20,15 +20,12 @@ from django.utils import timezone
 from registry.models import (
     Blob,
     Manifest,
-    ManifestBlob,
-    ManifestChild,
     Repository,
     RepositoryBlob,
     Review,
-    Tag,
 )
 from registry.services import tags
-from registry.services.garbage import judging, leases, purging, reviews
+from registry.services.garbage import holding, judging, leases, purging, reviews
 from registry.services.garbage.batches import divide
 from registry.storage import chosen as storage
 
@@ -233,20 +230,20 @@ class _Simulation:
         return partial(self._remove_manifest, manifest, repository, candidate)
 
     def _require_unheld(self, manifest: Manifest, repository: Repository) -> None:
-        opened = Tag.objects.filter(manifest_id=manifest.pk, ended_at=None)
+        opened = holding.open_tags(manifest.pk)
         if set(opened.values_list("pk", flat=True)) - set(self._ended_tags):
             raise _Live
         if manifest.deleted_at is None:
             if not repository.collect_untagged:
                 raise _Live
-            parents = ManifestChild.objects.filter(
-                repository_id=repository.pk, digest=manifest.digest
-            ).exclude(parent_id=manifest.pk)
+            parents = holding.listings(repository.pk, manifest.digest).exclude(
+                parent_id=manifest.pk
+            )
             if set(parents.values_list("parent_id", flat=True)) - self._manifests:
                 raise _Live
-            subjects = Manifest.objects.filter(
-                repository_id=repository.pk, digest=manifest.subject_digest or ""
-            ).exclude(pk=manifest.pk)
+            subjects = holding.subjects(repository.pk, manifest.subject_digest).exclude(
+                pk=manifest.pk
+            )
             if set(subjects.values_list("pk", flat=True)) - self._manifests:
                 raise _Live
         ended = [at for pk, at in self._ended_tags.values() if pk == manifest.pk]
@@ -258,16 +255,10 @@ class _Simulation:
         self, manifest: Manifest, repository: Repository, candidate: _Candidate
     ) -> None:
         self._note("manifest", manifest.digest, repository.name, manifest.size, candidate)
-        links = ManifestBlob.objects.filter(manifest_id=manifest.pk)
-        for link in sorted(links.values_list("link_id", flat=True)):
+        left = holding.dependents([(manifest.pk, repository.pk, manifest.digest)])
+        for link in sorted(left.links - self._links):
             self._queue_anew(Review.Kind.LINK, link, "manifest removed")
-        children = ManifestChild.objects.filter(parent_id=manifest.pk)
-        here = Manifest.objects.filter(repository_id=repository.pk)
-        dependents = {
-            *here.filter(digest__in=children.values("digest")).values_list("pk", flat=True),
-            *here.filter(subject_digest=manifest.digest).values_list("pk", flat=True),
-        }
-        for dependent in sorted(dependents - self._manifests):
+        for dependent in sorted(left.manifests - self._manifests):
             self._queue_anew(Review.Kind.MANIFEST, dependent, "index or subject removed")
         for tag in tags.signatures_of([(repository.pk, manifest.digest)]):
             if tag.manifest_id is not None and tag.pk not in self._ended_tags:
@@ -278,14 +269,13 @@ class _Simulation:
         self._push(kind, target, reason, self._now + reviews.grace())
 
     def _judge_link(self, candidate: _Candidate) -> Callable[[], None]:
-        link = RepositoryBlob.objects.filter(pk=candidate.target).first()
+        link = RepositoryBlob.objects.select_related("blob").filter(pk=candidate.target).first()
         if link is None or link.pk in self._links:
             raise _Live
         repository = Repository.objects.get(pk=link.repository_id)
         if repository.closed_at is not None:
             raise _Live
-        users = ManifestBlob.objects.filter(link_id=link.pk)
-        if set(users.values_list("manifest_id", flat=True)) - self._manifests:
+        if set(holding.naming(repository.pk, link.blob.digest, link.pk)) - self._manifests:
             raise _Live
         self._links.add(link.pk)
         return partial(self._drop_blob_without_rights, link.blob_id, repository.name, candidate)

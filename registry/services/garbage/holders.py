@@ -17,8 +17,6 @@ from django.utils import timezone
 from registry.models import (
     Blob,
     Manifest,
-    ManifestBlob,
-    ManifestChild,
     Receipt,
     Repository,
     RepositoryBlob,
@@ -26,7 +24,8 @@ from registry.models import (
     Tag,
     Tombstone,
 )
-from registry.services.garbage import judging, leases, reviews
+from registry.services.garbage import holding, judging, leases, reviews
+from registry.services.tags import signed_by
 from registry.storage import chosen as storage
 
 MOST = 100
@@ -84,6 +83,7 @@ class _Search:
         lease = leases.current()
         self._answer.paused_until = lease.until if lease else None
         self._ends: dict[int, _End] = {}
+        self._under_way: set[int] = set()
         self._steps = 0
 
     def answer(self) -> Answer:
@@ -127,12 +127,11 @@ class _Search:
         self._answer.is_whole = self._answer.is_whole and len(links) <= MOST
         if not links:
             return [self._review_of(Review.Kind.BLOB, blob.pk, "no repository may serve it")]
-        return [self._of_link(link) for link in links[:MOST]]
+        return [self._of_link(link, blob.digest) for link in links[:MOST]]
 
-    def _of_link(self, link: RepositoryBlob) -> _End:
+    def _of_link(self, link: RepositoryBlob, digest: str) -> _End:
         repository = Repository.objects.get(pk=link.repository_id)
-        users = ManifestBlob.objects.filter(link_id=link.pk).order_by("pk")
-        ids = list(users.values_list("manifest_id", flat=True)[:MOST])
+        ids = list(holding.naming(repository.pk, digest, link.pk)[:MOST])
         ends = [
             self._of_manifest(manifest, [])
             for manifest in Manifest.objects.defer("payload").filter(pk__in=ids).order_by("pk")
@@ -152,11 +151,15 @@ class _Search:
     # Manifests
 
     def _of_manifest(self, manifest: Manifest, below: list[Step]) -> _End:
-        """When a manifest can go; its chains are noted. Digests make rings impossible."""
+        """When a manifest can go; its chains are noted. Digests make rings impossible.
+
+        Names of tags do not: what is `_under_way` is not asked again.
+        """
         known = self._ends.get(manifest.pk)
         if known is not None and not self._has_room():
             return known
         self._steps += 1
+        self._under_way.add(manifest.pk)
         step = {"kind": "manifest", "digest": manifest.digest, "media_type": manifest.media_type}
         chain = [*below, step]
         repository = Repository.objects.get(pk=manifest.repository_id)
@@ -165,15 +168,15 @@ class _Search:
         else:
             end = _latest(list(self._holds(manifest, repository, chain)))
         self._ends[manifest.pk] = end
+        self._under_way.discard(manifest.pk)
         return end
 
     def _holds(
         self, manifest: Manifest, repository: Repository, chain: list[Step]
     ) -> Iterable[_End]:
-        tags = Tag.objects.filter(manifest_id=manifest.pk, ended_at=None).order_by("name")
+        tags = holding.open_tags(manifest.pk).order_by("name")
         for tag in tags[:MOST]:
-            self._hold(repository, [*chain, {"kind": "tag", "name": tag.name}], None)
-            yield _End(None, f"the tag {tag.name} of {repository.name} points at it")
+            yield self._of_tag(tag, repository, [*chain, {"kind": "tag", "name": tag.name}])
         if manifest.deleted_at is None:
             if not repository.collect_untagged:
                 self._hold(repository, [*chain, {"kind": "untagged are kept"}], None)
@@ -185,19 +188,29 @@ class _Search:
             yield _End(until, f"its window lasts until {until:%Y-%m-%d %H:%M:%S} UTC")
         yield self._review_of(Review.Kind.MANIFEST, manifest.pk, "nothing refers to it")
 
+    def _of_tag(self, tag: Tag, repository: Repository, chain: list[Step]) -> _End:
+        """A tag holds for good; one of cosign's until a window after the image that it names."""
+        image = holding.subjects(repository.pk, signed_by(tag.name)).defer("payload").first()
+        if image is not None and image.pk not in self._under_way:
+            end = self._of_manifest(image, [*chain, {"kind": "signed image"}])
+            if end.at is not None:
+                at = end.at + reviews.window()
+                return _End(at, f"the tag {tag.name} ends with its image: {end.because}")
+        else:
+            self._hold(repository, chain, None)
+        return _End(None, f"the tag {tag.name} of {repository.name} points at it")
+
     def _above(
         self, manifest: Manifest, repository: Repository, chain: list[Step]
     ) -> Iterable[_End]:
         """The indexes that list it, and its subject: it goes a grace after the last of them."""
         here = Manifest.objects.defer("payload").filter(repository_id=repository.pk)
-        parents = ManifestChild.objects.filter(
-            repository_id=repository.pk, digest=manifest.digest
-        ).order_by("pk")
+        parents = holding.listings(repository.pk, manifest.digest).order_by("pk")
         ids = list(parents.values_list("parent_id", flat=True)[:MOST])
         above = [("index", row) for row in here.filter(pk__in=ids).exclude(pk=manifest.pk)]
         if manifest.subject_digest:
-            subjects = here.filter(digest=manifest.subject_digest).exclude(pk=manifest.pk)
-            above += [("subject", row) for row in subjects]
+            subjects = holding.subjects(repository.pk, manifest.subject_digest)
+            above += [("subject", row) for row in subjects.defer("payload").exclude(pk=manifest.pk)]
         for relation, row in above:
             if self._steps > MOST * MOST:
                 self._answer.is_whole = False

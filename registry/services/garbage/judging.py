@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import connections
-from django.db.models import Exists, Max, Min, OuterRef, Q
+from django.db.models import Exists, Max, Min, OuterRef
 from django.utils import timezone
 
 from registry.models import (
@@ -25,7 +25,7 @@ from registry.models import (
     Tombstone,
 )
 from registry.services import database, tags
-from registry.services.garbage import reviews
+from registry.services.garbage import holding, reviews
 from registry.services.garbage.batches import Batch
 
 
@@ -50,16 +50,8 @@ def held(repositories: Mapping[int, Repository], manifests: Iterable[Manifest]) 
 
     The review of a closed repository takes everything in it: here that counts as held.
     """
-    here = Manifest.objects.filter(repository_id=OuterRef("repository_id"))
-    tag = Tag.objects.filter(manifest_id=OuterRef("pk"), ended_at=None)
-    index = ManifestChild.objects.filter(
-        repository_id=OuterRef("repository_id"), digest=OuterRef("digest")
-    ).exclude(parent_id=OuterRef("pk"))
-    subject = here.filter(digest=OuterRef("subject_digest")).exclude(pk=OuterRef("pk"))
-    keeping = [pk for pk, row in repositories.items() if not row.collect_untagged]
-    holds = Q(Exists(index)) | Q(Exists(subject)) | Q(repository_id__in=keeping)
     asked = Manifest.objects.filter(pk__in=[manifest.pk for manifest in manifests])
-    found = asked.filter(Q(Exists(tag)) | (Q(deleted_at=None) & holds))
+    found = asked.filter(holding.held_manifests())
     return set(found.values_list("pk", flat=True)) | _elsewhere(repositories, manifests)
 
 
@@ -113,20 +105,14 @@ def _remove_manifests(doomed: list[tuple[Manifest, Review]], batch: Batch) -> No
     ids = [manifest.pk for manifest, _ in doomed]
     gone = [(manifest.repository_id, manifest.digest) for manifest, _ in doomed]
     last_tags = _last_tags(ids)
-    references = ManifestBlob.objects.filter(manifest_id__in=ids)
-    children = ManifestChild.objects.filter(parent_id__in=ids)
-    links = set(references.values_list("link_id", flat=True))
-    listed = set(children.values_list("repository_id", "digest"))
-    references.delete()
-    children.delete()
+    left = holding.dependents([(pk, *pair) for pk, pair in zip(ids, gone, strict=True)])
+    ManifestBlob.objects.filter(manifest_id__in=ids).delete()
+    ManifestChild.objects.filter(parent_id__in=ids).delete()
     Tag.objects.filter(manifest_id__in=ids).update(manifest_id=None)
     Manifest.objects.filter(pk__in=ids).delete()
     # A HEAD may have promised one of them a moment ago, while the manifest still held it.
-    reviews.queue(Review.Kind.LINK, links, "manifest removed")
-    dependents = {
-        *database.ids_of_pairs("registry_manifest", "subject_digest", gone),
-        *database.ids_of_pairs("registry_manifest", "digest", sorted(listed)),
-    }
+    reviews.queue(Review.Kind.LINK, left.links, "manifest removed")
+    dependents = left.manifests.difference(ids)
     reviews.queue(Review.Kind.MANIFEST, dependents, "index or subject removed")
     tags.end_signatures(batch.repositories, gone)
     for manifest, candidate in doomed:
@@ -139,8 +125,7 @@ def judge_links(batch: Batch) -> None:
     """Remove the rights to blobs that no manifest needs, and each blob with its last one."""
     ids = [candidate.target for candidate in batch.candidates]
     found = RepositoryBlob.objects.in_bulk(ids)
-    user = ManifestBlob.objects.filter(link_id=OuterRef("pk"))
-    used = RepositoryBlob.objects.filter(Exists(user), pk__in=ids)
+    used = RepositoryBlob.objects.filter(holding.held_links(), pk__in=ids)
     live = set(used.values_list("pk", flat=True))
     live |= _elsewhere(batch.repositories, found.values())
     for candidate in batch.candidates:

@@ -82,6 +82,12 @@ class Source:
         """The digests that a repository may serve."""
         return self._links(self.root / "repositories" / name / "_layers")
 
+    def has_layer(self, name: str, digest: str) -> bool:
+        """Whether a repository may serve a blob."""
+        algorithm, _, encoded = digest.partition(":")
+        link = self.root / "repositories" / name / "_layers" / algorithm / encoded / "link"
+        return link.is_file() and link.read_text().strip() == digest
+
     def revisions(self, name: str) -> Iterator[str]:
         """The digests of its manifests, tagged or not."""
         return self._links(self.root / "repositories" / name / "_manifests" / "revisions")
@@ -118,7 +124,8 @@ class Importer:
             if digest not in revisions:
                 self._try(result, digest, partial(self._blob, new_name, digest, result))
         for digest in revisions:
-            self._try(result, digest, partial(self._manifest, new_name, digest, result))
+            take = partial(self._manifest, name, new_name, digest, result)
+            self._try(result, digest, take)
         for tag, digest in self.source.tags(name):
             self._try(result, f"the tag {tag}", partial(self._tag, new_name, tag, digest, result))
         return result
@@ -139,7 +146,10 @@ class Importer:
         repository_id = _open(name)
         if (
             RepositoryBlob.objects.filter(
-                repository_id=repository_id, blob__digest=digest, blob__size=size
+                repository_id=repository_id,
+                blob__digest=digest,
+                blob__size=size,
+                deleted_at=None,
             ).exists()
             and storage.current().size(digest) == size
         ):
@@ -177,12 +187,12 @@ class Importer:
 
     # Manifests and tags
 
-    def _manifest(self, name: str, digest: str, result: Result) -> None:
+    def _manifest(self, old_name: str, name: str, digest: str, result: Result) -> None:
         if _find(name, digest) is not None:
             result.known += 1
             return
         payload = self._payload(digest)
-        self._blobs_of(name, payload, result)
+        self._blobs_of(old_name, name, payload, result)
         manifests.push(name, digest, payload, None, ACTOR)
         result.manifests += 1
 
@@ -191,10 +201,18 @@ class Importer:
         _require_digest(digest, digests.of(payload, _algorithm(digest)))
         return payload
 
-    def _blobs_of(self, name: str, payload: bytes, result: Result) -> None:
-        """What it needs and has no link of its own: distribution forgets some after a mount."""
-        for digest in parsing.parse(payload, None).needed_blobs:
+    def _blobs_of(self, old_name: str, name: str, payload: bytes, result: Result) -> None:
+        """What it needs and has no link of its own: distribution forgets some after a mount.
+
+        An index may list blobs, which are asked for again too: a long import may have been stopped
+        since they were taken over, and nothing held them yet.
+        """
+        parsed = parsing.parse(payload, None)
+        for digest in parsed.needed_blobs:
             self._blob(name, digest, result)
+        for child in parsed.children:
+            if self.source.has_layer(old_name, child.digest):
+                self._blob(name, child.digest, result)
 
     def _tag(self, name: str, tag: str, digest: str, result: Result) -> None:
         # A tag that anybody has pushed or deleted here since is theirs.

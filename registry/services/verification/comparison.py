@@ -10,16 +10,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import connections
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from registry import digest as digests
-from registry.models import Blob, Manifest, Tombstone
+from registry.models import Blob, Manifest, RepositoryBlob, Review, Tombstone
 from registry.services import database
-from registry.services.garbage import reviews
+from registry.services.garbage import holding, reviews
 from registry.storage import chosen as storage
 from registry.storage.base import CHUNK, StorageFull, StorageUnavailable, StoredBlob
 
@@ -173,10 +175,24 @@ class Verifier:
         with connections[database.ALIAS].cursor() as cursor:
             cursor.execute(sql, [int(position or 0), self.page_size])
             found = cursor.fetchall()
+        return self._page(kind, detail, found)
+
+    def _page(self, kind: str, detail: str, found: Sequence[tuple[int, str]]) -> Page:
         page = Page(str(found[-1][0]) if len(found) == self.page_size else None)
         page.checked = len(found)
         page.findings = [Finding(kind, str(pk), f"{what}: {detail}") for pk, what in found]
         return page
+
+    def _unreviewed(
+        self, kind: str, detail: str, loose: QuerySet[Any], digest: str, position: str
+    ) -> Page:
+        """As `_rows`: of `loose` in open repositories those for which no review waits."""
+        review = Review.objects.filter(kind=_REVIEWS[kind], target=OuterRef("pk"))
+        rows = loose.filter(~Exists(review), pk__gt=int(position or 0), repository__closed_at=None)
+        found = list(
+            rows.order_by("pk").values_list("pk", "repository__name", digest)[: self.page_size]
+        )
+        return self._page(kind, detail, [(pk, f"{name}@{text}") for pk, name, text in found])
 
     def _tags(self, position: str) -> Page:
         detail = "the tag points at a manifest that was deleted"
@@ -184,11 +200,13 @@ class Verifier:
 
     def _dangling(self, position: str) -> Page:
         detail = "nothing holds the manifest, and no review waits"
-        return self._rows("unreviewed manifest", detail, _DANGLING, position)
+        loose = Manifest.objects.exclude(holding.held_manifests())
+        return self._unreviewed("unreviewed manifest", detail, loose, "digest", position)
 
     def _rights(self, position: str) -> Page:
-        detail = "no manifest refers to the blob here, and no review waits"
-        return self._rows("unreviewed right", detail, _RIGHTS, position)
+        detail = "no manifest names the blob here, and no review waits"
+        loose = RepositoryBlob.objects.exclude(holding.held_links())
+        return self._unreviewed("unreviewed right", detail, loose, "blob__digest", position)
 
     def _orphan_rows(self, position: str) -> Page:
         detail = "no repository may serve the blob, and no review waits"
@@ -211,6 +229,7 @@ _PHASES: dict[str, Callable[[Verifier, str], Page]] = {
 }
 PHASES = tuple(_PHASES)
 
+_REVIEWS = {"unreviewed manifest": Review.Kind.MANIFEST, "unreviewed right": Review.Kind.LINK}
 _UNREVIEWED = """
 AND NOT EXISTS (SELECT 1 FROM registry_review v WHERE v.kind = '{kind}' AND v.target = {target})
 """
@@ -219,34 +238,6 @@ SELECT t.id, r.name || ':' || t.name FROM registry_tag t
 JOIN registry_manifest m ON m.id = t.manifest_id AND m.deleted_at IS NOT NULL
 JOIN registry_repository r ON r.id = t.repository_id
 WHERE t.ended_at IS NULL AND t.id > %s ORDER BY t.id LIMIT %s
-"""
-_DANGLING = f"""
-SELECT m.id, r.name || '@' || m.digest FROM registry_manifest m
-JOIN registry_repository r ON r.id = m.repository_id AND r.closed_at IS NULL
-WHERE m.id > %s
-AND NOT EXISTS (SELECT 1 FROM registry_tag t WHERE t.manifest_id = m.id AND t.ended_at IS NULL)
-AND (m.deleted_at IS NOT NULL OR (
-    r.collect_untagged
-    AND NOT EXISTS (
-        SELECT 1 FROM registry_manifestchild c
-        WHERE c.repository_id = r.id AND c.digest = m.digest AND c.parent_id <> m.id
-    )
-    AND NOT EXISTS (
-        SELECT 1 FROM registry_manifest s
-        WHERE s.repository_id = r.id AND s.digest = m.subject_digest AND s.id <> m.id
-    )
-))
-{_UNREVIEWED.format(kind="manifest", target="m.id")}
-ORDER BY m.id LIMIT %s
-"""
-_RIGHTS = f"""
-SELECT l.id, r.name || '@' || b.digest FROM registry_repositoryblob l
-JOIN registry_repository r ON r.id = l.repository_id AND r.closed_at IS NULL
-JOIN registry_blob b ON b.id = l.blob_id
-WHERE l.id > %s
-AND NOT EXISTS (SELECT 1 FROM registry_manifestblob u WHERE u.link_id = l.id)
-{_UNREVIEWED.format(kind="link", target="l.id")}
-ORDER BY l.id LIMIT %s
 """
 _ORPHAN_ROWS = f"""
 SELECT b.id, b.digest FROM registry_blob b WHERE b.id > %s
@@ -332,11 +323,11 @@ def on_orphan(digest: str, act: Callable[[], bool]) -> bool:
 
 def needed_by(blob_id: int, limit: int = 20) -> tuple[str, ...]:
     """The tags, or where there are none the manifests, that can't be pulled without a blob."""
-    rows = (
-        Manifest.objects.filter(manifestblob__link__blob_id=blob_id, repository__closed_at=None)
-        .order_by("pk")
-        .values_list("pk", "digest", "repository__name")[:limit]
-    )
+    links = RepositoryBlob.objects.filter(blob_id=blob_id, repository__closed_at=None)
+    rights = links.order_by("pk").values_list("repository_id", "blob__digest", "pk")[:limit]
+    ids = [pk for right in rights for pk in holding.naming(*right)[:limit]]
+    naming = Manifest.objects.filter(pk__in=ids).order_by("pk")
+    rows = naming.values_list("pk", "digest", "repository__name")[:limit]
     names: list[str] = []
     for pk, digest, repository in rows:
         names += tags_of(pk, limit) or (f"{repository}@{digest}",)

@@ -33,7 +33,7 @@ def test_it_is_recognised_in_one_query_with_its_user(alice, django_assert_num_qu
     with django_assert_num_queries(1):
         found = services.authenticate(text)
         assert found is not None
-        assert found.user.is_active
+        assert found.owner.is_active
 
 
 def test_its_use_is_noted_every_ten_minutes(alice, django_assert_num_queries):

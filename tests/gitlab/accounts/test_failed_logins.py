@@ -16,7 +16,7 @@ from django.urls import reverse
 from gitlab.accounts import failed_logins, passwords, services, sign_in
 from gitlab.accounts.failed_logins import DAY, HOUR, KNOWN_FOR, MINUTE, TooManyFailedLogins
 from gitlab.accounts.models import User
-from tests.gitlab.factories import PASSWORD
+from tests.people import PASSWORD
 from tokens import limiter, limiter_stores
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from gitlab.accounts.models import User
 from gitlab.audit.models import AuditEvent
 from gitlab.namespaces.models import Namespace, Route
 from gitlab.refusals import Forbidden, Invalid
-from tests.gitlab.factories import PASSWORD
+from tests.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
 

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from tests.gitlab.factories import PASSWORD
+from tests.people import PASSWORD
 
 PROFILE = "/-/user_settings/profile"
 CHANGE = "/-/user_settings/password"

@@ -6,7 +6,7 @@ import pytest
 from django.core.cache import cache
 
 from gitlab.accounts import passwords, remembered_passwords, services, sign_in
-from tests.gitlab.factories import PASSWORD
+from tests.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gitlab.accounts import services
-from tests.gitlab.factories import PASSWORD
+from tests.people import PASSWORD
 
 ADDRESS = "/users/sign_in"
 pytestmark = pytest.mark.django_db

@@ -3,13 +3,14 @@
 import pytest
 
 from gitlab.accounts.models import User
+from tests.people import PASSWORD
 
 ADDRESS = "/users/sign_up"
 GOOD = {
     "name": "Nina Newcomer",
     "username": "nina",
     "email": "nina@example.com",
-    "password": "correct-horse-battery",
+    "password": PASSWORD,
 }
 pytestmark = pytest.mark.django_db
 
@@ -47,7 +48,7 @@ def test_it_refuses_at_the_field(client, alice, field, value):
 
     assert page.status_code == 200
     assert page.context["form"].errors.keys() == {field}
-    assert "correct-horse-battery" not in page.content.decode()
+    assert PASSWORD not in page.content.decode()
     assert not User.objects.filter(username="nina").exists()
 
 

@@ -10,7 +10,7 @@ from gitlab.authorization.authorizer import GitLabAuthorizer
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import services as namespaces
 from gitlab.namespaces.models import Member, Project
-from tests.gitlab.factories import PASSWORD
+from tests.people import PASSWORD
 from tokens.access import Access
 from tokens.authorizer import (
     AccessForbidden,

@@ -10,8 +10,8 @@ import jwt
 import pytest
 from django.test import Client
 
-from tests.base import basic
 from tests.gitlab import factories
+from tests.people import basic, person
 
 MATRIX = json.loads(
     (Path(__file__).parents[2] / "data" / "authz-matrix.json").read_text(encoding="utf-8")
@@ -50,15 +50,15 @@ def _credentials(actor: dict[str, Any], user: Any) -> dict[str, str]:
     if kind == "none":
         return {}
     if kind == "deploy":
-        return basic("gitlab+deploy-token-1", "gldt-unknown")
+        return {"HTTP_AUTHORIZATION": basic("gitlab+deploy-token-1", "gldt-unknown")}
     if kind == "job":
-        return basic("gitlab-ci-token", "glcbt-unknown")
+        return {"HTTP_AUTHORIZATION": basic("gitlab-ci-token", "glcbt-unknown")}
     if name.startswith("pat_expired"):
-        return basic("whoever", factories.token(user, "api", expired=True))
+        return {"HTTP_AUTHORIZATION": basic("whoever", factories.token(user, "api", expired=True))}
     if name.startswith("pat_"):
         scopes = name.removeprefix("pat_").rpartition("_")[0].split("+")
-        return basic("whoever", factories.token(user, *scopes))
-    return basic(user.username)
+        return {"HTTP_AUTHORIZATION": basic("whoever", factories.token(user, *scopes))}
+    return {"HTTP_AUTHORIZATION": basic(user.username)}
 
 
 def _known(value: str, default: str) -> str:
@@ -81,7 +81,7 @@ def test_who_may_do_what(cell: dict[str, Any]) -> None:
         visibility=_known(cell["visibility"], "private"),
         registry_access=_known(cell["registry_access_level"], "enabled"),
     )
-    user = factories.person(
+    user = person(
         "bob", external=actor.get("external", False), is_superuser=actor.get("admin", False)
     )
     if actor["role"]:

@@ -15,7 +15,7 @@ from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import members
 from gitlab.namespaces.models import Member, Project
 from gitlab.refusals import Conflict, Forbidden, NotFound
-from tests.gitlab.factories import PASSWORD
+from tests.people import PASSWORD
 from tokens.access import Access
 
 pytestmark = pytest.mark.django_db(transaction=True)

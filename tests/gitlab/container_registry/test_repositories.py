@@ -8,8 +8,8 @@ from django.db import IntegrityError, transaction
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry import deletion, repositories, tags
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.image_paths import image_paths
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.container_registry.path import places
 from gitlab.jobs import enqueue
 from gitlab.namespaces.policies import Ability
 from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
@@ -21,7 +21,7 @@ def test_a_path_belongs_to_the_deepest_project(make_group, make_project, django_
     app = make_project("acme/tools/app")
     group = app.namespace
     with django_assert_num_queries(2):
-        found = places(
+        found = image_paths(
             [
                 "acme/tools/app",
                 "acme/tools/app/a/b",
@@ -33,10 +33,11 @@ def test_a_path_belongs_to_the_deepest_project(make_group, make_project, django_
             ]
         )
     assert set(found) == {"acme/tools/app", "acme/tools/app/a/b", "acme/tools/new/a/b"}
-    assert (found["acme/tools/app"].project, found["acme/tools/app"].rest) == (app, "")
+    assert found["acme/tools/app"].project.id == app.pk
+    assert found["acme/tools/app"].rest == ""
     assert found["acme/tools/app/a/b"].rest == "a/b"
     new = found["acme/tools/new/a/b"]
-    assert (new.project, new.new_project, new.namespace) == (None, "new", group)
+    assert (new.project, new.new_project, new.namespace.id) == (None, "new", group.pk)
     assert new.project_path == "acme/tools/new"
     assert new.root_namespace_id == group.parent_id
 
@@ -123,11 +124,11 @@ def test_a_list_with_what_the_registry_knows(alice, make_project, make_image, fa
     fake_registry.images = {"alice/app": 10, "alice/app/b": 20}
     found = repositories.list_for(app, limit=2, registry=fake_registry)
     assert [one.details and one.details.size_bytes for one in found.images] == [10, None]
-    assert found.next_after == "alice/app/a"
+    assert found.page.next_after == "alice/app/a"
     fake_registry.trouble = RegistryUnavailable("away")
     found = repositories.list_for(app, after="alice/app/a", registry=fake_registry)
     assert [one.repository.path for one in found.images] == ["alice/app/b"]
-    assert (found.trouble, found.next_after) == ("away", "")
+    assert (found.trouble, found.page.next_after) == ("away", "")
 
 
 def test_the_database_refuses_the_worst(make_image):

@@ -18,6 +18,7 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.client.responses import Garbage, ReviewRun
 from gitlab.namespaces.models import Project
+from tests.people import PASSWORD
 
 pytestmark = pytest.mark.django_db(databases=["default"])
 
@@ -115,9 +116,9 @@ def test_users_block_and_unblock(alice: Any) -> None:
     assert as_json("users", "block", "alice")["state"] == "blocked"
     assert last_event("user.block").target_path == "alice"
     with pytest.raises(sign_in.WrongPassword):
-        sign_in.verify("alice", "correct-horse-battery", address="")
+        sign_in.verify("alice", PASSWORD, address="")
     assert "active" in run("users", "unblock", "alice")
-    assert sign_in.verify("alice", "correct-horse-battery", address="") == alice
+    assert sign_in.verify("alice", PASSWORD, address="") == alice
     assert refused("users", "block", "nobody") == "There is no user nobody."
 
 

@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 from django.utils import timezone
 
+from gitlab import pagination
 from gitlab.namespaces import members, queries, standings
 from gitlab.namespaces.models import Member, Namespace
 from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
@@ -133,9 +134,11 @@ def test_what_people_see(alice, bob, mallory, root, make_person, make_group, mak
 def test_a_page_goes_on_after_its_last_row(alice, make_project):
     for name in "cab":
         make_project(f"alice/{name}", owner=alice)
-    first = queries.page(queries.projects_of(alice), limit=2)
+    first = pagination.page(queries.projects_of(alice), "full_path", limit=2)
     assert _paths(first.rows) == ["alice/a", "alice/b"]
-    second = queries.page(queries.projects_of(alice), after=first.next_after, limit=2)
+    second = pagination.page(
+        queries.projects_of(alice), "full_path", after=first.next_after, limit=2
+    )
     assert (_paths(second.rows), second.next_after) == (["alice/c"], "")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.gitlab.factories import PASSWORD
+from tests.people import PASSWORD
 
 
 class NamesOnly:

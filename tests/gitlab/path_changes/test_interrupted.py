@@ -17,8 +17,8 @@ from gitlab.namespaces import services
 from gitlab.namespaces.models import PathChange, Project
 from gitlab.path_changes import services as path_changes
 from gitlab.refusals import Conflict, Invalid, NotFound
-from tests.gitlab.factories import PASSWORD
 from tests.gitlab.path_changes.renaming import NamesOnly, images, in_step, push
+from tests.people import PASSWORD
 from tokens.access import Access
 from tokens.authorizer import AccessForbidden
 from workers import tasks

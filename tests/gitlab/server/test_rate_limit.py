@@ -12,7 +12,8 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
 from gitlab.server.rate_limit import RateLimitMiddleware
-from tests.base import PASSWORD, assert_refused, basic
+from tests.people import PASSWORD, basic
+from tests.refusals import assert_refused
 
 pytestmark = pytest.mark.django_db(databases=["default"])
 
@@ -63,7 +64,7 @@ def test_pages_for_somebody(limits: dict[str, int], client: Client, alice: Any, 
     other.force_login(bob)
     assert other.get("/").status_code == 200
     # The same person with docker.
-    assert_limited_token(client.get(AUTH, **basic("alice", PASSWORD)))
+    assert_limited_token(client.get(AUTH, HTTP_AUTHORIZATION=basic("alice", PASSWORD)))
 
 
 def test_below_api_it_is_json(limits: dict[str, int], rf: RequestFactory) -> None:
@@ -87,12 +88,12 @@ def test_logins_with_a_token(limits: dict[str, int], client: Client, alice: Any)
         services.create(alice, name=name, scopes=["read_registry"])[1] for name in ("one", "two")
     ]
     for _ in range(2):
-        assert client.get(AUTH, **basic("alice", texts[0])).status_code == 200
-    assert_limited_token(client.get(AUTH, **basic("alice", texts[0])))
-    assert client.get(AUTH, **basic("alice", texts[1])).status_code == 200
+        assert client.get(AUTH, HTTP_AUTHORIZATION=basic("alice", texts[0])).status_code == 200
+    assert_limited_token(client.get(AUTH, HTTP_AUTHORIZATION=basic("alice", texts[0])))
+    assert client.get(AUTH, HTTP_AUTHORIZATION=basic("alice", texts[1])).status_code == 200
     # A password is no token.
     for _ in range(3):
-        assert client.get(AUTH, **basic("alice", PASSWORD)).status_code == 200
+        assert client.get(AUTH, HTTP_AUTHORIZATION=basic("alice", PASSWORD)).status_code == 200
 
 
 def test_tokens_for_nobody_known(limits: dict[str, int], client: Client) -> None:
@@ -107,8 +108,10 @@ def test_nobody_uses_up_what_is_anothers(
 ) -> None:
     limits["user"] = 1
     for _ in range(3):
-        assert client.get(AUTH, **basic("alice", "wrong-password")).status_code == 401
-    assert client.get(AUTH, **basic("alice", PASSWORD)).status_code == 200
+        assert (
+            client.get(AUTH, HTTP_AUTHORIZATION=basic("alice", "wrong-password")).status_code == 401
+        )
+    assert client.get(AUTH, HTTP_AUTHORIZATION=basic("alice", PASSWORD)).status_code == 200
 
 
 def test_off_costs_nothing() -> None:

@@ -10,8 +10,9 @@ import pytest
 from registry.errors import Code
 from registry.services import manifests, repositories, tags, undo
 from registry.services.garbage import collection as garbage
+from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import Person, assert_challenged, assert_refused
+from tests.registry.base import Person
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 LIST = "/gitlab/v1/repository-paths/acme/app/tags/deleted/"

@@ -6,8 +6,9 @@ import pytest
 
 from registry.errors import Code
 from registry.services import repositories, tags
+from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import Person, assert_challenged, assert_refused
+from tests.registry.base import Person
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 

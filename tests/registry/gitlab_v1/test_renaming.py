@@ -12,8 +12,9 @@ from registry.errors import Code, RegistryError
 from registry.models import Event, FormerPath, Repository, Tag
 from registry.services import renaming, repositories, undo
 from tests.e2e.installation import wait_until
+from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_challenged, assert_refused, mint
+from tests.registry.base import APP, Person, mint
 from tokens.access import Access
 
 pytestmark = pytest.mark.django_db(databases=["registry"])

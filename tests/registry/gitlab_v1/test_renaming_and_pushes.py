@@ -15,8 +15,9 @@ from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import FormerPath, Repository, RepositoryBlob, Tag, UploadSession
 from registry.services import manifests, renaming, uploads
+from tests.refusals import assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_refused
+from tests.registry.base import APP, Person
 from tests.registry.gitlab_v1.test_renaming import NOBODY, names, patch
 from tokens.access import Access
 

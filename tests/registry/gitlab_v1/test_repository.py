@@ -10,8 +10,9 @@ import pytest
 from registry.errors import Code
 from registry.models import Event, Repository, Review, Tag
 from registry.services import repositories
+from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_challenged, assert_refused, mint
+from tests.registry.base import APP, Person, mint
 from tokens.access import Access
 
 pytestmark = pytest.mark.django_db(databases=["registry"])

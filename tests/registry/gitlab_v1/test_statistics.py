@@ -8,8 +8,9 @@ import pytest
 
 from registry.errors import Code
 from registry.services import manifests, repositories, statistics, tags
+from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_challenged, assert_refused, mint
+from tests.registry.base import APP, Person, mint
 from tokens.access import Access
 
 pytestmark = pytest.mark.django_db(databases=["registry"])

@@ -11,8 +11,9 @@ import pytest
 from registry.errors import Code
 from registry.models import Tag
 from registry.services import tags
+from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_challenged, assert_refused
+from tests.registry.base import APP, Person
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 

@@ -12,8 +12,9 @@ import pytest
 from registry.errors import Code
 from registry.models import Manifest, Tag
 from registry.services import manifests, tags, undo
+from tests.refusals import assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_refused
+from tests.registry.base import APP, Person
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 LIST = f"/gitlab/v1/repositories/{APP}/tags/list/"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import os
 import socket
@@ -63,6 +64,18 @@ def chunked(content: bytes, sizes: Iterator[int]) -> bytes:
         wire += b"%x\r\n%s\r\n" % (len(part), part)
         at += len(part)
     return wire + b"0\r\n\r\n"
+
+
+def test_another_stream_is_read_in_the_ordinary_way_and_the_log_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gunicorn_stream._say_so.cache_clear()
+    with caplog.at_level("INFO", logger="registry.v2.gunicorn_stream"):
+        assert open_stream({"wsgi.input": io.BytesIO()}) is None
+        assert open_stream({"wsgi.input": io.BytesIO()}) is None
+    assert [record.getMessage() for record in caplog.records] == [
+        "request bodies are read in the ordinary way: BytesIO is not read past"
+    ]
 
 
 @pytest.mark.parametrize("size", [32 * 1024, 1, PIECE, 3 * PIECE + 7])

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from registry.errors import Code
-from tests.registry.base import APP, Person, assert_refused
+from tests.refusals import assert_refused
+from tests.registry.base import APP, Person
 from tests.registry.uploading import UPLOADS, assert_created, digest_of, start
 
 pytestmark = pytest.mark.django_db(databases=["registry"])

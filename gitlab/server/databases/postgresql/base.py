@@ -14,6 +14,8 @@ import psycopg
 from django.db.backends.postgresql import base
 from psycopg import errors
 
+from gitlab.server.databases.reading import ReadsRows
+
 PATIENCE = "patience"
 
 
@@ -42,7 +44,7 @@ def _connect(*arguments: Any, patience: float | None = None, **options: Any) -> 
     return connection
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
     """Django's, with connections of ours."""
 
     Database = cast(ModuleType, SimpleNamespace(**{**vars(psycopg), "connect": _connect}))

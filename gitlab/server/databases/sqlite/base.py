@@ -28,6 +28,8 @@ from typing import Any, TypeVar
 
 from django.db.backends.sqlite3 import base
 
+from gitlab.server.databases.reading import ReadsRows
+
 _PAUSE = 0.001
 """Seconds between two attempts."""
 
@@ -101,7 +103,7 @@ class PatientCursor(base.SQLiteCursorWrapper):
             return self.connection.in_turn(error, lambda: again(query, params))
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
     """Django's, with connections and cursors of ours."""
 
     def get_connection_params(self) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from django.db import InternalError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 
-from gitlab.server.databases import rows
 from gitlab.server.databases.limits import limit
+from gitlab.server.databases.reading import ReadsRows
 
 TEN = dt.timedelta(seconds=10)
 
@@ -59,7 +59,7 @@ def test_a_database_that_does_not_answer_is_503(
     client = Client(raise_request_exception=False)
     # Not `cursor`: Django's tests leave one of those on each connection that they have forbidden.
     monkeypatch.setattr(BaseDatabaseWrapper, "_cursor", fail)
-    monkeypatch.setattr(rows, "_rows", fail)  # They go past Django's cursors.
+    monkeypatch.setattr(ReadsRows, "rows", fail)  # They go past Django's cursors.
     answer = client.get(
         path,
         {"service": "container_registry"},

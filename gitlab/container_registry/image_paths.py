@@ -9,31 +9,53 @@ first segment below the deepest existing namespace.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from gitlab.namespaces.models import Namespace, Project
 from gitlab.namespaces.paths import prefixes
 from gitlab.server.databases import rows
 
 MAX_LEVELS_BELOW = 2
 
+
+class NamespaceRow(NamedTuple):
+    """What the decision about an image reads of a namespace above it."""
+
+    id: int
+    full_path: str
+    owner_id: int | None
+    visibility: str
+    pending_delete_at: dt.datetime | None
+    is_changing: bool
+
+
+class ProjectRow(NamedTuple):
+    """What the decision about an image reads of its project."""
+
+    id: int
+    full_path: str
+    visibility: str
+    registry_access: str
+    pending_delete_at: dt.datetime | None
+    is_changing: bool
+
+
 _NAMESPACES = """
-SELECT id, kind, path, full_path, parent_id, owner_id, visibility, pending_delete_at,
+SELECT id, full_path, owner_id, visibility, pending_delete_at,
 EXISTS (SELECT 1 FROM namespaces_pathchange c WHERE c.namespace_id = namespaces_namespace.id)
-    AS is_changing
 FROM namespaces_namespace WHERE full_path IN ({})
 """
 _PROJECTS = """
-SELECT id, namespace_id, path, full_path, visibility, registry_access, pending_delete_at,
+SELECT id, full_path, visibility, registry_access, pending_delete_at,
 EXISTS (SELECT 1 FROM namespaces_pathchange c WHERE c.project_id = namespaces_project.id)
-    AS is_changing
 FROM namespaces_project WHERE full_path IN ({})
 """
 
 
 @dataclass(frozen=True)
-class Place:
+class ImagePath:
     """Where an image is, or would be.
 
     `project` is None where it would have to be created, as `new_project` in `namespace`.
@@ -42,9 +64,9 @@ class Place:
     """
 
     path: str
-    namespace: Namespace
+    namespace: NamespaceRow
     ancestors: tuple[int, ...]
-    project: Project | None
+    project: ProjectRow | None
     new_project: str
     rest: str
     is_changing: bool = False
@@ -62,45 +84,45 @@ class Place:
         return f"{self.namespace.full_path}/{self.new_project}"
 
 
-def places(paths: Iterable[str]) -> dict[str, Place]:
+def image_paths(paths: Iterable[str]) -> dict[str, ImagePath]:
     """Where each image is, in two queries; one that belongs nowhere is left out.
 
-    What is being deleted counts as there: nothing new may grow below it, and its `Place` says so by
-    `pending_delete_at` of the rows. Attributes that no rule asks for are loaded when asked for.
+    What is being deleted counts as there: nothing new may grow below it, and its `ImagePath` says so by
+    `pending_delete_at` of the rows.
     """
     asked = set(paths)
     wanted = sorted({prefix for path in asked for prefix in prefixes(path)})
     if not wanted:
         return {}
     # Written out, since composing them costs several times as much as running them.
-    marks = ", ".join(["%s"] * len(wanted))
+    marks = rows.marks(wanted)
     namespaces = {
         namespace.full_path: namespace
-        for namespace in rows.instances(Namespace, _NAMESPACES.format(marks), wanted)
+        for namespace in rows.read(NamespaceRow, _NAMESPACES.format(marks), wanted)
     }
     projects = {
         project.full_path: project
-        for project in rows.instances(Project, _PROJECTS.format(marks), wanted)
+        for project in rows.read(ProjectRow, _PROJECTS.format(marks), wanted)
     }
     found = ((path, _place(path, namespaces, projects)) for path in asked)
-    return {path: place for path, place in found if place is not None}
+    return {path: image for path, image in found if image is not None}
 
 
 def _place(
-    path: str, namespaces: Mapping[str, Namespace], projects: Mapping[str, Project]
-) -> Place | None:
-    namespace: Namespace | None = None
-    project: Project | None = None
+    path: str, namespaces: Mapping[str, NamespaceRow], projects: Mapping[str, ProjectRow]
+) -> ImagePath | None:
+    namespace: NamespaceRow | None = None
+    project: ProjectRow | None = None
     ancestors: list[int] = []
     is_changing = False
     for prefix in prefixes(path):
         if prefix in namespaces:
             namespace = namespaces[prefix]
-            ancestors.append(namespace.pk)
-            is_changing |= bool(getattr(namespace, "is_changing", False))
+            ancestors.append(namespace.id)
+            is_changing |= namespace.is_changing
         elif prefix in projects:
             project = projects[prefix]
-            is_changing |= bool(getattr(project, "is_changing", False))
+            is_changing |= project.is_changing
         else:
             break
     if namespace is None:
@@ -116,4 +138,4 @@ def _place(
     if len(below) > MAX_LEVELS_BELOW:
         return None
     rest = "/".join(below)
-    return Place(path, namespace, tuple(ancestors), project, new_project, rest, is_changing)
+    return ImagePath(path, namespace, tuple(ancestors), project, new_project, rest, is_changing)

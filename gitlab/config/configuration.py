@@ -1,56 +1,52 @@
-"""The settings that administrators write, as one typed model.
-
-Sources, the later ones weaker: the environment (``REGISTRY__TOKEN_REALM``), files named in it
-(``REGISTRY__HTTP_SECRET_FILE``), the TOML file (``GITLAB_CONFIG``, else ``/etc/gitlab/gitlab.toml``
-where it exists), the defaults. An unknown key or a bad value raises `BadConfiguration`, which says
-which, where, and what is allowed. Nothing outside this module reads the environment.
-"""
+"""All settings as one typed model, and what follows from them where they are not set."""
 
 from __future__ import annotations
 
-import os
 import secrets
-import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import (
-    BaseModel,
-    Field,
-    SecretStr,
-    ValidationError,
-)
+from pydantic import Field, SecretStr
 
-from gitlab.config_tables import (
-    PROJECT,
-    Address,
-    BareAddress,
-    Berth,
-    GitlabRails,
-    Registry,
-    Table,
-)
+from gitlab.config.berth_tables import Berth
+from gitlab.config.gitlab_tables import GitlabRails
+from gitlab.config.registry_tables import Registry
+from gitlab.config.values import Address, BareAddress, Table
 
-__all__ = ["KEYS", "PROJECT", "BadConfiguration", "Configuration", "Loaded", "load"]
-
-DEFAULT_FILE = Path("/etc/gitlab/gitlab.toml")
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
-
-
-class BadConfiguration(Exception):
-    """The settings can't be used. The message names each key, its source, and what is allowed."""
 
 
 class Configuration(Table):
     """Everything, with what follows from it."""
 
     external_url: Address = "http://localhost:8000"
+    """GitLab's address as people type it. Links, the token endpoint and the port that the web
+    process listens on follow from it.
+
+    Default: `http://localhost:8000`.
+    Example: external_url = "https://gitlab.example.com"
+    """
+
     registry_external_url: BareAddress = "http://localhost:5000"
+    """The registry's address as docker types it: scheme, host and port, without a path. The port
+    that the registry process listens on follows from it. With plain http, podman, skopeo and
+    buildah need `--tls-verify=false`; docker takes plain http from loopback only, or from what
+    its `insecure-registries` lists.
+
+    Default: `http://localhost:5000`.
+    Example: registry_external_url = "https://registry.example.com"
+    """
+
     gitlab_root_password: SecretStr | None = None
+    """The password that the administrator `root` gets when it is made, at the first start.
+    Afterwards it counts for nothing; `manage.py changepassword root` sets a new one.
+
+    Default: generated, and printed once.
+    Example: gitlab_root_password = "a-long-password"
+    """
+
     registry: Registry = Field(default_factory=Registry)
     gitlab_rails: GitlabRails = Field(default_factory=GitlabRails)
     berth: Berth = Field(default_factory=Berth)
@@ -179,105 +175,3 @@ def _listener_of(address: str) -> str:
     port = split.port or (443 if split.scheme == "https" else 80)
     host = "127.0.0.1" if split.hostname in LOOPBACK_NAMES else "0.0.0.0"  # noqa: S104
     return f"{host}:{port}"
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A configuration with where each value came from, by dotted key."""
-
-    configuration: Configuration
-    origins: Mapping[str, str] = field(default_factory=dict)
-
-
-def _leaves(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """The dotted keys of a model."""
-    for name, info in model.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            yield from _leaves(info.annotation, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
-
-
-KEYS = tuple(_leaves(Configuration))
-"""Every key, dotted: ``registry.token_realm``."""
-
-_TABLES = {"REGISTRY", "GITLAB_RAILS", "BERTH"}
-_SHORT_NAMES = {"BERTH_HOME": "berth.home", "ROLES": "berth.roles"}
-
-
-def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
-    known = {key.upper().replace(".", "__"): key for key in KEYS} | _SHORT_NAMES
-    for variable, value in environ.items():
-        if variable in known:
-            yield known[variable], value, f"environment {variable}"
-        elif variable.removesuffix("_FILE") in known and variable.endswith("_FILE"):
-            try:
-                content = Path(value).read_text().strip()
-            except OSError as error:
-                raise BadConfiguration(f"{variable}: {value} can't be read ({error})") from error
-            yield known[variable.removesuffix("_FILE")], content, f"file {value}"
-        elif variable.partition("__")[0] in _TABLES and "__" in variable:
-            raise BadConfiguration(
-                f"{variable} in the environment is no setting; those of its table are: "
-                + ", ".join(name for name in known if name.startswith(variable.partition("__")[0]))
-            )
-
-
-def _from_table(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in table.items():
-        if isinstance(value, dict):
-            yield from _from_table(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
-def load(environ: Mapping[str, str] | None = None) -> Loaded:
-    """The configuration in force. Raises `BadConfiguration`."""
-    environ = os.environ if environ is None else environ
-    values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    path = Path(environ["GITLAB_CONFIG"]) if "GITLAB_CONFIG" in environ else DEFAULT_FILE
-    if "GITLAB_CONFIG" in environ or path.exists():
-        try:
-            table = tomllib.loads(path.read_text())
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise BadConfiguration(f"{path}: {error}") from error
-        for key, value in _from_table(table):
-            values[key], origins[key] = value, str(path)
-    for key, value, origin in sorted(_from_environment(environ), key=lambda item: item[2]):
-        if key in origins and origins[key].startswith("environment"):
-            continue
-        values[key], origins[key] = value, origin
-    try:
-        configuration = Configuration.model_validate(_nested(values))
-    except ValidationError as error:
-        raise BadConfiguration(_explain(error, origins)) from error
-    return Loaded(configuration, origins)
-
-
-def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for key, value in values.items():
-        *tables, name = key.split(".")
-        branch = tree
-        for table in tables:
-            branch = branch.setdefault(table, {})
-            if not isinstance(branch, dict):
-                raise BadConfiguration(f"{table} is a table of settings and not a value")
-        branch[name] = value
-    return tree
-
-
-def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
-    """One line for each fault. A value is not repeated: it may be a secret."""
-    lines = []
-    for fault in error.errors(include_url=False, include_input=False):
-        key = ".".join(str(part) for part in fault["loc"])
-        source = next((o for k, o in origins.items() if key.startswith(k) or k.startswith(key)), "")
-        reason = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            table = key.rpartition(".")[0]
-            names = [k.rpartition(".")[2] for k in KEYS if k.rpartition(".")[0] == table]
-            reason = f"is no setting; those of [{table or 'the top'}] are {', '.join(names)}"
-        lines.append(f"{key} ({source or 'default'}): {reason}")
-    return "Berth can't start with these settings:\n  " + "\n  ".join(lines)

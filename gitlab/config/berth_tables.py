@@ -1,0 +1,367 @@
+"""``[berth]`` and ``[berth.rate_limits]``: what GitLab's own file has no word for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, model_validator
+
+from gitlab.config.values import PROJECT, Duration, Listener, Networks, Roles, Table
+
+
+class RateLimits(Table):
+    """Who comes too often is answered with 429 and `Retry-After`, the seconds until there is room
+    again: 1 to 60 for requests, more for failed logins that go on. A minute's requests may come at
+    once, the next ones as their share of the minute passes. Requests of an upload that has begun are
+    never refused, and the worker's own calls are not counted. With `berth.cache_url` all nodes count
+    together, on the registry's nodes too; without it the processes of each node do, and failed logins
+    are counted together by the nodes that share a PostgreSQL database. Where a shared store does not
+    answer, each node counts by itself; where the count can't be kept at all, requests go on, and
+    `berth_rate_limit_failures_total` says so.
+    """
+
+    failed_logins: int = Field(default=10, ge=0)
+    """Failed logins of a name at an address, within ten minutes, after which it has to wait there:
+    for a tenth of that, and longer after three times as many within a day. A name waits everywhere
+    after ten times as many within an hour, but not where it has signed in within thirty days. The
+    same wrong password counts once. [What that means](threat-model.md#guessing). 0 is no limit, for
+    addresses neither.
+
+    Default: `10`.
+    Example: failed_logins = 20
+    """
+
+    failed_logins_per_address: int = Field(default=200, ge=0)
+    """Failed logins from an address within ten minutes, whatever the names, wrong tokens included,
+    after which it has to wait; but not who has signed in there within thirty days. An IPv6 address
+    counts with its /64. 0 is no limit.
+
+    Default: `200`.
+    Example: failed_logins_per_address = 1000
+    """
+
+    per_user: int = Field(default=0, ge=0)
+    """Requests a minute of one user: pages, tokens, and the registry. 0 is no limit.
+
+    Default: `0`.
+    Example: per_user = 2000
+    """
+
+    per_token: int = Field(default=0, ge=0)
+    """Requests a minute with one token: at `/jwt/auth` a personal access token, at the registry the
+    token that was got for it. 0 is no limit.
+
+    Default: `0`.
+    Example: per_token = 2000
+    """
+
+    per_address: int = Field(default=0, ge=0)
+    """Requests a minute from one address by nobody that is known: without a login, and without a
+    token. An IPv6 address counts with its /64. Many clients share an address behind NAT, and
+    docker asks once without a token for each pull. 0 is no limit.
+
+    Default: `0`.
+    Example: per_address = 300
+    """
+
+
+class Berth(Table):
+    """This installation."""
+
+    home: Path = PROJECT / "var"
+    """The state folder: keys, secrets, SQLite files, blobs, broker, static files. Only its owner
+    may enter it. The environment also knows it as `BERTH_HOME`.
+
+    Default: `var/` beside `manage.py`.
+    Example: home = "/srv/berth"
+    """
+
+    roles: Roles = [
+        "web",
+        "registry",
+    ]
+    """What this node serves: `web`, `registry`, or both. The worker belongs to `web`. The
+    environment also knows it as `ROLES`.
+
+    Default: `web, registry`.
+    Example: roles = ["web"]
+    """
+
+    processes: int = Field(default=2, ge=1, le=64)
+    """How many processes serve each of this node's roles, 1 to 64. Each uses one core at a time and
+    works on 16 requests of the registry or 8 of GitLab at once, with as many connections to its
+    database; a small machine saves the memory of the second.
+
+    Default: `2`.
+    Example: processes = 4
+    """
+
+    web_http_addr: Listener | None = None
+    """host:port that the web process listens on. Set it where a proxy in front has the port of
+    `external_url`.
+
+    Default: the port of `external_url`; on loopback where that names loopback, else on all
+      addresses.
+    Example: web_http_addr = "127.0.0.1:8000"
+    """
+
+    database_url: SecretStr | None = None
+    """GitLab's database: `sqlite:///` with a path, or `postgresql://`. A socket's folder goes into
+    `?host=`.
+
+    Default: SQLite in `db/gitlab.sqlite3`.
+    Example: database_url = "postgresql://berth:secret@db.example.com/gitlab"
+    """
+
+    registry_database_url: SecretStr | None = None
+    """The registry's database, a different one from GitLab's.
+
+    Default: SQLite in `db/registry.sqlite3`.
+    Example: registry_database_url = "postgresql://berth:secret@db.example.com/registry"
+    """
+
+    database_timeout: Duration = timedelta(seconds=10)
+    """How long a request waits for one answer of PostgreSQL, locks included; then it is answered
+    with 503 and `Retry-After`. A server that hangs is given up two seconds later, and a
+    transaction whose process has stopped in its middle is ended after six times as long. `0`
+    waits for ever. Commands and jobs have no limit. A pooler between has to let `options`
+    through.
+
+    Default: `10s`.
+    Example: database_timeout = "30s"
+    """
+
+    broker_url: SecretStr | None = None
+    """What carries tasks to the worker: a Redis address.
+
+    Default: files in the state folder, for one machine.
+    Example: broker_url = "redis://redis.example.com:6379/0"
+    """
+
+    cache_url: SecretStr | None = None
+    """The cache of GitLab's side: a Redis address.
+
+    Default: a table in GitLab's database.
+    Example: cache_url = "redis://redis.example.com:6379/1"
+    """
+
+    token_expire_delay: float = Field(default=10, gt=0, le=1440)
+    """Minutes that a token lives. A request that has begun is never cut; the next one needs a live
+    token.
+
+    Default: `10`.
+    Example: token_expire_delay = 5
+    """
+
+    token_leeway: Duration = Field(default=timedelta(seconds=10), le=timedelta(minutes=5))
+    """By how much the nodes' clocks may differ: a token, and the certificate of its key, hold so
+    long past their end, and a token may be from so far in the future. At most `5m`.
+
+    Default: `10s`.
+    Example: token_leeway = "30s"
+    """
+
+    gc_review_delay: Duration = timedelta(days=1)
+    """The grace: how long something that nothing refers to any more is left alone. Longer than the
+    longest push takes, or what was pushed first is gone before the manifest comes.
+
+    Default: `1d`.
+    Example: gc_review_delay = "12h"
+    """
+
+    undo_window: Duration = timedelta(days=7)
+    """How long a deletion can be undone.
+
+    Default: `7d`.
+    Example: undo_window = "2d"
+    """
+
+    upload_expiry: Duration = timedelta(days=7)
+    """How long an upload that is not continued is kept.
+
+    Default: `7d`.
+    Example: upload_expiry = "1d"
+    """
+
+    delete_enabled: bool = True
+    """The registry's API deletes at all.
+
+    Default: `true`.
+    Example: delete_enabled = false
+    """
+
+    push_creates_projects: bool = True
+    """A push to a project that does not exist creates it, privately, where the person may create
+    projects.
+
+    Default: `true`.
+    Example: push_creates_projects = false
+    """
+
+    signup_enabled: bool = False
+    """Strangers may register.
+
+    Default: `false`.
+    Example: signup_enabled = true
+    """
+
+    max_manifest_size: int = Field(default=4 * 1024**2, gt=0, le=64 * 1024**2)
+    """The largest manifest, in bytes; at most 64 MiB.
+
+    Default: `4194304` (4 MiB).
+    Example: max_manifest_size = 8388608
+    """
+
+    max_blob_size: int = Field(default=20 * 1024**3, gt=0)
+    """The largest blob, in bytes.
+
+    Default: `21474836480` (20 GiB).
+    Example: max_blob_size = 53687091200
+    """
+
+    max_page: int = Field(default=1000, gt=0, le=10_000)
+    """The most entries of one page of a list, whatever `n` asks for.
+
+    Default: `1000`.
+    Example: max_page = 500
+    """
+
+    max_scopes: int = Field(default=20, gt=0, le=100)
+    """The most scopes of one request for a token that are granted, 1 to 100; those after them are
+    left out. Each becomes a part of the token, which has to fit into a header field of 8 KiB: what
+    has no room is left out too.
+
+    Default: `20`.
+    Example: max_scopes = 10
+    """
+
+    max_form_size: int = Field(default=2 * 1024**2, ge=1024, le=64 * 1024**2)
+    """The largest form that is read, in bytes: of a page, and of a request for a token, of which at
+    most 64 KiB are read whatever this says. 1 KiB to 64 MiB.
+
+    Default: `2097152` (2 MiB).
+    Example: max_form_size = 1048576
+    """
+
+    trusted_proxies: Networks = []
+    """The addresses or networks of proxies whose `X-Forwarded-Proto` and `X-Forwarded-For` are
+    believed: failed logins and the audit then count for the client's address and not for the
+    proxy's. In the environment with commas.
+
+    Default: none.
+    Example: trusted_proxies = ["10.0.0.0/8"]
+    """
+
+    tls_certificate: Path | None = None
+    """The certificate (with its chain) for TLS of our own listeners, web and registry. Goes
+    together with `berth.tls_key`.
+
+    Default: none: a proxy in front, or plain http.
+    Example: tls_certificate = "/etc/gitlab/ssl/berth.crt"
+    """
+
+    tls_key: Path | None = None
+    """The key of `berth.tls_certificate`.
+
+    Default: none.
+    Example: tls_key = "/etc/gitlab/ssl/berth.key"
+    """
+
+    registry_ca_bundle: Path | None = None
+    """The certificates that GitLab trusts when it calls the registry over https.
+
+    Default: the system's.
+    Example: registry_ca_bundle = "/etc/gitlab/ssl/ca.crt"
+    """
+
+    secret_key: SecretStr | None = None
+    """Signs sessions and forms of the web side, and keys the digests of remembered passwords. The
+    same on every web node.
+
+    Default: generated in `secrets/secret_key`.
+    Example: secret_key = "fifty-random-characters"
+    """
+
+    events_secret: SecretStr | None = None
+    """The secret that a registry of somebody else sends with its notifications, as `Authorization`.
+    See [Foreign parts](foreign-parts.md).
+
+    Default: generated in `secrets/events_secret`.
+    Example: events_secret = "forty-random-characters"
+    """
+
+    metrics_networks: Networks = ["127.0.0.0/8", "::1"]
+    """From where `/-/metrics` is answered without a token, on the web process and the registry's.
+    What a proxy passes on (it has `X-Forwarded-For`) is not answered, whatever the proxy's
+    address. See [Operation](operation.md).
+
+    Default: loopback.
+    Example: metrics_networks = ["127.0.0.0/8", "10.1.0.0/16"]
+    """
+
+    metrics_token: SecretStr | None = None
+    """Whoever sends it (`Authorization: Bearer …`) is answered at `/-/metrics` from anywhere.
+
+    Default: none.
+    Example: metrics_token = "forty-random-characters"
+    """
+
+    worker_metrics_addr: Listener | None = None
+    """host:port at which the worker hands out its numbers itself, without a token: an address that
+    only your monitoring reaches. For a worker on a node without a web process; elsewhere the web
+    process of the node hands them out with its own.
+
+    Default: none.
+    Example: worker_metrics_addr = "10.1.0.7:9400"
+    """
+
+    rate_limits: RateLimits = Field(default_factory=RateLimits)
+    log_format: Literal["text", "json"] = "text"
+    """The form of the log of every process: `text` for people, `json` with one object a line. [What
+    a line has](operation.md#the-log).
+
+    Default: `text`.
+    Example: log_format = "json"
+    """
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """From which level on there are lines: `debug`, `info`, `warning`, `error`. What libraries
+    print at debug level stays out, since it holds header fields and statements with their
+    values.
+
+    Default: `info`.
+    Example: log_level = "warning"
+    """
+
+    access_log: Literal["off", "errors", "all"] = "errors"
+    """Which requests get a line: `errors` are those that were answered with 500 and above, `all`,
+    or `off`. Without their query, and with the id of the request.
+
+    Default: `errors`.
+    Example: access_log = "all"
+    """
+
+    debug: bool = False
+    """Django's debug pages, and static files straight from the sources. Never on a machine that
+    others reach.
+
+    Default: `false`.
+    Example: debug = true
+    """
+
+    crash_at: str = ""
+    """A place in the code where the process dies at once, for tests of crashes: see
+    [faults](faults.md). Refused unless `berth.debug` is set.
+
+    Default: empty.
+    Example: crash_at = "blob_renamed"
+      debug = true
+    """
+
+    @model_validator(mode="after")
+    def _crashes_in_tests_only(self) -> Berth:
+        if self.crash_at and not self.debug:
+            raise ValueError("crash_at is for tests of crashes: it needs debug as well")
+        return self
