@@ -96,7 +96,6 @@ RATE_LIMITS = {
     }.items()
     if per_minute
 }
-RATE_LIMITS_FOLDER = HOME / "db"
 # A limit that is off costs nothing.
 if RATE_LIMITS and "web" in ROLES:
     MIDDLEWARE += ["gitlab.server.rate_limit.RateLimitMiddleware"]
@@ -175,7 +174,13 @@ if {"registry"} == ROLES:
     DATABASES["default"] = {"ENGINE": "django.db.backends.dummy"}
 
 _CACHE_URL = CONFIG.berth.cache_url
-RATE_LIMITS_URL = _CACHE_URL and _CACHE_URL.get_secret_value()
+# Where limits are counted: the first that answers. Nodes that share a database share the failed
+# logins also without Redis; a registry's nodes have no way there, so requests are counted by node.
+_SHARED = (_CACHE_URL.get_secret_value(),) if _CACHE_URL else ()
+_DATABASE = ("database://default",) if "postgresql" in DATABASES["default"]["ENGINE"] else ()
+_FILE = (f"file://{HOME / 'db' / 'limiter.sqlite3'}",)
+RATE_LIMITS_STORES = (*_SHARED, *_FILE)
+FAILED_LOGINS_STORES = (*_SHARED, *_DATABASE, *_FILE)
 CACHES: dict[str, Any] = {
     "default": (
         {
@@ -249,6 +254,7 @@ TOKENS_MAX_SCOPES = CONFIG.berth.max_scopes
 # Credentials and scopes fit into much less than what a page may send.
 TOKENS_MAX_FORM_SIZE = min(CONFIG.berth.max_form_size, 64 * 1024)
 TOKENS_LIFETIME = int(CONFIG.berth.token_expire_delay * 60)
+TOKENS_LEEWAY = CONFIG.berth.token_leeway.total_seconds()
 TOKENS_KEY_PATH = CONFIG.key_path
 TOKENS_CERTIFICATE_PATH = CONFIG.certificate_bundle
 TOKENS_CERTIFICATE_BUNDLE = CONFIG.certificate_bundle
@@ -294,6 +300,7 @@ CONTAINER_REGISTRY_UNDO_WINDOW = CONFIG.berth.undo_window
 PUSH_CREATES_PROJECTS = CONFIG.berth.push_creates_projects
 SIGNUP_ENABLED = CONFIG.berth.signup_enabled
 FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins
+FAILED_LOGINS_PER_ADDRESS = CONFIG.berth.rate_limits.failed_logins_per_address
 TRUSTED_PROXIES = CONFIG.berth.trusted_proxies
 
 # Numbers for Prometheus.

@@ -19,7 +19,7 @@ from registry.errors import Code, RegistryError
 from tokens.access import Access
 from tokens.issue import SERVICE
 from tokens.keys import UnusableKey
-from tokens.verify import LEEWAY, Claims, InvalidToken, trusted, verify
+from tokens.verify import Claims, InvalidToken, trusted, verify
 
 log = logging.getLogger("registry.auth")
 
@@ -67,7 +67,7 @@ class _VerifiedTokens:
                     self._entries[text] = found
                 while len(self._entries) > _CACHED_TOKENS:
                     self._entries.popitem(last=False)
-        elif found.expires_at + LEEWAY <= now:
+        elif found.expires_at + settings.TOKENS_LEEWAY <= now:
             self._entries.pop(text, None)
             raise InvalidToken("expired")
         return found
@@ -98,7 +98,7 @@ class Caller:
         try:
             if scheme.lower() != "bearer" or not text:
                 raise InvalidToken("no bearer token")
-            self._claims = _verified.claims(text.strip())
+            self._claims = _verified.claims(text.strip(" "))
         except InvalidToken as error:
             log.info("token refused: %s", error)
             self._error = "invalid_token"

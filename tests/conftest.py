@@ -170,6 +170,22 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError("this pytest and this xdist don't keep groups together")
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_counted() -> Iterator[None]:
+    """What a test has used up of a limit is there again for the next."""
+    yield
+    from django.conf import settings
+
+    from tokens import limiter
+
+    if not settings.configured:
+        return
+    store: Any = limiter._store(settings.FAILED_LOGINS_STORES[-1])
+    if store._held is not None:
+        with store._transaction() as cursor:
+            cursor.execute("DELETE FROM arrivals")
+
+
 @pytest.fixture(scope="session")
 def engine(request: pytest.FixtureRequest) -> str:
     """``sqlite`` or ``postgresql``: what this run uses."""

@@ -1,4 +1,4 @@
-"""The Django app of the token server: no models, one URL, one command."""
+"""The Django app of the token server: one URL, one command, the limiter's rows."""
 
 from django.apps import AppConfig
 

@@ -47,14 +47,6 @@ class InsufficientCredentials(LoginRefused):
     """The credential is right and of no use here (no registry scope). Answered with 403."""
 
 
-class TooManyFailures(LoginRefused):
-    """Answered with 429; `retry_after` in seconds, 1 to 60."""
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"too many failed logins, retry in {retry_after} s")
-        self.retry_after = retry_after
-
-
 class AccessForbidden(Exception):
     """A request that is refused as a whole. The message is for the person: answered with 403."""
 
@@ -67,7 +59,10 @@ class Authorizer(Protocol):
     """What GitLab's side provides. Each method is called at most once for a request, in order."""
 
     def authenticate(self, username: str, password: str, *, address: str) -> Identity:
-        """Who this is. `address` is the client's. Raises `LoginRefused`."""
+        """Who this is. `address` is the client's.
+
+        Raises `LoginRefused`, and `limiter.TooManyRequests` where somebody failed too often.
+        """
 
     def authorize(self, identity: Identity | None, asked: Sequence[Access]) -> list[Access]:
         """What of `asked` is granted, in order, without what is not. Changes nothing.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
+from dataclasses import replace
 
 from cryptography import x509
 from cryptography.x509.verification import (
@@ -66,7 +67,8 @@ def verified(chain: list[x509.Certificate], trusted: Iterable[TrustedKey]) -> Tr
     )
     try:
         verifier.verify(chain[0], chain[1:])
-        return trusted_key(chain[0])
+        ends_at = min(certificate.not_valid_after_utc for certificate in chain)
+        return replace(trusted_key(chain[0]), not_after=ends_at)
     except VerificationError as error:
         raise BrokenChain("no trusted key") from error
     except UnusableKey as error:

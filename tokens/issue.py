@@ -7,10 +7,11 @@ Docker Registry v2 authentication, "Token Authentication Implementation"; RFC 75
 from __future__ import annotations
 
 import functools
+import json
 import os
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,20 @@ def current_key() -> SigningKey:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Bearer:
+    """Whom a token is for, as it says.
+
+    `subject` is the name of the person or token; a token without one is GitLab's own. `user` is
+    what the registry sends back, unread, with its events: it travels as a token of its own in the
+    claim ``user``.
+    """
+
+    subject: str | None = None
+    auth_type: str | None = None
+    user: Mapping[str, Any] | None = None
+
+
 def issue(
     access: Iterable[Access],
     *,
@@ -69,17 +84,39 @@ def issue(
     user: Mapping[str, Any] | None = None,
     lifetime: int | None = None,
 ) -> IssuedToken:
-    """A token that grants `access`.
+    """A token that grants `access` to a `Bearer`. `lifetime` is in seconds (default: the setting).
 
-    `subject` is the name of the person or token it is for; a token without one is GitLab's own.
-    `user` is what the registry sends back, unread, with its events: it travels as a token of its
-    own in the claim ``user``. `lifetime` is in seconds (default: the setting).
-
-    Raises `TokenTooLong`.
+    The certificate travels along (``x5c``) where there is room for it: who knows the key's id has
+    no need of it. Raises `TokenTooLong`.
     """
     key = current_key()
     now = int(time.time())
     lifetime = settings.TOKENS_LIFETIME if lifetime is None else lifetime
+    signed_user = _sign({"user_info": dict(user)}, key) if user is not None else None
+    claims = _claims(access, Bearer(subject, auth_type), signed_user, now, lifetime)
+    text = _sign(claims, key, with_certificate=True)
+    if len(text) > MAX_TOKEN_LENGTH:
+        text = _sign(claims, key)
+    if len(text) > MAX_TOKEN_LENGTH:
+        raise TokenTooLong(
+            f"the token would be {len(text)} characters long, at most {MAX_TOKEN_LENGTH} pass"
+            " through proxies: ask for fewer scopes at once"
+        )
+    return IssuedToken(text, now, lifetime)
+
+
+def fitting(access: Sequence[Access], bearer: Bearer) -> list[Access]:
+    """The first of `access`, as many as fit into one token. Nothing is signed."""
+    key = current_key()
+    count = len(access)
+    while count and _length(access[:count], bearer, key) > MAX_TOKEN_LENGTH:
+        count -= 1
+    return list(access[:count])
+
+
+def _claims(
+    access: Iterable[Access], bearer: Bearer, signed_user: str | None, now: int, lifetime: int
+) -> dict[str, Any]:
     claims: dict[str, Any] = {
         "iss": settings.TOKENS_ISSUER,
         "aud": SERVICE,
@@ -89,22 +126,30 @@ def issue(
         "jti": str(uuid.uuid4()),
         "access": [entry.as_claim() for entry in access],
     }
-    if subject is not None:
-        claims["sub"] = subject
-    if auth_type is not None:
-        claims["auth_type"] = auth_type
-    if user is not None:
-        claims["user"] = _sign({"user_info": dict(user)}, key, with_certificate=False)
-    text = _sign(claims, key)
-    if len(text) > MAX_TOKEN_LENGTH:
-        raise TokenTooLong(
-            f"the token would be {len(text)} characters long, at most {MAX_TOKEN_LENGTH} pass"
-            " through proxies: ask for fewer scopes at once"
-        )
-    return IssuedToken(text, now, lifetime)
+    if bearer.subject is not None:
+        claims["sub"] = bearer.subject
+    if bearer.auth_type is not None:
+        claims["auth_type"] = bearer.auth_type
+    if signed_user is not None:
+        claims["user"] = signed_user
+    return claims
 
 
-def _sign(claims: dict[str, Any], key: SigningKey, *, with_certificate: bool = True) -> str:
+def _length(access: Sequence[Access], bearer: Bearer, key: SigningKey) -> int:
+    """How long a token without its certificate is, in characters."""
+    now, user = int(time.time()), None
+    if bearer.user is not None:
+        user = "x" * _signed_length({"user_info": dict(bearer.user)}, key)
+    return _signed_length(_claims(access, bearer, user, now, settings.TOKENS_LIFETIME), key)
+
+
+def _signed_length(claims: dict[str, Any], key: SigningKey) -> int:
+    headers = {"alg": key.algorithm, "kid": key.key_id, "typ": "JWT"}
+    parts = [len(json.dumps(part, separators=(",", ":"))) for part in (headers, claims)]
+    return sum(-(-length * 4 // 3) for length in (*parts, key.signature_length)) + 2
+
+
+def _sign(claims: dict[str, Any], key: SigningKey, *, with_certificate: bool = False) -> str:
     headers: dict[str, Any] = {"kid": key.key_id}
     if with_certificate:
         headers["x5c"] = list(key.x5c)

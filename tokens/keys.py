@@ -111,6 +111,13 @@ class SigningKey:
     key_id: str
     x5c: tuple[str, ...]
 
+    @property
+    def signature_length(self) -> int:
+        """The bytes of its signatures (RFC 7518, sections 3.3 and 3.4)."""
+        if isinstance(self.private, rsa.RSAPrivateKey):
+            return self.private.key_size // 8
+        return 2 * _CURVES[self.private.curve.name][2]
+
 
 @dataclass(frozen=True)
 class TrustedKey:

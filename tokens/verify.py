@@ -12,8 +12,9 @@ import base64
 import functools
 import json
 import os
+import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,14 @@ from tokens.access import Access, InvalidScope
 from tokens.issue import SERVICE
 from tokens.keys import TrustedKey, trusted_keys
 
-LEEWAY = 60
-"""Seconds by which two nodes' clocks may differ."""
+LONGEST_LEEWAY = 300
+"""Seconds: the most that the setting for clocks that differ may be."""
 
 MAX_LIFETIME = 24 * 3600
 """Seconds. A token that claims to live longer is not one of ours."""
 
 MAX_TEXT_LENGTH = 16 * 1024
+_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)")
 _REQUIRED = ["exp", "nbf", "iat", "iss", "aud", "jti"]
 
 
@@ -42,7 +44,10 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What an accepted token says. Times in seconds since the epoch."""
+    """What an accepted token says. Times in seconds since the epoch.
+
+    `expires_at` is its own end, or that of its key's certificate where that comes first.
+    """
 
     subject: str | None
     access: tuple[Access, ...]
@@ -79,6 +84,7 @@ def verify(text: str) -> Claims:
     """
     if len(text) > MAX_TEXT_LENGTH:
         raise InvalidToken("too long")
+    _refuse_other_spellings(text)
     try:
         header = jwt.get_unverified_header(text)
     except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
@@ -86,6 +92,9 @@ def verify(text: str) -> Claims:
     if "crit" in header or "b64" in header:
         raise InvalidToken("a critical extension that nobody here knows")
     key = _select(header, trusted())
+    key_ends_at = key.not_after.timestamp()
+    if key_ends_at + settings.TOKENS_LEEWAY <= time.time():
+        raise InvalidToken("its key's certificate has ended")
     try:
         payload = jwt.decode(
             text,
@@ -93,13 +102,31 @@ def verify(text: str) -> Claims:
             algorithms=list(key.algorithms),
             audience=SERVICE,
             issuer=settings.TOKENS_ISSUER,
-            leeway=LEEWAY,
+            leeway=settings.TOKENS_LEEWAY,
             options={"require": _REQUIRED, "strict_aud": True},
         )
         _refuse_doubles(text)
     except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidToken(type(error).__name__) from error
-    return _claims(payload)
+    claims = _claims(payload)
+    return replace(claims, expires_at=min(claims.expires_at, key_ends_at))
+
+
+def _refuse_other_spellings(text: str) -> None:
+    """Raises `InvalidToken` for what is not base64url without padding (RFC 7515, section 2).
+
+    The signature does not cover its own spelling, and readers of base64 skip what they don't know:
+    one token could be written in many ways, and would be counted and remembered as many.
+    """
+    matched = _FORM.fullmatch(text)
+    if matched is None:
+        raise InvalidToken("not three parts in base64url")
+    try:
+        signature = base64.urlsafe_b64decode(matched[1] + "=" * (-len(matched[1]) % 4))
+    except ValueError as error:
+        raise InvalidToken("malformed signature") from error
+    if base64.urlsafe_b64encode(signature).decode().rstrip("=") != matched[1]:
+        raise InvalidToken("malformed signature")
 
 
 def _refuse_doubles(text: str) -> None:
@@ -141,7 +168,7 @@ def _claims(payload: dict[str, Any]) -> Claims:
     )
     if not numeric or not 0 < expires - issued <= MAX_LIFETIME:
         raise InvalidToken("implausible times")
-    if expires + LEEWAY <= time.time():
+    if expires + settings.TOKENS_LEEWAY <= time.time():
         raise InvalidToken("expired")
     subject, user = payload.get("sub"), payload.get("user")
     if not isinstance(subject, str | None) or not isinstance(user, str | None):

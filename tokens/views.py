@@ -23,7 +23,8 @@ from tokens import authorizer as authorizers
 from tokens import rate_limits
 from tokens.access import InvalidScope, parse_scopes
 from tokens.authorizer import LOGIN_AUTH_TYPE, Identity
-from tokens.issue import SERVICE, TokenTooLong, issue
+from tokens.issue import SERVICE, Bearer, fitting, issue
+from tokens.limiter import TooManyRequests
 
 MAX_PASSWORD_LENGTH = 4096
 _BAD_CREDENTIALS = (
@@ -81,11 +82,7 @@ class TokenView(View):
             if settings.RATE_LIMITS:
                 _count(identity, credentials, address)
             return self._token(identity, _scopes(parameters), authorizer)
-        except rate_limits.TooManyRequests as error:
-            raise _Refusal(
-                429, "TOOMANYREQUESTS", str(error), **{"Retry-After": str(error.retry_after)}
-            ) from error
-        except authorizers.TooManyFailures as error:
+        except TooManyRequests as error:
             raise _Refusal(
                 429, "TOOMANYREQUESTS", str(error), **{"Retry-After": str(error.retry_after)}
             ) from error
@@ -107,22 +104,22 @@ class TokenView(View):
         self, identity: Identity | None, scopes: list[str], authorizer: authorizers.Authorizer
     ) -> HttpResponse:
         try:
-            asked = parse_scopes(scopes)
+            asked = parse_scopes(scopes)[: settings.TOKENS_MAX_SCOPES]
         except InvalidScope as error:
             raise _Refusal(400, "UNSUPPORTED", f"malformed scope: {error}") from error
         granted = authorizer.authorize(identity, [a for a in asked if a.is_well_formed])
         if identity is None and not granted:
             raise _Refusal(403, "DENIED", "access forbidden")
-        granted = authorizer.record(identity, granted)
-        try:
-            token = issue(
-                granted,
-                subject=identity.subject if identity else "",
-                auth_type=identity.auth_type if identity else "none",
-                user=identity.user_info if identity and identity.user_info else None,
-            )
-        except TokenTooLong as error:
-            raise _Refusal(400, "UNSUPPORTED", str(error)) from error
+        bearer = _bearer(identity)
+        # What has no room is not granted, and what is not granted brings nothing about.
+        recorded = authorizer.record(identity, fitting(granted, bearer))
+        # Once more, since a project may have got a longer path meanwhile.
+        token = issue(
+            fitting(recorded, bearer),
+            subject=bearer.subject,
+            auth_type=bearer.auth_type,
+            user=bearer.user,
+        )
         issued_at = dt.datetime.fromtimestamp(token.issued_at, dt.UTC)
         answer: dict[str, Any] = {
             "token": token.text,
@@ -131,6 +128,12 @@ class TokenView(View):
             "issued_at": issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         return JsonResponse(answer)
+
+
+def _bearer(identity: Identity | None) -> Bearer:
+    if identity is None:
+        return Bearer("", "none")
+    return Bearer(identity.subject, identity.auth_type, identity.user_info or None)
 
 
 def _count(identity: Identity | None, credentials: tuple[str, str] | None, address: str) -> None:
@@ -164,11 +167,7 @@ def _form(request: HttpRequest) -> QueryDict:
 
 def _scopes(parameters: QueryDict) -> list[str]:
     values = parameters.getlist("scope")
-    scopes = [scope for value in values for scope in value.split(" ") if scope]
-    limit: int = settings.TOKENS_MAX_SCOPES
-    if len(scopes) > limit:
-        raise _Refusal(400, "UNSUPPORTED", f"at most {limit} scopes a request")
-    return scopes
+    return [scope for value in values for scope in value.split(" ") if scope]
 
 
 def _basic(request: HttpRequest) -> tuple[str, str] | None:

@@ -59,11 +59,6 @@ app.conf.update(
             "schedule": 60.0,
             "options": {"expires": 60},
         },
-        "sweep failed logins": {
-            "task": "workers.tasks.sweep_failed_logins",
-            "schedule": 300.0,
-            "options": {"expires": 300},
-        },
     },
 )
 app.steps["worker"].add(schedule.ClockStep)

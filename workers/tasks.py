@@ -6,7 +6,6 @@ import logging
 
 from celery import shared_task
 
-from gitlab.accounts import failed_logins
 from gitlab.container_registry import deletion, events, garbage, untagged
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.jobs import enqueue
@@ -73,9 +72,3 @@ def verify_slice() -> None:
         return
     if faults:
         log.error("the registry has found %s faults in its store: GET /gitlab/v1/garbage/", faults)
-
-
-@shared_task
-def sweep_failed_logins() -> None:
-    """Forget the failed logins that no longer count."""
-    failed_logins.sweep()

@@ -1,93 +1,216 @@
-"""Who fails too often waits. Counted for each address and for each name, in the database, so that
-several processes count together and none forgets.
+"""Failed logins slow down who guesses, and nobody else.
 
-Only a wrong password or an unknown token counts. A token that is expired, or a CI job's, is a
-mistake and not a guess. A token has no name to count for: it works with any.
+An attempt is counted before its password is looked at, and given back when the password is right:
+so of guesses that come at once no more are looked at than of those that come one after the other.
+What is counted, and how much of it is allowed, is the table `kinds`:
+
+- one login name at one address: a person's own mistakes, and who guesses from there;
+- one account at one address, whatever name it was called by. A user name and an e-mail address are
+  one account's, and nobody may learn that from here: while only this one is full, the answer is
+  that of a wrong password, after the same work, and the password is not looked at;
+- one login name everywhere, and one address whatever the name: far higher, against who has many
+  addresses or tries many names. Who has signed in at this address within `KNOWN_FOR` is spared both.
+
+The same wrong password, sent again from the same address, counts once a day: a machine that still
+has yesterday's password guesses nothing. What is kept of a password is a keyed digest. Repetitions
+have a rate of their own, since each costs a hash.
+
+A right token is never refused, since nobody guesses 192 bits; a wrong one counts for its address.
+A token that is expired, or a CI job's, is a mistake and not a guess.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
+import functools
+import hashlib
+import hmac
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.conf import settings
-from django.db.models import Q
-from django.utils import timezone
 
-from gitlab.accounts.models import FailedLogin
+from gitlab.accounts.models import User
+from tokens import addresses
+from tokens.limiter import Kind, Limiter, Rate, TooManyRequests
+from tokens.limiter_stores import Charge
 
-WINDOW = dt.timedelta(minutes=10)
-LONGEST_WAIT = 60
-"""Seconds that anybody is told to wait. Who comes back too early is told again."""
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
+KNOWN_FOR = 30 * DAY
+"""Seconds for which somebody is known at an address. Longer than a session lasts."""
 
-class TooManyFailedLogins(Exception):
-    """Refused without looking at the password; `retry_after` is in seconds, 1 to 60."""
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many failed logins. Try again in {retry_after} seconds.")
-        self.retry_after = retry_after
+REPETITIONS = 30
+"""Of wrong passwords, from one address in a minute."""
 
 
-def _source(address: str) -> str:
-    """The address to count for: an IPv6 customer has 2**64 of them, so the /64 counts."""
-    try:
-        known = ipaddress.ip_address(address)
-    except ValueError:
-        return address[:64]
-    if known.version == 6:
-        return str(ipaddress.ip_network((known, 64), strict=False))
-    return str(known)
+class TooManyFailedLogins(TooManyRequests):
+    """Refused without looking at the password."""
+
+    def __init__(self, wait: float) -> None:
+        text = "{} seconds" if wait <= 2 * MINUTE else f"{math.ceil(wait / MINUTE)} minutes"
+        super().__init__(wait, f"Too many failed logins. Try again in {text}.")
 
 
-def _name(login: str) -> str:
-    return login.strip().lower()[:150]
+class Kinds(NamedTuple):
+    """What is counted. Each failure counts for all that it concerns."""
+
+    login: Kind
+    """A name that somebody logs in with, at one address."""
+    account: Kind
+    """The account that it is, at one address; the same again where there is none."""
+    name: Kind
+    """A name that somebody logs in with, from everywhere."""
+    address: Kind
+    """An address, whatever the name; wrong tokens too."""
+    password: Kind
+    """One password, wherever the others count: once."""
+    own_password: Kind
+    """Somebody who is signed in and has to say their password."""
+    repetitions: Kind
+    """The same wrong password again, from one address."""
 
 
-def check(address: str, login: str) -> None:
-    """Raises `TooManyFailedLogins` where the address or the name has had its failures."""
-    limit: int = settings.FAILED_LOGIN_LIMIT
-    if not limit:
-        return
-    source, name = _source(address), _name(login)
-    now = timezone.now()
-    where = Q(pk__in=[])
-    where |= Q(address=source) if source else Q(pk__in=[])
-    where |= Q(username=name) if name else Q(pk__in=[])
-    rows = (
-        FailedLogin.objects.filter(where, at__gt=now - WINDOW)
-        .order_by("-at")
-        .values_list("address", "username", "at")[: 2 * limit]
+@functools.cache
+def kinds(limit: int, per_address: int) -> Kinds:
+    """The table: `limit` failures of a name, `per_address` of an address, within ten minutes."""
+    a_person = (Rate(limit, 10 * MINUTE), Rate(3 * limit, DAY))
+    return Kinds(
+        login=Kind("login", a_person),
+        account=Kind("account", a_person),
+        name=Kind("name", (Rate(10 * limit, HOUR), Rate(30 * limit, DAY))),
+        address=Kind("address", (Rate(per_address, 10 * MINUTE),) if per_address else ()),
+        password=Kind("password", (Rate(1, DAY),)),
+        own_password=Kind("own_password", a_person),
+        repetitions=Kind("repetitions", (Rate(REPETITIONS, MINUTE),)),
     )
-    by_address = [at for row_address, _, at in rows if source and row_address == source]
-    by_name = [at for _, row_name, at in rows if name and row_name == name]
-    waits = [
-        (times[limit - 1] + WINDOW - now).total_seconds()
-        for times in (by_address, by_name)
-        if len(times) >= limit
-    ]
-    if waits:
-        raise TooManyFailedLogins(max(1, min(LONGEST_WAIT, int(max(waits)) + 1)))
 
 
-def note(address: str, login: str = "") -> None:
-    """Count one failure. `login` stays empty for a token."""
-    if settings.FAILED_LOGIN_LIMIT:
-        FailedLogin.objects.create(address=_source(address), username=_name(login))
+_limiter = Limiter("FAILED_LOGINS_STORES")
 
 
-def reset(address: str, login: str) -> None:
-    """Forget the failures of a name that has now signed in from this address.
+def _kinds() -> Kinds | None:
+    """The table in force; None where failures are not counted."""
+    limit: int = settings.FAILED_LOGIN_LIMIT
+    return kinds(limit, settings.FAILED_LOGINS_PER_ADDRESS) if limit else None
 
-    Those of other names stay: an account of one's own must not buy guesses at others'.
+
+def _digest(*parts: object) -> str:
+    """What is kept of names and passwords: people type the one into the field of the other."""
+    text = "\0".join(str(part) for part in parts).encode()
+    return hmac.new(settings.SECRET_KEY.encode(), text, hashlib.sha256).hexdigest()[:40]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A password that may be looked at now. Without `succeeded` it is a failure.
+
+    Where it `is_withheld`, it may not be looked at, and that must not show.
     """
-    name = _name(login)
-    if settings.FAILED_LOGIN_LIMIT and name:
-        rows = FailedLogin.objects.filter(username=name)
-        if rows.exists():
-            rows.delete()
+
+    charges: tuple[Charge, ...] = ()
+    known: str = ""
+    is_withheld: bool = False
+
+    def succeeded(self) -> None:
+        """Give back what it cost. What failed before stays: others may sit at the same address."""
+        if self.charges or self.known:
+            _limiter.settle(self.charges, {self.known: KNOWN_FOR} if self.known else {})
 
 
-def sweep() -> int:
-    """Remove what no longer counts. Answers how many rows went."""
-    return FailedLogin.objects.filter(at__lte=timezone.now() - WINDOW).delete()[0]
+def begin(login: str, password: str, *, user: User | None, address: str) -> Attempt:
+    """Count an attempt at the password of `user`, who was called `login`, from `address`.
+
+    `user` is None for a name that nobody has: the same is counted then. Raises
+    `TooManyFailedLogins` where there is no room for it.
+    """
+    table = _kinds()
+    if table is None:
+        return Attempt()
+    source = addresses.source(address)
+    name = _digest("name", login.strip().lower())
+    account = _digest("account", user.pk if user else "", "" if user else name)
+    known = f"{account}@{source}" if source else ""
+    shown = _Part(
+        table.password.of(_digest("login", name, source, password)),
+        table.login.of(f"{name}@{source}"),
+        (*table.name.of(name), *(table.address.of(source) if source else ())),
+    )
+    hidden = _Part(
+        table.password.of(_digest("user", account, source, _state(user), password)),
+        table.account.of(f"{account}@{source}"),
+    )
+    everything = (*shown.all, *hidden.all)
+    if not _limiter.take(everything):
+        return Attempt(everything, known)
+    taken = _take_shown(shown, table.repetitions.of(source or name), known)
+    full = _limiter.take(hidden.all)
+    if not full:
+        return Attempt((*taken, *hidden.all), known)
+    return Attempt(taken, known, is_withheld=not full.keys() <= set(hidden.password))
+
+
+def begin_own(user: User, password: str) -> Attempt:
+    """Count an attempt at their own password by somebody who is signed in.
+
+    Nothing that others do counts here, so nobody is kept from changing a password. Raises
+    `TooManyFailedLogins`.
+    """
+    table = _kinds()
+    if table is None:
+        return Attempt()
+    part = _Part(
+        table.password.of(_digest("own", user.pk, _state(user), password)),
+        table.own_password.of(str(user.pk)),
+    )
+    return Attempt(_take_shown(part, table.repetitions.of(f"own {user.pk}"), ""))
+
+
+def note_token(text: str, address: str) -> None:
+    """Count a token that nobody has. Raises `TooManyFailedLogins` where there is no room for it."""
+    table = _kinds()
+    source = addresses.source(address)
+    if table is None or not source:
+        return
+    part = _Part(table.password.of(_digest("token", source, text)), table.address.of(source))
+    _refuse(_limiter.take(part.all), part)
+
+
+class _Part(NamedTuple):
+    """What an attempt costs: once for this password, once for whom it concerns."""
+
+    password: tuple[Charge, ...]
+    concerned: tuple[Charge, ...]
+    spared: tuple[Charge, ...] = ()
+    """Also for whom it concerns, but not for who is known at the address."""
+
+    @property
+    def all(self) -> tuple[Charge, ...]:
+        return (*self.password, *self.concerned, *self.spared)
+
+
+def _take_shown(part: _Part, repetition: Sequence[Charge], known: str) -> tuple[Charge, ...]:
+    """Take what of `part` there is to take; what was taken. Raises `TooManyFailedLogins`."""
+    charges = part.all
+    full = _limiter.take(charges)
+    if full.keys() & set(part.spared) and _limiter.is_held(known):
+        charges = (*part.password, *part.concerned)
+        full = _limiter.take(charges)
+    _refuse(full, part)
+    if not full:
+        return charges
+    _refuse(_limiter.take(repetition), part)
+    return tuple(repetition)
+
+
+def _refuse(full: Mapping[Charge, float], part: _Part) -> None:
+    """Raises `TooManyFailedLogins` where more is full than what a password costs but once."""
+    waits = [wait for charge, wait in full.items() if charge not in part.password]
+    if waits:
+        raise TooManyFailedLogins(max(waits))
+
+
+def _state(user: User | None) -> str:
+    """What makes a wrong password right: another hash, and being let in again."""
+    return f"{user.password}\0{user.state}" if user else ""

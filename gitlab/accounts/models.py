@@ -112,21 +112,3 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.username
-
-
-class FailedLogin(models.Model):
-    """One refused credential. Counted within a window, then swept."""
-
-    address = models.CharField(max_length=64)
-    username = models.CharField(max_length=150)
-    at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        indexes = [
-            models.Index(fields=["address", "at"], name="failed_login_by_address"),
-            models.Index(fields=["username", "at"], name="failed_login_by_username"),
-            models.Index(fields=["at"], name="failed_login_by_time"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.username} from {self.address}"

@@ -15,19 +15,18 @@ def find(login: str) -> User | None:
     return User.objects.filter(**{field: login}).first()
 
 
-def check(login: str, password: str) -> User | None:
-    """The active user with this password, or None.
+def check(user: User | None, password: str) -> bool:
+    """Whether this is the password of an active user.
 
-    A name that nobody has costs a hash as well, so that the time does not tell who exists; a
-    blocked user is only found out after the hash, for the same reason.
+    Nobody costs a hash as well, so that the time does not tell who exists; a blocked user is only
+    found out after the hash, for the same reason.
     """
-    user = find(login)
     if user is None:
         make_password(password)
-        return None
+        return False
     if remembered_passwords.knows(user, password):
-        return user if user.is_active else None
+        return user.is_active
     if not user.check_password(password) or not user.is_active:
-        return None
+        return False
     remembered_passwords.remember(user, password)
-    return user
+    return True

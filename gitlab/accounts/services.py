@@ -12,7 +12,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from gitlab.accounts import registration, remembered_passwords
+from gitlab.accounts import failed_logins, registration, remembered_passwords
 from gitlab.accounts.models import User
 from gitlab.audit.services import record
 from gitlab.namespaces.paths import check_segment
@@ -144,17 +144,24 @@ def set_administrator(user: User, *, is_administrator: bool, by: User | None) ->
     return user
 
 
+def _check_current_password(user: User, password: str | None) -> None:
+    attempt = failed_logins.begin_own(user, password) if password is not None else None
+    if attempt is None or password is None or not user.check_password(password):
+        raise Invalid({"current_password": "This is not your current password."})
+    attempt.succeeded()
+
+
 def change_password(
     user: User, new_password: str, *, by: User | None, current_password: str | None = None
 ) -> User:
     """Set a password; other sessions of the user end. Oneself has to know the current one.
 
     A page keeps its own session with ``update_session_auth_hash(request, user)``.
-    Raises `Invalid` for ``current_password``, ``new_password``; `Forbidden`.
+    Raises `Invalid` for ``current_password``, ``new_password``; `Forbidden`;
+    `failed_logins.TooManyFailedLogins`.
     """
     if by is not None and by.pk == user.pk:
-        if current_password is None or not user.check_password(current_password):
-            raise Invalid({"current_password": "This is not your current password."})
+        _check_current_password(user, current_password)
     else:
         _only_admins(by)
     _check_password(new_password, user, "new_password")

@@ -16,10 +16,12 @@ def verify(login: str, password: str, *, address: str) -> User:
     A page then calls ``django.contrib.auth.login(request, user)``.
     Raises `WrongPassword`, `failed_logins.TooManyFailedLogins`.
     """
-    failed_logins.check(address, login)
-    user = passwords.check(login, password)
-    if user is None:
-        failed_logins.note(address, login)
-        raise WrongPassword("The name or the password is wrong.")
-    failed_logins.reset(address, login)
+    user = passwords.find(login)
+    attempt = failed_logins.begin(login, password, user=user, address=address)
+    if not passwords.check(None if attempt.is_withheld else user, password) or user is None:
+        raise WrongPassword(
+            "The name or the password is wrong. After many failures even the right one is refused"
+            " for some minutes."
+        )
+    attempt.succeeded()
     return user

@@ -57,8 +57,13 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if form.is_bound:
         form.focus_password()
     context = {"form": form, "next": back, "signup": settings.SIGNUP_ENABLED}
-    response = render(request, "accounts/sign_in.html", context, status=429 if wait else 200)
+    return _waiting(render(request, "accounts/sign_in.html", context), wait)
+
+
+def _waiting(response: HttpResponse, wait: int) -> HttpResponse:
+    """`response`, as 429 where somebody has to wait for `wait` seconds."""
     if wait:
+        response.status_code = 429
         response["Retry-After"] = str(wait)
     return response
 
@@ -140,6 +145,7 @@ def password(request: HttpRequest) -> HttpResponse:
     """Another password: other sessions end, this one goes on."""
     user = _oneself(request)
     form = PasswordForm(request.POST or None)
+    wait = 0
     if request.method == "POST" and form.is_valid():
         try:
             services.change_password(
@@ -150,11 +156,15 @@ def password(request: HttpRequest) -> HttpResponse:
             )
         except ValidationError as error:
             form_errors.show(form, error)
+        except TooManyFailedLogins as error:
+            form.add_error("current_password", str(error))
+            wait = error.retry_after
         else:
             update_session_auth_hash(request, user)
             add_toast(request, "Your password is changed. Other sessions have ended.")
             return redirect("accounts:password")
-    return render(request, "accounts/password.html", _page(request, "password", "Password", form))
+    context = _page(request, "password", "Password", form)
+    return _waiting(render(request, "accounts/password.html", context), wait)
 
 
 def _page(request: HttpRequest, active: str, title: str, form: Any) -> dict[str, Any]:

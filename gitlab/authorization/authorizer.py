@@ -45,6 +45,9 @@ class _ImageRow(NamedTuple):
 _STATUSES = """
 SELECT path, status FROM container_registry_containerrepository WHERE path IN ({})
 """
+_AN_ID = 10**9
+"""Stands for the id of a project that is not there yet, so that its token's length is known."""
+
 _ANONYMOUS = frozenset(["read"])
 _WRITES = {"push", "*"}
 
@@ -55,12 +58,11 @@ class _Meta(dict[str, Any]):
     def __init__(self, image: ImagePath, *, is_noted: bool) -> None:
         super().__init__()
         self.image, self.is_noted = image, is_noted
-        if image.project is not None:
-            self.update(
-                project_path=image.project.full_path,
-                project_id=image.project.id,
-                root_namespace_id=image.root_namespace_id,
-            )
+        self.update(
+            project_path=image.project_path,
+            project_id=image.project.id if image.project else _AN_ID,
+            root_namespace_id=image.root_namespace_id,
+        )
 
 
 class GitLabAuthorizer:

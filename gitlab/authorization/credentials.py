@@ -12,7 +12,6 @@ from tokens.authorizer import (
     Identity,
     InsufficientCredentials,
     InvalidCredentials,
-    TooManyFailures,
 )
 
 CI_USERNAME = "gitlab-ci-token"
@@ -30,15 +29,13 @@ class Principal:
 
 
 def identify(username: str, password: str, *, address: str) -> Identity:
-    """Who this is. Raises `LoginRefused`, as the protocol of authorizers says."""
+    """Who this is. Raises `LoginRefused`, `TooManyRequests`, as the protocol of authorizers says."""
     if access_tokens.looks_like_one(password):
         return _by_token(password, address)
     if username == CI_USERNAME:
         raise InvalidCredentials("job tokens are not known here")
     try:
         user = sign_in.verify(username, password, address=address)
-    except failed_logins.TooManyFailedLogins as error:
-        raise TooManyFailures(error.retry_after) from error
     except sign_in.WrongPassword as error:
         raise InvalidCredentials(str(error)) from error
     return _identity(user, LOGIN_AUTH_TYPE, EVERYTHING)
@@ -48,11 +45,7 @@ def _by_token(text: str, address: str) -> Identity:
     """A right token is let through whatever else failed: nobody guesses 192 bits."""
     token = access_tokens.find(text)
     if token is None:
-        try:
-            failed_logins.check(address, "")
-        except failed_logins.TooManyFailedLogins as error:
-            raise TooManyFailures(error.retry_after) from error
-        failed_logins.note(address)
+        failed_logins.note_token(text, address)
         raise InvalidCredentials("unknown token")
     if not token.is_usable:
         raise InvalidCredentials("expired, revoked, or of a blocked user")

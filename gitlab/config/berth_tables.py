@@ -12,18 +12,34 @@ from gitlab.config.values import PROJECT, Duration, Listener, Networks, Roles, T
 
 
 class RateLimits(Table):
-    """Who comes too often is answered with 429 and `Retry-After`, 1 to 60 seconds. A minute's requests
-    may come at once, the next ones as their share of the minute passes. Requests of an upload that has
-    begun are never refused, and the worker's own calls are not counted. With `berth.cache_url` all
-    nodes count together, on the registry's nodes too; without it the processes of each node do. Where
-    the count can't be kept, requests go on, and `berth_rate_limit_failures_total` says so.
+    """Who comes too often is answered with 429 and `Retry-After`, the seconds until there is room
+    again: 1 to 60 for requests, more for failed logins that go on. A minute's requests may come at
+    once, the next ones as their share of the minute passes. Requests of an upload that has begun are
+    never refused, and the worker's own calls are not counted. With `berth.cache_url` all nodes count
+    together, on the registry's nodes too; without it the processes of each node do, and failed logins
+    are counted together by the nodes that share a PostgreSQL database. Where a shared store does not
+    answer, each node counts by itself; where the count can't be kept at all, requests go on, and
+    `berth_rate_limit_failures_total` says so.
     """
 
     failed_logins: int = Field(default=10, ge=0)
-    """Failed logins within ten minutes after which a name and address has to wait. 0 is no limit.
+    """Failed logins of a name at an address, within ten minutes, after which it has to wait there:
+    for a tenth of that, and longer after three times as many within a day. A name waits everywhere
+    after ten times as many within an hour, but not where it has signed in within thirty days. The
+    same wrong password counts once. [What that means](threat-model.md#guessing). 0 is no limit, for
+    addresses neither.
 
     Default: `10`.
     Example: failed_logins = 20
+    """
+
+    failed_logins_per_address: int = Field(default=200, ge=0)
+    """Failed logins from an address within ten minutes, whatever the names, wrong tokens included,
+    after which it has to wait; but not who has signed in there within thirty days. An IPv6 address
+    counts with its /64. 0 is no limit.
+
+    Default: `200`.
+    Example: failed_logins_per_address = 1000
     """
 
     per_user: int = Field(default=0, ge=0)
@@ -139,6 +155,14 @@ class Berth(Table):
     Example: token_expire_delay = 5
     """
 
+    token_leeway: Duration = Field(default=timedelta(seconds=10), le=timedelta(minutes=5))
+    """By how much the nodes' clocks may differ: a token, and the certificate of its key, hold so
+    long past their end, and a token may be from so far in the future. At most `5m`.
+
+    Default: `10s`.
+    Example: token_leeway = "30s"
+    """
+
     gc_review_delay: Duration = timedelta(days=1)
     """The grace: how long something that nothing refers to any more is left alone. Longer than the
     longest push takes, or what was pushed first is gone before the manifest comes.
@@ -205,8 +229,9 @@ class Berth(Table):
     """
 
     max_scopes: int = Field(default=20, gt=0, le=100)
-    """The most scopes of one request for a token, 1 to 100. Each becomes a part of the token, which
-    has to fit into a header field of 8 KiB.
+    """The most scopes of one request for a token that are granted, 1 to 100; those after them are
+    left out. Each becomes a part of the token, which has to fit into a header field of 8 KiB: what
+    has no room is left out too.
 
     Default: `20`.
     Example: max_scopes = 10

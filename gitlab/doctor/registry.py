@@ -18,7 +18,6 @@ from gitlab.doctor import node
 from gitlab.doctor.findings import Finding, wrong
 from gitlab.doctor.line import NoAnswer, ask, json_object
 from tokens.issue import SERVICE
-from tokens.verify import LEEWAY
 
 ASKED = 8
 """Questions to one address, each over a new connection: a load balancer spreads them."""
@@ -58,13 +57,13 @@ def clock(answer: httpx.Response, now: float | None = None) -> Finding:
     except ValueError:
         return Finding("clock")
     apart = theirs - now
-    if abs(apart) <= LEEWAY:
+    if abs(apart) <= settings.TOKENS_LEEWAY:
         return Finding("clock")
     return wrong(
         "clock",
         "the system's clock",
         f"The registry's clock is {abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} ours;"
-        f" tokens are refused beyond {LEEWAY} s.",
+        f" tokens are refused beyond {settings.TOKENS_LEEWAY:g} s.",
         "Run a time service (chrony, systemd-timesyncd) on both nodes.",
     )
 

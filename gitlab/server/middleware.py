@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -16,9 +15,11 @@ from django.urls import ResolverMatch, resolve
 
 from gitlab.server import logs
 from gitlab.server import request_id as request_ids
+from tokens import addresses
 
 log = logging.getLogger(logs.ACCESS)
 TOKEN_ENDPOINT = "/jwt/auth"  # noqa: S105 - an address
+TOKEN_ENDPOINTS = (TOKEN_ENDPOINT, f"{TOKEN_ENDPOINT}/")
 _LOGGED_FROM = {"all": 100, "errors": 500, "off": 1000}
 """The status from which on a request is logged."""
 
@@ -95,7 +96,7 @@ def _number(text: str | None) -> int:
 
 @functools.cache
 def _networks(texts: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
-    return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
+    return tuple(addresses.network(text) for text in texts)
 
 
 def client_address(meta: Mapping[str, Any]) -> str:
@@ -104,32 +105,27 @@ def client_address(meta: Mapping[str, Any]) -> str:
     Each proxy appends the address that it saw to ``X-Forwarded-For``. So the field is read from its
     end, over all that are trusted themselves: what a client writes into it stands further left.
     """
-    peer: str = meta.get("REMOTE_ADDR", "")
+    peer = addresses.canonical(meta.get("REMOTE_ADDR", ""))
     trusted = _networks(tuple(settings.TRUSTED_PROXIES))
     if not trusted:
         return peer
     field = meta.get("HTTP_X_FORWARDED_FOR", "")
     for address in reversed([part.strip() for part in field.split(",") if part.strip()]):
-        if not _is_trusted(peer, trusted):
+        # A proxy on a Unix socket has no address.
+        if peer and not addresses.is_in(peer, trusted):
             break
         try:
-            peer = str(ipaddress.ip_address(address))
+            peer = str(addresses.parse(address))
         except ValueError:
             break
     return peer
 
 
-def _is_trusted(address: str, trusted: tuple[IPv4Network | IPv6Network, ...]) -> bool:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        # A proxy on a Unix socket has no address.
-        return not address
-    return any(found in network for network in trusted)
-
-
 class ClientAddressMiddleware:
-    """Puts the client's address into ``REMOTE_ADDR`` where a trusted proxy passed the request on."""
+    """Puts the client's address into ``REMOTE_ADDR``, in its one spelling.
+
+    Also where a trusted proxy passed the request on.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -151,7 +147,7 @@ class TokenEndpointMiddleware:
         self._match: ResolverMatch | None = None
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path_info != TOKEN_ENDPOINT:
+        if request.path_info not in TOKEN_ENDPOINTS:
             return self.get_response(request)
         request.get_host()  # Refuses a host that is not ours, as Django's own middleware would.
         if self._match is None:

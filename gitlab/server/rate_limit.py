@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from gitlab.ui.views import too_many_requests
 from tokens import rate_limits
+from tokens.limiter import TooManyRequests
 
 _NOTIFICATIONS = "container_registry:events"
 """What a registry sends of its own, with a secret: it would get lost, and is no person's."""
@@ -42,14 +43,14 @@ class RateLimitMiddleware:
         address = request.META.get("REMOTE_ADDR", "")
         try:
             rate_limits.take(*rate_limits.keys_of(user=user, token="", address=address))
-        except rate_limits.TooManyRequests as error:
+        except TooManyRequests as error:
             response = _refusal(request, error)
             response.headers["Retry-After"] = str(error.retry_after)
             return response
         return None
 
 
-def _refusal(request: HttpRequest, error: rate_limits.TooManyRequests) -> HttpResponse:
+def _refusal(request: HttpRequest, error: TooManyRequests) -> HttpResponse:
     if request.path_info.startswith("/api/"):
         return JsonResponse({"message": str(error)}, status=429)
     return too_many_requests(request, error.retry_after)

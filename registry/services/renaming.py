@@ -20,13 +20,13 @@ from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import NAME_LENGTH, FormerPath, Repository
 from registry.services import database, events, repositories
-from tokens.verify import LEEWAY, MAX_LIFETIME
+from tokens.verify import LONGEST_LEEWAY, MAX_LIFETIME
 
 MAX_REPOSITORIES = 1000
 """More are not renamed at once (GitLab's registry has the same limit)."""
 
 _BATCH = 200
-_TOKENS_END = dt.timedelta(seconds=MAX_LIFETIME + LEEWAY)
+_TOKENS_END = dt.timedelta(seconds=MAX_LIFETIME + LONGEST_LEEWAY)
 
 
 def rename(path: str, new_path: str, actor: Actor, *, dry_run: bool = False) -> list[str]:

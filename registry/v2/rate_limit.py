@@ -16,6 +16,7 @@ from registry.errors import Code, RegistryError
 from registry.v2.base import RegistryView, UnknownView, refuse
 from registry.v2.uploads import UploadView
 from tokens import rate_limits
+from tokens.limiter import TooManyRequests
 
 _VIEWS = (RegistryView, UnknownView)
 
@@ -38,7 +39,7 @@ class RateLimitMiddleware:
         try:
             keys = _keys(request)
             rate_limits.take(*keys)
-        except rate_limits.TooManyRequests as error:
+        except TooManyRequests as error:
             headers = {"Retry-After": str(error.retry_after)}
             return refuse(request, RegistryError(Code.TOOMANYREQUESTS, headers=headers))
         except RegistryError as error:

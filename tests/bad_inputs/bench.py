@@ -153,10 +153,12 @@ class Bench:
         """31 failures from one address; the last answer."""
         answer = Answer(0)
         for number in range(31):
-            each = content
+            # Guesses: the same password again is none.
+            guessed = self._basic(asked["auth"].partition(":")[2].replace(" x31", str(number)))
+            each = content.replace(self.authorization.encode(), guessed.encode())
             if "X-Forwarded-For" in asked["headers"]:
                 forged = f"\r\nX-Forwarded-For: 203.0.113.{number}\r\n".encode()
-                each = content.replace(b"\r\n", forged, 1)
+                each = each.replace(b"\r\n", forged, 1)
             answer = exchange(address, each, source="127.0.0.31")
         return answer
 

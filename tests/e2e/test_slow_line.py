@@ -20,7 +20,7 @@ from tests.e2e import images
 from tests.e2e.clients import Docker, Podman, Skopeo
 from tests.e2e.components import free_port
 from tests.e2e.images import Image
-from tests.e2e.installation import PROJECT, Installation
+from tests.e2e.installation import Installation
 from tests.e2e.slow_line import SlowLine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("docker")]
@@ -34,10 +34,8 @@ LONGER = LIFETIME + 8
 
 
 @pytest.fixture
-def berth(make_installation: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+def berth(make_installation: Any) -> Iterator[Installation]:
     """An installation at the end of a slow line, whose tokens end when they say."""
-    path = os.pathsep.join([str(PROJECT / "tests/e2e/exact_clocks"), str(PROJECT)])
-    monkeypatch.setenv("PYTHONPATH", path)
     port = free_port()
     line = SlowLine(port, RATE)
     line.start()
@@ -46,6 +44,7 @@ def berth(make_installation: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[I
         REGISTRY__REGISTRY_HTTP_ADDR=f"127.0.0.1:{port}",
         GITLAB_RAILS__REGISTRY_API_URL=f"http://127.0.0.1:{port}",
         BERTH__TOKEN_EXPIRE_DELAY=str(LIFETIME / 60),
+        BERTH__TOKEN_LEEWAY="1s",
     )
     line.stop()
 

@@ -127,6 +127,7 @@ NUMBERS = dict.fromkeys(
     (
         "gitlab_rails.registry_port",
         "berth.token_expire_delay",
+        "berth.token_leeway",
         "berth.gc_review_delay",
         "berth.undo_window",
         "berth.upload_expiry",
@@ -137,6 +138,7 @@ NUMBERS = dict.fromkeys(
         "berth.max_page",
         "berth.max_scopes",
         "berth.rate_limits.failed_logins",
+        "berth.rate_limits.failed_logins_per_address",
         "berth.rate_limits.per_user",
         "berth.rate_limits.per_token",
         "berth.rate_limits.per_address",
@@ -237,6 +239,7 @@ def test_an_unknown_key_stops_and_its_tables_keys_are_named(
         ("[berth]\nmetrics_networks = ['here']", "berth.metrics_networks"),
         ("registry_external_url = 'http://localhost:0'", "registry_external_url"),
         ("[berth]\ntoken_expire_delay = 0", "berth.token_expire_delay"),
+        ("[berth]\ntoken_leeway = '6m'", "berth.token_leeway"),
         ("[berth]\nmax_page = 0", "berth.max_page"),
         ("[berth]\ndebug = 'yes, please'", "berth.debug"),
         ("[berth.rate_limits]\nfailed_logins = -1", "berth.rate_limits.failed_logins"),

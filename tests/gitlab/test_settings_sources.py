@@ -118,10 +118,11 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     ),
     "berth.cache_url": (
         "redis://cache.test/2",
-        "[s.CACHES['default']['LOCATION'], s.RATE_LIMITS_URL]",
+        "[s.CACHES['default']['LOCATION'], s.RATE_LIMITS_STORES[0]]",
         ["redis://cache.test/2", "redis://cache.test/2"],
     ),
     "berth.token_expire_delay": (2.5, "s.TOKENS_LIFETIME", 150),
+    "berth.token_leeway": ("3s", "s.TOKENS_LEEWAY", 3),
     "berth.gc_review_delay": ("90s", "s.REGISTRY_GC_REVIEW_DELAY.total_seconds()", 90),
     "berth.undo_window": (
         "2m",
@@ -160,6 +161,7 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.debug": (True, "s.DEBUG", True),
     "berth.crash_at": ("blob_renamed", "s.CRASH_AT", "blob_renamed"),
     "berth.rate_limits.failed_logins": (3, "s.FAILED_LOGIN_LIMIT", 3),
+    "berth.rate_limits.failed_logins_per_address": (50, "s.FAILED_LOGINS_PER_ADDRESS", 50),
     "berth.rate_limits.per_user": (11, "s.RATE_LIMITS['user']", 11),
     "berth.rate_limits.per_token": (12, "s.RATE_LIMITS['token']", 12),
     "berth.rate_limits.per_address": (13, "s.RATE_LIMITS['address']", 13),

@@ -20,9 +20,12 @@ from tokens import issue as issuing
 from tokens import keys
 from tokens.access import Access
 from tokens.issue import issue
-from tokens.verify import LEEWAY, InvalidToken
+from tokens.verify import InvalidToken
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
+
+LEEWAY = 10
+"""Seconds: the setting's default."""
 
 PULL = Access.repository(APP, "pull")
 
@@ -49,6 +52,14 @@ def other_keys(tmp_path: Path, settings: Any) -> Iterator[tuple[Path, Path]]:
     issuing._load.cache_clear()
 
 
+def test_a_bearer_with_padding_is_not_a_bearer(nobody: Person) -> None:
+    text = issue([PULL], subject="alice").text
+    assert nobody.get("/v2/", HTTP_AUTHORIZATION=f"Bearer {text}").status_code == 200
+    for other in (f"{text}=", f"{text}==", f"{text}\t", f"{text},", f"{text} {text}"):
+        response = nobody.get("/v2/", HTTP_AUTHORIZATION=f"Bearer {other}")
+        assert_challenged(response, None, "invalid_token")
+
+
 def test_the_challenge_names_what_is_needed(nobody: Person) -> None:
     images.push_image(APP, "v1")
     for method, path, actions in (
@@ -73,7 +84,18 @@ def test_the_challenge_names_what_is_needed(nobody: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", ["Bearer", "Bearer ", "Bearer x", "Basic Og==", "Bearer a.b.c", "x", "Bearer \xff"]
+    "field",
+    [
+        "Bearer",
+        "Bearer ",
+        "Bearer x",
+        "Basic Og==",
+        "Bearer a.b.c",
+        "x",
+        "Bearer \xff",
+        "Bearer=",
+        "Bearer =",
+    ],
 )
 def test_a_field_that_is_no_token_is_refused(nobody: Person, field: str) -> None:
     response = nobody.get("/v2/", HTTP_AUTHORIZATION=field)

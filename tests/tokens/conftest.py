@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def pair(tmp_path: Path, settings: Any) -> Iterator[Pair]:
 
 @dataclass
 class FakeAuthorizer:
-    """Knows two people; grants what is in `rights`."""
+    """Knows two people; grants what is in `rights`, and adds `meta` when that is recorded."""
 
     passwords: dict[str, str] = field(default_factory=lambda: {"alice": "pa:ss wörd", "bob": "x"})
     rights: dict[str, set[str]] = field(default_factory=dict)
@@ -48,6 +48,7 @@ class FakeAuthorizer:
     seen: list[Any] = field(default_factory=list)
     addresses: list[str] = field(default_factory=list)
     recorded: list[list[Access]] = field(default_factory=list)
+    meta: dict[str, Any] = field(default_factory=dict)
 
     def authenticate(self, username: str, password: str, *, address: str) -> Identity:
         """See `Authorizer`."""
@@ -69,7 +70,7 @@ class FakeAuthorizer:
     def record(self, identity: Identity | None, granted: Sequence[Access]) -> list[Access]:
         """See `Authorizer`."""
         self.recorded.append(list(granted))
-        return list(granted)
+        return [replace(access, meta=self.meta) for access in granted]
 
 
 @pytest.fixture

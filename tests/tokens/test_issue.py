@@ -12,7 +12,7 @@ from tests.tokens.conftest import Pair
 from tokens import issue as issuing
 from tokens import keys
 from tokens.access import Access
-from tokens.issue import MAX_TOKEN_LENGTH, TokenTooLong, issue
+from tokens.issue import MAX_TOKEN_LENGTH, Bearer, TokenTooLong, fitting, issue
 from tokens.verify import verify
 
 pytestmark = pytest.mark.engineless
@@ -93,6 +93,36 @@ def test_what_no_proxy_would_carry_is_refused() -> None:
         issue([Access.repository(f"{name}/{number}", "pull") for number in range(20)])
     few = issue([Access.repository(f"acme/app-{number}", "pull", "push") for number in range(20)])
     assert len(few.text) < MAX_TOKEN_LENGTH
+
+
+def test_the_certificate_is_left_out_where_it_has_no_room() -> None:
+    """Who knows the key's id has no need of it."""
+    for count in range(1, 60):
+        text = issue(
+            [Access.repository(f"acme/app-{n}", "pull", "push") for n in range(count)]
+        ).text
+        assert verify(text)
+        if "x5c" not in jwt.get_unverified_header(text):
+            break
+    assert 20 < count < 59
+    assert len(text) <= MAX_TOKEN_LENGTH
+
+
+@pytest.mark.parametrize("rsa_bits", [None, 2048])
+@pytest.mark.parametrize("user", [None, {"username": "é" * 20}])
+def test_what_fits(pair: Pair, rsa_bits: int | None, user: Any) -> None:
+    """As many as there is room for: with one more it would be refused."""
+    key, certificate = keys.generate(rsa_bits=rsa_bits)
+    pair.key.write_bytes(key)
+    pair.certificate.write_bytes(certificate)
+    issuing._load.cache_clear()
+    asked = [Access.repository(f"acme/app-{number}", "pull") for number in range(100)]
+    fits = fitting(asked, Bearer("alice", "none", user))
+    assert 20 < len(fits) < 100
+    assert issue(fits, subject="alice", auth_type="none", user=user)
+    with pytest.raises(TokenTooLong):
+        issue(asked[: len(fits) + 1], subject="alice", auth_type="none", user=user)
+    assert fitting([], Bearer()) == []
 
 
 def test_a_key_that_is_gone_or_wrong_is_said(pair: Pair) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 import hmac
 import json
@@ -13,15 +14,21 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 
 from tests.tokens.conftest import Pair
+from tokens import issue as issuing
 from tokens import keys
 from tokens.access import Access
 from tokens.issue import issue
-from tokens.verify import LEEWAY, MAX_LIFETIME, InvalidToken, trusted, verify
+from tokens.verify import MAX_LIFETIME, InvalidToken, trusted, verify
 
 pytestmark = pytest.mark.engineless
+
+LEEWAY = 10
+"""Seconds: the setting's default."""
 
 PULL = Access.repository("acme/app", "pull")
 REMOVED = object()
@@ -238,6 +245,23 @@ def test_what_is_no_token(text: str) -> None:
     assert_invalid(text)
 
 
+def test_one_token_has_one_spelling(key: keys.SigningKey) -> None:
+    """Padding, bytes that readers of base64 skip, bits that they don't look at."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    text = sign(key, claims())
+    head, payload, signature = text.split(".")
+    assert verify(text)
+    last = alphabet.index(signature[-1])
+    for other in (
+        f"{text}=", f"{text}==", f"{text}\n", f"{text}.", f" {text}", f"{text} ",
+        f"{head}=.{payload}.{signature}", f"{head}.{payload}=.{signature}",
+        f"{head}.{payload}.!{signature}", f"{head}.{payload}.{signature[:9]} {signature[9:]}",
+        f"{head}.{payload}.{signature[:-1]}{alphabet[last + 1]}",
+        f"{head}.{payload}.{signature}A", f"{text}\u00e9",
+    ):  # fmt: skip
+        assert_invalid(other)
+
+
 # What it says
 
 
@@ -297,6 +321,46 @@ def test_clocks_may_differ_a_little(key: keys.SigningKey) -> None:
     assert verify(sign(key, ahead))
     behind = claims(iat=now - 600, nbf=now - 600, exp=now - LEEWAY + 5)
     assert verify(sign(key, behind))
+
+
+def test_how_much_clocks_may_differ_is_a_setting(key: keys.SigningKey, settings: Any) -> None:
+    now = int(time.time())
+    ended = sign(key, claims(iat=now - 600, nbf=now - 600, exp=now - 2))
+    assert verify(ended)
+    settings.TOKENS_LEEWAY = 1.0
+    assert_invalid(ended)
+
+
+def test_a_certificate_that_has_ended(pair: Pair, settings: Any) -> None:
+    """Its key signs nothing any more, whatever the token says of its own end."""
+    settings.TOKENS_LEEWAY = 30.0
+    for seconds, holds in ((3600, True), (-20, True), (-40, False)):
+        certificate = certificate_that_ends_in(seconds, pair.key.read_bytes())
+        pair.certificate.write_bytes(certificate)
+        os.utime(pair.certificate, ns=(seconds + 100, seconds + 100))
+        issuing._load.cache_clear()
+        text = issue([PULL], subject="alice").text
+        if holds:
+            assert verify(text).expires_at <= time.time() + max(seconds, 0)
+        else:
+            assert_invalid(text)
+
+
+def certificate_that_ends_in(seconds: int, key_pem: bytes) -> bytes:
+    key = keys.load_private_key(key_pem)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gitlab-issuer")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(seconds=seconds))
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 @pytest.mark.parametrize(

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import jwt
 import pytest
 from django.test import Client
 
 from tests import people
 from tests.refusals import assert_refused
-from tests.tokens.conftest import FakeAuthorizer
+from tests.tokens.conftest import FakeAuthorizer, Pair
+from tokens import issue as issuing
+from tokens import keys
 from tokens.access import Access
 from tokens.authorizer import (
     AccessForbidden,
     InsufficientCredentials,
     RegistryDisabled,
-    TooManyFailures,
 )
+from tokens.issue import MAX_TOKEN_LENGTH
+from tokens.limiter import TooManyRequests
 from tokens.verify import Claims, verify
 
 pytestmark = pytest.mark.engineless
@@ -265,7 +270,7 @@ def test_a_password_in_post_that_is_wrong(client: Client, authorizer: FakeAuthor
         (InsufficientCredentials(), 403, "DENIED"),
         (AccessForbidden("the project is full"), 403, "DENIED"),
         (RegistryDisabled(), 404, "UNAVAILABLE"),
-        (TooManyFailures(17), 429, "TOOMANYREQUESTS"),
+        (TooManyRequests(17), 429, "TOOMANYREQUESTS"),
     ],
 )
 def test_other_refusals(
@@ -295,25 +300,82 @@ def test_a_malformed_scope_is_refused(
 
 
 @pytest.mark.parametrize("form", ["repeated", "blanks"])
-def test_there_is_a_limit_to_scopes(client: Client, authorizer: FakeAuthorizer, form: str) -> None:
-    def scopes(count: int) -> list[str]:
-        found = [f"repository:acme/p{number}:pull" for number in range(count)]
-        return found if form == "repeated" else [" ".join(found)]
-
-    assert ask(client, *scopes(20), authorization=basic()).status_code == 200
-    response = ask(client, *scopes(21), authorization=basic())
-    assert_refused(response, "UNSUPPORTED", 400)
-    assert len(authorizer.seen) == 1
-
-
-def test_a_token_that_would_be_too_long_is_refused_with_the_reason(
-    client: Client, authorizer: FakeAuthorizer
+@pytest.mark.parametrize("count", [20, 21, 60, 500])
+def test_scopes_past_the_limit_are_not_granted(
+    client: Client, authorizer: FakeAuthorizer, form: str, count: int
 ) -> None:
-    names = ["/".join(["a" * 60] * 4) + f"/{number}" for number in range(20)]
+    """FL-04: the 21st scope costs itself and not the login."""
+    names = [f"acme/p{number}" for number in range(count)]
     authorizer.rights = {name: {"pull"} for name in names}
     scopes = [f"repository:{name}:pull" for name in names]
-    error = assert_refused(ask(client, *scopes, authorization=basic()), "UNSUPPORTED", 400)
-    assert "fewer scopes" in error["message"]
+    asked = scopes if form == "repeated" else [" ".join(scopes)]
+    found = claims_of(ask(client, *asked, authorization=basic()))
+    assert [access.name for access in found.access] == names[:20]
+    ((_, seen),) = authorizer.seen
+    assert len(seen) == 20
+
+
+def test_scopes_for_one_name_are_one(client: Client, authorizer: FakeAuthorizer) -> None:
+    authorizer.rights = {"acme/app": {"pull", "push"}, "acme/base": {"pull"}}
+    scopes = ["repository:acme/app:pull", "repository:acme/app:push"] * 30
+    found = claims_of(ask(client, *scopes, "repository:acme/base:pull", authorization=basic()))
+    assert [access.name for access in found.access] == ["acme/app", "acme/base"]
+
+
+@pytest.mark.parametrize("rsa_bits", [None, 4096])
+@pytest.mark.parametrize("length", [10, 100, 240])
+def test_scopes_that_do_not_fit_are_not_granted(
+    client: Client,
+    authorizer: FakeAuthorizer,
+    settings: Any,
+    pair: Pair,
+    length: int,
+    rsa_bits: int | None,
+) -> None:
+    """FL-04. What is left out is not recorded either: it made projects that no token was for."""
+    if rsa_bits:
+        key, certificate = keys.generate(rsa_bits=rsa_bits)
+        pair.key.write_bytes(key)
+        pair.certificate.write_bytes(certificate)
+        issuing._load.cache_clear()
+    settings.TOKENS_MAX_SCOPES = 100
+    names = [f"{number:03}{'a' * length}" for number in range(100)]
+    authorizer.rights = {name: {"pull", "push"} for name in names}
+    scopes = [f"repository:{name}:pull,push" for name in names]
+    response = ask(client, *scopes, authorization=basic())
+    granted = list(claims_of(response).access)
+    assert [access.name for access in granted] == names[: len(granted)]
+    assert authorizer.recorded == [granted]
+    text = response.json()["token"]
+    entry = len(json.dumps(granted[0].as_claim(), separators=(",", ":"))) + 1
+    assert MAX_TOKEN_LENGTH - 2 * entry < len(text) <= MAX_TOKEN_LENGTH
+    assert "x5c" not in jwt.get_unverified_header(text)
+
+
+def test_a_grant_that_grew_while_it_was_recorded(
+    client: Client, authorizer: FakeAuthorizer, settings: Any
+) -> None:
+    settings.TOKENS_MAX_SCOPES = 100
+    names = [f"{number:03}{'a' * 60}" for number in range(30)]
+    authorizer.rights = {name: {"pull"} for name in names}
+    authorizer.meta = {"project_path": "b" * 60}
+    scopes = [f"repository:{name}:pull" for name in names]
+    response = ask(client, *scopes, authorization=basic())
+    granted = claims_of(response).access
+    assert 0 < len(granted) < len(authorizer.recorded[0])
+
+
+@pytest.mark.parametrize("path", ["/jwt/auth", "/jwt/auth/"])
+def test_a_slash_at_the_end(client: Client, authorizer: FakeAuthorizer, path: str) -> None:
+    """FL-05: scripts and realms that are written by hand."""
+    authorizer.rights["acme/app"] = {"pull"}
+    query = f"service=container_registry&scope={PULL}"
+    assert claims_of(client.get(f"{path}?{query}", HTTP_AUTHORIZATION=basic())).access
+    fields = {"grant_type": "password", "service": "container_registry", "username": "alice"}
+    body = urlencode({**fields, "password": "pa:ss wörd"})
+    assert claims_of(client.post(path, body, content_type=FORM)).subject == "alice"
+    assert_refused(client.post(path, "x", content_type="text/plain"), "UNSUPPORTED", 400)
+    assert_refused(client.put(path), "UNSUPPORTED", 405)
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"])

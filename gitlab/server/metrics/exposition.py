@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import logging
 from collections.abc import Callable, Iterable, Iterator
 
@@ -15,6 +14,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from gitlab.server import metrics
+from tokens import addresses
 
 PATH = "/-/metrics"
 _TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -42,11 +42,8 @@ def _may(request: HttpRequest) -> bool:
     # What a proxy passes on has the proxy's address, which is often loopback.
     if "HTTP_X_FORWARDED_FOR" in request.META or "HTTP_FORWARDED" in request.META:
         return False
-    try:
-        peer = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
-    except ValueError:
-        return False
-    return any(peer in ipaddress.ip_network(one, strict=False) for one in settings.METRICS_NETWORKS)
+    networks = tuple(addresses.network(one) for one in settings.METRICS_NETWORKS)
+    return addresses.is_in(request.META.get("REMOTE_ADDR", ""), networks)
 
 
 def _workers() -> bytes:

@@ -1,25 +1,14 @@
-"""Passwords: checked, remembered, and failed too often."""
+"""Passwords: checked and remembered. What failures cost: `test_failed_logins`."""
 
 from __future__ import annotations
 
-import datetime as dt
-
 import pytest
-from django.contrib.auth import authenticate
 from django.core.cache import cache
-from django.test import RequestFactory
-from django.utils import timezone
 
-from gitlab.accounts import failed_logins, passwords, remembered_passwords, services, sign_in
-from gitlab.accounts.models import FailedLogin
+from gitlab.accounts import passwords, remembered_passwords, services, sign_in
 from tests.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _three_tries(settings):
-    settings.FAILED_LOGIN_LIMIT = 3
 
 
 def _fail(login="alice", address="192.0.2.1", times=1):
@@ -97,59 +86,3 @@ def test_a_password_is_changed_by_who_knows_the_current_one(alice, bob, root):
     with pytest.raises(services.Forbidden):
         services.change_password(alice, "another-long-one", by=bob)
     services.change_password(alice, "another-long-one", by=root)
-
-
-def test_too_many_failures_of_a_name_refuse_it_from_everywhere(alice):
-    for number in range(3):
-        _fail("alice", f"192.0.2.{number}")
-    with pytest.raises(failed_logins.TooManyFailedLogins) as refused:
-        sign_in.verify("alice", PASSWORD, address="198.51.100.7")
-    assert 1 <= refused.value.retry_after <= 60
-
-
-def test_too_many_failures_of_an_address_refuse_every_name(alice, bob):
-    _fail("alice", times=2)
-    _fail("nobody-here")
-    with pytest.raises(failed_logins.TooManyFailedLogins):
-        sign_in.verify("bob", PASSWORD, address="192.0.2.1")
-    assert sign_in.verify("bob", PASSWORD, address="192.0.2.2")
-
-
-def test_an_ipv6_customer_is_one_address(alice, bob):
-    for number in range(3):
-        _fail(f"nobody-{number}", f"2001:db8::{number}")
-    with pytest.raises(failed_logins.TooManyFailedLogins):
-        sign_in.verify("bob", PASSWORD, address="2001:db8::ffff")
-
-
-def test_success_resets_ones_own_name_only(alice, bob):
-    _fail("alice", times=2)
-    sign_in.verify("alice", PASSWORD, address="192.0.2.1")
-    assert not FailedLogin.objects.exists()
-    _fail("bob", times=2)
-    sign_in.verify("alice", PASSWORD, address="192.0.2.1")
-    assert FailedLogin.objects.count() == 2
-
-
-def test_failures_count_for_ten_minutes(alice):
-    _fail("alice", times=3)
-    FailedLogin.objects.update(at=timezone.now() - dt.timedelta(minutes=11))
-    assert sign_in.verify("alice", PASSWORD, address="192.0.2.1")
-    _fail("bob", times=1)
-    FailedLogin.objects.update(at=timezone.now() - dt.timedelta(minutes=11))
-    assert failed_logins.sweep() == 1
-
-
-def test_zero_is_no_limit(alice, settings):
-    settings.FAILED_LOGIN_LIMIT = 0
-    _fail("alice", times=20)
-    assert not FailedLogin.objects.exists()
-    assert sign_in.verify("alice", PASSWORD, address="192.0.2.1")
-
-
-def test_djangos_own_door_counts_too(alice):
-    request = RequestFactory().post("/admin/login/")
-    for _ in range(3):
-        assert authenticate(request, username="alice", password="wrong") is None
-    assert authenticate(request, username="alice", password=PASSWORD) is None
-    assert FailedLogin.objects.filter(address="127.0.0.1").count() == 3

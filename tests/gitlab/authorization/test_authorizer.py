@@ -16,8 +16,8 @@ from tokens.authorizer import (
     AccessForbidden,
     InvalidCredentials,
     RegistryDisabled,
-    TooManyFailures,
 )
+from tokens.limiter import TooManyRequests
 
 pytestmark = pytest.mark.django_db
 AUTHORIZER = GitLabAuthorizer()
@@ -48,19 +48,35 @@ def test_an_identity_says_who_and_how(bob, make_token):
 
 def test_wrong_passwords_count_and_ci_jobs_do_not(bob, settings, make_token):
     settings.FAILED_LOGIN_LIMIT = 2
-    for _ in range(5):
+    for number in range(5):
         with pytest.raises(InvalidCredentials):
-            AUTHORIZER.authenticate("gitlab-ci-token", "job-over", address="192.0.2.1")
+            AUTHORIZER.authenticate("gitlab-ci-token", f"job-over-{number}", address="192.0.2.1")
         with pytest.raises(InvalidCredentials):
             AUTHORIZER.authenticate(
                 "bob", make_token(bob, "api", expired=True), address="192.0.2.1"
             )
-    for password in ("wrong", "glpat-guessed"):
+    for password in ("wrong", "wronger"):
         with pytest.raises(InvalidCredentials):
             AUTHORIZER.authenticate("bob", password, address="192.0.2.1")
-    for password in (PASSWORD, "glpat-guessed-again"):
-        with pytest.raises(TooManyFailures):
-            AUTHORIZER.authenticate("bob", password, address="192.0.2.1")
+    with pytest.raises(TooManyRequests):
+        AUTHORIZER.authenticate("bob", PASSWORD, address="192.0.2.1")
+    assert AUTHORIZER.authenticate("bob", make_token(bob, "api"), address="192.0.2.1")
+
+
+def test_wrong_tokens_count_for_their_address_and_right_ones_always_work(bob, settings, make_token):
+    settings.FAILED_LOGINS_PER_ADDRESS = 3
+    for _ in range(10):  # The same one, by a machine: once.
+        with pytest.raises(InvalidCredentials):
+            AUTHORIZER.authenticate("bob", "glpat-revoked-and-gone", address="192.0.2.1")
+    for number in range(2):
+        with pytest.raises(InvalidCredentials):
+            AUTHORIZER.authenticate("bob", f"glpat-guessed-{number}", address="192.0.2.1")
+    for text in ("glpat-guessed-again", "glpat-revoked-and-gone"):
+        with pytest.raises(TooManyRequests) as refused:
+            AUTHORIZER.authenticate("bob", text, address="192.0.2.1")
+        assert 195 <= refused.value.retry_after <= 200
+    with pytest.raises(InvalidCredentials):
+        AUTHORIZER.authenticate("bob", "glpat-guessed-again", address="192.0.2.2")
     assert AUTHORIZER.authenticate("bob", make_token(bob, "api"), address="192.0.2.1")
 
 

@@ -14,7 +14,6 @@ from django.test import Client, RequestFactory
 from gitlab.server.rate_limit import RateLimitMiddleware
 from tests.people import PASSWORD, basic
 from tests.refusals import assert_refused
-from tokens import rate_limits
 
 pytestmark = pytest.mark.django_db(databases=["default"])
 
@@ -22,12 +21,10 @@ AUTH = "/jwt/auth?service=container_registry"
 
 
 @pytest.fixture(autouse=True)
-def limits(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+def limits(settings: Any, tmp_path: Path) -> dict[str, int]:
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "gitlab.server.rate_limit.RateLimitMiddleware"]
-    settings.RATE_LIMITS_URL = None
-    settings.RATE_LIMITS_FOLDER = tmp_path
+    settings.RATE_LIMITS_STORES = (f"file://{tmp_path}/limiter.sqlite3",)
     settings.RATE_LIMITS = {}
-    monkeypatch.setattr(rate_limits, "_failed_at", [0.0])
     found: dict[str, int] = settings.RATE_LIMITS
     return found
 

@@ -11,7 +11,6 @@ from registry.errors import Code
 from tests.refusals import assert_refused
 from tests.registry.base import APP, Person
 from tests.registry.uploading import UPLOADS, assert_created, digest_of, start
-from tokens import rate_limits
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 
@@ -19,15 +18,11 @@ TAGS = f"/v2/{APP}/tags/list"
 
 
 @pytest.fixture(autouse=True)
-def limits(
-    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _registry_process: None
-) -> dict[str, int]:
+def limits(settings: Any, tmp_path: Path, _registry_process: None) -> dict[str, int]:
     """The limits of this test: with one an hour, in effect."""
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "registry.v2.rate_limit.RateLimitMiddleware"]
-    settings.RATE_LIMITS_URL = None
-    settings.RATE_LIMITS_FOLDER = tmp_path
+    settings.RATE_LIMITS_STORES = (f"file://{tmp_path}/limiter.sqlite3",)
     settings.RATE_LIMITS = {}
-    monkeypatch.setattr(rate_limits, "_failed_at", [0.0])
     found: dict[str, int] = settings.RATE_LIMITS
     return found
 
