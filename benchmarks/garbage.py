@@ -1,9 +1,10 @@
-"""Collection beside docker-registry's: ``python -m benchmarks.garbage [--images N] [--database URL]``.
+"""Collection beside docker-registry's: ``python -m benchmarks.garbage [--images N] [--database
+URL]``.
 
 Both sides hold the same images. A hundredth of them is deleted through the front door of each, then
-each collects: Berth while it serves, docker-registry by ``garbage-collect`` once it is stopped, as it
-must be. Several rounds on one content, each with other images. Then the latency of pushes to Berth
-with and without a collection, in turn.
+each collects: Berth while it serves, docker-registry by ``garbage-collect`` once it is stopped, as
+it must be. Several rounds on one content, each with other images. Then the latency of pushes to
+Berth with and without a collection, in turn.
 """
 
 from __future__ import annotations
@@ -195,7 +196,9 @@ def _latencies(
 
 
 def _pushes(server: Server, token: str, seconds: float, *, collector: Server | None) -> list[float]:
-    """Seconds of each push by four clients: for `seconds`, or until `collector` has no more to do."""
+    """Seconds of each push by four clients: for `seconds`, or until `collector` has no more
+    to do.
+    """
     found: list[float] = []
     failures: list[BaseException] = []
     ended = threading.Event()

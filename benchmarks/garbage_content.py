@@ -1,8 +1,8 @@
 """The content of which a part becomes garbage, the same on both sides.
 
 Images of one repository share a base layer; each has a configuration and a layer of its own. What
-docker-registry keeps is written as it would, folder by folder; Berth gets the rows that pushes would
-have written, and the same files by hard link.
+docker-registry keeps is written as it would, folder by folder; Berth gets the rows that pushes
+would have written, and the same files by hard link.
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
     python -m benchmarks.slow_clients [gunicorn] [nginx] [nginx-buffered]
 
-500 connections that send their header a byte at a time, 200 that send a body a byte at a time, and 200
-that read nothing of a blob, each kind alone and all at once, against a real installation: without a
-proxy, behind nginx with the file of ``deploy/`` as it is, and with ``proxy_request_buffering on``. Who is
-answered or cut off comes back. Healthy clients ask meanwhile, one request after the other, each with a
-connection of its own. Takes five to ten minutes; needs nginx.
+500 connections that send their header a byte at a time, 200 that send a body a byte at a time, and
+200 that read nothing of a blob, each kind alone and all at once, against a real installation:
+without a proxy, behind nginx with the file of ``deploy/`` as it is, and with
+``proxy_request_buffering on``. Who is answered or cut off comes back. Healthy clients ask
+meanwhile, one request after the other, each with a connection of its own. Takes five to ten
+minutes; needs nginx.
 """
 
 from __future__ import annotations

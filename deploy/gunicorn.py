@@ -25,9 +25,9 @@ os.environ.update(metrics.use_folder(CONFIG.home, _KIND))
 logs.name_process(_KIND)
 proc_name = f"berth-{'-'.join(sorted(ROLES))}"
 
-# Threads, since a push or pull mostly waits for the network or the disk. Those that wait for a client
-# count as none, so these are how many work at a time, with a connection to each database. Further
-# processes use further cores.
+# Threads, since a push or pull mostly waits for the network or the disk. Those that wait for a
+# client count as none, so these are how many work at a time, with a connection to each database.
+# Further processes use further cores.
 worker_class = "gitlab.server.gunicorn.worker.BerthWorker"
 workers = CONFIG.berth.processes
 threads = 16 if "registry" in ROLES else 8

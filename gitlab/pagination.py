@@ -1,7 +1,8 @@
-"""Lists by pages, for pages and API alike: each page is found by its key, and costs what the first does.
+"""Lists by pages, for pages and API alike: each page is found by its key, and costs what the first
+does.
 
-A key names the row beside the page: after it, or before it, the page begins. One that nothing has any
-more still says where that was, so a row that goes between two pages makes none be missed.
+A key names the row beside the page: after it, or before it, the page begins. One that nothing has
+any more still says where that was, so a row that goes between two pages makes none be missed.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def page(
 ) -> Page[Row]:
     """At most `limit` rows: those that follow the key `after`, or precede `before`.
 
-    `order` are columns as in `order_by`, which an index has in this order and which together name one
-    row: ``"full_path"``, or ``"-created_at", "-id"``. Raises `Invalid` for a key that is none.
+    `order` are columns as in `order_by`, which an index has in this order and which together name
+    one row: ``"full_path"``, or ``"-created_at", "-id"``. Raises `Invalid` for a key that is none.
     """
     key = before or after
     wanted = [_turned(column) for column in order] if before else list(order)

@@ -1,4 +1,6 @@
-"""Authorities and the certificates that they issue, for tests: small, private, as ``openssl`` makes."""
+"""Authorities and the certificates that they issue, for tests: small, private, as ``openssl``
+makes.
+"""
 
 from __future__ import annotations
 

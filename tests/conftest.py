@@ -289,7 +289,8 @@ def buildah(tmp_path: Path) -> Iterator[Buildah]:
 
 @pytest.fixture
 def run_python_gitlab() -> Any:
-    """``run_python_gitlab(code, GITLAB_URL=…)``: runs `code` where PyPI's python-gitlab is installed.
+    """``run_python_gitlab(code, GITLAB_URL=…)``: runs `code` where PyPI's python-gitlab is
+    installed.
 
     It is imported as ``gitlab``, so it has an environment of its own: ``make python-gitlab``.
     """

@@ -101,7 +101,8 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("gitlab.server",),
     ("gitlab.settings", "gitlab.urls", "gitlab.wsgi", "gitlab.apps"),
 )
-"""The floors of `gitlab`, the lowest first. A room imports from its own floor's self and from below.
+"""The floors of `gitlab`, the lowest first. A room imports from its own floor's self and from
+below.
 
 The longest name that fits a module tells its floor. `gitlab.server` is how a process serves: only
 what is put together (settings, wsgi, deploy) knows it, but for the three rooms named at the bottom.
@@ -266,7 +267,9 @@ def test_a_rule_never_sees_a_request() -> None:
 
 
 def test_the_environment_is_read_in_one_place() -> None:
-    """`gitlab.config.loading` reads it. The others may set a default for Django, or hand it to a child."""
+    """`gitlab.config.loading` reads it. The others may set a default for Django, or hand it to a
+    child.
+    """
     faults = []
     for path in MODULES:
         if name(path) == "gitlab/config/loading.py":

@@ -1,6 +1,7 @@
 """``scripts/audit-requirements``: what an answer of the advisory service, or none, means.
 
-The service is a module of the test's own in the place of pip-audit, with answers in pip-audit's form.
+The service is a module of the test's own in the place of pip-audit, with answers in pip-audit's
+form.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Each key of the configuration has an effect, and a test shows it. Here is which.
 
-`tests/gitlab/test_settings_sources.py` shows for each key that a value reaches what reads it, from each
-source; the tests named here show what that does. A key without one fails, and so does a name that is
-no test any more.
+`tests/gitlab/test_settings_sources.py` shows for each key that a value reaches what reads it, from
+each source; the tests named here show what that does. A key without one fails, and so does a name
+that is no test any more.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Access:
     def parse(cls, scope: str) -> Access:
         """The access that `scope` asks for.
 
-        A class in parentheses after the type is read over; a name may hold a colon (a host with a
+        A class in parentheses after the type is ignored; a name may hold a colon (a host with a
         port), so the type is what stands before the first one and the actions are what follows
         the last. Names and actions are not judged here: what nobody grants is left out later.
 

@@ -1,7 +1,8 @@
 """Where the limiter keeps its arrival times: a file, the shared database, or Redis.
 
 Each does its step atomically for everybody who shares it: the file for the processes of one node,
-the database and Redis for all nodes. None is synced to disk, so a crash may forget what was counted.
+the database and Redis for all nodes. None is synced to disk, so a crash may forget what was
+counted.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""How many requests a minute one user, one token, one address may send: the limiter's kinds for both
-sides.
+"""How many requests a minute one user, one token, one address may send: the limiter's kinds for
+both sides.
 
 Counted in Redis where ``berth.cache_url`` names one, for all nodes together, else in a file of the
 state folder, for all processes of the node. Where neither answers, requests are let through, which

@@ -1,4 +1,5 @@
-"""Changing the key without an interruption: what stands in the bundle, and in which order it changes.
+"""Changing the key without an interruption: what stands in the bundle, and in which order it
+changes.
 
 1. The registry's nodes trust the new certificate as well (`trust`).
 2. GitLab's nodes sign with the new key (`sign_with`).
@@ -26,7 +27,9 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class BundledKey:
-    """One certificate of a bundle: both ids of its key, until when, and whether this node signs so."""
+    """One certificate of a bundle: both ids of its key, until when, and whether this node
+    signs so.
+    """
 
     key_id: str
     thumbprint: str

@@ -1,4 +1,5 @@
-"""A file that is touched after each task that was done or sent: every few seconds where all is well.
+"""A file that is touched after each task that was done or sent: every few seconds where all is
+well.
 
 A container's health check looks at its time (``deploy/healthy``). It stands still where the broker,
 the schedule or the pool of threads does, which a look at the process alone would not tell.

@@ -1,8 +1,9 @@
 """What the worker counts of its tasks, for Prometheus.
 
-It has no address of its own unless ``berth.worker_metrics_addr`` gives it one. Without, it leaves its
-numbers in a file of the state folder each few seconds, and the web process of the node hands them
-out with its own (`gitlab.server.metrics.exposition`). A worker that is gone shows by the age of its numbers.
+It has no address of its own unless ``berth.worker_metrics_addr`` gives it one. Without, it leaves
+its numbers in a file of the state folder each few seconds, and the web process of the node hands
+them out with its own (`gitlab.server.metrics.exposition`). A worker that is gone shows by the age
+of its numbers.
 """
 
 from __future__ import annotations
@@ -144,7 +145,9 @@ def start(**_: object) -> None:
 
 @worker_shutdown.connect
 def stop(**_: object) -> None:
-    """What is at an end is not at work; what was counted stays for the last time it is asked for."""
+    """What is at an end is not at work; what was counted stays for the last time it is
+    asked for.
+    """
     _stopping.set()
     AT_WORK.set(0)
     if not settings.WORKER_METRICS_ADDR:

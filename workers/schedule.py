@@ -1,8 +1,8 @@
 """The schedule in a thread of the worker: ``celery -A workers worker --clock``.
 
-Celery's own ``--beat`` forks a process. If that one is killed, the worker goes on without a schedule
-and nobody notices: nothing is collected any more. A thread ends with its worker, and where it fails
-it ends the worker, for whatever supervises it to start again. It is also a process less.
+Celery's own ``--beat`` forks a process. If that one is killed, the worker goes on without a
+schedule and nobody notices: nothing is collected any more. A thread ends with its worker, and where
+it fails it ends the worker, for whatever supervises it to start again. It is also a process less.
 """
 
 from __future__ import annotations

@@ -64,7 +64,9 @@ def review_garbage() -> None:
 
 @shared_task
 def verify_slice() -> None:
-    """Have the registry compare the next of its rows with its bytes. It logs what is wrong itself."""
+    """Have the registry compare the next of its rows with its bytes. It logs what is wrong
+    itself.
+    """
     try:
         faults = garbage.verify()
     except (RegistryUnavailable, RegistryRefused) as error:

@@ -1,11 +1,12 @@
-"""The one-shot service ``setup`` of docker-compose.yml: passwords, keys, certificates, configurations.
+"""The one-shot service ``setup`` of docker-compose.yml: passwords, keys, certificates,
+configurations.
 
 Each container finds what it needs as files of mode 0600 that belong to its own user, and nothing
-else: the registry has no private key, GitLab's side no key of the store. What was made once is kept;
-what follows from it and from the addresses is written anew, so it may run again and again.
+else: the registry has no private key, GitLab's side no key of the store. What was made once is
+kept; what follows from it and from the addresses is written anew, so it may run again and again.
 
-It needs root for giving files away, and no network. ``docker compose run --rm setup`` with one of these
-changes the key of the registry's tokens, while everything runs on:
+It needs root for giving files away, and no network. ``docker compose run --rm setup`` with one of
+these changes the key of the registry's tokens, while everything runs on:
 
     trust-new-key     1. make a new pair; the registry trusts it as well
     use-new-key       2. GitLab's side signs with it from now on
@@ -251,7 +252,9 @@ def give_away() -> None:
 
 
 def main() -> None:
-    """Everything, in the order in which one follows from the other; then the step that is asked for."""
+    """Everything, in the order in which one follows from the other; then the step that is asked
+    for.
+    """
     step = sys.argv[1] if len(sys.argv) > 1 else None
     if step is not None and step not in STEPS:
         sys.exit(f"{step} is not one of {', '.join(STEPS)}")

@@ -2,7 +2,8 @@
 
     Token (abstract: what every kind has) ◄── PersonalAccessToken ──► accounts.User
 
-Deploy, project and group tokens join as further tables of `Token`, told apart by their prefix. Only the SHA-256 of a token is kept: its 160 random bits need no slow hash.
+Deploy, project and group tokens join as further tables of `Token`, told apart by their prefix. Only
+the SHA-256 of a token is kept: its 160 random bits need no slow hash.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ What is counted, and how much of it is allowed, is the table `kinds`:
   one account's, and nobody may learn that from here: while only this one is full, the answer is
   that of a wrong password, after the same work, and the password is not looked at;
 - one login name everywhere, and one address whatever the name: far higher, against who has many
-  addresses or tries many names. Who has signed in at this address within `KNOWN_FOR` is spared both.
+  addresses or tries many names. Who has signed in at this address within `KNOWN_FOR` is spared
+  both.
 
 The same wrong password, sent again from the same address, counts once a day: a machine that still
 has yesterday's password guesses nothing. What is kept of a password is a keyed digest. Repetitions

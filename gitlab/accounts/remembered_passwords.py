@@ -54,8 +54,8 @@ def remember(user: User, password: str) -> None:
 def forget(user: User) -> None:
     """Drop what is kept: the password has changed, or the user is blocked.
 
-    Where it can't be dropped it does no harm: it is keyed with the hash that has changed, and who is
-    blocked is refused before.
+    Where it can't be dropped it does no harm: it is keyed with the hash that has changed, and who
+    is blocked is refused before.
     """
     try:
         cache.delete(_key(user))

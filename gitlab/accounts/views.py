@@ -134,7 +134,7 @@ def profile(request: HttpRequest) -> HttpResponse:
             add_toast(request, "Your profile is saved.")
             return redirect("accounts:profile")
     context = _page(request, "profile", "Profile", form)
-    context["images"] = client_commands.address(user.username)
+    context["images"] = client_commands.image_name(user.username)
     return render(request, "accounts/profile.html", context)
 
 

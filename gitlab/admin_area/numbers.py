@@ -15,7 +15,7 @@ _SHOWN = 10
 
 
 def overview() -> dict[str, Any]:
-    """People, places, images; deletions that wait or have failed."""
+    """People, groups and projects, images; deletions that wait or have failed."""
     images = ContainerRepository.objects.all()
     waiting = images.filter(status__in=[_Status.DELETE_SCHEDULED, _Status.DELETE_ONGOING])
     failed = images.filter(status=_Status.DELETE_FAILED)

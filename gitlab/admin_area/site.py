@@ -1,4 +1,6 @@
-"""The console: Django's admin in Berth's frame, for administrators who signed in as everybody does."""
+"""The console: Django's admin in Berth's frame, for administrators who signed in as
+everybody does.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from gitlab.admin_area import numbers
-from gitlab.ui.navigation import Link, Place, Section
+from gitlab.ui.navigation import Heading, Link, Section
 
 _SECTIONS = {
     "People": {"User": "users", "PersonalAccessToken": "key-round"},
@@ -37,7 +39,7 @@ class Console(AdminSite):
         context = super().each_context(request)
         home = reverse("admin:index", current_app=self.name)
         return context | {
-            "place": Place("Admin area", home, kind="Berth", icon="gauge"),
+            "heading": Heading("Admin area", home, kind="Berth", icon="gauge"),
             "sidebar": _sidebar(context["available_apps"], request.path, home),
         }
 

@@ -1,4 +1,6 @@
-"""The console's short address, which the frame links to, and Django's pages that we have already."""
+"""The console's short address, which the frame links to, and Django's pages that we have
+already.
+"""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from contextvars import ContextVar
 _address: ContextVar[str] = ContextVar("audit_address", default="")
 
 
-def address() -> str:
-    """The client's address, or "" outside a request."""
+def client_ip() -> str:
+    """The client's IP address, or "" outside a request."""
     return _address.get()
 
 

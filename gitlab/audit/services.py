@@ -34,7 +34,7 @@ def record(
         target_id=target.pk if target else None,
         target_path=(path or (str(target) if target else ""))[:255],
         details=details,
-        address=origin.address() if address is None else address,
+        address=origin.client_ip() if address is None else address,
     )
 
 

@@ -2,8 +2,8 @@
 
 The order is the protocol's: `authenticate`, `authorize` decides and changes nothing, `record` then
 creates the project that a first push needs and notes the container repository. Four queries after
-the login, however many scopes: the namespaces and projects of all paths, the memberships, the images
-pushed to.
+the login, however many scopes: the namespaces and projects of all paths, the memberships, the
+images pushed to.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from gitlab.authorization import credentials
-from gitlab.authorization.credentials import Principal
+from gitlab.authorization.credentials.kinds import identify
+from gitlab.authorization.principals import Principal
 from gitlab.container_registry import repositories
 from gitlab.container_registry.image_paths import ImagePath, image_paths
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.namespaces import policies, standings
-from gitlab.namespaces.models import AccessLevel
+from gitlab.namespaces import policies
 from gitlab.namespaces.paths import check_segment
-from gitlab.namespaces.policies import Ability, Standing
+from gitlab.namespaces.policies import Ability, UserAccess
 from gitlab.refusals import Forbidden, Invalid, NotFound
 from gitlab.server.databases import rows
 from tokens.access import Access
@@ -70,7 +69,7 @@ class GitLabAuthorizer:
 
     def authenticate(self, username: str, password: str, *, address: str) -> Identity:
         """Who this is: a password, or a personal access token with any name beside it."""
-        return credentials.identify(username, password, address=address)
+        return identify(username, password, client_ip=address)
 
     def authorize(self, identity: Identity | None, asked: Sequence[Access]) -> list[Access]:
         """What of `asked` is granted.
@@ -84,16 +83,16 @@ class GitLabAuthorizer:
             raise RegistryDisabled
         principal: Principal | None = identity.principal if identity else None
         found = image_paths(access.name for access in asked if access.type == "repository")
-        standing_in = _standings(principal, found.values())
+        access_in = _access_to(principal, found.values())
         granted: list[tuple[Access, ImagePath | None]] = []
         for access in asked:
             if access.type == "repository" and access.name in found:
                 image = found[access.name]
-                allowed = _allowed(principal, image, standing_in[access.name], access.actions)
+                allowed = _allowed(principal, image, access_in[access.name], access.actions)
                 part = access.limited_to(allowed)
                 if part is not None:
                     granted.append((part, image))
-            elif _is_catalog(access) and principal is not None and _may_list(principal):
+            elif _is_catalog(access) and principal is not None and principal.lists_catalog:
                 granted.append((access, None))
         return _with_meta(granted)
 
@@ -107,45 +106,25 @@ def _is_catalog(access: Access) -> bool:
     return (access.type, access.name, access.actions) == ("registry", "catalog", ("*",))
 
 
-def _may_list(principal: Principal) -> bool:
-    return principal.user.is_superuser and "admin" in principal.abilities
-
-
-def _standings(principal: Principal | None, found: Collection[ImagePath]) -> dict[str, Standing]:
-    """How somebody stands at each place, in one query."""
+def _access_to(principal: Principal | None, images: Collection[ImagePath]) -> dict[str, UserAccess]:
     if principal is None:
-        return {image.path: policies.NOBODY for image in found}
-    if not found:
-        return {}
-    by_namespace, by_project = standings.levels(
-        principal.user,
-        {pk for image in found for pk in image.ancestors},
-        {image.project.id for image in found if image.project},
-    )
-    result = {}
-    for image in found:
-        level = max((by_namespace.get(pk, 0) for pk in image.ancestors), default=0)
-        if image.project is not None:
-            level = max(level, by_project.get(image.project.id, 0))
-        if image.namespace.owner_id == principal.user.pk:
-            level = AccessLevel.OWNER
-        result[image.path] = standings.standing_of(principal.user, level)
-    return result
+        return {image.path: policies.NOBODY for image in images}
+    return principal.access_to(images)
 
 
 def _allowed(
-    principal: Principal | None, image: ImagePath, standing: Standing, actions: Sequence[str]
+    principal: Principal | None, image: ImagePath, reader: UserAccess, actions: Sequence[str]
 ) -> set[str]:
     """Which of `actions` somebody may do there."""
     carried = principal.abilities if principal else _ANONYMOUS
     if image.namespace.pending_delete_at is not None:
         return set()
     if image.project is None:
-        return _allowed_in_new_project(carried, image, standing, actions)
+        return _allowed_in_new_project(carried, image, reader, actions)
     if image.project.pending_delete_at is not None:
         return set()
     may = policies.project_abilities(
-        standing, image.project.visibility, image.project.registry_access
+        reader, image.project.visibility, image.project.registry_access
     )
     return {
         action
@@ -155,12 +134,12 @@ def _allowed(
 
 
 def _allowed_in_new_project(
-    carried: frozenset[str], image: ImagePath, standing: Standing, actions: Sequence[str]
+    carried: frozenset[str], image: ImagePath, reader: UserAccess, actions: Sequence[str]
 ) -> set[str]:
     """A push may create the project; a pull comes along, since docker asks for both at once."""
     if not settings.PUSH_CREATES_PROJECTS or "push" not in actions or "create" not in carried:
         return set()
-    may = policies.group_abilities(standing, image.namespace.visibility)
+    may = policies.group_abilities(reader, image.namespace.visibility)
     if Ability.CREATE_PROJECT not in may:
         return set()
     try:
@@ -211,7 +190,7 @@ def _record(identity: Identity | None, access: Access) -> Access | None:
             access, meta = changed
         if meta.image.project is not None and not meta.is_noted and _WRITES & set(access.actions):
             try:
-                repositories.note(meta.image.project, access.name, by=principal.user)
+                repositories.note(meta.image.project, access.name, by=principal.actor)
             except NotFound:
                 return None
     return _plain(access, meta)
@@ -223,13 +202,16 @@ def _create_project(
     """The project of a first push, privately; what is left of the access, and where it now is."""
     # Refused means that another push came first, or that the rights went meanwhile. Either way the
     # decision is made once more, on what is there now.
+    creator = principal.creator
+    if creator is None:
+        return None
     with contextlib.suppress(Invalid, Forbidden, NotFound):
-        repositories.create_project_of(image, by=principal.user, reason=f"push of {access.name}")
+        repositories.create_project_of(image, by=creator, reason=f"push of {access.name}")
     now = image_paths([access.name]).get(access.name)
     if now is None or now.project is None:
         return None
-    standing = _standings(principal, [now])[access.name]
-    part = access.limited_to(_allowed(principal, now, standing, access.actions))
+    reader = _access_to(principal, [now])[access.name]
+    part = access.limited_to(_allowed(principal, now, reader, access.actions))
     return (part, _Meta(now, is_noted=False)) if part else None
 
 

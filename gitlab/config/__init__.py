@@ -1,4 +1,6 @@
-"""The settings that administrators write. `values` and the tables say what there is; `loading` reads."""
+"""The settings that administrators write. `values` and the tables say what there is; `loading`
+reads.
+"""
 
 from gitlab.config.configuration import Configuration
 from gitlab.config.loading import KEYS, BadConfiguration, Loaded, load

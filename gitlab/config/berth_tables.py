@@ -14,12 +14,12 @@ from gitlab.config.values import PROJECT, Duration, Listener, Networks, Roles, T
 class RateLimits(Table):
     """Who comes too often is answered with 429 and `Retry-After`, the seconds until there is room
     again: 1 to 60 for requests, more for failed logins that go on. A minute's requests may come at
-    once, the next ones as their share of the minute passes. Requests of an upload that has begun are
-    never refused, and the worker's own calls are not counted. With `berth.cache_url` all nodes count
-    together, on the registry's nodes too; without it the processes of each node do, and failed logins
-    are counted together by the nodes that share a PostgreSQL database. Where a shared store does not
-    answer, each node counts by itself; where the count can't be kept at all, requests go on, and
-    `berth_rate_limit_failures_total` says so.
+    once, the next ones as their share of the minute passes. Requests of an upload that has begun
+    are never refused, and the worker's own calls are not counted. With `berth.cache_url` all nodes
+    count together, on the registry's nodes too; without it the processes of each node do, and
+    failed logins are counted together by the nodes that share a PostgreSQL database. Where a shared
+    store does not answer, each node counts by itself; where the count can't be kept at all,
+    requests go on, and `berth_rate_limit_failures_total` says so.
     """
 
     failed_logins: int = Field(default=10, ge=0)

@@ -139,7 +139,9 @@ class Configuration(Table):
         return path.read_text().strip() if path.exists() else _passing_secret(name)
 
     def secrets(self) -> list[str]:
-        """The values that no log line may show: every secret of this node, passwords in addresses."""
+        """The values that no log line may show: every secret of this node, passwords in
+        addresses.
+        """
         tables = (self, self.registry, self.registry.storage, self.gitlab_rails, self.berth)
         fields = [value for table in tables for _, value in table]
         given = [value.get_secret_value() for value in fields if isinstance(value, SecretStr)]

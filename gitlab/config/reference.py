@@ -20,7 +20,9 @@ FILES = {"registry.internal_certificate"}
 
 
 class Setting(NamedTuple):
-    """What is said of one key. `toml` and `shell` are how to set it in the file, in the environment."""
+    """What is said of one key. `toml` and `shell` are how to set it in the file, in the
+    environment.
+    """
 
     key: str
     description: str

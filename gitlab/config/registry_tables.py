@@ -1,4 +1,6 @@
-"""``[registry]`` and ``[registry.storage]``: the registry's side. Each setting says what it is for."""
+"""``[registry]`` and ``[registry.storage]``: the registry's side. Each setting says what it
+is for.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""How a tag stands in an address. Source: OCI distribution specification 1.1, "Pulling manifests"."""
+"""How a tag stands in an address. Source: OCI distribution specification 1.1, "Pulling
+manifests".
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Reading what has happened in Berth's registry, in order, by a cursor in GitLab's database.
 
-The cursor moves when a part has been worked off: a worker that dies in between reads it again, which
-does no harm. Two at the same time do the same twice, and the cursor moves once.
+The cursor moves when a part has been worked off: a worker that dies in between reads it again,
+which does no harm. Two at the same time do the same twice, and the cursor moves once.
 """
 
 from __future__ import annotations

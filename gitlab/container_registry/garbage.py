@@ -1,4 +1,6 @@
-"""Garbage: GitLab's jobs give the pace, the registry decides. Batch after batch while any is due."""
+"""Garbage: GitLab's jobs give the pace, the registry decides. Batch after batch while any
+is due.
+"""
 
 from __future__ import annotations
 

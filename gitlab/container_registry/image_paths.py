@@ -87,8 +87,8 @@ class ImagePath:
 def image_paths(paths: Iterable[str]) -> dict[str, ImagePath]:
     """Where each image is, in two queries; one that belongs nowhere is left out.
 
-    What is being deleted counts as there: nothing new may grow below it, and its `ImagePath` says so by
-    `pending_delete_at` of the rows.
+    What is being deleted counts as there: nothing new may grow below it, and its `ImagePath` says
+    so by `pending_delete_at` of the rows.
     """
     asked = set(paths)
     wanted = sorted({prefix for path in asked for prefix in prefixes(path)})

@@ -109,8 +109,8 @@ class ContainerRepository(models.Model):
 class DeletedImage(models.Model):
     """An image that has gone, and by which the registry brings it back within the undo window.
 
-    `row` was the id of its `ContainerRepository`, `registry_id` is the registry's. It belongs to the
-    project and not to the path, which another project may have by now.
+    `row` was the id of its `ContainerRepository`, `registry_id` is the registry's. It belongs to
+    the project and not to the path, which another project may have by now.
     """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="deleted_images")

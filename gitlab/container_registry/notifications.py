@@ -24,7 +24,7 @@ class Malformed(ValueError):
 
 
 def read(envelope: bytes) -> list[Push]:
-    """The pushes of manifests in `envelope`. Everything else that happened is read over.
+    """The pushes of manifests in `envelope`. Everything else that happened is ignored.
 
     So is what we did ourselves: deleting a tag there begins with a push. Raises `Malformed`.
     """

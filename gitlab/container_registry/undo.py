@@ -164,7 +164,9 @@ def deleted_images(by: Anybody, project: Project) -> list[Gone]:
 def deleted_tags(
     by: Anybody, project: Project, *, registry: Registry | None = None
 ) -> list[tuple[ContainerRepository, DeletedTag]]:
-    """Tags of the project's images that can be brought back, the latest first. Raises `Forbidden`."""
+    """Tags of the project's images that can be brought back, the latest first. Raises
+    `Forbidden`.
+    """
     require_in_project(by, project, Ability.PUSH_IMAGE)
     own = (registry or clients.for_pages()).own
     if own is None:

@@ -1,4 +1,6 @@
-"""Places where a test lets a worker die at once. As in `registry.crash_points`, whose side this is not."""
+"""Places where a test lets a worker die at once. As in `registry.crash_points`, whose side this is
+not.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What the commands ``users``, ``tokens``, ``projects`` and ``garbage`` share.
 
-Each has verbs, as in ``manage.py users block bob``. They call the services that pages call, so the same
-rules hold and the same is audited, with "command line" in the place of an address. What is printed is
-a table, or with ``--format json`` what other programs read.
+Each has verbs, as in ``manage.py users block bob``. They call the services that pages call, so the
+same rules hold and the same is audited, with "command line" in the place of an address. What is
+printed is a table, or with ``--format json`` what other programs read.
 """
 
 from __future__ import annotations

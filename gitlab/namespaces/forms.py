@@ -92,25 +92,25 @@ class _NewForm(forms.Form):
         return data
 
 
-class _PlaceChoice(forms.ChoiceField):
+class _NamespaceChoice(forms.ChoiceField):
     """One of some namespaces, by full path; cleans to the namespace, or None for ""."""
 
-    def __init__(self, places: Sequence[Namespace], top: str = "", **kwargs: Any) -> None:
-        self.places = {place.full_path: place for place in places}
-        choices = [(path, path) for path in self.places]
+    def __init__(self, namespaces: Sequence[Namespace], top: str = "", **kwargs: Any) -> None:
+        self.namespaces = {routable.full_path: routable for routable in namespaces}
+        choices = [(path, path) for path in self.namespaces]
         super().__init__(choices=[("", top), *choices] if top else choices, **kwargs)
 
     def clean(self, value: Any) -> Any:
         """The namespace instead of its path."""
-        return self.places.get(super().clean(value))
+        return self.namespaces.get(super().clean(value))
 
 
 class ProjectForm(_NewForm):
     """A new project."""
 
-    def __init__(self, places: Sequence[Namespace], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, namespaces: Sequence[Namespace], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["namespace"] = _PlaceChoice(places, label="Group or namespace")
+        self.fields["namespace"] = _NamespaceChoice(namespaces, label="Group or namespace")
         self.fields["visibility"] = _visibility("project")
 
 
@@ -118,11 +118,11 @@ class GroupForm(_NewForm):
     """A new group, at the top or below another."""
 
     def __init__(
-        self, places: Sequence[Namespace], *args: Any, top: bool = True, **kwargs: Any
+        self, namespaces: Sequence[Namespace], *args: Any, top: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["parent"] = _PlaceChoice(
-            places, "None: at the top" if top else "", label="Parent group", required=not top
+        self.fields["parent"] = _NamespaceChoice(
+            namespaces, "None: at the top" if top else "", label="Parent group", required=not top
         )
         self.fields["visibility"] = _visibility("group")
 
@@ -225,9 +225,9 @@ class NewPathForm(forms.Form):
 class TransferForm(forms.Form):
     """Where a project shall be."""
 
-    def __init__(self, places: Sequence[Namespace], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, namespaces: Sequence[Namespace], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["namespace"] = _PlaceChoice(places, "Choose…", label="New namespace")
+        self.fields["namespace"] = _NamespaceChoice(namespaces, "Choose…", label="New namespace")
 
     def clean_namespace(self) -> Namespace:
         """One has to be chosen."""

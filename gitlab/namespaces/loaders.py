@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.db.models import Q
 
 from gitlab import principals
-from gitlab.namespaces import policies, standings
+from gitlab.namespaces import policies, user_access
 from gitlab.namespaces.models import Namespace, Project, Route
 from gitlab.namespaces.policies import Ability
 from gitlab.principals import Anybody
@@ -40,16 +40,16 @@ def get_project_for(
 def _nothing(user: Anybody, full_path: str) -> NotFound:
     """What to raise where nothing is, after what is asked where something is that one may not see.
 
-    Otherwise the time that an answer takes would tell the one from the other. Deeper paths are taken
-    for projects: those are most.
+    Otherwise the time that an answer takes would tell the one from the other. Deeper paths are
+    taken for projects: those are most.
     """
     full_path = full_path.lower()
     above, _, _ = full_path.rpartition("/")
     namespace = Namespace(pk=0, full_path=above or full_path)
     if above:
-        standings.in_project(user, Project(pk=0, namespace=namespace))
+        user_access.in_project(user, Project(pk=0, namespace=namespace))
     else:
-        standings.in_namespace(user, namespace)
+        user_access.in_namespace(user, namespace)
         _belongs_below(user, namespace)
     return NotFound("nothing here")
 
@@ -57,7 +57,7 @@ def _nothing(user: Anybody, full_path: str) -> NotFound:
 def require_in_project(user: Anybody, project: Project, ability: Ability) -> Project:
     """`project`, with `abilities` filled. Raises `NotFound`, `Forbidden`."""
     project.abilities = policies.project_abilities(
-        standings.in_project(user, project), project.visibility, project.registry_access
+        user_access.in_project(user, project), project.visibility, project.registry_access
     )
     _refuse_unless(project.abilities, ability, Ability.READ_PROJECT)
     return project
@@ -86,10 +86,10 @@ def _get_namespace(user: Anybody, ability: Ability, **lookup: str) -> Namespace:
 
 def require_in_namespace(user: Anybody, namespace: Namespace, ability: Ability) -> Namespace:
     """`namespace`, with `abilities` filled. Raises `NotFound`, `Forbidden`."""
-    standing = standings.in_namespace(user, namespace)
-    abilities = policies.group_abilities(standing, namespace.visibility)
+    access = user_access.in_namespace(user, namespace)
+    abilities = policies.group_abilities(access, namespace.visibility)
     if Ability.READ_GROUP not in abilities and _belongs_below(user, namespace):
-        abilities = policies.group_abilities(standing, namespace.visibility, belongs_below=True)
+        abilities = policies.group_abilities(access, namespace.visibility, belongs_below=True)
     namespace.abilities = abilities
     _refuse_unless(abilities, ability, Ability.READ_GROUP)
     return namespace
@@ -102,7 +102,7 @@ def _belongs_below(user: Anybody, namespace: Namespace) -> bool:
         return False
     below = f"{namespace.full_path}/"
     return (
-        standings.live_members()
+        user_access.live_members()
         .filter(
             Q(namespace__full_path__startswith=below) | Q(project__full_path__startswith=below),
             user_id=person.pk,

@@ -14,18 +14,19 @@ from django.db.models import Q
 from django.utils import timezone
 
 from gitlab.audit.services import record
-from gitlab.namespaces import standings
+from gitlab.namespaces import user_access
 from gitlab.namespaces.loaders import require_in_namespace, require_in_project
-from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project
+from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project, Routable
 from gitlab.namespaces.paths import prefixes
-from gitlab.namespaces.policies import Ability, Standing
+from gitlab.namespaces.policies import Ability, UserAccess
 from gitlab.principals import Person
 from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
 
 
 @dataclass(frozen=True)
 class Membership:
-    """A person's level in a place, and the group, namespace or project that it comes from.
+    """A person's level in a project or group, and the group, namespace or project that it comes
+    from.
 
     `member` is None for the owner of a personal namespace, who is no member of it.
     """
@@ -38,29 +39,29 @@ class Membership:
     member: Member | None = None
 
 
-def _of(place: Namespace | Project) -> Q:
-    return Q(project=place) if isinstance(place, Project) else Q(namespace=place)
+def _of(routable: Routable) -> Q:
+    return Q(project=routable) if isinstance(routable, Project) else Q(namespace=routable)
 
 
-def _require(by: Person, place: Namespace | Project) -> Standing:
-    """How `by` stands, where they may manage members. The place is held until the end.
+def _require(by: Person, routable: Routable) -> UserAccess:
+    """How `by` stands, where they may manage members. The routable is held until the end.
 
     Raises `NotFound`, `Forbidden`.
     """
-    if isinstance(place, Project):
+    if isinstance(routable, Project):
         row = (
             Project.objects.select_for_update(of=("self",))
             .select_related("namespace")
-            .filter(pk=place.pk, pending_delete_at__isnull=True)
+            .filter(pk=routable.pk, pending_delete_at__isnull=True)
             .first()
         )
         if row is None:
             raise NotFound("nothing here")
         require_in_project(by, row, Ability.ADMIN_MEMBERS)
-        return standings.in_project(by, row)
+        return user_access.in_project(by, row)
     group = (
         Namespace.objects.select_for_update()
-        .filter(pk=place.pk, pending_delete_at__isnull=True)
+        .filter(pk=routable.pk, pending_delete_at__isnull=True)
         .first()
     )
     if group is None:
@@ -68,16 +69,16 @@ def _require(by: Person, place: Namespace | Project) -> Standing:
     if not group.is_group:
         raise Forbidden("A person's own namespace has no members: add them to a project.")
     require_in_namespace(by, group, Ability.ADMIN_MEMBERS)
-    return standings.in_namespace(by, group)
+    return user_access.in_namespace(by, group)
 
 
-def _check_level(standing: Standing, level: int) -> AccessLevel:
+def _check_level(access: UserAccess, level: int) -> AccessLevel:
     try:
         known = AccessLevel(level)
     except ValueError as error:
         levels = ", ".join(f"{value} ({label})" for value, label in AccessLevel.choices)
         raise Invalid({"access_level": f"One of {levels}."}) from error
-    if not standing.admin and known > standing.level:
+    if not access.admin and known > access.level:
         raise Forbidden("You can't give more than you have.")
     return known
 
@@ -105,95 +106,97 @@ def _keep_an_owner(member: Member) -> None:
 @transaction.atomic
 def add_member(
     by: Person,
-    place: Namespace | Project,
+    routable: Routable,
     user: Person,
     access_level: int,
     expires_at: dt.date | None = None,
 ) -> Member:
     """Make `user` a member. Raises `Invalid` for ``user`` where they are one already."""
-    standing = _require(by, place)
-    level = _check_level(standing, access_level)
-    if Member.objects.filter(_of(place), user_id=user.pk).exists():
+    access = _require(by, routable)
+    level = _check_level(access, access_level)
+    if Member.objects.filter(_of(routable), user_id=user.pk).exists():
         raise Invalid({"user": f"{user.username} is a member already."}, code="taken")
     member = Member.objects.create(
         user_id=user.pk,
-        project=place if isinstance(place, Project) else None,
-        namespace=None if isinstance(place, Project) else place,
+        project=routable if isinstance(routable, Project) else None,
+        namespace=None if isinstance(routable, Project) else routable,
         access_level=level,
         expires_at=_check_expiry(expires_at),
         created_by_id=by.person_id,
     )
-    record("member.add", by=by, target=place, member=user.username, level=int(level))
+    record("member.add", by=by, target=routable, member=user.username, level=int(level))
     return member
 
 
 @transaction.atomic
 def update_member(
     by: Person,
-    place: Namespace | Project,
+    routable: Routable,
     user: Person,
     access_level: int,
     expires_at: dt.date | None = None,
 ) -> Member:
     """Give a direct member another level and another last day. Raises `NotFound` for others."""
-    standing = _require(by, place)
-    member = _direct(place, user)
-    if not standing.admin and member.access_level > standing.level:
+    access = _require(by, routable)
+    member = _direct(routable, user)
+    if not access.admin and member.access_level > access.level:
         raise Forbidden("You can't change somebody above you.")
-    level = _check_level(standing, access_level)
+    level = _check_level(access, access_level)
     expires_at = _check_expiry(expires_at)
     if level != AccessLevel.OWNER or expires_at is not None:
         _keep_an_owner(member)
     before = member.access_level
     member.access_level, member.expires_at = level, expires_at
     member.save(update_fields=["access_level", "expires_at"])
-    record("member.update", by=by, target=place, member=user.username, level=[before, int(level)])
+    record(
+        "member.update", by=by, target=routable, member=user.username, level=[before, int(level)]
+    )
     return member
 
 
 @transaction.atomic
-def remove_member(by: Person, place: Namespace | Project, user: Person) -> None:
+def remove_member(by: Person, routable: Routable, user: Person) -> None:
     """End a direct membership; everybody may end their own. Raises `NotFound` for others."""
     if by.pk == user.pk:
-        _hold(place)
-        member = _direct(place, user)
+        _hold(routable)
+        member = _direct(routable, user)
     else:
-        standing = _require(by, place)
-        member = _direct(place, user)
-        if not standing.admin and member.access_level > standing.level:
+        access = _require(by, routable)
+        member = _direct(routable, user)
+        if not access.admin and member.access_level > access.level:
             raise Forbidden("You can't remove somebody above you.")
     _keep_an_owner(member)
     member.delete()
-    record("member.remove", by=by, target=place, member=user.username)
+    record("member.remove", by=by, target=routable, member=user.username)
 
 
-def _hold(place: Namespace | Project) -> None:
-    rows = Project.objects if isinstance(place, Project) else Namespace.objects
-    rows.select_for_update().filter(pk=place.pk).first()
+def _hold(routable: Routable) -> None:
+    rows = Project.objects if isinstance(routable, Project) else Namespace.objects
+    rows.select_for_update().filter(pk=routable.pk).first()
 
 
-def _direct(place: Namespace | Project, user: Person) -> Member:
-    member = Member.objects.select_related("user").filter(_of(place), user_id=user.pk).first()
+def _direct(routable: Routable, user: Person) -> Member:
+    member = Member.objects.select_related("user").filter(_of(routable), user_id=user.pk).first()
     if member is None:
         raise NotFound("not a member")
     return member
 
 
-def members_of(place: Namespace | Project) -> list[Membership]:
+def members_of(routable: Routable) -> list[Membership]:
     """Everybody who belongs here, each once with the highest level; by level, then by name.
 
     Of two equal levels the nearer one is shown. Expired memberships are left out.
     """
-    namespace = place.namespace if isinstance(place, Project) else place
+    namespace = routable.namespace if isinstance(routable, Project) else routable
     above = Q(namespace__full_path__in=prefixes(namespace.full_path))
-    where = above | Q(project=place) if isinstance(place, Project) else above
-    rows = standings.live_members().filter(where).select_related("user", "namespace", "project")
+    where = above | Q(project=routable) if isinstance(routable, Project) else above
+    rows = user_access.live_members().filter(where).select_related("user", "namespace", "project")
     found = [
         Membership(
             user=row.user,
             level=AccessLevel(row.access_level),
             source=source,
-            is_inherited=source != place,
+            is_inherited=source != routable,
             expires_at=row.expires_at,
             member=row,
         )
@@ -201,7 +204,9 @@ def members_of(place: Namespace | Project) -> list[Membership]:
         if (source := row.project or row.namespace) is not None
     ]
     if namespace.owner is not None:
-        found.append(Membership(namespace.owner, AccessLevel.OWNER, namespace, namespace != place))
+        found.append(
+            Membership(namespace.owner, AccessLevel.OWNER, namespace, namespace != routable)
+        )
     found.sort(key=lambda one: (one.level, len(one.source.full_path)))
     highest = {one.user.pk: one for one in found}
     return sorted(highest.values(), key=lambda one: (-one.level, one.user.username))

@@ -14,6 +14,8 @@ an image path is found in one query. Full paths are in lower case everywhere.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -182,6 +184,10 @@ class Project(models.Model):
     def is_pending_delete(self) -> bool:
         """Whether it is being deleted with its images."""
         return self.pending_delete_at is not None
+
+
+Routable: TypeAlias = Namespace | Project
+"""What has a full path of its own, and so a route: GitLab's word for either."""
 
 
 class Route(models.Model):

@@ -42,7 +42,7 @@ class Ability(StrEnum):
 
 
 @dataclass(frozen=True)
-class Standing:
+class UserAccess:
     """Who somebody is with regard to one project or namespace. The default is nobody.
 
     `level` is the highest of their memberships here and above, 0 for none.
@@ -54,7 +54,7 @@ class Standing:
     level: int = 0
 
 
-NOBODY = Standing()
+NOBODY = UserAccess()
 
 _PROJECT_BY_LEVEL = {
     Ability.READ_PROJECT: AccessLevel.GUEST,
@@ -80,48 +80,48 @@ _GROUP_BY_LEVEL = {
 }
 
 
-def sees(standing: Standing, visibility: str) -> bool:
+def sees(access: UserAccess, visibility: str) -> bool:
     """Whether something of this visibility is seen without regard to membership."""
     if visibility == Visibility.PUBLIC:
         return True
-    return visibility == Visibility.INTERNAL and standing.signed_in and not standing.external
+    return visibility == Visibility.INTERNAL and access.signed_in and not access.external
 
 
-def _by_level(standing: Standing, table: dict[Ability, AccessLevel]) -> set[Ability]:
-    level = AccessLevel.OWNER if standing.admin else standing.level
+def _by_level(access: UserAccess, table: dict[Ability, AccessLevel]) -> set[Ability]:
+    level = AccessLevel.OWNER if access.admin else access.level
     return {ability for ability, needed in table.items() if level >= needed}
 
 
 def project_abilities(
-    standing: Standing, visibility: str, registry_access: str
+    access: UserAccess, visibility: str, registry_access: str
 ) -> frozenset[Ability]:
     """What somebody may do in a project."""
-    abilities = _by_level(standing, _PROJECT_BY_LEVEL)
-    seen_by_anybody = sees(standing, visibility)
+    abilities = _by_level(access, _PROJECT_BY_LEVEL)
+    seen_by_anybody = sees(access, visibility)
     if seen_by_anybody:
         abilities |= {Ability.READ_PROJECT}
-        if standing.signed_in:
+        if access.signed_in:
             abilities |= {Ability.READ_MEMBERS}
     if registry_access != RegistryAccess.DISABLED:
-        abilities |= _by_level(standing, _IMAGES_BY_LEVEL)
+        abilities |= _by_level(access, _IMAGES_BY_LEVEL)
         if seen_by_anybody and registry_access == RegistryAccess.ENABLED:
             abilities |= {Ability.READ_IMAGE}
     return frozenset(abilities)
 
 
 def group_abilities(
-    standing: Standing, visibility: str, *, belongs_below: bool = False
+    access: UserAccess, visibility: str, *, belongs_below: bool = False
 ) -> frozenset[Ability]:
     """What somebody may do in a group. `belongs_below`: they are a member of something in it."""
-    abilities = _by_level(standing, _GROUP_BY_LEVEL)
-    if sees(standing, visibility) or belongs_below:
+    abilities = _by_level(access, _GROUP_BY_LEVEL)
+    if sees(access, visibility) or belongs_below:
         abilities |= {Ability.READ_GROUP}
-    if standing.external and not standing.admin:
+    if access.external and not access.admin:
         # As in GitLab: who is external works in what exists and opens nothing new.
         abilities -= {Ability.CREATE_PROJECT, Ability.CREATE_SUBGROUP}
     return frozenset(abilities)
 
 
-def may_create_top_level_group(standing: Standing) -> bool:
+def may_create_top_level_group(access: UserAccess) -> bool:
     """Whether somebody may open a group at the top."""
-    return standing.admin or (standing.signed_in and not standing.external)
+    return access.admin or (access.signed_in and not access.external)

@@ -12,20 +12,27 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 
 from gitlab import principals
-from gitlab.namespaces import standings
-from gitlab.namespaces.models import AccessLevel, Namespace, PathChange, Project, Visibility
+from gitlab.namespaces import user_access
+from gitlab.namespaces.models import (
+    AccessLevel,
+    Namespace,
+    PathChange,
+    Project,
+    Routable,
+    Visibility,
+)
 from gitlab.namespaces.paths import prefixes
 from gitlab.principals import Anybody, Person
 
 Row = TypeVar("Row", Project, Namespace)
 
 
-def _places(user: Anybody, lowest: int = AccessLevel.GUEST) -> tuple[list[str], list[int]]:
+def _memberships(user: Anybody, lowest: int = AccessLevel.GUEST) -> tuple[list[str], list[int]]:
     """Full paths of the groups, and ids of the projects, that somebody is a member of."""
     person = principals.somebody(user)
     if person is None:
         return [], []
-    rows = standings.live_members().filter(user_id=person.pk, access_level__gte=lowest)
+    rows = user_access.live_members().filter(user_id=person.pk, access_level__gte=lowest)
     groups: list[str] = []
     projects: list[int] = []
     for path, project in rows.values_list("namespace__full_path", "project_id"):
@@ -58,7 +65,7 @@ def _visibilities(user: Anybody) -> list[str]:
 
 def projects_of(user: Anybody, *, search: str = "") -> QuerySet[Project]:
     """The projects that somebody belongs to: their own, and by membership, also inherited."""
-    groups, projects = _places(user)
+    groups, projects = _memberships(user)
     person = principals.somebody(user)
     mine = Q(pk__in=projects) | _at_or_below(groups)
     if person is not None:
@@ -74,7 +81,7 @@ def projects_visible_to(
     rows = Project.objects.filter(pending_delete_at__isnull=True)
     person = principals.somebody(user)
     if person is None or not person.is_superuser:
-        groups, projects = _places(user)
+        groups, projects = _memberships(user)
         seen = Q(visibility__in=_visibilities(user)) | Q(pk__in=projects) | _at_or_below(groups)
         if person is not None:
             seen |= Q(namespace__owner_id=person.pk)
@@ -88,7 +95,7 @@ def groups_of(
     user: Anybody, *, search: str = "", lowest: int = AccessLevel.GUEST
 ) -> QuerySet[Namespace]:
     """The groups that somebody belongs to with at least `lowest`, also inherited."""
-    groups, _ = _places(user, lowest)
+    groups, _ = _memberships(user, lowest)
     mine = Q(full_path__in=groups) | _at_or_below(groups)
     rows = Namespace.objects.filter(mine, kind=Namespace.Kind.GROUP, pending_delete_at__isnull=True)
     return _matching(rows.order_by("full_path"), search)
@@ -101,7 +108,7 @@ def groups_visible_to(
     rows = Namespace.objects.filter(kind=Namespace.Kind.GROUP, pending_delete_at__isnull=True)
     person = principals.somebody(user)
     if person is None or not person.is_superuser:
-        groups, projects = _places(user)
+        groups, projects = _memberships(user)
         seen = Q(visibility__in=_visibilities(user)) | Q(full_path__in=groups)
         seen |= _at_or_below(groups)
         if groups or projects:
@@ -133,11 +140,11 @@ def namespaces_to_create_in(user: Anybody) -> list[Namespace]:
     return own + list(groups_of(person, lowest=AccessLevel.DEVELOPER))
 
 
-def path_change_of(place: Project | Namespace) -> PathChange | None:
+def path_change_of(routable: Routable) -> PathChange | None:
     """What is being done to the path of a project or group, if anything."""
-    if isinstance(place, Project):
-        return PathChange.objects.filter(project=place).first()
-    return PathChange.objects.filter(namespace=place).first()
+    if isinstance(routable, Project):
+        return PathChange.objects.filter(project=routable).first()
+    return PathChange.objects.filter(namespace=routable).first()
 
 
 def is_path_changing(path: str) -> bool:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from gitlab.audit.services import record
 from gitlab.jobs import enqueue
-from gitlab.namespaces import policies, standings
+from gitlab.namespaces import policies, user_access
 from gitlab.namespaces.loaders import require_in_namespace, require_in_project
 from gitlab.namespaces.models import (
     AccessLevel,
@@ -125,7 +125,7 @@ def create_group(
 ) -> Namespace:
     """A new group, at the top or in `parent`, with `by` as its owner."""
     if parent is None:
-        if not policies.may_create_top_level_group(standings.standing_of(by)):
+        if not policies.may_create_top_level_group(user_access.of_person(by)):
             raise Forbidden("You may not create groups.")
     else:
         parent = require_in_namespace(by, hold_namespace(parent), Ability.CREATE_SUBGROUP)

@@ -10,21 +10,21 @@ from typing import Any
 
 from django.urls import NoReverseMatch, reverse
 
-from gitlab.namespaces.models import Namespace, Project
+from gitlab.namespaces.models import Namespace, Project, Routable
 from gitlab.namespaces.paths import prefixes
 from gitlab.namespaces.policies import Ability
 from gitlab.principals import Anybody
-from gitlab.ui.navigation import Link, Place, Section
+from gitlab.ui.navigation import Heading, Link, Section
 
 Crumb = tuple[str, str]
 
 
-def address_of(place: Namespace | Project) -> str:
+def url_of(routable: Routable) -> str:
     """The page of a group, a person's own namespace or a project."""
-    return reverse("namespaces:place", kwargs={"path": place.full_path})
+    return reverse("namespaces:overview", kwargs={"path": routable.full_path})
 
 
-def registry_address(project: Project) -> str:
+def registry_url(project: Project) -> str:
     """The page of a project's images; "" where this installation has none."""
     try:
         return reverse("container_registry:index", kwargs={"path": project.full_path})
@@ -32,25 +32,25 @@ def registry_address(project: Project) -> str:
         return ""
 
 
-def breadcrumbs_for(place: Namespace | Project, *more: Crumb) -> list[Crumb]:
+def breadcrumbs_for(routable: Routable, *more: Crumb) -> list[Crumb]:
     """The path as docker names it, a link each, and `more` below it. The last is the page."""
     crumbs = [
-        (path.rpartition("/")[2], reverse("namespaces:place", kwargs={"path": path}))
-        for path in prefixes(place.full_path)
+        (path.rpartition("/")[2], reverse("namespaces:overview", kwargs={"path": path}))
+        for path in prefixes(routable.full_path)
     ]
     return [*crumbs, *more]
 
 
-def project_place(project: Project) -> Place:
+def project_heading(project: Project) -> Heading:
     """The head of a project's sidebar."""
-    return Place(project.name, address_of(project), kind="Project")
+    return Heading(project.name, url_of(project), kind="Project")
 
 
 def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[Section]:
     """Active: ``overview``, ``registry``, ``members``, ``settings``."""
     at = {"path": project.full_path}
-    links = [Link("Overview", address_of(project), "package", active == "overview")]
-    registry = registry_address(project)
+    links = [Link("Overview", url_of(project), "package", active == "overview")]
+    registry = registry_url(project)
     if registry and Ability.READ_IMAGE in project.abilities:
         links.append(Link("Container registry", registry, "container", active == "registry"))
     if Ability.READ_MEMBERS in project.abilities:
@@ -66,7 +66,7 @@ def project_frame(project: Project, user: Anybody, active: str, *more: Crumb) ->
     """The context of a page of a project: `project`, sidebar, its head, breadcrumbs."""
     return {
         "project": project,
-        "place": project_place(project),
+        "heading": project_heading(project),
         "sidebar": project_sidebar(project, user, active),
         "breadcrumbs": breadcrumbs_for(project, *more),
     }
@@ -74,7 +74,7 @@ def project_frame(project: Project, user: Anybody, active: str, *more: Crumb) ->
 
 def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Section]:
     """Of a group or a person's own namespace. Active: ``overview``, ``members``, ``settings``."""
-    links = [Link("Overview", address_of(group), "folder", active == "overview")]
+    links = [Link("Overview", url_of(group), "folder", active == "overview")]
     if group.is_group:
         at = {"path": group.full_path}
         if Ability.READ_MEMBERS in group.abilities:
@@ -91,7 +91,7 @@ def group_frame(group: Namespace, user: Anybody, active: str, *more: Crumb) -> d
     kind = "Group" if group.is_group else "Personal namespace"
     return {
         "group": group,
-        "place": Place(group.name, address_of(group), kind=kind),
+        "heading": Heading(group.name, url_of(group), kind=kind),
         "sidebar": group_sidebar(group, user, active),
         "breadcrumbs": breadcrumbs_for(group, *more),
     }

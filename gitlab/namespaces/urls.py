@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from gitlab.namespaces import converters  # noqa: F401  (registers full_path)
-from gitlab.namespaces.views import creation, lists, members, places, settings
+from gitlab.namespaces.views import creation, lists, members, overview, settings
 
 app_name = "namespaces"
 
@@ -35,7 +35,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         _OF_GROUP,
         name="group_member_remove",
     ),
-    path("groups/<full_path:path>", places.group_address),
+    path("groups/<full_path:path>", overview.group_address),
     path(f"{_PROJECT}/-/delete", settings.project_delete, name="project_delete"),
     path(f"{_PROJECT}/-/project_members", members.index, _OF_PROJECT, name="project_members"),
     path(
@@ -51,6 +51,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="project_member_remove",
     ),
     path(f"{_PROJECT}/edit", settings.project_edit, name="project_edit"),
-    path(_PROJECT, places.place, name="place"),
-    path(f"{_PROJECT}/", places.without_slash),
+    path(_PROJECT, overview.overview, name="overview"),
+    path(f"{_PROJECT}/", overview.without_slash),
 ]

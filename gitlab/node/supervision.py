@@ -1,7 +1,7 @@
 """Starting the programs of a Procfile together, and stopping them together.
 
-Each runs in a session of its own, so that Ctrl-C in a terminal reaches us alone and we decide
-who stops when. Where we are killed, the kernel asks them to stop (``setpriv``, on Linux): nobody would
+Each runs in a session of its own, so that Ctrl-C in a terminal reaches us alone and we decide who
+stops when. Where we are killed, the kernel asks them to stop (``setpriv``, on Linux): nobody would
 watch over them any more, and they would keep the ports. What they print is passed on line by line,
 with the name in front.
 """

@@ -1,4 +1,6 @@
-"""The Django app of changes of a path. Its rows are those of `namespaces`, which must know of them."""
+"""The Django app of changes of a path. Its rows are those of `namespaces`, which must know
+of them.
+"""
 
 from django.apps import AppConfig
 

@@ -33,7 +33,14 @@ from gitlab.container_registry.client.registry import Registry, own_api
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import queries
 from gitlab.namespaces.loaders import require_in_namespace, require_in_project
-from gitlab.namespaces.models import MAX_PATH_LENGTH, Namespace, PathChange, Project, Route
+from gitlab.namespaces.models import (
+    MAX_PATH_LENGTH,
+    Namespace,
+    PathChange,
+    Project,
+    Routable,
+    Route,
+)
 from gitlab.namespaces.paths import check_segment, join, prefixes
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.services import check_visibility, hold_namespace, hold_project
@@ -50,17 +57,17 @@ _TOO_MANY = "More than 1,000 images are not renamed at once. Delete some, or mak
 
 @dataclass(frozen=True)
 class _Wish:
-    """What is asked: which place, where to, and the argument that a refusal is about."""
+    """What is asked: which project or group, where to, and the argument that a refusal is about."""
 
-    place: Project | Namespace
+    routable: Routable
     parent: Namespace | None
     new_path: str
     field: str
 
     @property
     def old_path(self) -> str:
-        """The full path as it was when the place was loaded."""
-        return self.place.full_path
+        """The full path as it was when the row was loaded."""
+        return self.routable.full_path
 
     @property
     def above(self) -> str:
@@ -139,7 +146,7 @@ def _check_fits(project: Project, namespace: Namespace) -> None:
 
 def _change(by: Person, wish: _Wish, registry: Registry | None) -> None:
     registry = registry or clients.for_pages()
-    begun = queries.path_change_of(wish.place)
+    begun = queries.path_change_of(wish.routable)
     if begun is None:
         _check(wish)
         _rename(registry, wish.old_path, wish.new_path, wish.field, dry_run=True)
@@ -183,18 +190,18 @@ def _begin(by: Person, wish: _Wish) -> PathChange:
         rows = Namespace.objects.filter(full_path__in=roots).order_by("pk")
         list(rows.select_for_update().values_list("pk", flat=True))
         parent = hold_namespace(wish.parent) if wish.parent else None
-        place: Project | Namespace
-        if isinstance(wish.place, Project):
-            place = hold_project(wish.place)
-            which: dict[str, Any] = {"project": place}
+        routable: Routable
+        if isinstance(wish.routable, Project):
+            routable = hold_project(wish.routable)
+            which: dict[str, Any] = {"project": routable}
         else:
-            place = hold_namespace(wish.place)
-            which = {"namespace": place}
+            routable = hold_namespace(wish.routable)
+            which = {"namespace": routable}
         above = f"{parent.full_path}/" if parent else ""
-        if (place.full_path, above) != (wish.old_path, wish.above):
+        if (routable.full_path, above) != (wish.old_path, wish.above):
             raise Conflict({wish.field: "Its path has just been changed: look again."})
-        if isinstance(place, Project) and parent is not None:
-            _check_fits(place, parent)
+        if isinstance(routable, Project) and parent is not None:
+            _check_fits(routable, parent)
         _check(wish)
         change = PathChange.objects.create(
             **which,
@@ -303,21 +310,21 @@ def _apply(pk: int) -> None:
     # afterwards.
     below = Namespace.objects.filter(_at_or_below("full_path", old))
     list(below.select_for_update().values_list("pk", flat=True))
-    place: Project | Namespace
+    routable: Routable
     if change.project_id is not None:
-        place = Project.objects.select_for_update().get(pk=change.project_id)
+        routable = Project.objects.select_for_update().get(pk=change.project_id)
         assert change.new_parent is not None
-        place.namespace = change.new_parent
-        place.path = new.rpartition("/")[2]
-        place.save(update_fields=["namespace", "path", "updated_at"])
+        routable.namespace = change.new_parent
+        routable.path = new.rpartition("/")[2]
+        routable.save(update_fields=["namespace", "path", "updated_at"])
     else:
         assert change.namespace is not None
-        place = change.namespace
-        place.path = new.rpartition("/")[2]
-        place.save(update_fields=["path", "updated_at"])
+        routable = change.namespace
+        routable.path = new.rpartition("/")[2]
+        routable.save(update_fields=["path", "updated_at"])
     for rows, column in _paths_below(old):
         rows.update(**{column: Concat(Value(new), Substr(column, len(old) + 1))})
-    place.full_path = new
-    kind = "project" if isinstance(place, Project) else "group"
-    record(f"{kind}.change_path", by=change.by, target=place, full_path=[old, new])
+    routable.full_path = new
+    kind = "project" if isinstance(routable, Project) else "group"
+    record(f"{kind}.change_path", by=change.by, target=routable, full_path=[old, new])
     change.delete()

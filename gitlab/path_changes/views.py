@@ -16,7 +16,7 @@ from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import loaders, queries
 from gitlab.namespaces.forms import NewPathForm, TransferForm
-from gitlab.namespaces.models import Namespace, Project
+from gitlab.namespaces.models import Namespace, Project, Routable
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import group_frame, project_frame
 from gitlab.path_changes import services as path_changes
@@ -52,11 +52,11 @@ def project_transfer(request: HttpRequest, path: str) -> HttpResponse:
     user = person(request)
     project = loaders.get_project_for(user, path, Ability.REMOVE_PROJECT)
     here = project.namespace_id
-    places = [place for place in queries.namespaces_to_create_in(user) if place.pk != here]
+    namespaces = [each for each in queries.namespaces_to_create_in(user) if each.pk != here]
     return _ask(
         request,
         project,
-        TransferForm(places, request.POST or None),
+        TransferForm(namespaces, request.POST or None),
         lambda given: path_changes.transfer_project(user, project, namespace=given["namespace"]),
         title=f"Transfer {project.full_path}?",
         verb="Transfer project",
@@ -64,7 +64,7 @@ def project_transfer(request: HttpRequest, path: str) -> HttpResponse:
         " the namespace it comes to get them.",
         crumb="Transfer",
         # Its settings may be nothing for whoever gave it away.
-        then="namespaces:place",
+        then="namespaces:overview",
     )
 
 
@@ -88,7 +88,7 @@ def group_path(request: HttpRequest, path: str) -> HttpResponse:
 
 def _ask(
     request: HttpRequest,
-    place: Project | Namespace,
+    routable: Routable,
     form: forms.Form,
     change: Callable[[dict[str, Any]], Project | Namespace],
     *,
@@ -96,41 +96,41 @@ def _ask(
     then: str = "",
     **words: str,
 ) -> HttpResponse:
-    """The page that asks, or after a valid answer the way to the place at its new path.
+    """The page that asks, or after a valid answer the way to it at its new path.
 
     `change` takes what was filled in; `then` is the page to go on with (default: the settings);
     `words` are what this page says.
     """
-    frame, settings = _frame_of(place)
+    frame, settings = _frame_of(routable)
     if request.method == "POST" and form.is_valid():
         changed = _try(request, form, lambda: change(form.cleaned_data))
         if changed is not None:
             return redirect(then or settings, changed.full_path)
-    edit = reverse(settings, kwargs={"path": place.full_path})
-    context = frame(place, person(request), "settings", ("Settings", edit), (crumb, ""))
-    context |= _decision(request, place, form, edit) | words
+    edit = reverse(settings, kwargs={"path": routable.full_path})
+    context = frame(routable, person(request), "settings", ("Settings", edit), (crumb, ""))
+    context |= _decision(request, routable, form, edit) | words
     return render(request, "path_changes/path_change.html", context)
 
 
-def _frame_of(place: Project | Namespace) -> tuple[Callable[..., dict[str, Any]], str]:
-    """What frames the pages of a place, and the name of its settings."""
-    if isinstance(place, Project):
+def _frame_of(routable: Routable) -> tuple[Callable[..., dict[str, Any]], str]:
+    """What frames the pages of a project or group, and the name of its settings."""
+    if isinstance(routable, Project):
         return project_frame, "namespaces:project_edit"
     return group_frame, "namespaces:group_edit"
 
 
-def _begun(place: Project | Namespace) -> str:
+def _begun(routable: Routable) -> str:
     """The last segment of what somebody has begun to change the path to."""
-    change = queries.path_change_of(place)
+    change = queries.path_change_of(routable)
     return change.new_path.rpartition("/")[2] if change else ""
 
 
 def _try(
     request: HttpRequest, form: forms.Form, change: Callable[[], Project | Namespace]
 ) -> Project | Namespace | None:
-    """The place at its new path, or None with the refusal in the form."""
+    """The routable at its new path, or None with the refusal in the form."""
     try:
-        place = change()
+        routable = change()
     except ValidationError as error:
         form_errors.show(form, error)
         return None
@@ -141,21 +141,21 @@ def _try(
         )
         form.add_error(None, text)
         return None
-    add_toast(request, f"It is called {place.full_path} now.")
-    return place
+    add_toast(request, f"It is called {routable.full_path} now.")
+    return routable
 
 
 def _decision(
-    request: HttpRequest, place: Project | Namespace, form: forms.Form, cancel: str
+    request: HttpRequest, routable: Routable, form: forms.Form, cancel: str
 ) -> dict[str, Any]:
-    if isinstance(place, Project):
-        images = place.container_repositories.count()
+    if isinstance(routable, Project):
+        images = routable.container_repositories.count()
     else:
-        below = f"{place.full_path}/"
+        below = f"{routable.full_path}/"
         images = ContainerRepository.objects.filter(path__startswith=below).count()
     numbers = [("Images that come along", f"{images:,}")]
-    if isinstance(place, Namespace):
-        projects = Project.objects.filter(full_path__startswith=f"{place.full_path}/")
+    if isinstance(routable, Namespace):
+        projects = Project.objects.filter(full_path__startswith=f"{routable.full_path}/")
         numbers.append(("Projects", f"{projects.count():,}"))
-    numbers.append(("Address now", client_commands.address(place.full_path)))
+    numbers.append(("Address now", client_commands.image_name(routable.full_path)))
     return {"form": form, "here": request.path, "cancel": cancel, "numbers": numbers}

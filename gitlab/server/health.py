@@ -1,7 +1,7 @@
 """Whether this process can serve pages and tokens, at GitLab's addresses.
 
-A middleware before all others and no views: whoever asks is a load balancer or kubelet, by an address
-that no setting names, and is to cost no session and no query that it did not ask for.
+A middleware before all others and no views: whoever asks is a load balancer or kubelet, by an
+address that no setting names, and is to cost no session and no query that it did not ask for.
 """
 
 from __future__ import annotations

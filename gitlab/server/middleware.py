@@ -138,8 +138,8 @@ class ClientAddressMiddleware:
 class TokenEndpointMiddleware:
     """Answers the token endpoint, past all that stands below here for browsers.
 
-    No cookie counts there and no page is sent, so sessions, forms and policies for pages have nothing
-    to do, and docker waits for a token several times in each push.
+    No cookie counts there and no page is sent, so sessions, forms and policies for pages have
+    nothing to do, and docker waits for a token several times in each push.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

@@ -1,7 +1,7 @@
 """Rates of requests to pages. In use only where a limit is set.
 
-The token endpoint counts for itself, since only it knows who sends what; so do the views of a registry
-in the same process.
+The token endpoint counts for itself, since only it knows who sends what; so do the views of a
+registry in the same process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ COUNTS_ITSELF = "counts_requests_itself"
 
 
 class RateLimitMiddleware:
-    """Answers 429 with ``Retry-After`` where a limit is reached: a page, or JSON below ``/api/``."""
+    """Answers 429 with ``Retry-After`` where a limit is reached: a page, or JSON below
+    ``/api/``.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

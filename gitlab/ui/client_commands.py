@@ -20,30 +20,30 @@ def login(user: Anybody) -> str:
     return f"docker login {registry_host()}{name}"
 
 
-def address(path: str) -> str:
+def image_name(path: str) -> str:
     """The whole name of an image."""
     return f"{registry_host()}/{path}"
 
 
 def build(path: str) -> str:
     """``docker build`` from the folder one is in."""
-    return f"docker build -t {address(path)} ."
+    return f"docker build -t {image_name(path)} ."
 
 
 def tag(image: str, path: str) -> str:
     """``docker tag`` for an image that is there already."""
-    return f"docker tag {image} {address(path)}"
+    return f"docker tag {image} {image_name(path)}"
 
 
 def push(path: str) -> str:
     """``docker push``."""
-    return f"docker push {address(path)}"
+    return f"docker push {image_name(path)}"
 
 
 def pull(path: str, tag: str = "", digest: str = "") -> str:
     """``docker pull``, by tag or by digest where one is given."""
     end = f"@{digest}" if digest else f":{tag}" if tag else ""
-    return f"docker pull {address(path)}{end}"
+    return f"docker pull {image_name(path)}{end}"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _user(user: Anybody) -> str:
 
 def tools(path: str, user: Anybody) -> list[Tool]:
     """How each client pushes an image to `path`."""
-    host, name, plain = registry_host(), address(path), _insecure()
+    host, name, plain = registry_host(), image_name(path), _insecure()
     there = plain.replace("--", "--dest-")
     return [
         Tool(

@@ -26,7 +26,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Place:
+class Heading:
     """Where the reader is: the head of the sidebar (a group, a project, the admin area)."""
 
     label: str

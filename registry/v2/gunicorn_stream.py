@@ -297,7 +297,7 @@ class _ChunkedStream(_Connection):
         return int(matched[1], 16)
 
     def _read_trailers(self) -> None:
-        """Read over the trailer fields: nobody here asks for them."""
+        """Ignore the trailer fields: nobody here asks for them."""
         left = _TRAILER_LIMIT
         while line := self._line(_LINE_LIMIT):
             left -= len(line)

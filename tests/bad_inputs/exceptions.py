@@ -1,4 +1,6 @@
-"""Which cases can't hold yet, and where the catalogue is not followed. Each by id, with the reason."""
+"""Which cases can't hold yet, and where the catalogue is not followed. Each by id, with the
+reason.
+"""
 
 from __future__ import annotations
 

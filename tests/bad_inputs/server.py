@@ -1,4 +1,6 @@
-"""An installation for the catalogue: two gunicorns, as a node has them, in a folder of their own."""
+"""An installation for the catalogue: two gunicorns, as a node has them, in a folder of
+their own.
+"""
 
 from __future__ import annotations
 

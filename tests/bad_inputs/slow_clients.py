@@ -1,7 +1,7 @@
 """Two hundred clients that hardly move, before a process itself and before nginx with our file.
 
-nginx waits for slow heads and slow readers itself; a body flows through it as slowly as it comes. What
-reaches a process of Berth is waited for aside, so everybody else is served as before.
+nginx waits for slow heads and slow readers itself; a body flows through it as slowly as it comes.
+What reaches a process of Berth is waited for aside, so everybody else is served as before.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ COUNT = 200
 MEASURED = 40
 SLACK = 2.0
 """Seconds by which a healthy request may take longer than twice as long as before: other programs
-share the machine. Where slow clients kept the threads it would not be answered at all."""
+share the machine. Where slow clients kept the threads it would not be answered at all.
+"""
 
 _TLS = ("ssl_certificate /etc/berth/tls.crt;", "ssl_certificate_key /etc/berth/tls.key;")
 
@@ -100,7 +101,9 @@ def connect(address: tuple[str, int], tls: ssl.SSLContext | None = None) -> sock
 
 
 def pull(address: tuple[str, int], content: bytes, tls: ssl.SSLContext | None = None) -> Answer:
-    """A healthy request. Our side stays open: a proxy takes a closed one for somebody who has gone."""
+    """A healthy request. Our side stays open: a proxy takes a closed one for somebody who
+    has gone.
+    """
     started = time.monotonic()
     with ExitStack() as stack:
         connection = stack.enter_context(socket.create_connection(address, TIMEOUT))

@@ -41,7 +41,9 @@ def test_case(node: Node, forge: Forge, name: str) -> None:
 
 
 def test_memory_stays_small(node: Node) -> None:
-    """After all of it: the registry's worker has grown by less than 32 MiB since its first request."""
+    """After all of it: the registry's worker has grown by less than 32 MiB since its first
+    request.
+    """
     assert node.rss("registry") - node.rss_at_start < 32 * 1024 * 1024
 
 

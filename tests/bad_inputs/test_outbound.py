@@ -103,7 +103,8 @@ def test_addresses_of_keys(
             given = {key: value for key, value in kept.items() if value is not None}
             token = forge.sign(forge.claims(pull, **changes), **given)
             answer = send(node, "GET", f"/v2/{checks.PRIVATE}/manifests/v1", token)
-            # With our own kid beside it, it is a good token all the same: the address counts nothing.
+            # With our own kid beside it, it is a good token all the same: the address counts
+            # nothing.
             assert answer.status in (200, 401)
     assert_nobody_called(node, bait)
 

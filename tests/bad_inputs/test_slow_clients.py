@@ -1,4 +1,6 @@
-"""Clients that hardly move keep nobody waiting, with a proxy or without, and are served in the end."""
+"""Clients that hardly move keep nobody waiting, with a proxy or without, and are served in
+the end.
+"""
 
 from __future__ import annotations
 

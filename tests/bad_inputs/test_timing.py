@@ -1,7 +1,8 @@
 """What one may not see answers as what is not there, and takes as long.
 
-The ordinary run compares the answers. Times on a machine that does something else besides say little,
-so ``make timing`` measures them: many pairs, a tenth or 0.1 ms in the best of five rounds, and a table.
+The ordinary run compares the answers. Times on a machine that does something else besides say
+little, so ``make timing`` measures them: many pairs, a tenth or 0.1 ms in the best of five rounds,
+and a table.
 """
 
 from __future__ import annotations

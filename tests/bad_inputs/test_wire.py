@@ -141,7 +141,9 @@ def test_a_session_can_be_driven_on_one_connection(wire: Wire) -> None:
 def test_the_request_behind_a_body_is_read_from_its_start(
     wire: Wire, node: Node, chunked: bool, size: int, token: bool
 ) -> None:
-    """Whether the body was read or refused unread, what follows is not part of it, nor it of that."""
+    """Whether the body was read or refused unread, what follows is not part of it, nor it
+    of that.
+    """
     inner = wire.head("DELETE", f"/v2/{PRIVATE}/manifests/v1")
     body = (inner + bytes(size))[: max(size, len(inner))]
     location = wire.upload()

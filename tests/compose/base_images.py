@@ -1,4 +1,5 @@
-"""The images of others that docker-compose.yml and deploy/Dockerfile name, made of Debian's packages.
+"""The images of others that docker-compose.yml and deploy/Dockerfile name, made of Debian's
+packages.
 
 No image registry is asked. Each keeps the contract that the file relies on: the names of programs,
 the user ids, and of postgres the entrypoint's documented variables and folders. They take over this

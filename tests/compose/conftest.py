@@ -25,7 +25,8 @@ from tests.e2e.nodes import Network
 GITLAB, REGISTRY = "gitlab.berth.test", "registry.berth.test"
 _QUICK = {"BERTH__GC_REVIEW_DELAY": "30s", "BERTH__UNDO_WINDOW": "3s"}
 """Added to the registry's settings, so that what is deleted goes while somebody waits; the first is
-longer than a push takes on a machine that is busy."""
+longer than a push takes on a machine that is busy.
+"""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -159,7 +160,9 @@ class Composition:
         self.authority = ca
 
     def ask(self, code: str) -> Any:
-        """Runs `code` on the client's machine, with httpx's `client`; what it assigns to ``answer``."""
+        """Runs `code` on the client's machine, with httpx's `client`; what it assigns to
+        ``answer``.
+        """
         lines = (
             "import httpx, json, ssl, sys\nanswer = None\n"
             f"client = httpx.Client(verify=ssl.create_default_context(cafile={str(self.authority)!r}),"

@@ -1,4 +1,6 @@
-"""docker-compose.yml as it stands: up, docker's push and pull through nginx and TLS, and operation."""
+"""docker-compose.yml as it stands: up, docker's push and pull through nginx and TLS, and
+operation.
+"""
 
 from __future__ import annotations
 
@@ -173,7 +175,9 @@ def stored(site: Composition) -> int:
 
 
 def test_the_doctor_finds_nothing(site: Composition) -> None:
-    """Seen from beside the processes, which have no way to the names outside: those are left out."""
+    """Seen from beside the processes, which have no way to the names outside: those are
+    left out.
+    """
     try:
         said = site.manage("doctor", "--format", "json")
     except Refused as refused:

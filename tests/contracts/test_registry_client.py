@@ -1,4 +1,5 @@
-"""GitLab's client against the registry itself: each call is granted, understood, and does what it says.
+"""GitLab's client against the registry itself: each call is granted, understood, and does what it
+says.
 
 Elsewhere each side is tested against one that plays the other, which grants whatever is asked.
 """

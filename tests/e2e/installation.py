@@ -222,7 +222,9 @@ class Installation:
         return password
 
     def create_project(self, path: str, *, owner: str, visibility: str = "private") -> None:
-        """A project in a namespace that is there: ``create_project("alice/app", owner="alice")``."""
+        """A project in a namespace that is there: ``create_project("alice/app",
+        owner="alice")``.
+        """
         namespace, _, name = path.rpartition("/")
         self.run_python(
             "from gitlab.accounts.models import User\n"

@@ -54,7 +54,9 @@ class Oras:
 
 
 def test_oras_push_attach_discover_and_pull(either: Installation, tmp_path: Path) -> None:
-    """Files, one of them without a byte, with a report attached: found as a referrer, pulled back."""
+    """Files, one of them without a byte, with a report attached: found as a referrer,
+    pulled back.
+    """
     berth, repository = either, "alice/oras"
     client = Oras(berth, person_at(berth, "alice"), repository)
     files = {"notes.txt": "what changed", "nothing": ""}

@@ -1,4 +1,6 @@
-"""Berth's registry with a token server that is not Berth's: its certificates are all that is known."""
+"""Berth's registry with a token server that is not Berth's: its certificates are all that
+is known.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +146,9 @@ def ask(berth: Installation, token: str) -> httpx.Response:
 
 
 def assert_unauthorized(berth: Installation, server: TokenServer, token: str, error: str) -> None:
-    """In the protocol's form: the challenge names the foreign token server, and nothing the token."""
+    """In the protocol's form: the challenge names the foreign token server, and nothing the
+    token.
+    """
     answer = ask(berth, token)
     assert answer.status_code == 401
     assert [entry["code"] for entry in answer.json()["errors"]] == ["UNAUTHORIZED"]

@@ -1,4 +1,6 @@
-"""A disk that fills up under a running registry: docker is told, and goes on when there is space."""
+"""A disk that fills up under a running registry: docker is told, and goes on when there is
+space.
+"""
 
 from __future__ import annotations
 

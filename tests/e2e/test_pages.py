@@ -27,7 +27,9 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(chromium: Browser, berth: Installation, alice: Person) -> Iterator[Page]:
-    """Alice, signed in. Nothing may complain in the console, the content security policy above all."""
+    """Alice, signed in. Nothing may complain in the console, the content security policy
+    above all.
+    """
     complaints: list[str] = []
     context = chromium.new_context(base_url=berth.url, viewport={"width": 1280, "height": 900})
     page = context.new_page()

@@ -1,4 +1,6 @@
-"""docker through Berth on a real S3 server: push, pull, redirects, garbage, a store that goes away."""
+"""docker through Berth on a real S3 server: push, pull, redirects, garbage, a store that
+goes away.
+"""
 
 from __future__ import annotations
 

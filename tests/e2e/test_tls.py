@@ -1,4 +1,6 @@
-"""TLS on our own listeners: docker trusts it through certs.d, the pages and the worker by a bundle."""
+"""TLS on our own listeners: docker trusts it through certs.d, the pages and the worker by a
+bundle.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,9 @@ def test_docker(docker: Docker, site: Installation, request: pytest.FixtureReque
 def test_the_pages_and_the_worker_trust_the_registry(
     skopeo: Skopeo, site: Installation, tmp_path: Path
 ) -> None:
-    """The page of an image asks the registry for tags; the worker deletes the image and its bytes."""
+    """The page of an image asks the registry for tags; the worker deletes the image and its
+    bytes.
+    """
     alice = person_at(site, "alice")
     before = site.bytes_on_disk()
     there = images.write_layout(tmp_path / "there", images.large(1))

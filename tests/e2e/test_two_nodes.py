@@ -1,7 +1,7 @@
 """The registry on one machine, GitLab on another, clients on a third: three network namespaces.
 
-Each node has its own state folder, database, configuration and certificate. What the registry's node
-does not have: the private key, and a way to GitLab's database.
+Each node has its own state folder, database, configuration and certificate. What the registry's
+node does not have: the private key, and a way to GitLab's database.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """A token server that is not Berth's: whoever knows alice's password may do everything of alice's.
 
-Source: Docker Registry v2 authentication. It signs with whatever key, header and claims a test says.
+Source: Docker Registry v2 authentication. It signs with whatever key, header and claims a test
+says.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""One running installation a stack, for all faults that leave it as they found it; and their table."""
+"""One running installation a stack, for all faults that leave it as they found it; and
+their table.
+"""
 
 from __future__ import annotations
 

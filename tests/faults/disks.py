@@ -1,8 +1,9 @@
 """A disk whose content can be had as a power cut would leave it.
 
-It is a file, ``disk``, with a file system in it, mounted by a loop device. The file lies in an outer
-file system that can share blocks between files (XFS), so a copy of it is made at once and at one
-instant: it holds what had reached the disk, and nothing of what was only in the kernel's memory.
+It is a file, ``disk``, with a file system in it, mounted by a loop device. The file lies in an
+outer file system that can share blocks between files (XFS), so a copy of it is made at once and at
+one instant: it holds what had reached the disk, and nothing of what was only in the kernel's
+memory.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ class Disk:
 
 
 def _quick_folder() -> Path | None:
-    """Memory where there is enough of it: two file systems on a slow disk would wait for each sync."""
+    """Memory where there is enough of it: two file systems on a slow disk would wait for
+    each sync.
+    """
     memory = Path("/dev/shm")
     is_roomy = memory.is_dir() and shutil.disk_usage(memory).free > _ROOM
     return memory if is_roomy else None

@@ -1,7 +1,7 @@
 """What is wrong in a state folder that a power cut has left.
 
-It is asked by `Inspector` and answers in a process that has the settings of that folder. The process
-holds nothing of the folder between two questions, so that another disk may take its place.
+It is asked by `Inspector` and answers in a process that has the settings of that folder. The
+process holds nothing of the folder between two questions, so that another disk may take its place.
 """
 
 from __future__ import annotations

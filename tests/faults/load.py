@@ -265,7 +265,9 @@ def violations(
     before: float = float("inf"),
     until: float = float("inf"),
 ) -> list[str]:
-    """Replay the journal against the registry: each sentence says which tag is not what it must be."""
+    """Replay the journal against the registry: each sentence says which tag is not what it
+    must be.
+    """
     registry = Registry(berth)
     found = []
     for (name, tag), allowed in journal.expected(before, until).items():

@@ -33,7 +33,9 @@ def bound(tmp_path: Path) -> Iterator[Installation]:
 
 
 def test_f38_a_folder_without_rights(bound: Installation, journal: Journal) -> None:
-    """503 for what is in that folder, everything else goes on, and so does that with rights again."""
+    """503 for what is in that folder, everything else goes on, and so does that with rights
+    again.
+    """
     registry, chance = Registry(bound), random.Random(SEED)
     body, other = chance.randbytes(50_000), chance.randbytes(50_000)
     assert registry.push_image(NAMES[3], "behind", [body])[0] == 201

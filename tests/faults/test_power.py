@@ -206,7 +206,8 @@ def test_f33_a_node_that_does_not_sync_is_found_out(
     with disk("ext4") as on:
         engine = "postgresql" if careless == "server" else "sqlite"
         machine = Machine(tmp_path / "node", on, engine, durable=engine == "sqlite", **settings)
-        # Any other sync may write a folder along, so it takes some luck to see that one was left out.
+        # Any other sync may write a folder along, so it takes some luck to see that one was left
+        # out.
         count = 20 if careless == "folders" else 6
         snapshots, _ = snapshots_under_load(machine, journal, count)
         machine.node.settings.pop("PYTHONPATH", None)

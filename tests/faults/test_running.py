@@ -1,6 +1,7 @@
 """Faults of processes, databases and clients, on a running node under a mixed load.
 
-``SEED``, ``SECONDS`` and ``KILLS`` in the environment make the long form of it; see ``make faults``.
+``SEED``, ``SECONDS`` and ``KILLS`` in the environment make the long form of it; see ``make
+faults``.
 """
 
 from __future__ import annotations

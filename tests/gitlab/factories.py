@@ -71,7 +71,9 @@ def project(
     registry_access: str = "enabled",
     **roles: Any,
 ) -> Any:
-    """A project; whom or which group it belongs to is made where missing. `roles` as for `group`."""
+    """A project; whom or which group it belongs to is made where missing. `roles` as for
+    `group`.
+    """
     from gitlab.namespaces import services
     from gitlab.namespaces.models import Namespace
 

@@ -1,7 +1,7 @@
 """Each key reaches what reads it: from the TOML file, the environment, and a secret file.
 
-That what it reaches has the effect it should is shown elsewhere: `tests/test_settings_effects.py` has
-the list. Each source is a process of its own, since settings are read once.
+That what it reaches has the effect it should is shown elsewhere: `tests/test_settings_effects.py`
+has the list. Each source is a process of its own, since settings are read once.
 """
 
 from __future__ import annotations

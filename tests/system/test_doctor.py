@@ -218,7 +218,9 @@ def _at(node: Installation) -> dict[str, str]:
 
 
 class Spoiler(BaseHTTPRequestHandler):
-    """Passes requests without a body, or a short one, on to a registry, and spoils what it is told."""
+    """Passes requests without a body, or a short one, on to a registry, and spoils what it
+    is told.
+    """
 
     protocol_version = "HTTP/1.1"
     behind: str

@@ -1,4 +1,6 @@
-"""A new key while clients pull: no request fails, and the old key's tokens end with its certificate."""
+"""A new key while clients pull: no request fails, and the old key's tokens end with its
+certificate.
+"""
 
 from __future__ import annotations
 

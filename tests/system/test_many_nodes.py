@@ -1,4 +1,5 @@
-"""Two nodes of each kind behind nginx: PostgreSQL, Redis (broker and cache) and an S3 store are shared.
+"""Two nodes of each kind behind nginx: PostgreSQL, Redis (broker and cache) and an S3 store are
+shared.
 
 Each of the two installations has a web, a registry and a worker process, its own state folder, and
 of the other nothing but what docs/deployment.md says that nodes share.
@@ -272,7 +273,9 @@ def test_redis_is_the_broker_and_the_cache(cluster: Cluster) -> None:
 
 
 def test_without_redis_pushes_go_on_and_deletions_wait(cluster: Cluster) -> None:
-    """The cache saves time, and the broker only rings: what was asked for meanwhile is done later."""
+    """The cache saves time, and the broker only rings: what was asked for meanwhile is done
+    later.
+    """
     Registry(cluster.one, ("root/later",)).push_image("root/later", "1", [b"a layer"])
     wait_until(lambda: cluster.knows("later"), timeout=60)
     cluster.redis.stop()

@@ -231,7 +231,9 @@ def _known_after_requests(site: Installation) -> set[str]:
 
 
 def test_dashboard_and_rules_name_numbers_that_exist(site: Installation) -> None:
-    """A name in an expression that nobody counts would be an empty panel, or an alert that sleeps."""
+    """A name in an expression that nobody counts would be an empty panel, or an alert that
+    sleeps.
+    """
     # A token, then a push: each kind of number is counted once, and written down within a second.
     response = site.request(
         "POST", "/v2/root/numbers/blobs/uploads/", "repository:root/numbers:pull,push"

@@ -1,7 +1,7 @@
 """What settings do, in the processes of a node that is configured as administrators do it.
 
-A TOML file has what is no secret, files have the secrets, the environment overrides one key. Each test
-names the keys whose effect it shows; `tests/test_settings_effects.py` has the list of all.
+A TOML file has what is no secret, files have the secrets, the environment overrides one key. Each
+test names the keys whose effect it shows; `tests/test_settings_effects.py` has the list of all.
 """
 
 from __future__ import annotations
@@ -262,7 +262,8 @@ def test_the_environment_is_stronger_and_each_request_has_a_line(site: Configure
 def test_rates(site: Configured) -> None:
     """per_address across the processes of both sides, for the address that a trusted proxy names.
 
-    failed_logins and failed_logins_per_address too; per_user and per_token in the tests of each side.
+    failed_logins and failed_logins_per_address too; per_user and per_token in the tests of each
+    side.
     """
     for url in (f"{site.registry_url}/v2/", f"{site.url}/jwt/auth?service=container_registry"):
         address = {FORWARDED: f"203.0.113.{len(url)}"}

@@ -1,4 +1,6 @@
-"""Tokens of others: any algorithm that fits the key, and certificates that an authority has issued."""
+"""Tokens of others: any algorithm that fits the key, and certificates that an authority has
+issued.
+"""
 
 from __future__ import annotations
 

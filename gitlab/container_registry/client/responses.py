@@ -1,4 +1,4 @@
-"""What the registry answers, as values. Unknown keys are read over; times are in UTC."""
+"""What the registry answers, as values. Unknown keys are ignored; times are in UTC."""
 
 from __future__ import annotations
 

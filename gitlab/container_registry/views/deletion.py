@@ -17,17 +17,17 @@ from gitlab.container_registry.client.connection import RegistryRefused, Registr
 from gitlab.container_registry.client.responses import Freed, RepositoryDetails
 from gitlab.container_registry.forms import TagsForm
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.container_registry.views.places import (
-    address,
+from gitlab.container_registry.views.image_pages import (
     image_page,
+    image_url,
     name_of,
     note_trouble,
-    place_in_list,
+    position_in_list,
     undo_until,
 )
 from gitlab.container_registry.views.tags import detail
 from gitlab.namespaces.policies import Ability
-from gitlab.namespaces.sidebars import registry_address
+from gitlab.namespaces.sidebars import registry_url
 from gitlab.ui.components.values import mebibytes
 from gitlab.ui.decorators import person, signed_in
 from gitlab.ui.toasts import add_toast
@@ -76,8 +76,8 @@ def tags(request: HttpRequest, path: str, pk: int) -> HttpResponse:
     image = repositories.get_container_repository_for(
         request.user, pk, Ability.ADMIN_IMAGE if several else Ability.DELETE_TAG, project=path
     )
-    back = place_in_list(form.back)
-    cancel = address(image) + (f"?{back}" if back else "")
+    back = position_in_list(form.back)
+    cancel = image_url(image) + (f"?{back}" if back else "")
     if not form.is_valid():
         add_toast(request, form.why, tone="warn")
         return redirect(cancel)
@@ -90,7 +90,7 @@ def tags(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         **image_page(image, request.user, (f"Delete {what}", "")),
         "title": f"Delete {what} of {name_of(image)}?",
         "verb": f"Delete {what}",
-        "here": address(image, "tags_delete"),
+        "here": image_url(image, "tags_delete"),
         "cancel": cancel,
         "back": back,
         "names": form.names,
@@ -128,7 +128,7 @@ def _say(
     if outcome.deleted:
         one = len(outcome.deleted) == 1
         what = f"Tag {outcome.deleted[0]}" if one else counted(len(outcome.deleted), "tag")
-        undo = {"undo_url": address(image, "restore")} if undo_until() else {}
+        undo = {"undo_url": image_url(image, "restore")} if undo_until() else {}
         fields = {"tags": ",".join(outcome.deleted), "back": back}
         add_toast(request, f"{what} of {name} deleted.", **undo, undo_fields=fields)
     if outcome.missing:
@@ -144,11 +144,13 @@ def _say(
 @signed_in
 @_FORM
 def image(request: HttpRequest, path: str, pk: int) -> HttpResponse:
-    """An image with all its tags. The worker does it; a failed one is tried again in the same way."""
+    """An image with all its tags. The worker does it; a failed one is tried again in the
+    same way.
+    """
     row = repositories.get_container_repository_for(
         request.user, pk, Ability.ADMIN_IMAGE, project=path
     )
-    images = registry_address(row.project)
+    images = registry_url(row.project)
     if request.method == "POST":
         _schedule(request, row)
         return redirect(images)
@@ -159,8 +161,8 @@ def image(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         **image_page(row, request.user, ("Delete", "")),
         "title": f"Delete {name_of(row)}?",
         "verb": f"Delete {name_of(row)}",
-        "here": address(row, "delete"),
-        "cancel": address(row) if not row.is_being_deleted else images,
+        "here": image_url(row, "delete"),
+        "cancel": image_url(row) if not row.is_being_deleted else images,
         "count": count,
         "freed": freed,
         "trouble": trouble,
@@ -178,7 +180,7 @@ def _details(row: ContainerRepository) -> RepositoryDetails | None:
 
 
 def _schedule(request: HttpRequest, row: ContainerRepository) -> None:
-    undo: dict[str, Any] = {"undo_url": address(row, "restore")}
+    undo: dict[str, Any] = {"undo_url": image_url(row, "restore")}
     try:
         undo["undo_fields"] = {"ticket": undoing.ticket_for(row)}
     except (RegistryUnavailable, RegistryRefused) as error:

@@ -14,8 +14,8 @@ from django.views.decorators.http import require_safe
 from gitlab.container_registry import repositories
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.repositories import Listed, Listing
-from gitlab.container_registry.views.places import (
-    address,
+from gitlab.container_registry.views.image_pages import (
+    image_url,
     last_push,
     note_trouble,
     project_page,
@@ -25,7 +25,7 @@ from gitlab.container_registry.views.places import (
 from gitlab.namespaces import loaders
 from gitlab.namespaces.models import Project
 from gitlab.namespaces.policies import Ability
-from gitlab.namespaces.sidebars import registry_address
+from gitlab.namespaces.sidebars import registry_url
 from gitlab.ui import client_commands
 from gitlab.ui.decorators import or_sign_in
 
@@ -38,8 +38,8 @@ def _line(listed: Listed) -> dict[str, Any]:
         "last_push": last_push(row, listed.details),
         "above": row.path[: -len(row.name)] if row.name else "",
         "last": row.name or row.path,
-        "url": address(row),
-        "delete_url": address(row, "delete"),
+        "url": image_url(row),
+        "delete_url": image_url(row, "delete"),
         "pull": client_commands.pull(row.path),
     }
 
@@ -61,7 +61,7 @@ def index(request: HttpRequest, path: str) -> HttpResponse:
         "searching": bool(search),
         "may_push": Ability.PUSH_IMAGE in project.abilities,
         "may_admin": Ability.ADMIN_IMAGE in project.abilities,
-        "address": client_commands.address(project.full_path),
+        "address": client_commands.image_name(project.full_path),
         "plain_http": settings.CONTAINER_REGISTRY_PLAIN_HTTP,
         "tools": client_commands.tools(project.full_path, request.user),
         "commands_open": "commands" in request.GET,
@@ -110,5 +110,5 @@ def progress(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         row.project = project
         context |= {"line": state_of(row)}
     else:
-        context |= {"line": None, "pk": pk, "registry_url": registry_address(project)}
+        context |= {"line": None, "pk": pk, "registry_url": registry_url(project)}
     return render(request, "container_registry/_progress.html", context)

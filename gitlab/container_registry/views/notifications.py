@@ -29,7 +29,7 @@ def receive(request: HttpRequest) -> JsonResponse:
     """``POST /api/v4/container_registry_event/events``, with the shared secret as Authorization.
 
     Twice is as once. A registry repeats what is not answered with 2xx, for ever and in order: so
-    what is about no project of ours is accepted and read over.
+    what is about no project of ours is accepted and ignored.
     """
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
     secret: str = settings.CONTAINER_REGISTRY_EVENTS_SECRET

@@ -20,12 +20,12 @@ from gitlab.container_registry.client.responses import (
     TagsPage,
 )
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.container_registry.views.places import (
-    address,
+from gitlab.container_registry.views.image_pages import (
     image_page,
+    image_url,
     last_push,
     note_trouble,
-    place_in_list,
+    position_in_list,
     state_of,
 )
 from gitlab.namespaces.policies import Ability
@@ -62,7 +62,7 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
     registry = clients.for_pages()
     sorts = SORTS if registry.own else FOREIGN_SORTS
     asked = _asked(request, sorts)
-    back = place_in_list(request.GET)
+    back = position_in_list(request.GET)
     page, details, trouble = TagsPage([]), None, ""
     try:
         details = registry.repository(image.path)
@@ -85,8 +85,8 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         "back": back,
         "pull": client_commands.pull(image.path, tag=_tag_to_show(page.tags, details)),
         "tools": client_commands.tools(image.path, request.user),
-        "delete_url": address(image, "delete"),
-        "tags_delete_url": address(image, "tags_delete"),
+        "delete_url": image_url(image, "delete"),
+        "tags_delete_url": image_url(image, "tags_delete"),
         "line": state_of(image),
     }
     return render(request, "container_registry/repository.html", context)
@@ -125,7 +125,7 @@ def _around(page: TagsPage, asked: dict[str, str], usual: str) -> dict[str, str]
 
 def _line(image: ContainerRepository, tag: TagDetails, back: str) -> dict[str, Any]:
     platforms = [str(platform) for platform in tag.platforms]
-    url = address(image, "tag", tag=tag.name)
+    url = image_url(image, "tag", tag=tag.name)
     query = {"selected": tag.name, **({"back": back} if back else {})}
     return {
         "tag": tag,
@@ -135,7 +135,7 @@ def _line(image: ContainerRepository, tag: TagDetails, back: str) -> dict[str, A
         "kind": kind_of(tag),
         "url": url,
         "history_url": f"{url}#history",
-        "delete_url": f"{address(image, 'tags_delete')}?{urlencode(query)}",
+        "delete_url": f"{image_url(image, 'tags_delete')}?{urlencode(query)}",
         "pull": client_commands.pull(image.path, tag=tag.name),
         "pull_digest": client_commands.pull(image.path, digest=tag.digest),
     }
@@ -159,8 +159,8 @@ def detail(request: HttpRequest, path: str, pk: int, tag: str) -> HttpResponse:
         **image_page(image, request.user, (tag, "")),
         **_rights(image),
         "tag": tag,
-        "restore_url": address(image, "tag_restore", tag=tag),
-        "delete_url": f"{address(image, 'tags_delete')}?{urlencode({'selected': tag})}",
+        "restore_url": image_url(image, "tag_restore", tag=tag),
+        "delete_url": f"{image_url(image, 'tags_delete')}?{urlencode({'selected': tag})}",
     }
     try:
         found = services.describe(image, tag)

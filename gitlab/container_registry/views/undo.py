@@ -15,17 +15,17 @@ from gitlab.container_registry.forms import IntervalForm, TagsForm
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.undo import Restored
 from gitlab.container_registry.views.deletion import counted
-from gitlab.container_registry.views.places import (
+from gitlab.container_registry.views.image_pages import (
     TITLE,
-    address,
+    image_url,
     is_foreign,
     name_of,
     note_trouble,
-    place_in_list,
+    position_in_list,
 )
 from gitlab.namespaces import loaders
 from gitlab.namespaces.policies import Ability
-from gitlab.namespaces.sidebars import project_frame, registry_address
+from gitlab.namespaces.sidebars import project_frame, registry_url
 from gitlab.refusals import NotFound
 from gitlab.ui.decorators import person, signed_in
 from gitlab.ui.toasts import add_toast
@@ -65,7 +65,7 @@ def deleted(request: HttpRequest, path: str) -> HttpResponse:
     at = {"path": project.full_path}
     context = {
         **project_frame(
-            project, request.user, "registry", (TITLE, registry_address(project)), (_DELETED, "")
+            project, request.user, "registry", (TITLE, registry_url(project)), (_DELETED, "")
         ),
         "images": [
             {
@@ -79,8 +79,8 @@ def deleted(request: HttpRequest, path: str) -> HttpResponse:
             {
                 "tag": tag,
                 "image": name_of(row),
-                "image_url": address(row),
-                "url": address(row, "restore"),
+                "image_url": image_url(row),
+                "url": image_url(row, "restore"),
             }
             for row, tag in tags
         ],
@@ -105,7 +105,7 @@ def restore(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         _say_refusal(request, project, error, {"ticket": ticket} if ticket else None)
     else:
         add_toast(request, f"{row.path} stays.")
-    return redirect(registry_address(project))
+    return redirect(registry_url(project))
 
 
 def _restore_tags(request: HttpRequest, path: str, pk: int) -> HttpResponse:
@@ -114,7 +114,7 @@ def _restore_tags(request: HttpRequest, path: str, pk: int) -> HttpResponse:
     )
     names = request.POST["tags"]
     form = TagsForm({"selected": names.split(",")})
-    back = place_in_list(QueryDict(request.POST.get("back", "")[:1000]))
+    back = position_in_list(QueryDict(request.POST.get("back", "")[:1000]))
     if not form.is_valid():
         raise NotFound("no such tags")
     try:
@@ -123,7 +123,7 @@ def _restore_tags(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         _say_refusal(request, image, error, {"tags": names, "back": back})
     else:
         _say(request, image, outcome)
-    return redirect(address(image) + (f"?{back}" if back else ""))
+    return redirect(image_url(image) + (f"?{back}" if back else ""))
 
 
 def _say(request: HttpRequest, image: ContainerRepository, outcome: Restored) -> None:
@@ -161,4 +161,4 @@ def point_back(request: HttpRequest, path: str, pk: int, tag: str) -> HttpRespon
             undo_url=request.path if ended else "",
             undo_fields=fields,
         )
-    return redirect(address(image, "tag", tag=tag))
+    return redirect(image_url(image, "tag", tag=tag))

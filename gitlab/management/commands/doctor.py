@@ -1,4 +1,6 @@
-"""``manage.py doctor``: whether this node and the registry agree, and the way between them holds."""
+"""``manage.py doctor``: whether this node and the registry agree, and the way between them
+holds.
+"""
 
 from __future__ import annotations
 

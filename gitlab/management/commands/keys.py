@@ -1,4 +1,6 @@
-"""``manage.py keys``: which keys sign and are trusted, and changing them without an interruption."""
+"""``manage.py keys``: which keys sign and are trusted, and changing them without an
+interruption.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ class Command(AdministrationCommand):
         )
 
     def _require_files(self, *settings_names: str) -> None:
-        """Raises `CommandError` where the contents stand in the settings, which win at each start."""
+        """Raises `CommandError` where the contents stand in the settings, which win at each
+        start.
+        """
         for name in settings_names:
             table, _, key = name.partition(".")
             if getattr(getattr(self.config, table), key) is not None:

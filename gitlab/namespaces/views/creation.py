@@ -8,10 +8,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from gitlab.namespaces import policies, queries, services, standings
+from gitlab.namespaces import policies, queries, services, user_access
 from gitlab.namespaces.forms import GroupForm, ProjectForm
 from gitlab.namespaces.models import AccessLevel, Namespace
-from gitlab.namespaces.sidebars import address_of, breadcrumbs_for, home_frame
+from gitlab.namespaces.sidebars import breadcrumbs_for, home_frame, url_of
 from gitlab.principals import Person
 from gitlab.refusals import Forbidden
 from gitlab.ui import client_commands, form_errors
@@ -24,11 +24,11 @@ from gitlab.ui.toasts import add_toast
 def project_new(request: HttpRequest) -> HttpResponse:
     """A new project in one of the namespaces where the person may create some."""
     user = person(request)
-    places = queries.namespaces_to_create_in(user)
-    if not places:
+    namespaces = queries.namespaces_to_create_in(user)
+    if not namespaces:
         raise Forbidden("You may not create projects: ask somebody to add you to theirs.")
     asked = request.GET.get("namespace", "").lower()
-    form = ProjectForm(places, request.POST or None, initial={"namespace": asked})
+    form = ProjectForm(namespaces, request.POST or None, initial={"namespace": asked})
     if request.method == "POST" and form.is_valid():
         try:
             project = services.create_project(user, **form.cleaned_data)
@@ -36,8 +36,8 @@ def project_new(request: HttpRequest) -> HttpResponse:
             form_errors.show(form, error)
         else:
             add_toast(request, f"{project.full_path} is created.")
-            return redirect(address_of(project))
-    within = next((place for place in places if place.full_path == asked), None)
+            return redirect(url_of(project))
+    within = next((namespace for namespace in namespaces if namespace.full_path == asked), None)
     crumbs = breadcrumbs_for(within) if within else [("Projects", reverse("home"))]
     context = {
         **home_frame(user, "projects", *crumbs, ("New project", "")),
@@ -53,12 +53,12 @@ def project_new(request: HttpRequest) -> HttpResponse:
 def group_new(request: HttpRequest) -> HttpResponse:
     """A new group, at the top or with ``?parent=`` below another."""
     user = person(request)
-    top = policies.may_create_top_level_group(standings.standing_of(user))
-    places = _parents(user)
-    if not (top or places):
+    top = policies.may_create_top_level_group(user_access.of_person(user))
+    namespaces = _parents(user)
+    if not (top or namespaces):
         raise Forbidden("You may not create groups.")
     asked = request.GET.get("parent", "").lower()
-    form = GroupForm(places, request.POST or None, top=top, initial={"parent": asked})
+    form = GroupForm(namespaces, request.POST or None, top=top, initial={"parent": asked})
     if request.method == "POST" and form.is_valid():
         try:
             group = services.create_group(user, **form.cleaned_data)
@@ -66,8 +66,8 @@ def group_new(request: HttpRequest) -> HttpResponse:
             form_errors.show(form, error)
         else:
             add_toast(request, f"{group.full_path} is created. You are its owner.")
-            return redirect(address_of(group))
-    within = next((place for place in places if place.full_path == asked), None)
+            return redirect(url_of(group))
+    within = next((namespace for namespace in namespaces if namespace.full_path == asked), None)
     crumbs = breadcrumbs_for(within) if within else [("Groups", reverse("namespaces:groups"))]
     title = "New subgroup" if within else "New group"
     context = {

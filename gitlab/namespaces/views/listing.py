@@ -11,11 +11,11 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from gitlab import pagination, principals
-from gitlab.namespaces import policies, standings
-from gitlab.namespaces.models import AccessLevel, Namespace, Project
+from gitlab.namespaces import policies, user_access
+from gitlab.namespaces.models import AccessLevel, Namespace, Project, Routable
 from gitlab.namespaces.paths import prefixes, slug
 from gitlab.namespaces.policies import Ability
-from gitlab.namespaces.sidebars import address_of, registry_address
+from gitlab.namespaces.sidebars import registry_url, url_of
 from gitlab.pagination import Page
 from gitlab.principals import Anybody
 
@@ -26,7 +26,7 @@ Listable = TypeVar("Listable", Project, Namespace)
 class Row:
     """A project or group in a table. `images` is None where the reader may not know."""
 
-    place: Project | Namespace
+    routable: Routable
     url: str
     role: str = ""
     images: int | None = None
@@ -35,12 +35,12 @@ class Row:
     @property
     def above(self) -> str:
         """The path before the last segment, with its slash."""
-        return self.place.full_path[: -len(self.place.path)]
+        return self.routable.full_path[: -len(self.routable.path)]
 
     @property
     def says_more(self) -> bool:
         """Whether the name is more than the path in other letters."""
-        return slug(self.place.name) != slug(self.place.path)
+        return slug(self.routable.name) != slug(self.routable.path)
 
 
 class Roles:
@@ -53,7 +53,7 @@ class Roles:
         person = principals.somebody(user)
         if person is None:
             return
-        rows = standings.live_members().filter(user_id=person.pk)
+        rows = user_access.live_members().filter(user_id=person.pk)
         for path, project, level in rows.values_list(
             "namespace__full_path", "project_id", "access_level"
         ):
@@ -64,22 +64,22 @@ class Roles:
         # One's own namespace, whose path is one's name.
         self.groups[person.username] = AccessLevel.OWNER
 
-    def level(self, place: Project | Namespace) -> int:
+    def level(self, routable: Routable) -> int:
         """The highest level here and above; 0 for none."""
-        above = max((self.groups.get(path, 0) for path in prefixes(place.full_path)), default=0)
-        own = self.projects.get(place.pk, 0) if isinstance(place, Project) else 0
+        above = max((self.groups.get(path, 0) for path in prefixes(routable.full_path)), default=0)
+        own = self.projects.get(routable.pk, 0) if isinstance(routable, Project) else 0
         return max(above, own)
 
-    def label(self, place: Project | Namespace) -> str:
+    def label(self, routable: Routable) -> str:
         """The role's name, "" for none."""
-        level = self.level(place)
+        level = self.level(routable)
         return AccessLevel(level).label if level else ""
 
     def reads_images(self, project: Project) -> bool:
         """Whether the person may know of a project's images."""
-        standing = standings.standing_of(self.user, self.level(project))
+        access = user_access.of_person(self.user, self.level(project))
         return Ability.READ_IMAGE in policies.project_abilities(
-            standing, project.visibility, project.registry_access
+            access, project.visibility, project.registry_access
         )
 
 
@@ -96,10 +96,10 @@ def project_rows(user: Anybody, projects: Sequence[Project]) -> list[Row]:
     return [
         Row(
             project,
-            address_of(project),
+            url_of(project),
             roles.label(project),
             counts.get(project.pk, 0) if project.pk in readable else None,
-            registry_address(project) if project.pk in readable else "",
+            registry_url(project) if project.pk in readable else "",
         )
         for project in projects
     ]
@@ -108,7 +108,7 @@ def project_rows(user: Anybody, projects: Sequence[Project]) -> list[Row]:
 def group_rows(user: Anybody, groups: Iterable[Namespace]) -> list[Row]:
     """One query, however many groups."""
     roles = Roles(user)
-    return [Row(group, address_of(group), roles.label(group)) for group in groups]
+    return [Row(group, url_of(group), roles.label(group)) for group in groups]
 
 
 def around(

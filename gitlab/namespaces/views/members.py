@@ -11,12 +11,12 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from gitlab.namespaces import loaders, members, standings
+from gitlab.namespaces import loaders, members, user_access
 from gitlab.namespaces.forms import MemberForm, NewMemberForm
 from gitlab.namespaces.members import Membership
-from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project
+from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project, Routable
 from gitlab.namespaces.policies import Ability
-from gitlab.namespaces.sidebars import Crumb, address_of, group_frame, project_frame
+from gitlab.namespaces.sidebars import Crumb, group_frame, project_frame, url_of
 from gitlab.principals import Person
 from gitlab.refusals import Forbidden, NotFound
 from gitlab.ui import form_errors
@@ -44,27 +44,27 @@ def _load(request: HttpRequest, kind: str, path: str, ability: Ability) -> Proje
     return loaders.get_group_for(request.user, path, ability)
 
 
-def _address(place: Project | Namespace, page: str = "", user: Person | None = None) -> str:
-    kind = "project" if isinstance(place, Project) else "group"
+def _address(routable: Routable, page: str = "", user: Person | None = None) -> str:
+    kind = "project" if isinstance(routable, Project) else "group"
     name = f"namespaces:{kind}_member_{page}" if page else f"namespaces:{kind}_members"
-    kwargs = {"path": place.full_path} | ({"username": user.username} if user else {})
+    kwargs = {"path": routable.full_path} | ({"username": user.username} if user else {})
     return reverse(name, kwargs=kwargs)
 
 
-def _frame(request: HttpRequest, place: Project | Namespace, *more: Crumb) -> dict[str, Any]:
-    members_crumb = ("Members", _address(place) if more else "")
-    if isinstance(place, Project):
-        return project_frame(place, request.user, "members", members_crumb, *more)
-    return group_frame(place, request.user, "members", members_crumb, *more)
+def _frame(request: HttpRequest, routable: Routable, *more: Crumb) -> dict[str, Any]:
+    members_crumb = ("Members", _address(routable) if more else "")
+    if isinstance(routable, Project):
+        return project_frame(routable, request.user, "members", members_crumb, *more)
+    return group_frame(routable, request.user, "members", members_crumb, *more)
 
 
-def _highest(user: Person, place: Project | Namespace) -> int:
+def _highest(user: Person, routable: Routable) -> int:
     """The highest role that somebody may give here."""
     if user.is_superuser:
         return AccessLevel.OWNER
-    if isinstance(place, Project):
-        return standings.in_project(user, place).level
-    return standings.in_namespace(user, place).level
+    if isinstance(routable, Project):
+        return user_access.in_project(user, routable).level
+    return user_access.in_namespace(user, routable).level
 
 
 @or_sign_in
@@ -73,21 +73,21 @@ def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
     """Everybody who belongs here; those who may manage members add one above."""
     adding = request.method == "POST"
     needed = Ability.ADMIN_MEMBERS if adding else Ability.READ_MEMBERS
-    place = _load(request, kind, path, needed)
-    manages = Ability.ADMIN_MEMBERS in place.abilities
-    context = _frame(request, place)
+    routable = _load(request, kind, path, needed)
+    manages = Ability.ADMIN_MEMBERS in routable.abilities
+    context = _frame(request, routable)
     if manages:
         form = NewMemberForm(
-            _highest(person(request), place),
+            _highest(person(request), routable),
             request.POST or None,
             initial={"access_level": AccessLevel.DEVELOPER},
         )
-        if adding and form.is_valid() and _add(request, place, form):
-            return redirect(_address(place))
+        if adding and form.is_valid() and _add(request, routable, form):
+            return redirect(_address(routable))
         context["form"] = form
-    people = members.members_of(place)
+    people = members.members_of(routable)
     context |= {
-        "lines": [_line(request, place, one, manages) for one in people],
+        "lines": [_line(request, routable, one, manages) for one in people],
         "count_text": f"{len(people):,} member" + ("" if len(people) == 1 else "s"),
         "noun": kind,
         "manages": manages,
@@ -95,32 +95,32 @@ def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
     return render(request, "namespaces/members.html", context)
 
 
-def _add(request: HttpRequest, place: Project | Namespace, form: NewMemberForm) -> bool:
+def _add(request: HttpRequest, routable: Routable, form: NewMemberForm) -> bool:
     try:
-        member = members.add_member(person(request), place, **form.cleaned_data)
+        member = members.add_member(person(request), routable, **form.cleaned_data)
     except ValidationError as error:
         form_errors.show(form, error)
         return False
     role = AccessLevel(member.access_level).label
-    add_toast(request, f"{member.user.name} is now {role} of {place.full_path}.")
+    add_toast(request, f"{member.user.name} is now {role} of {routable.full_path}.")
     return True
 
 
-def _line(request: HttpRequest, place: Project | Namespace, one: Membership, manages: bool) -> Line:
+def _line(request: HttpRequest, routable: Routable, one: Membership, manages: bool) -> Line:
     oneself = one.user == request.user
     direct = one.member is not None and not one.is_inherited
     return Line(
         one,
-        address_of(one.source),
-        _address(place, "edit", one.user) if direct and manages else "",
-        _address(place, "remove", one.user) if direct and (manages or oneself) else "",
+        url_of(one.source),
+        _address(routable, "edit", one.user) if direct and manages else "",
+        _address(routable, "remove", one.user) if direct and (manages or oneself) else "",
         oneself,
     )
 
 
-def _member(place: Project | Namespace, username: str) -> Member:
+def _member(routable: Routable, username: str) -> Member:
     """The direct membership of a name. Raises `NotFound`."""
-    found = place.members.select_related("user").filter(user__username=username).first()
+    found = routable.members.select_related("user").filter(user__username=username).first()
     if found is None:
         raise NotFound("not a member")
     return found
@@ -131,29 +131,29 @@ def _member(place: Project | Namespace, username: str) -> Member:
 def edit(request: HttpRequest, kind: str, path: str, username: str) -> HttpResponse:
     """Another role, another last day."""
     user = person(request)
-    place = _load(request, kind, path, Ability.ADMIN_MEMBERS)
-    member = _member(place, username)
-    highest = _highest(user, place)
+    routable = _load(request, kind, path, Ability.ADMIN_MEMBERS)
+    member = _member(routable, username)
+    highest = _highest(user, routable)
     if member.access_level > highest:
         raise Forbidden("You can't change somebody above you.")
     initial = {"access_level": member.access_level, "expires_at": member.expires_at}
     form = MemberForm(highest, request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            members.update_member(user, place, member.user, **form.cleaned_data)
+            members.update_member(user, routable, member.user, **form.cleaned_data)
         except ValidationError as error:
             form_errors.show(form, error)
         else:
             role = AccessLevel(form.cleaned_data["access_level"]).label
-            add_toast(request, f"{member.user.name} is now {role} of {place.full_path}.")
-            return redirect(_address(place))
-    context = _frame(request, place, (member.user.username, "")) | {
+            add_toast(request, f"{member.user.name} is now {role} of {routable.full_path}.")
+            return redirect(_address(routable))
+    context = _frame(request, routable, (member.user.username, "")) | {
         "form": form,
         "member": member,
-        "place_path": place.full_path,
+        "full_path": routable.full_path,
         "noun": kind,
         "here": request.path,
-        "back": _address(place),
+        "back": _address(routable),
     }
     return render(request, "namespaces/member_edit.html", context)
 
@@ -165,37 +165,35 @@ def remove(request: HttpRequest, kind: str, path: str, username: str) -> HttpRes
     user = person(request)
     leaving = username == user.username
     needed = Ability.READ_MEMBERS if leaving else Ability.ADMIN_MEMBERS
-    place = _load(request, kind, path, needed)
-    member = _member(place, username)
+    routable = _load(request, kind, path, needed)
+    member = _member(routable, username)
     trouble = ""
     if request.method == "POST":
         try:
-            members.remove_member(user, place, member.user)
+            members.remove_member(user, routable, member.user)
         except ValidationError as error:
             trouble = " ".join(error.messages)
         else:
-            return _gone(request, place, member.user, leaving)
+            return _gone(request, routable, member.user, leaving)
     verb = "Leave" if leaving else "Remove"
-    name = place.full_path if leaving else member.user.name
-    context = _frame(request, place, (verb, "")) | {
+    name = routable.full_path if leaving else member.user.name
+    context = _frame(request, routable, (verb, "")) | {
         "member": member,
         "leaving": leaving,
         "trouble": trouble,
-        "title": f"Leave {name}?" if leaving else f"Remove {name} from {place.full_path}?",
-        "verb": f"{verb} {place.path if leaving else name}",
-        "place_path": place.full_path,
+        "title": f"Leave {name}?" if leaving else f"Remove {name} from {routable.full_path}?",
+        "verb": f"{verb} {routable.path if leaving else name}",
+        "full_path": routable.full_path,
         "noun": kind,
         "here": request.path,
-        "back": _address(place),
+        "back": _address(routable),
     }
     return render(request, "namespaces/member_remove.html", context)
 
 
-def _gone(
-    request: HttpRequest, place: Project | Namespace, user: Person, leaving: bool
-) -> HttpResponse:
+def _gone(request: HttpRequest, routable: Routable, user: Person, leaving: bool) -> HttpResponse:
     if not leaving:
-        add_toast(request, f"{user.name} is no longer a member of {place.full_path}.")
-        return redirect(_address(place))
-    add_toast(request, f"You have left {place.full_path}.")
+        add_toast(request, f"{user.name} is no longer a member of {routable.full_path}.")
+        return redirect(_address(routable))
+    add_toast(request, f"You have left {routable.full_path}.")
     return redirect("home")

@@ -12,9 +12,9 @@ from django.views.decorators.http import require_http_methods
 
 from gitlab.namespaces import loaders, members, queries, services
 from gitlab.namespaces.forms import GroupSettingsForm, ProjectSettingsForm, TypedPathForm
-from gitlab.namespaces.models import Namespace, Project
+from gitlab.namespaces.models import Namespace, Project, Routable
 from gitlab.namespaces.policies import Ability
-from gitlab.namespaces.sidebars import address_of, group_frame, project_frame
+from gitlab.namespaces.sidebars import group_frame, project_frame, url_of
 from gitlab.ui import client_commands, form_errors
 from gitlab.ui.decorators import person, signed_in
 from gitlab.ui.toasts import add_toast
@@ -48,7 +48,7 @@ def project_edit(request: HttpRequest, path: str) -> HttpResponse:
             return redirect("namespaces:project_edit", project.full_path)
     context = project_frame(project, user, "settings", ("Settings", "")) | {
         "form": form,
-        "address": client_commands.address(project.full_path),
+        "address": client_commands.image_name(project.full_path),
         "may_remove": Ability.REMOVE_PROJECT in project.abilities,
         "image_count": project.container_repositories.count(),
         "change": queries.path_change_of(project),
@@ -71,7 +71,7 @@ def project_delete(request: HttpRequest, path: str) -> HttpResponse:
         services.delete_project(user, project)
         with_images = f" with {_counted(images, 'image')}" if images else ""
         add_toast(request, f"{project.full_path} is being deleted{with_images}.")
-        return redirect(address_of(project.namespace))
+        return redirect(url_of(project.namespace))
     edit = reverse("namespaces:project_edit", kwargs={"path": project.full_path})
     context = project_frame(project, user, "settings", ("Settings", edit), ("Delete", ""))
     context |= _decision(request, project, form, edit) | {
@@ -85,13 +85,13 @@ def project_delete(request: HttpRequest, path: str) -> HttpResponse:
 
 
 def _decision(
-    request: HttpRequest, place: Project | Namespace, form: TypedPathForm, cancel: str
+    request: HttpRequest, routable: Routable, form: TypedPathForm, cancel: str
 ) -> dict[str, Any]:
     return {
         "form": form,
-        "title": f"Delete {place.full_path}?",
-        "verb": f"Delete {place.path}",
-        "ask": f"Type {place.full_path} to confirm",
+        "title": f"Delete {routable.full_path}?",
+        "verb": f"Delete {routable.path}",
+        "ask": f"Type {routable.full_path} to confirm",
         "here": request.path,
         "cancel": cancel,
     }
@@ -118,7 +118,7 @@ def group_edit(request: HttpRequest, path: str) -> HttpResponse:
             return redirect("namespaces:group_edit", group.full_path)
     context = group_frame(group, user, "settings", ("Settings", "")) | {
         "form": form,
-        "address": client_commands.address(group.full_path),
+        "address": client_commands.image_name(group.full_path),
         "may_remove": Ability.REMOVE_GROUP in group.abilities,
         "change": queries.path_change_of(group),
         "path_url": reverse("path_changes:group", kwargs={"path": group.full_path}),
@@ -141,7 +141,7 @@ def group_delete(request: HttpRequest, path: str) -> HttpResponse:
             form_errors.show(form, error)
         else:
             add_toast(request, f"{group.full_path} is deleted.")
-            return redirect(address_of(group.parent) if group.parent else "namespaces:groups")
+            return redirect(url_of(group.parent) if group.parent else "namespaces:groups")
     below = f"{group.full_path}/"
     projects = Project.objects.filter(full_path__startswith=below, pending_delete_at=None)
     subgroups = Namespace.objects.filter(full_path__startswith=below, pending_delete_at=None)

@@ -1,4 +1,5 @@
-"""Reading rows past Django's cursor: what both engines offer to the paths that every token and pull take.
+"""Reading rows past Django's cursor: what both engines offer to the paths that every token and pull
+take.
 
 Django's cursor translates, logs and wraps; that costs twice what SQLite needs to find a row by its
 index. This is the only place that goes without it, and it does not where somebody counts queries.

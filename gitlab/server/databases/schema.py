@@ -1,7 +1,7 @@
 """The tables of a side: brought up to the code, by one node at a time, and never run from behind.
 
-Several nodes share a database. Migrations are additive (docs/deployment.md, "Upgrades"), so nodes of
-the version before go on while a new one brings the tables up. What may not happen is that a node
+Several nodes share a database. Migrations are additive (docs/deployment.md, "Upgrades"), so nodes
+of the version before go on while a new one brings the tables up. What may not happen is that a node
 starts whose code is older than the tables: it would write rows that lack what newer code relies on.
 """
 

@@ -1,9 +1,9 @@
 """Clients' connections: a thread that has to wait for one does so aside.
 
-gunicorn reads and writes in many places: the head of a request, what is left of a body, an answer. In
-each of them a client may stop, by chance or on purpose. So it is the socket that knows what to do: what
-can't be done at once is waited for aside (`gitlab.server.gunicorn.threads`), and not for ever. What says itself
-how long it waits, by a timeout or by flags, is left to do so.
+gunicorn reads and writes in many places: the head of a request, what is left of a body, an answer.
+In each of them a client may stop, by chance or on purpose. So it is the socket that knows what to
+do: what can't be done at once is waited for aside (`gitlab.server.gunicorn.threads`), and not for
+ever. What says itself how long it waits, by a timeout or by flags, is left to do so.
 """
 
 from __future__ import annotations

@@ -3,10 +3,12 @@
 A thread costs little, what it works with does not: a connection to the database, a share of two
 cores. So as many work at a time as gunicorn is told, and one that waits until its client sends or
 reads counts as none: it steps aside, and another takes its place. Whoever is slow, by a bad line or
-on purpose, keeps nobody from being served. Each that waits holds some memory, so there is an end to it.
+on purpose, keeps nobody from being served. Each that waits holds some memory, so there is an end to
+it.
 
-Each that works has a turn, and there are `size` turns. Who comes back from aside waits for one, before
-any new task: a crowd whose bytes all come at once would open more connections than a database takes.
+Each that works has a turn, and there are `size` turns. Who comes back from aside waits for one,
+before any new task: a crowd whose bytes all come at once would open more connections than a
+database takes.
 """
 
 from __future__ import annotations
@@ -79,8 +81,8 @@ class RequestThreads(Executor):
         """While this thread waits for its client, which may take long.
 
         Where more wait than work, it gives its connections to the databases back meanwhile. Where
-        `most_aside` wait already, it counts as one at work. Inside of itself, and in a thread that is
-        none of these, it does nothing.
+        `most_aside` wait already, it counts as one at work. Inside of itself, and in a thread that
+        is none of these, it does nothing.
         """
         if not getattr(self._own, "works", False):
             yield
@@ -174,7 +176,8 @@ class RequestThreads(Executor):
     def _next(self, *, has_turn: bool) -> _Task | None:
         """The next task; None where this thread is one too many, or all are to end.
 
-        Without a turn it was started for one that is promised, as is one that idles when it is woken.
+        Without a turn it was started for one that is promised, as is one that idles when it is
+        woken.
         """
         with self._changed:
             while True:

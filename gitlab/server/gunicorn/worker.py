@@ -2,14 +2,15 @@
 
 **Quick.** gunicorn gives each request to a thread by a queue, and each connection back to its main
 thread by a pipe: for a client that sends one small request after the other this costs more than the
-answer. A thread that waits two milliseconds for the next request leaves all of that out. It stays only
-while no other connection waits for a thread, so nobody is served later for it.
+answer. A thread that waits two milliseconds for the next request leaves all of that out. It stays
+only while no other connection waits for a thread, so nobody is served later for it.
 
-**Never kept.** A thread that waits for its client steps aside (`RequestThreads`). Connections do that
-by themselves (`gitlab.server.gunicorn.sockets`), in whatever part of gunicorn or of an application it is read or
-written. An application may do so with ``environ["berth.aside"]``, a context, where it waits in its own
-way. So those who are slow on purpose take connections, of which there are many, and no threads. The head
-of a request is looked at before gunicorn reads it, so that all of it has one limit of time.
+**Never kept.** A thread that waits for its client steps aside (`RequestThreads`). Connections do
+that by themselves (`gitlab.server.gunicorn.sockets`), in whatever part of gunicorn or of an
+application it is read or written. An application may do so with ``environ["berth.aside"]``, a
+context, where it waits in its own way. So those who are slow on purpose take connections, of which
+there are many, and no threads. The head of a request is looked at before gunicorn reads it, so that
+all of it has one limit of time.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class BerthWorker(gthread.ThreadWorker):
     def init_process(self) -> None:
         """See `gunicorn.workers.base.Worker.init_process`.
 
-        gunicorn ends itself where a worker can't begin. That is right for a fault in the code, which
-        would be the same again; a descriptor may be free a second later.
+        gunicorn ends itself where a worker can't begin. That is right for a fault in the code,
+        which would be the same again; a descriptor may be free a second later.
         """
         try:
             super().init_process()
@@ -138,7 +139,9 @@ class BerthWorker(gthread.ThreadWorker):
         return _readable(conn.sock, _STAY)
 
     def _await_head(self, conn: Any) -> Exception | None:
-        """Wait until the head is there, or the client has ended; else why it is not to be parsed."""
+        """Wait until the head is there, or the client has ended; else why it is not to be
+        parsed.
+        """
         if (verdict := _judge(conn)) is not _MORE:
             return verdict
         until = time.monotonic() + _HEAD_TIME

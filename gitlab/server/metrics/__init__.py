@@ -2,9 +2,9 @@
 
 The worker's are in `workers.measures`.
 
-A process counts into files below ``HOME/metrics/<kind>``, one of its own each, and whichever process
-is asked adds them up. Nothing is counted where nobody has called `use_folder` first: in commands and
-tests the numbers stay in memory.
+A process counts into files below ``HOME/metrics/<kind>``, one of its own each, and whichever
+process is asked adds them up. Nothing is counted where nobody has called `use_folder` first: in
+commands and tests the numbers stay in memory.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Writes down whom a process calls, from its first line on: Python imports this before anything.
 
 It stands in a folder of its own, which is on the path of the processes that are attacked. A line is
-written where a connection is asked for, a name is looked up, a program is run, or a file is read that
-belongs to none of them. Source: PEP 578, "Python Runtime Audit Hooks".
+written where a connection is asked for, a name is looked up, a program is run, or a file is read
+that belongs to none of them. Source: PEP 578, "Python Runtime Audit Hooks".
 """
 
 import os

@@ -1,4 +1,6 @@
-"""The console: every page opens, in the frame, with the tokens' colours, for administrators only."""
+"""The console: every page opens, in the frame, with the tokens' colours, for administrators
+only.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""``users``, ``tokens``, ``projects``, ``garbage``: what an operator types, and what is recorded."""
+"""``users``, ``tokens``, ``projects``, ``garbage``: what an operator types, and what is
+recorded.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from gitlab import pagination
-from gitlab.namespaces import members, queries, standings
+from gitlab.namespaces import members, queries, user_access
 from gitlab.namespaces.models import Member, Namespace
 from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
 
@@ -23,14 +23,14 @@ def test_levels_are_inherited_and_the_highest_counts(
     app = make_project("acme/tools/app", guests=[bob])
     other = make_project("acme/other")
     with django_assert_num_queries(1):
-        assert standings.in_project(bob, app).level == 40
-    assert standings.in_project(bob, other).level == 20
+        assert user_access.in_project(bob, app).level == 40
+    assert user_access.in_project(bob, other).level == 20
 
 
 def test_an_expired_membership_does_not_count(bob, make_project):
     app = make_project("acme/app", owners=[bob])
     Member.objects.filter(user=bob).update(expires_at=timezone.now().date())
-    assert standings.in_project(bob, app).level == 0
+    assert user_access.in_project(bob, app).level == 0
     assert bob not in [one.user for one in members.members_of(app)]
 
 

@@ -7,20 +7,20 @@ import pytest
 from gitlab.namespaces.policies import (
     NOBODY,
     Ability,
-    Standing,
+    UserAccess,
     group_abilities,
     may_create_top_level_group,
     project_abilities,
 )
 
 IMAGES = {Ability.READ_IMAGE, Ability.PUSH_IMAGE, Ability.DELETE_TAG, Ability.ADMIN_IMAGE}
-MEMBER = {level: Standing(signed_in=True, level=level) for level in (0, 10, 20, 30, 40, 50)}
-ADMIN = Standing(signed_in=True, admin=True)
-EXTERNAL = Standing(signed_in=True, external=True)
+MEMBER = {level: UserAccess(signed_in=True, level=level) for level in (0, 10, 20, 30, 40, 50)}
+ADMIN = UserAccess(signed_in=True, admin=True)
+EXTERNAL = UserAccess(signed_in=True, external=True)
 
 
 @pytest.mark.parametrize(
-    ("standing", "images"),
+    ("access", "images"),
     [
         (NOBODY, set()),
         (MEMBER[0], set()),
@@ -32,25 +32,25 @@ EXTERNAL = Standing(signed_in=True, external=True)
         (ADMIN, IMAGES),
     ],
 )
-def test_images_of_a_private_project(standing, images):
-    assert project_abilities(standing, "private", "enabled") & IMAGES == images
-    assert project_abilities(standing, "public", "private") & IMAGES == images
+def test_images_of_a_private_project(access, images):
+    assert project_abilities(access, "private", "enabled") & IMAGES == images
+    assert project_abilities(access, "public", "private") & IMAGES == images
 
 
 def test_everybody_pulls_from_a_public_project():
-    for standing in (NOBODY, EXTERNAL, MEMBER[0], MEMBER[10]):
-        assert Ability.READ_IMAGE in project_abilities(standing, "public", "enabled")
+    for access in (NOBODY, EXTERNAL, MEMBER[0], MEMBER[10]):
+        assert Ability.READ_IMAGE in project_abilities(access, "public", "enabled")
 
 
 def test_internal_is_for_who_is_signed_in_and_not_external():
     assert Ability.READ_IMAGE in project_abilities(MEMBER[0], "internal", "enabled")
-    for standing in (NOBODY, EXTERNAL):
-        assert project_abilities(standing, "internal", "enabled") == frozenset()
+    for access in (NOBODY, EXTERNAL):
+        assert project_abilities(access, "internal", "enabled") == frozenset()
 
 
 def test_a_registry_that_is_off_is_off_for_administrators_too():
-    for standing in (ADMIN, MEMBER[50]):
-        assert not project_abilities(standing, "public", "disabled") & IMAGES
+    for access in (ADMIN, MEMBER[50]):
+        assert not project_abilities(access, "public", "disabled") & IMAGES
 
 
 def test_the_project_itself():
@@ -64,7 +64,7 @@ def test_groups():
     assert group_abilities(NOBODY, "private", belongs_below=True) == {Ability.READ_GROUP}
     assert Ability.CREATE_PROJECT not in group_abilities(MEMBER[20], "public")
     assert Ability.CREATE_PROJECT in group_abilities(MEMBER[30], "public")
-    external_owner = Standing(signed_in=True, external=True, level=50)
+    external_owner = UserAccess(signed_in=True, external=True, level=50)
     assert Ability.CREATE_PROJECT not in group_abilities(external_owner, "public")
     assert may_create_top_level_group(MEMBER[0])
     assert not may_create_top_level_group(EXTERNAL)

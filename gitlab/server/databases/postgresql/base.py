@@ -1,8 +1,9 @@
-"""The engine ``gitlab.server.databases.postgresql``: a server that does not answer is given up after a while.
+"""The engine ``gitlab.server.databases.postgresql``: a server that does not answer is given up
+after a while.
 
-``OPTIONS["patience"]`` is how many seconds a query may go without an answer. A server that works ends
-a long statement by itself, by ``statement_timeout``; this is for one that hangs, or whose machine is
-gone without a word.
+``OPTIONS["patience"]`` is how many seconds a query may go without an answer. A server that works
+ends a long statement by itself, by ``statement_timeout``; this is for one that hangs, or whose
+machine is gone without a word.
 """
 
 from __future__ import annotations

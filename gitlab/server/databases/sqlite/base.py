@@ -1,17 +1,18 @@
-"""The engine ``gitlab.server.databases.sqlite``: who finds the database locked waits here, and not inside SQLite.
+"""The engine ``gitlab.server.databases.sqlite``: who finds the database locked waits here, and not
+inside SQLite.
 
 SQLite has one writer at a time. Whoever finds another writing sleeps and asks again. SQLite's own
 handler does that with two faults:
 
-- It holds the connection's mutex while it sleeps. A thread that writes may come upon a forgotten cursor
-  of that connection, when Python collects garbage, and wants the same mutex to close it: then the one
-  waits for the other until the timeout.
-- It asks less and less often, in the end ten times a second. Who has waited longest asks most rarely,
-  and one that writes without a break is met between two transactions by luck only.
+- It holds the connection's mutex while it sleeps. A thread that writes may come upon a forgotten
+  cursor of that connection, when Python collects garbage, and wants the same mutex to close it:
+  then the one waits for the other until the timeout.
+- It asks less and less often, in the end ten times a second. Who has waited longest asks most
+  rarely, and one that writes without a break is met between two transactions by luck only.
 
-Here every connection asks each millisecond, so that all have the same chance, and holds a shared lock on
-a file beside the database meanwhile. `DatabaseWrapper.others_wait` looks at it: whoever has much to write
-makes room then.
+Here every connection asks each millisecond, so that all have the same chance, and holds a shared
+lock on a file beside the database meanwhile. `DatabaseWrapper.others_wait` looks at it: whoever has
+much to write makes room then.
 
 Source: sqlite3_busy_timeout, https://www.sqlite.org/c3ref/busy_timeout.html
 """
@@ -55,8 +56,8 @@ class PatientConnection(sqlite3.Connection):
     def in_turn(self, error: sqlite3.OperationalError, attempt: Callable[[], Found]) -> Found:
         """What `attempt` gives as soon as nobody else has the lock that it failed for.
 
-        Raises `error` at once where it is another one, or where this connection holds something itself:
-        then the others may be waiting for it.
+        Raises `error` at once where it is another one, or where this connection holds something
+        itself: then the others may be waiting for it.
         """
         if not _is_busy(error) or self.in_transaction or not self.patience:
             raise error
@@ -107,7 +108,9 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
     """Django's, with connections and cursors of ours."""
 
     def get_connection_params(self) -> dict[str, Any]:
-        """See Django's. SQLite itself waits for nothing; here ``OPTIONS["timeout"]`` says how long."""
+        """See Django's. SQLite itself waits for nothing; here ``OPTIONS["timeout"]`` says
+        how long.
+        """
         parameters = super().get_connection_params()
         in_memory = self.is_in_memory_db()
         return {
@@ -148,7 +151,8 @@ def _opened(
         try:
             connection.waiting = os.open(waiting, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            # No descriptor is left, or no room: what SQLite says where it happens to a file of its own.
+            # No descriptor is left, or no room: what SQLite says where it happens to a file of its
+            # own.
             connection.close()
             raise sqlite3.OperationalError(f"unable to open {waiting}: {error}") from error
     return connection

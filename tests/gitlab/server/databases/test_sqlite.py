@@ -100,7 +100,9 @@ def test_a_statement_without_a_transaction_waits_too(connect: Connect) -> None:
 
 
 def test_a_cursor_of_one_who_waits_can_be_closed_by_one_who_writes(connect: Connect) -> None:
-    """As Python's collector of garbage does, in any thread. SQLite's own waiting kept both apart."""
+    """As Python's collector of garbage does, in any thread. SQLite's own waiting kept both
+    apart.
+    """
     first, second = connect(), connect()
     cursors = [second.cursor() for _ in range(3)]
     for cursor in cursors:
@@ -128,7 +130,9 @@ def test_one_that_waits_too_long_is_told_so(connect: Connect) -> None:
 
 
 def test_who_writes_without_a_break_does_not_keep_others_out(connect: Connect) -> None:
-    """Between two transactions a break of a millisecond is enough, however long the others waited."""
+    """Between two transactions a break of a millisecond is enough, however long the others
+    waited.
+    """
     stop = threading.Event()
     greedy, patient = connect(), connect()
 

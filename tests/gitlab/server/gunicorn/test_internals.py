@@ -1,7 +1,8 @@
-"""What is used of gunicorn's inside, by name: another version that has it no more fails here, in words.
+"""What is used of gunicorn's inside, by name: another version that has it no more fails here, in
+words.
 
-`requirements.in` keeps gunicorn below 27.1 for that. To go on to a newer one, look at each fault, mend
-what uses the name, and move the bound.
+`requirements.in` keeps gunicorn below 27.1 for that. To go on to a newer one, look at each fault,
+mend what uses the name, and move the bound.
 """
 
 from __future__ import annotations

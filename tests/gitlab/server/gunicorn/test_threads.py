@@ -115,7 +115,8 @@ class TestAside:
         slow, waiting = blocked(threads, 20, aside=True)
         slow.set()
         assert not wait(waiting, timeout=LONG).not_done
-        # Each that is one too many ends when it looks for its next task; those that idle when woken.
+        # Each that is one too many ends when it looks for its next task; those that idle when
+        # woken.
         for _ in range(100):
             futures = [threads.submit(lambda: None) for _ in range(20)]
             assert not wait(futures, timeout=LONG).not_done

@@ -1,4 +1,6 @@
-"""A worker that can't begin: gunicorn gives up for a fault of the code, and not for want of descriptors."""
+"""A worker that can't begin: gunicorn gives up for a fault of the code, and not for want of
+descriptors.
+"""
 
 from __future__ import annotations
 

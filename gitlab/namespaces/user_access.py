@@ -1,4 +1,4 @@
-"""From rows to a `Standing`: the highest level on the way up, in one query."""
+"""From rows to a `UserAccess`: the highest level on the way up, in one query."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project
 from gitlab.namespaces.paths import prefixes
-from gitlab.namespaces.policies import NOBODY, Standing
+from gitlab.namespaces.policies import NOBODY, UserAccess
 from gitlab.principals import Anybody, Person, somebody
 from gitlab.server.databases import rows
 
@@ -35,12 +35,12 @@ def live_members() -> QuerySet[Member]:
     return Member.objects.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=today))
 
 
-def standing_of(user: Anybody, level: int = 0) -> Standing:
+def of_person(user: Anybody, level: int = 0) -> UserAccess:
     """What is known of somebody before any membership is looked at, with `level` added."""
     person = somebody(user)
     if person is None:
         return NOBODY
-    return Standing(
+    return UserAccess(
         signed_in=True, external=person.external, admin=person.is_superuser, level=level
     )
 
@@ -52,32 +52,34 @@ def _level(user: Person, where: Q) -> int:
     return int(found or 0)
 
 
-def in_namespace(user: Anybody, namespace: Namespace) -> Standing:
+def in_namespace(user: Anybody, namespace: Namespace) -> UserAccess:
     """How somebody stands in a namespace. One query, none for visitors and owners."""
     person = somebody(user)
     if person is None:
         return NOBODY
     if namespace.owner_id == person.pk:
-        return standing_of(person, AccessLevel.OWNER)
+        return of_person(person, AccessLevel.OWNER)
     above = Q(namespace__full_path__in=prefixes(namespace.full_path))
-    return standing_of(person, _level(person, above))
+    return of_person(person, _level(person, above))
 
 
-def in_project(user: Anybody, project: Project) -> Standing:
+def in_project(user: Anybody, project: Project) -> UserAccess:
     """How somebody stands in a project. One query when `namespace` is loaded."""
     person = somebody(user)
     if person is None:
         return NOBODY
     if project.namespace.owner_id == person.pk:
-        return standing_of(person, AccessLevel.OWNER)
+        return of_person(person, AccessLevel.OWNER)
     above = Q(namespace__full_path__in=prefixes(project.namespace.full_path))
-    return standing_of(person, _level(person, above | Q(project=project)))
+    return of_person(person, _level(person, above | Q(project=project)))
 
 
-def levels(
+def direct_levels(
     user: Person, namespaces: Iterable[int], projects: Iterable[int]
 ) -> tuple[dict[int, int], dict[int, int]]:
-    """A person's direct levels in many places at once: by namespace id, by project id."""
+    """A person's direct levels in many groups and projects at once: by namespace id, by
+    project id.
+    """
     namespaces, projects = list(namespaces), list(projects)
     if not namespaces and not projects:
         return {}, {}

@@ -16,7 +16,7 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.responses import RepositoryDetails
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces.models import Project
-from gitlab.namespaces.sidebars import Crumb, project_frame, registry_address
+from gitlab.namespaces.sidebars import Crumb, project_frame, registry_url
 from gitlab.principals import Anybody
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def name_of(repository: ContainerRepository) -> str:
     return repository.name or repository.project.path
 
 
-def address(repository: ContainerRepository, page: str = "repository", **more: str) -> str:
+def image_url(repository: ContainerRepository, page: str = "repository", **more: str) -> str:
     """A page of an image, by its name in this package's addresses."""
     at = {"path": repository.project.full_path, "pk": repository.pk, **more}
     return reverse(f"container_registry:{page}", kwargs=at)
@@ -49,9 +49,9 @@ def state_of(repository: ContainerRepository) -> dict[str, Any]:
     """Where an image's deletion stands, for the part of a page that looks again by itself."""
     return {
         "row": repository,
-        "progress_url": address(repository, "progress"),
-        "delete_url": address(repository, "delete"),
-        "restore_url": address(repository, "restore"),
+        "progress_url": image_url(repository, "progress"),
+        "delete_url": image_url(repository, "delete"),
+        "restore_url": image_url(repository, "restore"),
     }
 
 
@@ -63,8 +63,8 @@ def project_page(project: Project, user: Anybody) -> dict[str, Any]:
 
 def image_page(repository: ContainerRepository, user: Anybody, *more: Crumb) -> dict[str, Any]:
     """The context of a page of an image, with the breadcrumbs that lead to it."""
-    above = (TITLE, registry_address(repository.project))
-    image = (name_of(repository), address(repository) if more else "")
+    above = (TITLE, registry_url(repository.project))
+    image = (name_of(repository), image_url(repository) if more else "")
     return {
         **project_frame(repository.project, user, "registry", above, image, *more),
         "foreign": is_foreign(),
@@ -73,14 +73,16 @@ def image_page(repository: ContainerRepository, user: Anybody, *more: Crumb) -> 
     }
 
 
-def place_in_list(given: QueryDict | dict[str, Any]) -> str:
+def position_in_list(given: QueryDict | dict[str, Any]) -> str:
     """The query that leads back to where in a list of tags one was, "" for its beginning."""
     kept = {key: str(given[key])[:200] for key in PLACE_IN_LIST if given.get(key)}
     return urlencode(kept)
 
 
 def note_trouble(request: HttpRequest, repository_or_project: object, error: object) -> str:
-    """Log that the registry could not be asked, with the id that the page shows. Answers the why."""
+    """Log that the registry could not be asked, with the id that the page shows. Answers
+    the why.
+    """
     request_id = getattr(request, "request_id", "")
     log.warning(
         "page of %s without the registry: %s [%s]", repository_or_project, error, request_id

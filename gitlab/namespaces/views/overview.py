@@ -15,7 +15,7 @@ from gitlab.namespaces import loaders, members, queries
 from gitlab.namespaces.models import Namespace, Project, RegistryAccess
 from gitlab.namespaces.paths import RESERVED_AT_TOP
 from gitlab.namespaces.policies import Ability
-from gitlab.namespaces.sidebars import group_frame, project_frame, registry_address
+from gitlab.namespaces.sidebars import group_frame, project_frame, registry_url
 from gitlab.namespaces.views.listing import (
     Roles,
     around,
@@ -32,15 +32,15 @@ _IMAGES = 5
 
 
 @require_safe
-def place(request: HttpRequest, path: str) -> HttpResponse:
+def overview(request: HttpRequest, path: str) -> HttpResponse:
     """Whatever is at `path`. Addresses that are Berth's own and do not exist are a plain 404."""
     if path.partition("/")[0] in RESERVED_AT_TOP:
         raise Http404
-    return _place(request, path)
+    return _overview(request, path)
 
 
 @or_sign_in
-def _place(request: HttpRequest, path: str) -> HttpResponse:
+def _overview(request: HttpRequest, path: str) -> HttpResponse:
     found = loaders.get_for(request.user, path)
     if isinstance(found, Project):
         return render(request, "namespaces/project.html", _project(request, found))
@@ -50,7 +50,7 @@ def _place(request: HttpRequest, path: str) -> HttpResponse:
 @require_safe
 def without_slash(request: HttpRequest, path: str) -> HttpResponse:
     """The same address as it is written here."""
-    return redirect("namespaces:place", path)
+    return redirect("namespaces:overview", path)
 
 
 def _project(request: HttpRequest, project: Project) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _project(request: HttpRequest, project: Project) -> dict[str, Any]:
         "role": Roles(user).label(project),
         "images": list(images[:_IMAGES]),
         "image_count": images.count(),
-        "registry_url": registry_address(project),
+        "registry_url": registry_url(project),
         "registry_off": project.registry_access == RegistryAccess.DISABLED,
         "plain_http": settings.CONTAINER_REGISTRY_PLAIN_HTTP,
         "may_pull": Ability.READ_IMAGE in may,
@@ -75,7 +75,7 @@ def _project(request: HttpRequest, project: Project) -> dict[str, Any]:
         "may_edit": Ability.ADMIN_PROJECT in may,
         "edit_url": reverse("namespaces:project_edit", kwargs=here),
         "members_url": reverse("namespaces:project_members", kwargs=here),
-        "address": client_commands.address(project.full_path),
+        "address": client_commands.image_name(project.full_path),
         "login": client_commands.login(user),
         "build": client_commands.build(project.full_path),
         "push": client_commands.push(project.full_path),
@@ -120,4 +120,4 @@ def _group(request: HttpRequest, group: Namespace) -> dict[str, Any]:
 @require_safe
 def group_address(request: HttpRequest, path: str) -> HttpResponse:
     """GitLab's other address of a group."""
-    return redirect("namespaces:place", path)
+    return redirect("namespaces:overview", path)

@@ -1,0 +1,28 @@
+"""A personal access token, with any name beside it."""
+
+from __future__ import annotations
+
+from gitlab.access_tokens import services as access_tokens
+from gitlab.accounts import failed_logins
+from gitlab.authorization.credentials.password import identity_of
+from tokens.authorizer import Identity, InsufficientCredentials, InvalidCredentials
+
+
+def identify(username: str, secret: str, *, client_ip: str) -> Identity | None:
+    """The token's owner, with what its scopes carry.
+
+    A right token is let through whatever else failed: nobody guesses 192 bits.
+    """
+    if not access_tokens.looks_like_one(secret):
+        return None
+    token = access_tokens.find(secret)
+    if token is None:
+        failed_logins.note_token(secret, client_ip)
+        raise InvalidCredentials("unknown token")
+    if not token.is_usable:
+        raise InvalidCredentials("expired, revoked, or of a blocked user")
+    abilities = access_tokens.registry_abilities(token.scopes)
+    if not abilities:
+        raise InsufficientCredentials("the token has no scope for images")
+    access_tokens.note_use(token)
+    return identity_of(token.owner, "personal_access_token", abilities)

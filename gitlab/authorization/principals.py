@@ -1,0 +1,83 @@
+"""Who is behind a credential, as far as the decision about images goes; it need not be a person.
+
+A principal answers what it may at a path and how it is named in the record. The authorizer knows
+nothing else of it, so that another kind (a deploy token, a job, a trusted issuer) is one more
+class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from gitlab.container_registry.image_paths import ImagePath
+from gitlab.namespaces import user_access
+from gitlab.namespaces.models import AccessLevel
+from gitlab.namespaces.policies import UserAccess
+from gitlab.principals import Actor, Person
+
+
+class Principal(Protocol):
+    """What the authorizer asks of whoever has proven who they are."""
+
+    @property
+    def actor(self) -> Actor:
+        """How the record names it."""
+
+    @property
+    def creator(self) -> Person | None:
+        """The person who makes the project of a first push; None where none is made."""
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What of ``read``, ``create`` and ``admin`` the credential carries."""
+
+    @property
+    def lists_catalog(self) -> bool:
+        """Whether the names of all images may be listed with it."""
+
+    def access_to(self, images: Collection[ImagePath]) -> dict[str, UserAccess]:
+        """How it stands at each path, by path. At most one query, however many."""
+
+
+@dataclass(frozen=True)
+class PersonPrincipal:
+    """A person with a password, or with a token that carries less."""
+
+    person: Person
+    abilities: frozenset[str]
+
+    @property
+    def actor(self) -> Actor:
+        """The person."""
+        return self.person
+
+    @property
+    def creator(self) -> Person | None:
+        """The person."""
+        return self.person
+
+    @property
+    def lists_catalog(self) -> bool:
+        """For administrators alone."""
+        return self.person.is_superuser and "admin" in self.abilities
+
+    def access_to(self, images: Collection[ImagePath]) -> dict[str, UserAccess]:
+        """By the person's memberships at and above each path."""
+        if not images:
+            return {}
+        by_namespace, by_project = user_access.direct_levels(
+            self.person,
+            {pk for image in images for pk in image.ancestors},
+            {image.project.id for image in images if image.project},
+        )
+        result = {}
+        for image in images:
+            level = max((by_namespace.get(pk, 0) for pk in image.ancestors), default=0)
+            if image.project is not None:
+                level = max(level, by_project.get(image.project.id, 0))
+            if image.namespace.owner_id == self.person.pk:
+                level = AccessLevel.OWNER
+            result[image.path] = user_access.of_person(self.person, level)
+        return result
