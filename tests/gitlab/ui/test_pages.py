@@ -10,7 +10,7 @@ from django.test import RequestFactory
 
 from gitlab.ui import views
 from gitlab.ui.context_processors import frame
-from gitlab.ui.navigation import Link, Place, Section
+from gitlab.ui.navigation import Heading, Link, Section
 from gitlab.ui.toasts import add_toast
 
 
@@ -55,7 +55,7 @@ class TestTheme:
 class TestFrame:
     def test_shows_place_sidebar_and_breadcrumbs(self, request_of):
         context = {
-            "place": Place("tools", "/tools", "Project"),
+            "place": Heading("tools", "/tools", "Project"),
             "sidebar": [Section("Registry", [Link("Images", "/i", "container", True, 12)])],
             "breadcrumbs": [("harbour", "/harbour"), ("<tools>", "")],
         }
