@@ -55,7 +55,7 @@ class TestTheme:
 class TestFrame:
     def test_shows_place_sidebar_and_breadcrumbs(self, request_of):
         context = {
-            "place": Heading("tools", "/tools", "Project"),
+            "heading": Heading("tools", "/tools", "Project"),
             "sidebar": [Section("Registry", [Link("Images", "/i", "container", True, 12)])],
             "breadcrumbs": [("harbour", "/harbour"), ("<tools>", "")],
         }
