@@ -7,7 +7,7 @@ import pytest
 from gitlab.accounts.models import User
 from gitlab.pagination import key_of, page
 from gitlab.refusals import Invalid
-from tests.gitlab import factories
+from tests.people import person
 
 pytestmark = pytest.mark.django_db
 
