@@ -8,7 +8,7 @@ import pytest
 
 from gitlab.container_registry.client.responses import RepositoryDetails
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.engineless, pytest.mark.django_db]
 
 NOTE = "A registry without Berth"
 IMAGES = "/acme/app/container_registry"

@@ -13,6 +13,8 @@ from gitlab.ui.context_processors import frame
 from gitlab.ui.navigation import Heading, Link, Section
 from gitlab.ui.toasts import add_toast
 
+pytestmark = pytest.mark.engineless
+
 
 @pytest.fixture
 def request_of():
