@@ -177,3 +177,11 @@ def test_the_sheet_uses_tokens_only():
     tokens = (CONSOLE.parent / "ui/static/ui/tokens.css").read_text()
     assert not re.search(r"#[0-9a-f]{3,8}\b(?=[;\s])|rgb|hsl|@import|url\(", sheet)
     assert set(re.findall(r"var\((--[\w-]+)", sheet)) <= set(re.findall(r"(--[\w-]+):", tokens))
+
+
+@pytest.mark.parametrize(
+    ("address", "to"),
+    [("/admin", "/admin/"), ("/admin/password_change/", "/-/user_settings/password")],
+)
+def test_short_addresses_keep_the_query(client, address, to):
+    assert client.get(f"{address}?a=b%20c")["Location"] == f"{to}?a=b%20c"
