@@ -13,7 +13,10 @@ from gitlab.admin_area import views
 app_name = "admin_area"
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("admin", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("admin", RedirectView.as_view(pattern_name="admin:index", query_string=True), name="home"),
     path("admin/doctor/", admin.site.admin_view(views.doctor), name="doctor"),
-    path("admin/password_change/", RedirectView.as_view(pattern_name="accounts:password")),
+    path(
+        "admin/password_change/",
+        RedirectView.as_view(pattern_name="accounts:password", query_string=True),
+    ),
 ]

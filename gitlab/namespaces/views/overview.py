@@ -50,7 +50,13 @@ def _overview(request: HttpRequest, path: str) -> HttpResponse:
 @require_safe
 def without_slash(request: HttpRequest, path: str) -> HttpResponse:
     """The same address as it is written here."""
-    return redirect("namespaces:overview", path)
+    return _moved(request, path)
+
+
+def _moved(request: HttpRequest, path: str) -> HttpResponse:
+    """To where the overview of `path` is, with the query that was asked with."""
+    query = request.META.get("QUERY_STRING", "")
+    return redirect(reverse("namespaces:overview", args=[path]) + (f"?{query}" if query else ""))
 
 
 def _project(request: HttpRequest, project: Project) -> dict[str, Any]:
@@ -120,4 +126,4 @@ def _group(request: HttpRequest, group: Namespace) -> dict[str, Any]:
 @require_safe
 def group_address(request: HttpRequest, path: str) -> HttpResponse:
     """GitLab's other address of a group."""
-    return redirect("namespaces:overview", path)
+    return _moved(request, path)

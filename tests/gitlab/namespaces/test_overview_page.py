@@ -69,8 +69,9 @@ class TestAddresses:
         ("address", "to"),
         [("/acme/web/", "/acme/web"), ("/groups/acme", "/acme"), ("/groups/acme/x", "/acme/x")],
     )
-    def test_others_lead_there(self, client, address, to):
-        assert client.get(address)["Location"] == to
+    @pytest.mark.parametrize("query", ["", "?q=a%20b&page=2"])
+    def test_others_lead_there(self, client, address, to, query):
+        assert client.get(address + query)["Location"] == to + query
 
     def test_a_post_is_refused(self, client, alice, web):
         client.force_login(alice)

@@ -8,6 +8,7 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
+from gitlab.server.metrics import exposition
 from gitlab.server.middleware import ClientAddressMiddleware, RequestIdMiddleware
 
 
@@ -37,6 +38,11 @@ def seen_address(peer: str, field: str | None) -> str:
         ("10.0.0.1", "203.0.113.7, <script>", "10.0.0.1"),
         ("203.0.113.9", "1.2.3.4", "203.0.113.9"),
         ("", "203.0.113.7", "203.0.113.7"),
+        # As a socket for both versions writes IPv4.
+        ("::ffff:10.0.0.1", "203.0.113.7", "203.0.113.7"),
+        ("::ffff:a00:1", "::ffff:203.0.113.7, ::ffff:10.0.0.2", "203.0.113.7"),
+        ("::ffff:203.0.113.9", "1.2.3.4", "203.0.113.9"),
+        ("::ffff:203.0.113.9", None, "203.0.113.9"),
     ],
 )
 def test_only_trusted_proxies_are_believed(
@@ -46,7 +52,27 @@ def test_only_trusted_proxies_are_believed(
     assert seen_address(peer, field) == address
 
 
+@pytest.mark.parametrize("proxies", ["::ffff:10.0.0.0/104", "::ffff:10.0.0.1"])
+def test_a_proxy_may_be_named_so_too(settings: Any, proxies: str) -> None:
+    settings.TRUSTED_PROXIES = [proxies]
+    assert seen_address("10.0.0.1", "203.0.113.7") == "203.0.113.7"
+    assert seen_address("::ffff:10.0.0.1", "203.0.113.7") == "203.0.113.7"
+    assert seen_address("::ffff:11.0.0.1", "203.0.113.7") == "11.0.0.1"
+
+
+@pytest.mark.parametrize("networks", [["10.0.0.0/8"], ["::ffff:10.0.0.0/104"]])
+def test_who_may_see_numbers_by_address(settings: Any, networks: list[str]) -> None:
+    settings.METRICS_NETWORKS = networks
+    for peer, may in (
+        ("10.0.0.1", True), ("::ffff:10.0.0.1", True), ("11.0.0.1", False),
+        ("::ffff:11.0.0.1", False), ("", False), ("nonsense", False),
+    ):  # fmt: skip
+        request = RequestFactory().get(exposition.PATH, REMOTE_ADDR=peer)
+        assert exposition._may(request) is may, peer
+
+
 def test_nobody_is_believed_by_default() -> None:
+    assert seen_address("::ffff:127.0.0.1", "203.0.113.7") == "127.0.0.1"
     assert seen_address("127.0.0.1", "203.0.113.7") == "127.0.0.1"
 
 
