@@ -13,10 +13,12 @@ run twice: a batch deletes what is there, and what is gone counts as deleted.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import random
 import uuid
 from enum import Enum
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -30,6 +32,9 @@ from gitlab.container_registry.models import ContainerRepository
 from gitlab.jobs import crash_points
 from gitlab.namespaces import queries
 from gitlab.namespaces import services as namespaces
+from gitlab.namespaces.models import Project
+
+log = logging.getLogger(__name__)
 
 BATCH = 100
 MAX_FAILURES = 5
@@ -88,7 +93,7 @@ def delete_repository(pk: int, registry: RegistryClient | None = None) -> Outcom
     registry = registry or clients.for_jobs()
     try:
         undo.remember(row, registry)
-        while registry.delete_batch(row.path, BATCH):
+        while registry.delete_batch(row.path, BATCH, project=row.project_id):
             if not _renew(row):
                 return Outcome.NOT_OURS
         crash_points.reached("image_deleted")
@@ -157,7 +162,7 @@ def _finish(row: ContainerRepository, registry: RegistryClient) -> Outcome:
             if gone:
                 record("container_repository.delete", by=row.deleted_by, target=row)
         if gone:
-            namespaces.finish_deletions()
+            finish_projects(registry)
             return Outcome.DONE
     return Outcome.NOT_OURS
 
@@ -183,12 +188,31 @@ def _rest(row: ContainerRepository) -> Outcome:
     return Outcome.DONE if changed else Outcome.NOT_OURS
 
 
-def due() -> list[int]:
+def finish_projects(registry: RegistryClient | None = None) -> int:
+    """Remove the rows of deleted projects without images, and of groups; how many went.
+
+    First the registry is told that a project's path is given up: what somebody has pushed meanwhile
+    with an older token goes, and nothing is left for the path's next owner. A project whose end the
+    registry can't be told stays until the next sweep.
+    """
+
+    def leave(project: Project) -> bool:
+        try:
+            (registry or clients.for_jobs()).give_up(project.full_path, project.pk)
+        except (RegistryUnavailable, RegistryRefused) as error:
+            log.warning("%s stays for now: %s", project.full_path, error)
+            return False
+        return True
+
+    return namespaces.finish_deletions(leave if settings.CONTAINER_REGISTRY_ENABLED else None)
+
+
+def due(registry: RegistryClient | None = None) -> list[int]:
     """The images whose turn it is, after the bookkeeping that no bell rings for.
 
     Images of deleted projects are queued, and projects without any left are finished.
     """
     repositories.schedule_those_of_deleted_projects()
-    namespaces.finish_deletions()
+    finish_projects(registry)
     rows = ContainerRepository.objects.filter(_takeable(timezone.now()))
     return list(rows.order_by("status_changed_at").values_list("pk", flat=True)[:_SWEPT_AT_ONCE])

@@ -73,9 +73,15 @@ def restore_tags(
         else:
             outcome.lost.append(name)
     if wanted:
-        outcome.back.extend(registry.restore_tags(repository.path, wanted, by=by.username))
+        outcome.back.extend(_restore(registry, repository, wanted, by))
         record("tag.restore", by=by, target=repository, tags=outcome.back)
     return outcome
+
+
+def _restore(
+    registry: RegistryClient, image: ContainerRepository, intervals: list[int], by: Person
+) -> list[str]:
+    return registry.restore_tags(image.path, intervals, by=by.username, project=image.project_id)
 
 
 def point_back(
@@ -98,7 +104,7 @@ def point_back(
         raise NotFound("no such part of the history")
     current = history[0] if history[0].until is None else None
     if current is None:
-        registry.restore_tags(repository.path, [chosen.id], by=by.username)
+        _restore(registry, repository, [chosen.id], by)
     else:
         manifest = registry.manifest(repository.path, chosen.digest)
         if manifest is None:
@@ -220,7 +226,7 @@ def restore_image(
     if known.get("registry"):
         registry = registry or clients.for_pages()
         if registry.repository(path, size=False) is None:
-            registry.restore_repository(path, known["registry"], by=by.username)
+            registry.restore_repository(path, known["registry"], by=by.username, project=project.pk)
         DeletedImage.objects.filter(registry_id=known["registry"], project=project).delete()
     if row is None:
         row = repositories.note(project, path, by=by)

@@ -87,7 +87,7 @@ class RepositoryView(RegistryView):
 
         What it held goes after the undo window.
         """
-        repository_id = repositories.close(name, caller.actor)
+        repository_id = repositories.close(name, caller.acting_in(name))
         return empty(204, {REPOSITORY_ID: str(repository_id)})
 
     def patch(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
@@ -108,7 +108,7 @@ class RepositoryView(RegistryView):
         dry_run = flag(request, "dry_run")
         caller.require(Access.repository(target, "push"))
         caller.require(below)
-        renaming.rename(name, target, caller.actor, dry_run=dry_run)
+        renaming.rename(name, target, caller.acting_in(name), dry_run=dry_run)
         return empty(202 if dry_run else 204)
 
 
@@ -161,11 +161,11 @@ class RestoreView(RegistryView):
         restored: list[str] = []
         match body:
             case {"tags": [*ids]} if 0 < len(ids) <= _MAX_RESTORED_TAGS and all(map(_is_id, ids)):
-                restored = undo.restore_tags(name, ids, caller.actor)
+                restored = undo.restore_tags(name, ids, caller.acting_in(name))
             case {"manifest": str(digest)}:
-                restored = undo.restore_manifest(name, digest, caller.actor)
+                restored = undo.restore_manifest(name, digest, caller.acting_in(name))
             case {"repository": repository_id} if _is_id(repository_id):
-                undo.restore_repository(name, repository_id, caller.actor)
+                undo.restore_repository(name, repository_id, caller.acting_in(name))
             case _:
                 raise RegistryError(
                     Code.UNSUPPORTED, "the body has tags, manifest or repository", status=400
@@ -293,6 +293,24 @@ class FreedView(RegistryView):
                 "shared_bytes": found.shared,
             }
         )
+
+
+class GivenUpView(RegistryView):
+    """``POST /gitlab/v1/berth/given-up/<path>/``."""
+
+    def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """A project that ends gives its path up, so that its next owner finds nothing of it.
+
+        What is left open at and below the path goes, and tokens from before open nothing there.
+        ``closed`` says how much that was: asked again until it is 0, nothing is left. Needs pull on
+        what is below, which only GitLab's own tokens grant, and the project's id in the token.
+        """
+        caller.require(Access.repository(f"{name}/*", "pull"))
+        return JsonResponse({"closed": repositories.give_up(name, caller.acting_in(name))})
+
+    def needed(self, method: str, arguments: dict[str, Any]) -> Access:
+        """As a deletion."""
+        return Access.repository(arguments["name"], "delete")
 
 
 class DescendantsView(RegistryView):

@@ -19,6 +19,7 @@ urlpatterns = [
     path("gitlab/v1/garbage/verifications/", evidence.VerificationsView()),
     path("gitlab/v1/garbage/why/<reference:digest>", evidence.WhyView()),
     path("gitlab/v1/statistics/", statistics.StatisticsView()),
+    path("gitlab/v1/berth/given-up/<name:name>/", repositories.GivenUpView()),
     path("gitlab/v1/repositories/<name:name>/tags/list/", repositories.TagsView()),
     path(
         "gitlab/v1/repositories/<name:name>/tags/<reference:tag>/history/",

@@ -176,16 +176,32 @@ class RegistryClient:
         """Remove a manifest with all its tags. False where it was gone already."""
         return self._delete(f"/v2/{path}/manifests/{quote(digest, safe=':')}", path)
 
-    def delete_batch(self, path: str, n: int = 100) -> int:
-        """Delete the next part of an image. Answers what is left: 0 says that it is gone."""
+    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
+        """Delete the next part of an image. Answers what is left: 0 says that it is gone.
+
+        `project` is the id of the project to which undo then belongs.
+        """
         answer = self._own(
             "DELETE",
             _repository(path),
-            Access.repository(path, "delete"),
+            _of_project(project, path, "delete"),
             {"n": str(n)},
             accept=(202, 204, 404),
         )
         return int(as_json(answer)["left"]) if answer.status_code == 202 else 0
+
+    def give_up(self, path: str, project: int) -> None:
+        """A project ends: what is left at and below its path goes, for its next owner's sake."""
+        access = (
+            _of_project(project, path, "delete"),
+            Access.repository(f"{path}/*", "pull"),
+        )
+        url = f"/gitlab/v1/berth/given-up/{quote(path)}/"
+        while True:
+            # A registry of GitLab's, or an older one of ours, has nothing at this address.
+            answer = self._connection.call("POST", url, access, accept=(200, 404))
+            if answer.status_code == 404 or not as_json(answer)["closed"]:
+                return
 
     def _delete(self, url: str, path: str, by: str = "") -> bool:
         answer = self._connection.call(
@@ -205,12 +221,16 @@ class RegistryClient:
             accept=(201,),
         )
 
-    def restore_tags(self, path: str, intervals: Sequence[int], *, by: str = "") -> list[str]:
+    def restore_tags(
+        self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None
+    ) -> list[str]:
         """Let deleted tags point again at what they did in these parts of their history.
 
-        The names that are back: all, or `RegistryRefused`.
+        The names that are back: all, or `RegistryRefused`, also where the image belongs to another
+        `project`.
         """
-        names: list[str] = as_json(self._restore(path, {"tags": list(intervals)}, by))["tags"]
+        answer = self._restore(path, {"tags": list(intervals)}, by, project)
+        names: list[str] = as_json(answer)["tags"]
         return names
 
     def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
@@ -224,15 +244,22 @@ class RegistryClient:
         )
         return [DeletedTag.read(entry) for entry in as_json(answer)]
 
-    def restore_repository(self, path: str, repository_id: int, *, by: str = "") -> None:
-        """Open a deleted image again, whole. Raises `RegistryRefused` where its time is over."""
-        self._restore(path, {"repository": repository_id}, by)
+    def restore_repository(
+        self, path: str, repository_id: int, *, by: str = "", project: int | None = None
+    ) -> None:
+        """Open a deleted image of a project again, whole.
 
-    def _restore(self, path: str, what: Mapping[str, Any], by: str) -> httpx.Response:
+        Raises `RegistryRefused` where its time is over, or where it was another project's.
+        """
+        self._restore(path, {"repository": repository_id}, by, project)
+
+    def _restore(
+        self, path: str, what: Mapping[str, Any], by: str, project: int | None
+    ) -> httpx.Response:
         return self._own(
             "POST",
             f"{_repository(path)}restore/",
-            Access.repository(path, "push", "delete"),
+            _of_project(project, path, "push", "delete"),
             by=by,
             headers={"Content-Type": "application/json"},
             content=json.dumps(what).encode(),
@@ -350,6 +377,11 @@ def _is_refusal(answer: httpx.Response) -> bool:
 
 def _repository(path: str) -> str:
     return f"/gitlab/v1/repositories/{quote(path)}/"
+
+
+def _of_project(project: int | None, path: str, *actions: str) -> Access:
+    """The access to an image, with the project that it belongs to."""
+    return Access("repository", path, actions, {} if project is None else {"project_id": project})
 
 
 def _link(answer: httpx.Response, relation: str, parameter: str) -> str:

@@ -268,7 +268,7 @@ class DistributionClient(RegistryClient):
             accept=(201, 204),
         )
 
-    def delete_batch(self, path: str, n: int = 100) -> int:
+    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
         """Delete the manifests of the next `n` tags, with their parts; how many tags are left.
 
         What no tag leads to stays, and so do bytes until the registry's own collector has run.
@@ -300,13 +300,20 @@ class DistributionClient(RegistryClient):
 
     # What it can't
 
-    def restore_tags(self, path: str, intervals: Sequence[int], *, by: str = "") -> list[str]:
+    def restore_tags(
+        self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None
+    ) -> list[str]:
         """Refused: it keeps nothing of what was deleted."""
         _refuse("this registry keeps nothing of what was deleted")
 
-    def restore_repository(self, path: str, repository_id: int, *, by: str = "") -> None:
+    def restore_repository(
+        self, path: str, repository_id: int, *, by: str = "", project: int | None = None
+    ) -> None:
         """Refused, for the same reason."""
         _refuse("this registry keeps nothing of what was deleted")
+
+    def give_up(self, path: str, project: int) -> None:
+        """Nothing: it does not know what a project is."""
 
     def rename(self, path: str, new_path: str, *, dry_run: bool = False) -> bool:
         """Refused, also where it has nothing of that name: there may be images below."""
