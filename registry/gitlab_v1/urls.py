@@ -5,29 +5,38 @@ from __future__ import annotations
 from django.urls import path
 
 import registry.converters  # noqa: F401  (the kinds of pieces below)
-from registry.gitlab_v1 import deleted, diagnosis, evidence, garbage, repositories, statistics
+from registry.gitlab_v1 import (
+    deleted,
+    diagnosis,
+    events,
+    garbage,
+    repositories,
+    statistics,
+    tags,
+    verifications,
+)
 from registry.v2.base import UnknownView
 
 urlpatterns = [
     path("gitlab/v1/", repositories.DiscoveryView()),
     path("gitlab/v1/diagnosis/", diagnosis.DiagnosisView()),
-    path("gitlab/v1/events/", garbage.EventsView()),
+    path("gitlab/v1/events/", events.EventsView()),
     path("gitlab/v1/garbage/", garbage.QueueView()),
     path("gitlab/v1/garbage/reviews/", garbage.ReviewsView()),
     path("gitlab/v1/garbage/receipts/", garbage.ReceiptsView()),
-    path("gitlab/v1/garbage/lease/", evidence.LeaseView()),
-    path("gitlab/v1/garbage/verifications/", evidence.VerificationsView()),
-    path("gitlab/v1/garbage/why/<reference:digest>", evidence.WhyView()),
+    path("gitlab/v1/garbage/lease/", garbage.LeaseView()),
+    path("gitlab/v1/garbage/verifications/", verifications.VerificationsView()),
+    path("gitlab/v1/garbage/why/<reference:digest>", garbage.WhyView()),
     path("gitlab/v1/statistics/", statistics.StatisticsView()),
     path("gitlab/v1/berth/given-up/<name:name>/", repositories.GivenUpView()),
-    path("gitlab/v1/repositories/<name:name>/tags/list/", repositories.TagsView()),
+    path("gitlab/v1/repositories/<name:name>/tags/list/", tags.TagsView()),
     path(
         "gitlab/v1/repositories/<name:name>/tags/<reference:tag>/history/",
-        repositories.HistoryView(),
+        tags.HistoryView(),
     ),
-    path("gitlab/v1/repositories/<name:name>/tags/<reference:tag>/", repositories.TagView()),
-    path("gitlab/v1/repositories/<name:name>/restore/", repositories.RestoreView()),
-    path("gitlab/v1/repositories/<name:name>/freed/", repositories.FreedView()),
+    path("gitlab/v1/repositories/<name:name>/tags/<reference:tag>/", tags.TagView()),
+    path("gitlab/v1/repositories/<name:name>/restore/", deleted.RestoreView()),
+    path("gitlab/v1/repositories/<name:name>/freed/", deleted.FreedView()),
     path("gitlab/v1/repositories/<name:name>/", repositories.RepositoryView()),
     path(
         "gitlab/v1/repository-paths/<name:name>/repositories/list/",
