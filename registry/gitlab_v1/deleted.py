@@ -19,7 +19,7 @@ _MAX_RESTORED_TAGS = 1000
 
 
 class FreedView(RegistryView):
-    """``GET /gitlab/v1/repositories/<path>/freed/?tags=a,b``."""
+    """``GET /gitlab/v1/berth/freed/<path>/?tags=a,b``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """What deleting these tags would free; without ``tags``, the whole image."""
@@ -42,7 +42,7 @@ class FreedView(RegistryView):
 
 
 class DeletedTagsView(RegistryView):
-    """``GET /gitlab/v1/repository-paths/<path>/tags/deleted/``."""
+    """``GET /gitlab/v1/berth/deleted-tags/<path>/``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """Deleted tags at and below a path within the undo window, the latest first.
@@ -67,7 +67,7 @@ class DeletedTagsView(RegistryView):
 
 
 class RestoreView(RegistryView):
-    """``POST /gitlab/v1/repositories/<path>/restore/``."""
+    """``POST /gitlab/v1/berth/restore/<path>/``."""
 
     def needed(self, method: str, arguments: dict[str, Any]) -> Access:
         """Undo gives back what deleting took: it needs both."""

@@ -31,7 +31,7 @@ class DiscoveryView(RegistryView):
 
 
 class RepositoryView(RegistryView):
-    """``/gitlab/v1/repositories/<path>/``."""
+    """``/gitlab/v1/repositories/<path>/``, ``/gitlab/v1/berth/repository/<path>/``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """Details, with the size where ``size`` is ``self`` or ``self_with_descendants``.
@@ -130,7 +130,7 @@ class GivenUpView(RegistryView):
 
 
 class DescendantsView(RegistryView):
-    """``GET /gitlab/v1/repository-paths/<path>/repositories/list/``."""
+    """``GET /gitlab/v1/repository-paths/<path>/repositories/list/``, ``…/berth/descendants/<path>/``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """The repositories at and below a path that have a tag."""
@@ -140,8 +140,7 @@ class DescendantsView(RegistryView):
         if len(found) > limit:
             found = found[:limit]
             query = urlencode({"n": limit, "last": found[-1].name})
-            path = f"/gitlab/v1/repository-paths/{name}/repositories/list/"
-            headers = {"Link": f'<{path}?{query}>; rel="next"'}
+            headers = {"Link": f'<{request.path}?{query}>; rel="next"'}
         body = [
             {
                 "name": repository.name.rpartition("/")[2],

@@ -30,7 +30,7 @@ def _as_json(tag: TagDetails) -> dict[str, Any]:
 
 
 class TagsView(RegistryView):
-    """``GET /gitlab/v1/repositories/<path>/tags/list/``."""
+    """``GET /gitlab/v1/repositories/<path>/tags/list/``, ``GET /gitlab/v1/berth/tags/<path>/``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """A page of tags with their details, with links to its neighbours.
@@ -66,8 +66,7 @@ class TagsView(RegistryView):
         kept = {key: value for key, value in asked.items() if value} | {"n": str(limit)}
         if with_referrers:
             kept["referrers"] = "true"
-        path = f"/gitlab/v1/repositories/{name}/tags/list/"
-        return JsonResponse(body, safe=False, headers=_links(path, kept, page))
+        return JsonResponse(body, safe=False, headers=_links(request.path, kept, page))
 
 
 def _links(path: str, kept: dict[str, str], page: TagPage) -> dict[str, str]:
@@ -83,20 +82,20 @@ def _links(path: str, kept: dict[str, str], page: TagPage) -> dict[str, str]:
 
 
 class TagView(RegistryView):
-    """``GET /gitlab/v1/repositories/<path>/tags/<tag>/``."""
+    """``GET /gitlab/v1/berth/tag/<path>/?tag=``."""
 
-    def get(self, request: HttpRequest, caller: Caller, name: str, tag: str) -> HttpResponse:
+    def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """One tag's details."""
-        tags.check(tag)
+        tag = tags.check(request.GET.get("tag", ""))
         return JsonResponse(_as_json(tag_details.find(repositories.get_id(name), tag)))
 
 
 class HistoryView(RegistryView):
-    """``GET /gitlab/v1/repositories/<path>/tags/<tag>/history/``."""
+    """``GET /gitlab/v1/berth/history/<path>/?tag=``."""
 
-    def get(self, request: HttpRequest, caller: Caller, name: str, tag: str) -> HttpResponse:
+    def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """What the tag pointed at, from when to when, the latest first."""
-        tags.check(tag)
+        tag = tags.check(request.GET.get("tag", ""))
         intervals = tags.history(repositories.get_id(name), tag, page_size(request, default=100))
         body = [
             {

@@ -28,20 +28,22 @@ urlpatterns = [
     path("gitlab/v1/garbage/verifications/", verifications.VerificationsView()),
     path("gitlab/v1/garbage/why/<reference:digest>", garbage.WhyView()),
     path("gitlab/v1/statistics/", statistics.StatisticsView()),
+    # Calls of our own: what is called stands first and the name last, whatever words it holds.
+    path("gitlab/v1/berth/repository/<name:name>/", repositories.RepositoryView()),
+    path("gitlab/v1/berth/tags/<name:name>/", tags.TagsView()),
+    path("gitlab/v1/berth/tag/<name:name>/", tags.TagView()),
+    path("gitlab/v1/berth/history/<name:name>/", tags.HistoryView()),
+    path("gitlab/v1/berth/freed/<name:name>/", deleted.FreedView()),
+    path("gitlab/v1/berth/deleted-tags/<name:name>/", deleted.DeletedTagsView()),
+    path("gitlab/v1/berth/restore/<name:name>/", deleted.RestoreView()),
+    path("gitlab/v1/berth/descendants/<name:name>/", repositories.DescendantsView()),
     path("gitlab/v1/berth/given-up/<name:name>/", repositories.GivenUpView()),
+    # Where GitLab's client has them. An image that ends in their words is found above.
     path("gitlab/v1/repositories/<name:name>/tags/list/", tags.TagsView()),
-    path(
-        "gitlab/v1/repositories/<name:name>/tags/<reference:tag>/history/",
-        tags.HistoryView(),
-    ),
-    path("gitlab/v1/repositories/<name:name>/tags/<reference:tag>/", tags.TagView()),
-    path("gitlab/v1/repositories/<name:name>/restore/", deleted.RestoreView()),
-    path("gitlab/v1/repositories/<name:name>/freed/", deleted.FreedView()),
     path("gitlab/v1/repositories/<name:name>/", repositories.RepositoryView()),
     path(
         "gitlab/v1/repository-paths/<name:name>/repositories/list/",
         repositories.DescendantsView(),
     ),
-    path("gitlab/v1/repository-paths/<name:name>/tags/deleted/", deleted.DeletedTagsView()),
     path("gitlab/v1/<name:rest>", UnknownView()),
 ]

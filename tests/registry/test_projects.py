@@ -49,7 +49,7 @@ def push(project: int | None, tag: str = "latest", name: str = APP) -> images.Im
 def restore(person: Person, project: int | None, what: dict[str, Any]) -> Any:
     return person.send(
         "POST",
-        f"/gitlab/v1/repositories/{APP}/restore/",
+        f"/gitlab/v1/berth/restore/{APP}/",
         images.encoded(what),
         token=token(project),
     )

@@ -80,7 +80,7 @@ class RegistryClient:
         """
         answer = self._own(
             "GET",
-            _repository(path),
+            _call("repository", path),
             Access.repository(path, "pull"),
             {"size": "self_with_descendants" if below else "self"} if size else {},
             accept=(200, 404),
@@ -105,7 +105,7 @@ class RegistryClient:
         asked = {"n": str(n), "last": last, "before": before, "name": name, "sort": sort}
         answer = self._own(
             "GET",
-            f"{_repository(path)}tags/list/",
+            _call("tags", path),
             Access.repository(path, "pull"),
             {key: value for key, value in asked.items() if value},
             accept=(200, 404),
@@ -122,8 +122,9 @@ class RegistryClient:
         """One tag, or None."""
         answer = self._own(
             "GET",
-            f"{_repository(path)}tags/{quote(tag, safe='')}/",
+            _call("tag", path),
             Access.repository(path, "pull"),
+            {"tag": tag},
             accept=(200, 404),
         )
         return None if answer.status_code == 404 else TagDetails.read(as_json(answer))
@@ -132,9 +133,9 @@ class RegistryClient:
         """What a tag pointed at, the latest first."""
         answer = self._own(
             "GET",
-            f"{_repository(path)}tags/{quote(tag, safe='')}/history/",
+            _call("history", path),
             Access.repository(path, "pull"),
-            {"n": str(n)},
+            {"tag": tag, "n": str(n)},
             accept=(200, 404),
         )
         return [] if answer.status_code == 404 else [Interval.read(row) for row in as_json(answer)]
@@ -146,7 +147,7 @@ class RegistryClient:
         """
         answer = self._own(
             "GET",
-            f"{_repository(path)}freed/",
+            _call("freed", path),
             Access.repository(path, "pull"),
             {"tags": ",".join(tags[:MAX_FREED_TAGS])} if tags else {},
             accept=(200, 404),
@@ -183,7 +184,7 @@ class RegistryClient:
         """
         answer = self._own(
             "DELETE",
-            _repository(path),
+            _call("repository", path),
             _of_project(project, path, "delete"),
             {"n": str(n)},
             accept=(202, 204, 404),
@@ -196,7 +197,7 @@ class RegistryClient:
             _of_project(project, path, "delete"),
             Access.repository(f"{path}/*", "pull"),
         )
-        url = f"/gitlab/v1/berth/given-up/{quote(path)}/"
+        url = _call("given-up", path)
         while True:
             # A registry of GitLab's, or an older one of ours, has nothing at this address.
             answer = self._connection.call("POST", url, access, accept=(200, 404))
@@ -237,7 +238,7 @@ class RegistryClient:
         """Tags of the images at and below `path` that can be brought back, the latest first."""
         answer = self._own(
             "GET",
-            f"/gitlab/v1/repository-paths/{quote(path)}/tags/deleted/",
+            _call("deleted-tags", path),
             Access.repository(path, "pull"),
             {"n": n},
             accept=(200,),
@@ -258,7 +259,7 @@ class RegistryClient:
     ) -> httpx.Response:
         return self._own(
             "POST",
-            f"{_repository(path)}restore/",
+            _call("restore", path),
             _of_project(project, path, "push", "delete"),
             by=by,
             headers={"Content-Type": "application/json"},
@@ -270,7 +271,7 @@ class RegistryClient:
         """Have untagged manifests of an image kept, or collected. False where there is no image."""
         answer = self._own(
             "PATCH",
-            _repository(path),
+            _call("repository", path),
             (Access.repository(path, "pull", "push"), Access.repository(f"{path}/*", "pull")),
             headers={"Content-Type": "application/json"},
             content=json.dumps({"collect_untagged": not keep}).encode(),
@@ -289,7 +290,7 @@ class RegistryClient:
         try:
             self._own(
                 "PATCH",
-                _repository(path),
+                _call("repository", path),
                 tokens_for_jobs.to_rename(path, new_path),
                 {"dry_run": "true"} if dry_run else {},
                 headers={"Content-Type": "application/json"},
@@ -375,8 +376,9 @@ def _is_refusal(answer: httpx.Response) -> bool:
         return False
 
 
-def _repository(path: str) -> str:
-    return f"/gitlab/v1/repositories/{quote(path)}/"
+def _call(what: str, path: str) -> str:
+    """The URL of a call about an image: its name stands last, whatever words that holds."""
+    return f"/gitlab/v1/berth/{what}/{quote(path)}/"
 
 
 def _of_project(project: int | None, path: str, *actions: str) -> Access:
