@@ -247,6 +247,8 @@ def test_a_personal_namespace_is_not_changed_here(content, console, alice):
     url = f"{changelist('namespaces.namespace')}{own.pk}/change/"
     assert console.get(url).status_code == 200
     assert console.post(url, {"name": "Mine", "description": ""}).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("address", "to"),
     [("/admin", "/admin/"), ("/admin/password_change/", "/-/user_settings/password")],
