@@ -77,7 +77,7 @@ _WEB_MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "gitlab.accounts.middleware.BlockedUserMiddleware",
+    "gitlab.accounts.middleware.SignedInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -188,12 +188,17 @@ CACHES: dict[str, Any] = {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": _CACHE_URL.get_secret_value(),
             # One that hangs must not hold a thread; whoever asks can do without it.
-            "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
+            "OPTIONS": {
+                "socket_timeout": 2,
+                "socket_connect_timeout": 2,
+                # Django's own would unpickle what somebody else may have written there.
+                "serializer": "gitlab.server.databases.cache.JSONSerializer",
+            },
         }
         if _CACHE_URL
+        # In each process: what is kept is a verified password for some minutes, and costs a hash more.
         else {
-            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
-            "LOCATION": "gitlab_cache",
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
             "OPTIONS": {"MAX_ENTRIES": 20_000},
         }
     ),
@@ -218,6 +223,7 @@ SESSION_COOKIE_NAME = f"berth_session_{urlsplit(CONFIG.external_url).port or ''}
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SECURE_HSTS_SECONDS = int(CONFIG.berth.hsts.total_seconds()) if _HTTPS else 0
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

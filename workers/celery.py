@@ -54,6 +54,11 @@ app.conf.update(
             "schedule": 10.0,
             "options": {"expires": 10},
         },
+        "sweep sessions": {
+            "task": "workers.tasks.sweep_sessions",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
         "verify a slice": {
             "task": "workers.tasks.verify_slice",
             "schedule": 60.0,

@@ -6,6 +6,7 @@ import logging
 
 from celery import shared_task
 
+from gitlab.accounts import sessions
 from gitlab.container_registry import deletion, events, garbage, untagged
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.jobs import enqueue
@@ -74,3 +75,9 @@ def verify_slice() -> None:
         return
     if faults:
         log.error("the registry has found %s faults in its store: GET /gitlab/v1/garbage/", faults)
+
+
+@shared_task
+def sweep_sessions() -> None:
+    """Remove what sessions that are over have left."""
+    sessions.sweep()

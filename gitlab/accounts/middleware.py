@@ -1,4 +1,4 @@
-"""Ends the session of somebody who was blocked meanwhile."""
+"""What holds for every request of somebody who has signed in."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 
 
-class BlockedUserMiddleware:
-    """A session that names a user who may not sign in is emptied, so that it can't come back.
+class SignedInMiddleware:
+    """No cache keeps a page of somebody, and a session whose user is blocked can't come back.
 
     The backend already answers nobody for a blocked user; without this their session would live
-    again on the day that they are unblocked.
+    again on the day that they are unblocked. What a view says of caching itself stands.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -21,7 +21,11 @@ class BlockedUserMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         # Who sends no cookie has no session; asking would cost the token endpoint a query.
-        carries_session = settings.SESSION_COOKIE_NAME in request.COOKIES
-        if carries_session and SESSION_KEY in request.session and request.user.is_anonymous:
+        if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+            return self.get_response(request)
+        if SESSION_KEY in request.session and request.user.is_anonymous:
             request.session.flush()
-        return self.get_response(request)
+        response = self.get_response(request)
+        if SESSION_KEY in request.session:
+            response.setdefault("Cache-Control", "no-store")
+        return response

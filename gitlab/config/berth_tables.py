@@ -200,6 +200,15 @@ class Berth(Table):
     Example: push_creates_projects = false
     """
 
+    hsts: Duration = timedelta(days=365)
+    """How long browsers shall reach GitLab's host by https alone (`Strict-Transport-Security`), once
+    they have come by https. It holds for all ports of the host. `0` tells them nothing; with plain
+    http nothing is told anyway.
+
+    Default: `365d`.
+    Example: hsts = "30d"
+    """
+
     signup_enabled: bool = False
     """Strangers may register.
 

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr
 from gitlab.config.berth_tables import Berth
 from gitlab.config.gitlab_tables import GitlabRails
 from gitlab.config.registry_tables import Registry
-from gitlab.config.values import Address, BareAddress, Table
+from gitlab.config.values import BareAddress, Table
 
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 
@@ -21,9 +21,10 @@ LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 class Configuration(Table):
     """Everything, with what follows from it."""
 
-    external_url: Address = "http://localhost:8000"
-    """GitLab's address as people type it. Links, the token endpoint and the port that the web
-    process listens on follow from it.
+    external_url: BareAddress = "http://localhost:8000"
+    """GitLab's address as people type it: scheme, host and port, without a path. Links, the token
+    endpoint and the port that the web process listens on follow from it. An IPv6 address stands in
+    brackets.
 
     Default: `http://localhost:8000`.
     Example: external_url = "https://gitlab.example.com"
@@ -83,15 +84,15 @@ class Configuration(Table):
         """The registry as GitLab's pages and jobs reach it."""
         if self.gitlab_rails.registry_api_url:
             return self.gitlab_rails.registry_api_url
-        port = self.registry_http_addr.rpartition(":")[2]
+        host, _, port = self.registry_http_addr.rpartition(":")
         scheme = "https" if self.berth.tls_certificate else "http"
-        return f"{scheme}://127.0.0.1:{port}"
+        return f"{scheme}://{'[::1]' if host.startswith('[') else '127.0.0.1'}:{port}"
 
     @property
     def registry_host_port(self) -> str:
         """The registry as people type it: a host, and a port unless it is the scheme's own."""
         split = urlsplit(self.registry_external_url)
-        host = self.gitlab_rails.registry_host or split.hostname or ""
+        host = self.gitlab_rails.registry_host or _bracketed(split.hostname or "")
         port = self.gitlab_rails.registry_port or split.port
         return f"{host}:{port}" if port else host
 
@@ -155,7 +156,8 @@ class Configuration(Table):
     def hosts(self) -> list[str]:
         """The host names that requests may be addressed to."""
         addresses = (self.external_url, self.registry_external_url, self.registry_api_url)
-        return sorted({urlsplit(address).hostname or "" for address in addresses} | LOOPBACK_NAMES)
+        named = {urlsplit(address).hostname or "" for address in addresses} | LOOPBACK_NAMES
+        return sorted(map(_bracketed, named))
 
 
 _passing: dict[str, str] = {}
@@ -175,5 +177,14 @@ def _listener_of(address: str) -> str:
     """Where to listen for an address: loopback where it names loopback, else everywhere."""
     split = urlsplit(address)
     port = split.port or (443 if split.scheme == "https" else 80)
-    host = "127.0.0.1" if split.hostname in LOOPBACK_NAMES else "0.0.0.0"  # noqa: S104
+    is_loopback = split.hostname in LOOPBACK_NAMES
+    if ":" in (split.hostname or ""):
+        # Where all addresses are meant, IPv4's are too: Linux takes them on the same socket.
+        return f"{'[::1]' if is_loopback else '[::]'}:{port}"
+    host = "127.0.0.1" if is_loopback else "0.0.0.0"  # noqa: S104
     return f"{host}:{port}"
+
+
+def _bracketed(host: str) -> str:
+    """A host as it stands in an address: an IPv6 literal in brackets."""
+    return f"[{host}]" if ":" in host else host

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -15,6 +15,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
+    field_validator,
 )
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -38,8 +40,13 @@ def _duration(value: object) -> object:
     return timedelta(seconds=value)
 
 
+_BRACKETS = "an IPv6 address stands in brackets, as in http://[::1]:5000"
+
+
 def _address(value: str) -> str:
     split = urlsplit(value)
+    if split.netloc.count(":") > 1 and "[" not in split.netloc:
+        raise ValueError(_BRACKETS)
     if split.scheme not in ("http", "https") or not split.hostname:
         raise ValueError("an address has the form http://host:port or https://host")
     if split.query or split.fragment or split.username:
@@ -51,12 +58,17 @@ def _address(value: str) -> str:
 
 def _bare_address(value: str) -> str:
     if urlsplit(_address(value)).path:
-        raise ValueError("this address has no path: docker knows hosts and ports only")
+        raise ValueError(
+            "this address has no path: docker knows hosts and ports only, and Berth's pages are served"
+            " at the root of a host; give it a host name or a port of its own"
+        )
     return value.rstrip("/")
 
 
 def _listener(value: str) -> str:
     host, separator, port = value.rpartition(":")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError("an IPv6 address stands in brackets, as in [::1]:5000")
     if not separator or not port.isdecimal() or not 0 < int(port) < 2**16 or not host:
         raise ValueError("an address to listen on has the form host:port")
     return value
@@ -93,3 +105,11 @@ class Table(BaseModel):
     """A table of the file: an unknown key is a fault, and the text below a key is its reference."""
 
     model_config = ConfigDict(extra="forbid", validate_default=True, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _no_secret_is_empty(cls, value: Any) -> Any:
+        """An empty secret would be one that everybody knows."""
+        if isinstance(value, SecretStr) and not value.get_secret_value().strip():
+            raise ValueError("a secret is not empty: leave it out, and one is made where needed")
+        return value

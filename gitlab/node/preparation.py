@@ -86,6 +86,14 @@ def prepare_secrets(config: Configuration) -> None:
             keys.write_secret(path, secrets.token_urlsafe(48).encode())
 
 
+def keep_root_password(config: Configuration, password: str) -> Path:
+    """The file that holds the first administrator's generated password, mode 0600."""
+    path = config.home / "secrets" / "initial_root_password"
+    path.unlink(missing_ok=True)
+    keys.write_secret(path, f"{password}\n".encode())
+    return path
+
+
 def prepare_keys(config: Configuration, say: Say) -> None:
     """The key pair: configured, already there, or, where the registry runs, made now.
 
@@ -201,8 +209,6 @@ def prepare_databases(config: Configuration) -> None:
             schema.migrate(alias, setting)
     except schema.NewerSchema as error:
         raise NotPrepared(str(error)) from error
-    if "web" in config.roles and config.berth.cache_url is None:
-        call_command("createcachetable", verbosity=0)
 
 
 def _sides(config: Configuration) -> dict[str, str]:

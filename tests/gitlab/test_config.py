@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ from typing import Any
 import pytest
 
 from gitlab import config
-from gitlab.config import KEYS, BadConfiguration, load
+from gitlab.config import KEYS, PROJECT, BadConfiguration, load, reference
 
 pytestmark = pytest.mark.engineless
 
@@ -152,6 +155,7 @@ OTHERS = {
     "berth.roles": "web",
     "berth.trusted_proxies": "10.0.0.0/8, 127.0.0.1",
     "berth.max_form_size": "65536",
+    "berth.hsts": "30d",
     "berth.log_format": "json",
     "berth.log_level": "debug",
     "berth.access_log": "all",
@@ -272,8 +276,6 @@ def test_a_bad_value_is_not_repeated(write: Any) -> None:
 
 
 def test_settings_stop_with_the_message() -> None:
-    import subprocess
-    import sys
 
     ran = subprocess.run(
         [sys.executable, "-c", "import gitlab.settings"],
@@ -459,3 +461,86 @@ def test_half_an_s3_store_is_refused(given: dict[str, str], missing: str) -> Non
 def test_a_whole_s3_store_is_accepted() -> None:
     loaded = load({"REGISTRY__STORAGE__DRIVER": "s3", "REGISTRY__STORAGE__BUCKET": "images"})
     assert loaded.configuration.registry.storage.bucket == "images"
+
+
+SECRETS = [
+    setting.key
+    for setting in reference.settings()
+    if "_FILE=/run/secrets" in setting.shell and setting.key not in reference.FILES
+]
+
+
+@pytest.mark.parametrize("key", SECRETS)
+@pytest.mark.parametrize("empty", ["", "  ", "\n"])
+def test_no_secret_is_empty(key: str, empty: str, tmp_path: Path) -> None:
+    """An empty one would be a secret that everybody knows, and an open door."""
+    variable = key.upper().replace(".", "__")
+    assert key in refused({variable: empty})
+    (tmp_path / "empty").write_text(empty)
+    assert key in refused({f"{variable}_FILE": str(tmp_path / "empty")})
+
+
+def test_there_are_secrets_to_look_at() -> None:
+    assert {"registry.http_secret", "berth.events_secret", "gitlab_root_password"} <= set(SECRETS)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "cure"),
+    [
+        ("external_url", "https://example.com/gitlab", "no path"),
+        ("registry_external_url", "https://example.com/registry", "no path"),
+        ("external_url", "http://::1:8000", "brackets"),
+        ("registry_external_url", "http://2001:db8::1", "brackets"),
+        ("berth.web_http_addr", "::1:8000", "brackets"),
+        ("registry.registry_http_addr", "2001:db8::1:5000", "brackets"),
+    ],
+)
+def test_an_address_that_cant_be_served_is_refused_with_the_cure(
+    key: str, value: str, cure: str
+) -> None:
+    message = refused({key.upper().replace(".", "__"): value})
+    assert key in message
+    assert cure in message
+
+
+def test_ipv6_from_end_to_end() -> None:
+    here = load(
+        {"EXTERNAL_URL": "http://[::1]:8000", "REGISTRY_EXTERNAL_URL": "http://[::1]:5000"}
+    ).configuration
+    assert here.web_http_addr == "[::1]:8000"
+    assert here.registry_http_addr == "[::1]:5000"
+    assert here.registry_api_url == "http://[::1]:5000"
+    assert here.registry_host_port == "[::1]:5000"
+    assert here.token_realm == "http://[::1]:8000/jwt/auth"
+    assert "[::1]" in here.hosts
+    there = load({"REGISTRY_EXTERNAL_URL": "http://[2001:db8::7]:5000"}).configuration
+    assert there.registry_http_addr == "[::]:5000"
+    assert there.registry_host_port == "[2001:db8::7]:5000"
+    assert "[2001:db8::7]" in there.hosts
+
+
+@pytest.mark.parametrize(
+    ("url", "hsts", "told"),
+    [
+        ("https://gitlab.example.com", None, "31536000"),
+        ("https://gitlab.example.com", "30d", "2592000"),
+        ("https://gitlab.example.com", "0", "0"),
+        ("http://gitlab.example.com", "30d", "0"),
+    ],
+)
+def test_browsers_are_told_of_https_where_there_is_any(
+    url: str, hsts: str | None, told: str, tmp_path: Path
+) -> None:
+    environ = {**os.environ, "EXTERNAL_URL": url, "BERTH_HOME": str(tmp_path)}
+    if hsts is not None:
+        environ["BERTH__HSTS"] = hsts
+    code = "from gitlab import settings; print(settings.SECURE_HSTS_SECONDS)"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PROJECT,
+        env=environ,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert run.stdout.strip() == told

@@ -132,6 +132,7 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.upload_expiry": ("3h", "s.REGISTRY_UPLOAD_EXPIRY.total_seconds()", 10800),
     "berth.delete_enabled": (False, "s.REGISTRY_DELETE_ENABLED", False),
     "berth.push_creates_projects": (False, "s.PUSH_CREATES_PROJECTS", False),
+    "berth.hsts": ("30d", "s.CONFIG.berth.hsts.days", 30),
     "berth.signup_enabled": (True, "s.SIGNUP_ENABLED", True),
     "berth.max_manifest_size": (1000, "s.REGISTRY_MAX_MANIFEST_SIZE", 1000),
     "berth.max_blob_size": (2000, "s.REGISTRY_MAX_BLOB_SIZE", 2000),

@@ -57,10 +57,17 @@ class Command(BaseCommand):
         services.create_root(password)
         if configured:
             self._say("Made the administrator root with the password of GITLAB_ROOT_PASSWORD.")
-        else:
+        elif self.stdout.isatty():
             self._say(
                 "\nMade the administrator. This is shown once:\n"
                 f"    user      root\n    password  {password}\n"
+            )
+        else:
+            # What is printed goes to a journal or a container's log, where others read it for years.
+            path = preparation.keep_root_password(config, password)
+            self._say(
+                "\nMade the administrator root. The password is kept for you, readable by this user alone,\n"
+                f"in {path}: sign in, change it, and remove the file.\n"
             )
 
     def _say(self, text: str) -> None:
