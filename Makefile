@@ -15,6 +15,9 @@ PIP_COMPILE := $(PY) -m piptools compile --quiet --no-emit-index-url --no-emit-t
 	--no-emit-find-links --strip-extras $(if $(UPGRADE),--upgrade)
 
 export PYTHON ?=
+# Compiled modules are kept: without them each process that a test starts compiles all of ours anew,
+# and each of pytest's workers rewrites the assertions of every test.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help audit reference faults run test e2e e2e-all compose-test monitoring-test bench timing lint format typecheck coverage requirements install install-dev \

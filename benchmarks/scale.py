@@ -72,7 +72,7 @@ def _pages(server: Server, bench: Bench, repositories: int, tags: int) -> dict[s
         "rich tags by name, middle": f"{rich}&last={middle_tag}",
         "rich tags by time, middle": f"{rich}&sort=-published_at&last={middle_tag}",
         "rich tags backwards": f"{rich}&before={middle_tag}",
-        "history of a tag": f"/gitlab/v1/repositories/seed/large/tags/{middle_tag}/history/",
+        "history of a tag": f"/gitlab/v1/berth/history/seed/large/?tag={middle_tag}",
         "sub-repositories": "/gitlab/v1/repository-paths/seed/large/repositories/list/",
         "events": "/gitlab/v1/events/",
         "garbage queue": "/gitlab/v1/garbage/",

@@ -12,8 +12,11 @@ class Actor:
     `user` is what GitLab put into the token for itself; it goes back with the events, unread.
     `since` is when the token was issued, in seconds since the epoch: what the token says was right
     then. None where nobody's token is behind it.
+    `project_id` is GitLab's id of the project for whose image the token is; None where it does not
+    say. See `Caller.acting_in`.
     """
 
     name: str = ""
     user: str = ""
     since: float | None = None
+    project_id: int | None = None

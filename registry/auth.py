@@ -10,6 +10,8 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -39,11 +41,23 @@ _CACHED_TOKENS = 4096
 _BUNDLE_CHECK_INTERVAL = 2.0
 
 
+def admit(claims: Claims) -> Claims:
+    """`claims` of a token that was verified, where it may be used now. Raises `InvalidToken`.
+
+    The one place that every verified token passes, at each request and however it was verified:
+    `Caller` asks it, through which the shortcut of `v2.pulls` goes too, and so does the diagnosis.
+    What can end a token before its time belongs here, and not where tokens are remembered.
+    """
+    if claims.expires_at + settings.TOKENS_LEEWAY <= time.time():
+        raise InvalidToken("expired")
+    return claims
+
+
 class _VerifiedTokens:
-    """Tokens that were verified, by their text, until they end or the trusted keys change.
+    """Tokens that were verified, by their text, until the trusted keys change.
 
     Checking a signature costs more than answering most requests. An entry can't become wrong: the
-    same text says the same, and its end is looked at each time.
+    same text says the same. Whether it may still be used is for `admit` to say.
     """
 
     def __init__(self) -> None:
@@ -67,10 +81,11 @@ class _VerifiedTokens:
                     self._entries[text] = found
                 while len(self._entries) > _CACHED_TOKENS:
                     self._entries.popitem(last=False)
-        elif found.expires_at + settings.TOKENS_LEEWAY <= now:
-            self._entries.pop(text, None)
-            raise InvalidToken("expired")
         return found
+
+    def forget(self, text: str) -> None:
+        """Make room: `text` is of no use any more."""
+        self._entries.pop(text, None)
 
     def _forget_when_keys_change(self, now: float) -> None:
         self._checked_at = now
@@ -84,8 +99,35 @@ class _VerifiedTokens:
 _verified = _VerifiedTokens()
 
 
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What a token says of a repository besides the actions: the ``meta`` of GitLab's tokens.
+
+    Each is empty where the token does not say it, as those of other token servers do not.
+    """
+
+    project_id: int | None = None
+    project_path: str = ""
+    root_namespace_id: int | None = None
+
+    @classmethod
+    def read(cls, meta: Mapping[str, Any]) -> Meta:
+        """`meta` as it came; what is of another type than GitLab's is ignored."""
+        path = meta.get("project_path")
+        return cls(
+            _id(meta.get("project_id")),
+            path if isinstance(path, str) else "",
+            _id(meta.get("root_namespace_id")),
+        )
+
+
+def _id(value: object) -> int | None:
+    """A row's id. ``True`` is an int to Python, and none to a database."""
+    return value if type(value) is int and 0 < value < 2**63 else None
+
+
 class Caller:
-    """Whoever sent a request, by its Authorization field."""
+    """The sender of a request, by its Authorization field."""
 
     __slots__ = ("_claims", "_error")
 
@@ -98,8 +140,9 @@ class Caller:
         try:
             if scheme.lower() != "bearer" or not text:
                 raise InvalidToken("no bearer token")
-            self._claims = _verified.claims(text.strip(" "))
+            self._claims = admit(_verified.claims(text.strip(" ")))
         except InvalidToken as error:
+            _verified.forget(text.strip(" "))
             log.info("token refused: %s", error)
             self._error = "invalid_token"
         except (OSError, UnusableKey) as error:
@@ -122,6 +165,16 @@ class Caller:
             return Actor()
         claims = self._claims
         return Actor(claims.subject or "", claims.user or "", claims.issued_at)
+
+    def acting_in(self, name: str) -> Actor:
+        """As `actor`, with the project for which the token lets the caller act on a repository."""
+        return replace(self.actor, project_id=self.meta(name).project_id)
+
+    def meta(self, name: str) -> Meta:
+        """What the token says of the repository `name`; nothing where it has no entry for it."""
+        entries = self._claims.access if self._claims is not None else ()
+        found = (e.meta for e in entries if (e.type, e.name) == ("repository", name))
+        return Meta.read(next(found, {}))
 
     def may(self, needed: Access) -> bool:
         """Whether the token covers `needed`."""

@@ -36,9 +36,14 @@ DIGEST_LENGTH = 135
 
 
 class Repository(models.Model):
-    """A name with content. Deleting closes it; a push to the same name opens a new one."""
+    """A name with content. Deleting closes it; a push to the same name opens a new one.
+
+    `project_id` is GitLab's id of the project that it belongs to: what the token said that opened
+    it, or the first one since that said so. The name's next owner does not inherit it.
+    """
 
     name = ByteOrderedCharField(max_length=NAME_LENGTH)
+    project_id = models.BigIntegerField(null=True)
     collect_untagged = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)

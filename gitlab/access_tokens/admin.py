@@ -8,10 +8,11 @@ from django.http import HttpRequest
 
 from gitlab.access_tokens import services
 from gitlab.access_tokens.models import PersonalAccessToken
+from gitlab.ui.console import ReadOnlyAdmin
 
 
 @admin.register(PersonalAccessToken)
-class PersonalAccessTokenAdmin(admin.ModelAdmin):
+class PersonalAccessTokenAdmin(ReadOnlyAdmin):
     """Everybody's personal access tokens."""
 
     list_display = ["name", "user", "scopes", "expires_at", "last_used_at", "revoked_at"]
@@ -20,22 +21,6 @@ class PersonalAccessTokenAdmin(admin.ModelAdmin):
     list_select_related = ["user"]
     exclude = ["digest"]
     actions = ["revoke"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """No: the text is shown once, on the page of whoever makes it."""
-        return False
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: PersonalAccessToken | None = None
-    ) -> bool:
-        """No: a token is revoked, never rewritten."""
-        return False
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: PersonalAccessToken | None = None
-    ) -> bool:
-        """No: a revoked token stays as history."""
-        return False
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         """Whoever administers."""

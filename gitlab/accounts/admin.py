@@ -1,6 +1,8 @@
-"""People in the console. Creating and deleting is done by the services, which know the rules."""
+"""People in the console, by the services, which know the rules."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -10,9 +12,10 @@ from django.http import HttpRequest
 from gitlab.accounts import services
 from gitlab.accounts.models import User
 from gitlab.refusals import Invalid
+from gitlab.ui.console import ServiceAdmin, ServiceForm
 
 
-class NewUserForm(forms.ModelForm):
+class NewUserForm(ServiceForm):
     """What a new person needs."""
 
     password = forms.CharField(widget=forms.PasswordInput, strip=False)
@@ -21,31 +24,27 @@ class NewUserForm(forms.ModelForm):
         model = User
         fields = ["username", "email", "name", "is_superuser", "external"]
 
-    def clean(self) -> dict[str, object]:
-        """Create the person, inside the request's transaction; its refusals are the form's."""
-        cleaned: dict[str, object] = super().clean() or self.cleaned_data
-        if not self.errors:
-            try:
-                self.instance = services.create_user(**self.cleaned_data)
-            except Invalid as error:
-                self.add_error(None, error)
-        return cleaned
+    def perform(self, given: dict[str, Any]) -> User:
+        """Create the person."""
+        return services.create_user(**given, by=self.by)
 
-    def _post_clean(self) -> None:
-        """Nothing: the service has validated and stored it."""
 
-    def save(self, commit: bool = True) -> User:
-        """The person, stored already."""
-        return self.instance
+class UserForm(ServiceForm):
+    """What may be changed of somebody."""
 
-    def save_m2m(self) -> None:
-        """Nothing: a new person is in no group."""
+    instance: User
+
+    def perform(self, given: dict[str, Any]) -> User:
+        """Change what differs, each by its own rule."""
+        stored = User.objects.get(pk=self.instance.pk)
+        return services.administer(stored, by=self.by, **given)
 
 
 @admin.register(User)
-class UserAdmin(admin.ModelAdmin):
+class UserAdmin(ServiceAdmin):
     """Find people, block and unblock them."""
 
+    form = UserForm
     list_display = ["username", "name", "email", "state", "is_superuser", "external", "last_login"]
     list_filter = ["state", "is_superuser", "external"]
     search_fields = ["username", "email", "name"]
@@ -63,10 +62,16 @@ class UserAdmin(admin.ModelAdmin):
     readonly_fields = ["username", "state", "created_at", "last_login", "blocked_at"]
     actions = ["block", "unblock"]
 
-    def get_form(self, request, obj=None, change=False, **kwargs):
-        """The form for a new person, or Django's for one that exists."""
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """For whoever may open the console at all."""
+        return self.has_change_permission(request)
+
+    def get_form(
+        self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """The form for a new person, or for one that exists."""
         if obj is None:
-            return NewUserForm
+            return type(NewUserForm.__name__, (NewUserForm,), {"by": request.user})
         return super().get_form(request, obj, change=change, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:  # type: ignore[override]
@@ -78,15 +83,6 @@ class UserAdmin(admin.ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         """Everything may be typed for a new person."""
         return [] if obj is None else self.readonly_fields
-
-    def save_model(self, request: HttpRequest, obj: User, form: object, change: bool) -> None:
-        """A new person was stored by the form."""
-        if change:
-            obj.save()
-
-    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """No: people are blocked, since their images and their history stay."""
-        return False
 
     @admin.action(description="Block")
     def block(self, request: HttpRequest, rows: QuerySet[User]) -> None:

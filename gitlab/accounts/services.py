@@ -5,6 +5,8 @@ Refusals: `Forbidden`, `Invalid` (by argument).
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -16,12 +18,13 @@ from gitlab.accounts import failed_logins, registration, remembered_passwords
 from gitlab.accounts.models import User
 from gitlab.audit.services import record
 from gitlab.namespaces.paths import check_segment
+from gitlab.principals import Person
 from gitlab.refusals import Forbidden, Invalid
 
 ROOT = "root"
 
 
-def _only_admins(by: User | None) -> None:
+def _only_admins(by: Person | None) -> None:
     if by is not None and not (by.is_superuser and by.is_active):
         raise Forbidden("Only administrators may do this.")
 
@@ -50,7 +53,7 @@ def create_user(
     name: str = "",
     is_superuser: bool = False,
     external: bool = False,
-    by: User | None = None,
+    by: Person | None = None,
 ) -> User:
     """A person with their own namespace. Without a password they can't sign in yet.
 
@@ -97,12 +100,20 @@ def create_root(password: str) -> User:
     return user
 
 
+def _keep_an_administrator(user: User) -> None:
+    """Refuse what would leave nobody who administers. Held until the transaction's end."""
+    active = User.objects.select_for_update().filter(is_superuser=True, state=User.State.ACTIVE)
+    if [found.pk for found in active] == [user.pk]:
+        raise Invalid({"is_superuser": f"{user.username} is the last administrator."})
+
+
 @transaction.atomic
-def block(user: User, *, by: User | None) -> User:
+def block(user: User, *, by: Person | None) -> User:
     """Lock somebody out: no sign-in, no token works, sessions end at their next request."""
     _only_admins(by)
     if by is not None and by.pk == user.pk:
         raise Invalid({"user": "You can't block yourself."})
+    _keep_an_administrator(user)
     changed = User.objects.filter(pk=user.pk, state=User.State.ACTIVE).update(
         state=User.State.BLOCKED, blocked_at=timezone.now()
     )
@@ -114,7 +125,7 @@ def block(user: User, *, by: User | None) -> User:
 
 
 @transaction.atomic
-def unblock(user: User, *, by: User | None) -> User:
+def unblock(user: User, *, by: Person | None) -> User:
     """Let somebody in again, with the tokens that they had."""
     _only_admins(by)
     changed = User.objects.filter(pk=user.pk, state=User.State.BLOCKED).update(
@@ -127,15 +138,14 @@ def unblock(user: User, *, by: User | None) -> User:
 
 
 @transaction.atomic
-def set_administrator(user: User, *, is_administrator: bool, by: User | None) -> User:
+def set_administrator(user: User, *, is_administrator: bool, by: Person | None) -> User:
     """Let somebody administer the installation, or no longer. Twice is the same as once.
 
-    Raises `Invalid` for ``user`` where nobody would be left who can.
+    Raises `Invalid` for ``is_superuser`` where nobody would be left who can.
     """
     _only_admins(by)
-    others = User.objects.select_for_update().filter(is_superuser=True, state=User.State.ACTIVE)
-    if not is_administrator and not others.exclude(pk=user.pk).exists():
-        raise Invalid({"user": f"{user.username} is the last administrator."})
+    if not is_administrator:
+        _keep_an_administrator(user)
     changed = User.objects.filter(pk=user.pk).exclude(is_superuser=is_administrator)
     if changed.update(is_superuser=is_administrator):
         action = "user.grant_admin" if is_administrator else "user.revoke_admin"
@@ -152,7 +162,7 @@ def _check_current_password(user: User, password: str | None) -> None:
 
 
 def change_password(
-    user: User, new_password: str, *, by: User | None, current_password: str | None = None
+    user: User, new_password: str, *, by: Person | None, current_password: str | None = None
 ) -> User:
     """Set a password; other sessions of the user end. Oneself has to know the current one.
 
@@ -174,7 +184,7 @@ def change_password(
 
 
 def update_user(
-    user: User, *, by: User | None, name: str | None = None, email: str | None = None
+    user: User, *, by: Person | None, name: str | None = None, email: str | None = None
 ) -> User:
     """Change what is given of one's own, or an administrator of anybody's.
 
@@ -182,14 +192,46 @@ def update_user(
     """
     if by is None or by.pk != user.pk:
         _only_admins(by)
+    before = {"name": user.name, "email": user.email}
     if name is not None:
         user.name = (name.strip() or user.username)[:255]
     if email is not None:
         user.email = _check_email(email)
+    changes: dict[str, Any] = {
+        field: [value, getattr(user, field)]
+        for field, value in before.items()
+        if value != getattr(user, field)
+    }
+    if not changes:
+        return user
     try:
         with transaction.atomic():
             user.save(update_fields=["name", "email"])
-            record("user.update", by=by, target=user)
+            record("user.update", by=by, target=user, **changes)
     except IntegrityError as error:
         raise Invalid({"email": "Somebody has this address already."}, code="taken") from error
     return user
+
+
+@transaction.atomic
+def set_external(user: User, *, external: bool, by: Person | None) -> User:
+    """Whether somebody sees only what is public and what they are a member of."""
+    _only_admins(by)
+    if User.objects.filter(pk=user.pk).exclude(external=external).update(external=external):
+        record("user.set_external", by=by, target=user, external=external)
+    user.refresh_from_db()
+    return user
+
+
+@transaction.atomic
+def administer(
+    user: User, *, by: Person, name: str, email: str, is_superuser: bool, external: bool
+) -> User:
+    """Change of somebody whatever differs, all of it or nothing, each by its own rule.
+
+    Raises `Invalid` for ``email``, ``is_superuser``; `Forbidden`.
+    """
+    _only_admins(by)
+    update_user(user, by=by, name=name, email=email)
+    set_administrator(user, is_administrator=is_superuser, by=by)
+    return set_external(user, external=external, by=by)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.http import HttpRequest
 
 from gitlab.audit.models import AuditEvent
+from gitlab.ui.console import ReadOnlyAdmin
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(admin.ModelAdmin):
+class AuditEventAdmin(ReadOnlyAdmin):
     """The events, the newest first."""
 
     list_display = ["at", "actor_name", "action", "target_path", "address"]
@@ -17,15 +17,3 @@ class AuditEventAdmin(admin.ModelAdmin):
     search_fields = ["actor_name", "target_path", "action"]
     # Counting every event for the pager would cost more than the page.
     show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """No: events happen."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: AuditEvent | None = None) -> bool:
-        """No."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: AuditEvent | None = None) -> bool:
-        """No."""
-        return False

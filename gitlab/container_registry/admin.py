@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from gitlab.container_registry import deletion
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.ui.console import ReadOnlyAdmin
 
 _SHOWN = (
     "path",
@@ -25,7 +26,7 @@ _SHOWN = (
 
 
 @admin.register(ContainerRepository)
-class ContainerRepositoryAdmin(admin.ModelAdmin):
+class ContainerRepositoryAdmin(ReadOnlyAdmin):
     """Where every image stands."""
 
     list_display = [
@@ -41,22 +42,6 @@ class ContainerRepositoryAdmin(admin.ModelAdmin):
     search_fields = ["path"]
     list_select_related = ["project"]
     actions = ["try_deletion_again"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """No: a push adds it."""
-        return False
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: ContainerRepository | None = None
-    ) -> bool:
-        """No: the status belongs to the worker."""
-        return False
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: ContainerRepository | None = None
-    ) -> bool:
-        """No: a row goes when its image is gone."""
-        return False
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """Whoever administers."""

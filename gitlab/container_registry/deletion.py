@@ -18,6 +18,7 @@ Only `_to` writes a status. `by` is who does it. Refusals: `Forbidden`, `Conflic
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import random
 import uuid
 from enum import Enum
@@ -41,6 +42,8 @@ from gitlab.namespaces.models import Project
 from gitlab.namespaces.policies import Ability
 from gitlab.principals import Actor, Person
 from gitlab.refusals import Conflict
+
+log = logging.getLogger(__name__)
 
 TASK = "workers.tasks.delete_container_repository"
 BATCH = 100
@@ -140,13 +143,13 @@ def take_back(by: Person, project: Project, pk: int) -> ContainerRepository | No
 # Under way, in a worker
 
 
-def due() -> list[int]:
+def due(registry: Registry | None = None) -> list[int]:
     """The images whose turn it is, after the bookkeeping that nothing is enqueued for.
 
     Images of deleted projects are queued, and projects without any left are finished.
     """
     schedule_those_of_deleted_projects()
-    namespaces.finish_deletions()
+    finish_projects(registry)
     rows = ContainerRepository.objects.filter(_takeable(timezone.now()))
     return list(rows.order_by("status_changed_at").values_list("pk", flat=True)[:_SWEPT_AT_ONCE])
 
@@ -182,7 +185,7 @@ def delete_repository(pk: int, registry: Registry | None = None) -> Outcome:
     registry = registry or clients.for_jobs()
     try:
         _remember(row, registry)
-        while registry.delete_batch(row.path, BATCH):
+        while registry.delete_batch(row.path, BATCH, project=row.project_id):
             if not _renew(row):
                 return Outcome.NOT_OURS
         crash_points.reached("image_deleted")
@@ -264,7 +267,7 @@ def _finish(row: ContainerRepository, registry: Registry) -> Outcome:
             if gone:
                 record("container_repository.delete", by=row.deleted_by, target=row)
         if gone:
-            namespaces.finish_deletions()
+            finish_projects(registry)
             return Outcome.DONE
     return Outcome.NOT_OURS
 
@@ -277,3 +280,24 @@ def _rest(row: ContainerRepository) -> Outcome:
         if changed:
             record("container_repository.delete", by=row.deleted_by, target=row, pushed_again=True)
     return Outcome.DONE if changed else Outcome.NOT_OURS
+
+
+def finish_projects(registry: Registry | None = None) -> int:
+    """Remove the rows of deleted projects without images, and of groups; how many went.
+
+    First the registry is told that a project's path is given up: what somebody has pushed meanwhile
+    with an older token goes, and nothing is left for the path's next owner. A project whose end the
+    registry can't be told stays until the next sweep.
+    """
+
+    def leave(project: Project) -> bool:
+        own = (registry or clients.for_jobs()).own
+        try:
+            if own is not None:
+                own.give_up(project.full_path, project.pk)
+        except (RegistryUnavailable, RegistryRefused) as error:
+            log.warning("%s stays for now: %s", project.full_path, error)
+            return False
+        return True
+
+    return namespaces.finish_deletions(leave if settings.CONTAINER_REGISTRY_ENABLED else None)

@@ -1,6 +1,6 @@
 """GitLab's row about one repository in the registry.
 
-    ContainerRepository ──► namespaces.Project          EventCursor: what it has told already
+    ContainerRepository ──► namespaces.Project          EventCursor: what each reader knows
     DeletedImage ─────────► namespaces.Project          what an undo needs of one that has gone
 
     status     null ──schedule──► delete_scheduled ──take──► delete_ongoing ──done──► (no row)
@@ -128,11 +128,24 @@ class DeletedImage(models.Model):
 
 
 class EventCursor(models.Model):
-    """How far the events of a registry have been read. One row for each address of a registry."""
+    """How far a reader has read the events of a registry, which is named by its URL.
 
-    registry = models.CharField(max_length=255, unique=True)
+    Each reader has a row of its own (see `events.READERS`), so that one which is slow or fails
+    keeps no other from reading on.
+    """
+
+    registry = models.CharField(max_length=255)
+    # With a default of the database, for nodes of the version before.
+    reader = models.CharField(max_length=32, db_default="pushes")
     position = models.BigIntegerField(default=0)
     read_at = models.DateTimeField(default=timezone.now)
 
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["registry", "reader"], name="event_cursor_once_a_reader"
+            ),
+        ]
+
     def __str__(self) -> str:
-        return f"{self.registry} up to {self.position}"
+        return f"{self.reader} of {self.registry} up to {self.position}"

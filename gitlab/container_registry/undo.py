@@ -22,7 +22,7 @@ from django.utils import timezone
 from gitlab.audit.services import record
 from gitlab.container_registry import deletion, repositories
 from gitlab.container_registry.client import chosen as clients
-from gitlab.container_registry.client.registry import Registry, own_api
+from gitlab.container_registry.client.registry import OwnApi, Registry, own_api
 from gitlab.container_registry.client.responses import DeletedTag, Interval
 from gitlab.container_registry.models import ContainerRepository, DeletedImage
 from gitlab.container_registry.tags import MAX_TAGS_AT_ONCE
@@ -75,9 +75,15 @@ def restore_tags(
         else:
             outcome.lost.append(name)
     if wanted:
-        outcome.back.extend(own.restore_tags(repository.path, wanted, by=by.username))
+        outcome.back.extend(_restore(own, repository, wanted, by))
         record("tag.restore", by=by, target=repository, tags=outcome.back)
     return outcome
+
+
+def _restore(
+    own: OwnApi, image: ContainerRepository, intervals: list[int], by: Person
+) -> list[str]:
+    return own.restore_tags(image.path, intervals, by=by.username, project=image.project_id)
 
 
 def point_back(
@@ -100,7 +106,7 @@ def point_back(
         raise NotFound("no such part of the history")
     current = history[0] if history[0].until is None else None
     if current is None:
-        own.restore_tags(repository.path, [chosen.id], by=by.username)
+        _restore(own, repository, [chosen.id], by)
     else:
         manifest = own.manifest(repository.path, chosen.digest)
         if manifest is None:
@@ -205,7 +211,7 @@ def restore_image(
         registry = registry or clients.for_pages()
         if registry.repository(path, size=False) is None:
             own_api(registry, _KEEPS_NOTHING).restore_repository(
-                path, known["registry"], by=by.username
+                path, known["registry"], by=by.username, project=project.pk
             )
         DeletedImage.objects.filter(registry_id=known["registry"], project=project).delete()
     if row is None:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest
 
+from gitlab.namespaces import services
 from gitlab.namespaces.models import Member, Namespace, Project
+from gitlab.ui.console import ReadOnlyAdmin, ServiceAdmin, ServiceForm
 
 
-class _NoAddNoDelete:
-    """Rows come and go by the services, which keep routes, owners and images in step."""
+class GroupForm(ServiceForm):
+    """What may be changed of a group."""
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """No."""
-        return False
+    instance: Namespace
 
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """No."""
-        return False
+    def perform(self, given: dict[str, Any]) -> Namespace:
+        """Change what differs."""
+        return services.update_group(self.by, self.instance, **given)
 
 
 @admin.register(Namespace)
-class NamespaceAdmin(_NoAddNoDelete, admin.ModelAdmin):
-    """Groups and personal namespaces."""
+class NamespaceAdmin(ServiceAdmin):
+    """Groups and personal namespaces. A personal one is named as its owner is."""
 
+    form = GroupForm
     list_display = ["full_path", "kind", "name", "visibility", "created_at", "pending_delete_at"]
     list_filter = ["kind", "visibility"]
     search_fields = ["full_path", "name"]
@@ -49,11 +52,28 @@ class NamespaceAdmin(_NoAddNoDelete, admin.ModelAdmin):
     ]
     list_select_related = ["parent", "owner"]
 
+    def has_change_permission(self, request: HttpRequest, obj: Namespace | None = None) -> bool:
+        """A group's, while it is not being deleted."""
+        if obj is not None and not (obj.is_group and obj.pending_delete_at is None):
+            return False
+        return super().has_change_permission(request, obj)
+
+
+class ProjectForm(ServiceForm):
+    """What may be changed of a project."""
+
+    instance: Project
+
+    def perform(self, given: dict[str, Any]) -> Project:
+        """Change what differs."""
+        return services.update_project(self.by, self.instance, **given)
+
 
 @admin.register(Project)
-class ProjectAdmin(_NoAddNoDelete, admin.ModelAdmin):
+class ProjectAdmin(ServiceAdmin):
     """Projects."""
 
+    form = ProjectForm
     list_display = ["full_path", "visibility", "registry_access", "created_at", "pending_delete_at"]
     list_filter = ["visibility", "registry_access"]
     search_fields = ["full_path", "name"]
@@ -77,16 +97,18 @@ class ProjectAdmin(_NoAddNoDelete, admin.ModelAdmin):
         "pending_delete_at",
     ]
 
+    def has_change_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        """While it is not being deleted."""
+        if obj is not None and obj.pending_delete_at is not None:
+            return False
+        return super().has_change_permission(request, obj)
+
 
 @admin.register(Member)
-class MemberAdmin(_NoAddNoDelete, admin.ModelAdmin):
-    """Who belongs where."""
+class MemberAdmin(ReadOnlyAdmin):
+    """Who belongs where; the members' page changes it, which keeps the last owner of a group."""
 
     list_display = ["user", "namespace", "project", "access_level", "expires_at", "created_at"]
     list_filter = ["access_level"]
     search_fields = ["user__username", "namespace__full_path", "project__full_path"]
     list_select_related = ["user", "namespace", "project"]
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """No: the members' page keeps the last owner of a group."""
-        return False

@@ -1,17 +1,48 @@
-"""What was deleted and can still be brought back."""
+"""What a deletion would free, what it has left, and taking it back."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from registry.auth import Caller
-from registry.gitlab_v1.repositories import timestamp
-from registry.services import deleted
+from registry.errors import Code, RegistryError
+from registry.gitlab_v1.base import is_id, json_object, timestamp
+from registry.services import deleted, repositories, tags, undo
+from registry.services.garbage import freed
 from registry.v2.base import RegistryView, page_size
+from tokens.access import Access
+
+_MAX_FREED_TAGS = 1000
+_MAX_RESTORED_TAGS = 1000
+
+
+class FreedView(RegistryView):
+    """``GET /gitlab/v1/berth/freed/<path>/?tags=a,b``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """What deleting these tags would free; without ``tags``, the whole image."""
+        repository_id = repositories.get_id(name)
+        names = [tag for tag in request.GET.get("tags", "").split(",") if tag]
+        if len(names) > _MAX_FREED_TAGS:
+            raise RegistryError(
+                Code.UNSUPPORTED, f"at most {_MAX_FREED_TAGS} tags at once", status=400
+            )
+        for tag in names:
+            tags.check(tag)
+        found = freed.by_tags(repository_id, names) if names else freed.by_repository(repository_id)
+        return JsonResponse(
+            {
+                "manifests": found.manifests,
+                "alone_bytes": found.alone,
+                "shared_bytes": found.shared,
+            }
+        )
 
 
 class DeletedTagsView(RegistryView):
-    """``GET /gitlab/v1/repository-paths/<path>/tags/deleted/``."""
+    """``GET /gitlab/v1/berth/deleted-tags/<path>/``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """Deleted tags at and below a path within the undo window, the latest first.
@@ -33,3 +64,28 @@ class DeletedTagsView(RegistryView):
             for tag in found
         ]
         return JsonResponse(body, safe=False)
+
+
+class RestoreView(RegistryView):
+    """``POST /gitlab/v1/berth/restore/<path>/``."""
+
+    def needed(self, method: str, arguments: dict[str, Any]) -> Access:
+        """Undo gives back what deleting took: it needs both."""
+        return Access.repository(arguments["name"], "push", "delete")
+
+    def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """Bring back ``tags`` (ids of intervals), a ``manifest`` (digest) or the ``repository``."""
+        body = json_object(request)
+        restored: list[str] = []
+        match body:
+            case {"tags": [*ids]} if 0 < len(ids) <= _MAX_RESTORED_TAGS and all(map(is_id, ids)):
+                restored = undo.restore_tags(name, ids, caller.acting_in(name))
+            case {"manifest": str(digest)}:
+                restored = undo.restore_manifest(name, digest, caller.acting_in(name))
+            case {"repository": repository_id} if is_id(repository_id):
+                undo.restore_repository(name, repository_id, caller.acting_in(name))
+            case _:
+                raise RegistryError(
+                    Code.UNSUPPORTED, "the body has tags, manifest or repository", status=400
+                )
+        return JsonResponse({"tags": restored})

@@ -1,41 +1,30 @@
-"""What is global: events, and the collector that GitLab's jobs drive."""
+"""The collector: its queue, its reviews and receipts, its reasons, and the lease that pauses it."""
 
 from __future__ import annotations
 
+import datetime as dt
+import uuid
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
-from registry.gitlab_v1 import evidence
-from registry.gitlab_v1.repositories import timestamp
-from registry.services import events, uploads
+from registry.gitlab_v1 import verifications
+from registry.gitlab_v1.base import GarbageView, cursor, timestamp
+from registry.services import uploads
 from registry.services.garbage import collection as garbage
-from registry.services.garbage import leases, reviews
+from registry.services.garbage import forecast, holders, leases, reviews
 from registry.services.garbage.batches import receipts_after
-from registry.v2.base import RegistryView, page_size
-from tokens.access import Access
+from registry.v2.base import empty, page_size
 
-GARBAGE = Access("registry", "garbage", ("*",))
-EVENTS = Access("registry", "events", ("*",))
 _EXPIRED_UPLOADS = 100
+_LEASE = 3600
+"""Seconds, where the caller does not say."""
 
 
-def _cursor(request: HttpRequest) -> int:
-    text = request.GET.get("after", "0")
-    if not text.isascii() or not text.isdecimal() or len(text) > 18:
-        raise RegistryError(Code.PAGINATION_NUMBER_INVALID, after=text[:40])
-    return int(text)
-
-
-class _GarbageView(RegistryView):
-    def needed(self, method: str, arguments: dict[str, Any]) -> Access:
-        """``registry:garbage:*``."""
-        return GARBAGE
-
-
-class ReviewsView(_GarbageView):
+class ReviewsView(GarbageView):
     """``POST /gitlab/v1/garbage/reviews/``."""
 
     def post(self, request: HttpRequest, caller: Caller) -> HttpResponse:
@@ -45,7 +34,7 @@ class ReviewsView(_GarbageView):
         """
         limit = page_size(request, default=100)
         if request.GET.get("dry_run") == "true":
-            return evidence.dry_run(limit)
+            return _dry_run(limit)
         expired = uploads.purge_expired(_EXPIRED_UPLOADS)
         uploads.sweep_left()
         run = garbage.review(limit)
@@ -64,7 +53,37 @@ class ReviewsView(_GarbageView):
         )
 
 
-class QueueView(_GarbageView):
+def _dry_run(limit: int) -> JsonResponse:
+    """What reviewing up to `limit` candidates would remove, as the API says it."""
+    found = forecast.forecast(limit)
+    return JsonResponse(
+        {
+            "dry_run": True,
+            "reviewed": found.reviewed,
+            "removed": found.removed,
+            "bytes": found.bytes,
+            "removed_later": found.removed_later,
+            "bytes_later": found.bytes_later,
+            "complete": found.is_whole,
+            "paused": found.is_paused,
+            "items": [_item(item) for item in found.items],
+            "later": [_item(item) for item in found.later],
+        }
+    )
+
+
+def _item(item: forecast.Item) -> dict[str, Any]:
+    return {
+        "kind": item.kind,
+        "digest": item.digest,
+        "repository": item.repository,
+        "bytes": item.bytes,
+        "reason": item.reason,
+        "at": timestamp(item.at),
+    }
+
+
+class QueueView(GarbageView):
     """``GET /gitlab/v1/garbage/``."""
 
     def get(self, request: HttpRequest, caller: Caller) -> HttpResponse:
@@ -76,18 +95,18 @@ class QueueView(_GarbageView):
                 "next_due_at": timestamp(reviews.next_due_at()),
                 "paused_until": timestamp(lease.until if lease else None),
                 "paused_because": lease.reason if lease else "",
-                "verification": evidence.findings(),
+                "verification": verifications.findings(),
             }
         )
 
 
-class ReceiptsView(_GarbageView):
+class ReceiptsView(GarbageView):
     """``GET /gitlab/v1/garbage/receipts/``."""
 
     def get(self, request: HttpRequest, caller: Caller) -> HttpResponse:
         """What was removed, in order, after the receipt ``after``."""
         limit = page_size(request, default=100)
-        found = receipts_after(_cursor(request), limit)
+        found = receipts_after(cursor(request), limit)
         body = [
             {
                 "id": receipt.pk,
@@ -106,30 +125,65 @@ class ReceiptsView(_GarbageView):
         return JsonResponse(body, safe=False)
 
 
-class EventsView(RegistryView):
-    """``GET /gitlab/v1/events/``."""
+class WhyView(GarbageView):
+    """``GET /gitlab/v1/garbage/why/<digest>``."""
 
-    def needed(self, method: str, arguments: dict[str, Any]) -> Access:
-        """``registry:events:*``."""
-        return EVENTS
+    def get(self, request: HttpRequest, caller: Caller, digest: str) -> HttpResponse:
+        """The chains that hold a digest, or when it goes and why. 404 where it is unknown."""
+        found = holders.why(digests.check(digest))
+        body = {
+            "digest": found.digest,
+            "state": found.state,
+            "kinds": found.kinds,
+            "bytes": found.size,
+            "stored": found.is_stored,
+            "goes_at": timestamp(found.goes_at),
+            "because": found.because,
+            "paused_until": timestamp(found.paused_until),
+            "complete": found.is_whole,
+            "holders": [
+                {
+                    "repository": holder.repository,
+                    "repository_id": holder.repository_id,
+                    "chain": holder.chain,
+                    "until": timestamp(holder.until),
+                }
+                for holder in found.holders
+            ],
+        }
+        return JsonResponse(body, status=404 if found.state == "unknown" else 200)
 
-    def get(self, request: HttpRequest, caller: Caller) -> HttpResponse:
-        """What happened, in order, after the event ``after``."""
-        found = events.after(_cursor(request), page_size(request, default=100))
-        body = [
-            {
-                "id": event.pk,
-                "at": timestamp(event.at),
-                "action": event.action,
-                "repository": event.repository,
-                "renamed_from": event.renamed_from,
-                "tag": event.tag,
-                "digest": event.digest,
-                "media_type": event.media_type,
-                "size": event.size,
-                "actor": event.actor,
-                "user": event.user,
-            }
-            for event in found
-        ]
-        return JsonResponse(body, safe=False)
+
+class LeaseView(GarbageView):
+    """``/gitlab/v1/garbage/lease/``: pause the collector, and let it go on."""
+
+    def post(self, request: HttpRequest, caller: Caller) -> HttpResponse:
+        """Pause for ``seconds`` (an hour), with a ``reason``; with ``id`` renew that lease."""
+        seconds = request.GET.get("seconds", str(_LEASE))
+        longest = int(leases.LONGEST.total_seconds())
+        if not (seconds.isascii() and seconds.isdecimal() and 0 < int(seconds[:9]) <= longest):
+            raise RegistryError(
+                Code.UNSUPPORTED, f"seconds are 1 to {longest}", status=400, seconds=seconds[:40]
+            )
+        duration = dt.timedelta(seconds=int(seconds))
+        lease_id = _lease_id(request)
+        if lease_id is not None:
+            if not leases.renew(lease_id, duration):
+                raise RegistryError(Code.UNSUPPORTED, "this lease has ended", status=404)
+            return empty(204)
+        lease = leases.take(duration, request.GET.get("reason", "asked for through the API"))
+        body = {"id": str(lease.pk), "until": timestamp(lease.until)}
+        return JsonResponse(body, status=201)
+
+    def delete(self, request: HttpRequest, caller: Caller) -> HttpResponse:
+        """End the lease ``id``, or all of them."""
+        leases.end(_lease_id(request))
+        return empty(204)
+
+
+def _lease_id(request: HttpRequest) -> uuid.UUID | None:
+    text = request.GET.get("id", "")
+    try:
+        return uuid.UUID(text) if text else None
+    except ValueError as error:
+        raise RegistryError(Code.UNSUPPORTED, "id is no lease", status=400) from error

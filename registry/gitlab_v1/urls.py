@@ -5,33 +5,45 @@ from __future__ import annotations
 from django.urls import path
 
 import registry.converters  # noqa: F401  (the kinds of pieces below)
-from registry.gitlab_v1 import deleted, diagnosis, evidence, garbage, repositories, statistics
+from registry.gitlab_v1 import (
+    deleted,
+    diagnosis,
+    events,
+    garbage,
+    repositories,
+    statistics,
+    tags,
+    verifications,
+)
 from registry.v2.base import UnknownView
 
 urlpatterns = [
     path("gitlab/v1/", repositories.DiscoveryView()),
     path("gitlab/v1/diagnosis/", diagnosis.DiagnosisView()),
-    path("gitlab/v1/events/", garbage.EventsView()),
+    path("gitlab/v1/events/", events.EventsView()),
     path("gitlab/v1/garbage/", garbage.QueueView()),
     path("gitlab/v1/garbage/reviews/", garbage.ReviewsView()),
     path("gitlab/v1/garbage/receipts/", garbage.ReceiptsView()),
-    path("gitlab/v1/garbage/lease/", evidence.LeaseView()),
-    path("gitlab/v1/garbage/verifications/", evidence.VerificationsView()),
-    path("gitlab/v1/garbage/why/<reference:digest>", evidence.WhyView()),
+    path("gitlab/v1/garbage/lease/", garbage.LeaseView()),
+    path("gitlab/v1/garbage/verifications/", verifications.VerificationsView()),
+    path("gitlab/v1/garbage/why/<reference:digest>", garbage.WhyView()),
     path("gitlab/v1/statistics/", statistics.StatisticsView()),
-    path("gitlab/v1/repositories/<name:name>/tags/list/", repositories.TagsView()),
-    path(
-        "gitlab/v1/repositories/<name:name>/tags/<reference:tag>/history/",
-        repositories.HistoryView(),
-    ),
-    path("gitlab/v1/repositories/<name:name>/tags/<reference:tag>/", repositories.TagView()),
-    path("gitlab/v1/repositories/<name:name>/restore/", repositories.RestoreView()),
-    path("gitlab/v1/repositories/<name:name>/freed/", repositories.FreedView()),
+    # Calls of our own: what is called stands first and the name last, whatever words it holds.
+    path("gitlab/v1/berth/repository/<name:name>/", repositories.RepositoryView()),
+    path("gitlab/v1/berth/tags/<name:name>/", tags.TagsView()),
+    path("gitlab/v1/berth/tag/<name:name>/", tags.TagView()),
+    path("gitlab/v1/berth/history/<name:name>/", tags.HistoryView()),
+    path("gitlab/v1/berth/freed/<name:name>/", deleted.FreedView()),
+    path("gitlab/v1/berth/deleted-tags/<name:name>/", deleted.DeletedTagsView()),
+    path("gitlab/v1/berth/restore/<name:name>/", deleted.RestoreView()),
+    path("gitlab/v1/berth/descendants/<name:name>/", repositories.DescendantsView()),
+    path("gitlab/v1/berth/given-up/<name:name>/", repositories.GivenUpView()),
+    # Where GitLab's client has them. An image that ends in their words is found above.
+    path("gitlab/v1/repositories/<name:name>/tags/list/", tags.TagsView()),
     path("gitlab/v1/repositories/<name:name>/", repositories.RepositoryView()),
     path(
         "gitlab/v1/repository-paths/<name:name>/repositories/list/",
         repositories.DescendantsView(),
     ),
-    path("gitlab/v1/repository-paths/<name:name>/tags/deleted/", deleted.DeletedTagsView()),
     path("gitlab/v1/<name:rest>", UnknownView()),
 ]

@@ -8,25 +8,21 @@ from then on (see `repositories.hold_or_open`).
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Sequence
 
 from django.db import IntegrityError
-from django.db.models import CharField, Q, QuerySet, Value
+from django.db.models import CharField, QuerySet, Value
 from django.db.models.functions import Cast, Concat, Length, Substr
-from django.utils import timezone
 
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
-from registry.models import NAME_LENGTH, FormerPath, Repository
+from registry.models import NAME_LENGTH, Repository
 from registry.services import database, events, repositories
-from tokens.verify import LONGEST_LEEWAY, MAX_LIFETIME
 
 MAX_REPOSITORIES = 1000
 """More are not renamed at once (GitLab's registry has the same limit)."""
 
 _BATCH = 200
-_TOKENS_END = dt.timedelta(seconds=MAX_LIFETIME + LONGEST_LEEWAY)
 
 
 def rename(path: str, new_path: str, actor: Actor, *, dry_run: bool = False) -> list[str]:
@@ -56,10 +52,10 @@ def _rename(path: str, new_path: str, actor: Actor, *, dry_run: bool) -> list[st
     """The new names; None where there is nothing to rename, which counts as left all the same."""
     database.hold_openings(others_too=not dry_run)
     moving = _held(path)
-    deleted = Repository.objects.filter(_at_or_below(path), closed_at__isnull=False)
+    deleted = Repository.objects.filter(repositories.at_or_below(path), closed_at__isnull=False)
     if not moving and not deleted.exists():
         if not dry_run:
-            _note_former(path)
+            repositories.note_former_path(path)
         return None
     names = {
         repository.pk: repositories.check_name(new_path + repository.name[len(path) :])
@@ -71,13 +67,8 @@ def _rename(path: str, new_path: str, actor: Actor, *, dry_run: bool) -> list[st
     _move(moving, names)
     _move_deleted(deleted, path, new_path)
     events.record_renames([(each.name, names[each.pk]) for each in moving], actor)
-    _note_former(path)
+    repositories.note_former_path(path)
     return list(names.values())
-
-
-def _at_or_below(path: str) -> Q:
-    # "0" is the character after "/": a range of the index holds all names below.
-    return Q(name=path) | Q(name__gt=f"{path}/", name__lt=f"{path}0")
 
 
 def _held(path: str) -> list[Repository]:
@@ -85,7 +76,9 @@ def _held(path: str) -> list[Repository]:
 
     Raises UNSUPPORTED (422).
     """
-    here = Repository.objects.filter(_at_or_below(path), closed_at=None).order_by("name")
+    here = Repository.objects.filter(repositories.at_or_below(path), closed_at=None).order_by(
+        "name"
+    )
     found = list(here.values_list("pk", flat=True)[: MAX_REPOSITORIES + 1])
     if len(found) > MAX_REPOSITORIES:
         raise RegistryError(
@@ -138,9 +131,3 @@ def _move_deleted(deleted: QuerySet[Repository], path: str, new_path: str) -> No
     deleted.alias(length=Length("name")).filter(length__lte=NAME_LENGTH - longer).update(
         name=Concat(Value(new_path), Substr("name", len(path) + 1))
     )
-
-
-def _note_former(path: str) -> None:
-    now = timezone.now()
-    FormerPath.objects.filter(left_at__lt=now - _TOKENS_END).delete()
-    FormerPath.objects.create(path=path, left_at=now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from registry.actor import Actor
@@ -13,8 +14,14 @@ from registry.models import Event, FormerPath, Manifest, Repository, Review, Tag
 from registry.services import database, events
 from registry.services.garbage import reviews
 from tokens.access import is_repository_name
+from tokens.verify import LONGEST_LEEWAY, MAX_LIFETIME
 
-_HELD = "SELECT id FROM registry_repository WHERE name = %s AND closed_at IS NULL"
+MAX_GIVEN_UP = 500
+"""Repositories that one call closes."""
+
+_TOKENS_END = dt.timedelta(seconds=MAX_LIFETIME + LONGEST_LEEWAY)
+
+_HELD = "SELECT id, project_id FROM registry_repository WHERE name = %s AND closed_at IS NULL"
 
 
 def check_name(name: str) -> str:
@@ -57,20 +64,71 @@ def hold(name: str) -> int:
     return int(row[0])
 
 
+def find_for_push(name: str, actor: Actor) -> int | None:
+    """As `find_id`. Raises DENIED where the repository belongs to another project than `actor`."""
+    row = database.one(_HELD, [name])
+    if row is None:
+        return None
+    _refuse_other(name, row[1], actor)
+    return int(row[0])
+
+
 def hold_or_open(name: str, actor: Actor) -> int:
-    """As `hold`, opening the repository where there is none. Raises DENIED, as `_refuse_late`."""
+    """As `hold`, for a push, opening the repository where there is none.
+
+    It then belongs to the project of `actor`, where that is known. Raises DENIED, as `_refuse_late`
+    and `_refuse_other`.
+    """
     while True:
         row = database.one(_HELD + database.row_lock(), [name])
         if row is not None:
-            return int(row[0])
+            repository_id, project_id = row
+            _refuse_other(name, project_id, actor)
+            if project_id is None and actor.project_id is not None:
+                _bind(repository_id, actor)
+            return int(repository_id)
         database.hold_openings(others_too=False)
         _refuse_late(name, actor)
         # Two first pushes at once both come here; the index lets one insert win.
-        Repository.objects.bulk_create([Repository(name=name)], ignore_conflicts=True)
+        Repository.objects.bulk_create(
+            [Repository(name=name, project_id=actor.project_id)], ignore_conflicts=True
+        )
+
+
+def require_project(repository: Repository, actor: Actor) -> None:
+    """Raises NAME_UNKNOWN unless undo in `repository` is for the project of `actor`.
+
+    What belongs to a project is given back to it alone. What belongs to none, as where another
+    token server is used, comes back with tokens that name none.
+    """
+    if repository.project_id != actor.project_id:
+        raise RegistryError(
+            Code.NAME_UNKNOWN,
+            "what was deleted here belongs to another project",
+            name=repository.name,
+        )
+
+
+def _refuse_other(name: str, project_id: int | None, actor: Actor) -> None:
+    """Raises DENIED where the repository and the token's project are known, and differ."""
+    if None not in (project_id, actor.project_id) and project_id != actor.project_id:
+        raise RegistryError(
+            Code.DENIED,
+            f"{name} holds an image of another project, which had this path before: delete it first",
+            name=name,
+        )
+
+
+def _bind(repository_id: int, actor: Actor) -> None:
+    """Let a repository that belongs to no project belong to that of `actor`, where it is known."""
+    if actor.project_id is not None:
+        Repository.objects.filter(pk=repository_id, project_id=None).update(
+            project_id=actor.project_id
+        )
 
 
 def _refuse_late(name: str, actor: Actor) -> None:
-    """Raises DENIED where a rename has left the name since the token was issued.
+    """Raises DENIED where a rename or a project's end has left the name since the token's issue.
 
     The token lets somebody push to what was called so. Opening the name again would leave an image
     that no project owns, for the next owner of the path to find.
@@ -83,7 +141,8 @@ def _refuse_late(name: str, actor: Actor) -> None:
     if FormerPath.objects.filter(path__in=prefixes, left_at__gte=since).exists():
         raise RegistryError(
             Code.DENIED,
-            f"{name} was renamed while this token was in use: push to the new name, or ask again",
+            f"{name} was renamed or deleted while this token was in use:"
+            " push to the new name, or ask again",
             name=name,
         )
 
@@ -104,13 +163,54 @@ def close(name: str, actor: Actor) -> int:
     require_deletion()
     with database.atomic():
         repository_id = hold(name)
-        now = timezone.now()
-        Repository.objects.filter(pk=repository_id).update(closed_at=now, closed_by=actor.name)
-        reviews.queue(
-            Review.Kind.REPOSITORY, [repository_id], "repository deleted", after=reviews.window()
-        )
-        events.record(Event.Action.DELETE, name, actor)
+        _bind(repository_id, actor)
+        _close(repository_id, name, actor)
     return repository_id
+
+
+def _close(repository_id: int, name: str, actor: Actor) -> None:
+    now = timezone.now()
+    Repository.objects.filter(pk=repository_id).update(closed_at=now, closed_by=actor.name)
+    reviews.queue(
+        Review.Kind.REPOSITORY, [repository_id], "repository deleted", after=reviews.window()
+    )
+    events.record(Event.Action.DELETE, name, actor)
+
+
+def give_up(path: str, actor: Actor) -> int:
+    """A project gives its path up: it may be another one's from now on. How many were closed.
+
+    What is still open at and below the path and belongs to the project of `actor` is closed, at
+    most `MAX_GIVEN_UP` at once, and tokens that were issued before open nothing there any more.
+    """
+    if actor.project_id is None:
+        raise RegistryError(Code.DENIED, "the token names no project")
+    with database.atomic():
+        database.hold_openings(others_too=True)
+        note_former_path(path)
+        left = Repository.objects.filter(
+            at_or_below(path), closed_at=None, project_id=actor.project_id
+        ).order_by("pk")
+        closed = 0
+        for pk in left.values_list("pk", flat=True)[:MAX_GIVEN_UP]:
+            repository = hold_by_id(pk)
+            if repository is not None and repository.closed_at is None:
+                _close(pk, repository.name, actor)
+                closed += 1
+    return closed
+
+
+def at_or_below(path: str) -> Q:
+    """The condition of repositories at and below a path."""
+    # "0" is the character after "/": a range of the index holds all names below.
+    return Q(name=path) | Q(name__gt=f"{path}/", name__lt=f"{path}0")
+
+
+def note_former_path(path: str) -> None:
+    """Have tokens that were issued before now open nothing at and below a path."""
+    now = timezone.now()
+    FormerPath.objects.filter(left_at__lt=now - _TOKENS_END).delete()
+    FormerPath.objects.create(path=path, left_at=now)
 
 
 def set_collect_untagged(name: str, collect: bool) -> None:

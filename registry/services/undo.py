@@ -37,7 +37,7 @@ def restore_tags(name: str, intervals: Sequence[int], actor: Actor) -> list[str]
     that name is there again.
     """
     with database.atomic():
-        repository_id = repositories.hold(name)
+        repository_id = _hold(name, actor)
         found = list(
             Tag.objects.filter(
                 repository_id=repository_id, pk__in=intervals, ended_at__isnull=False
@@ -46,6 +46,15 @@ def restore_tags(name: str, intervals: Sequence[int], actor: Actor) -> list[str]
         if len(found) != len(set(intervals)):
             raise RegistryError(Code.MANIFEST_UNKNOWN, "one of the tags was not deleted here")
         return [_reopen(name, tag, actor) for tag in found]
+
+
+def _hold(name: str, actor: Actor) -> int:
+    """As `repositories.hold`, for undo by the project that the repository belongs to, if any."""
+    repository_id = repositories.hold(name)
+    repository = Repository.objects.get(pk=repository_id)
+    if repository.project_id is not None:
+        repositories.require_project(repository, actor)
+    return repository_id
 
 
 def _reopen(name: str, tag: Tag, actor: Actor) -> str:
@@ -98,7 +107,7 @@ def restore_manifest(name: str, digest: str, actor: Actor) -> list[str]:
     """
     digests.check(digest)
     with database.atomic():
-        repository_id = repositories.hold(name)
+        repository_id = _hold(name, actor)
         manifest = Manifest.objects.filter(
             repository_id=repository_id, digest=digest, deleted_at__isnull=False
         ).first()
@@ -126,14 +135,16 @@ def restore_manifest(name: str, digest: str, actor: Actor) -> list[str]:
 def restore_repository(name: str, repository_id: int, actor: Actor) -> None:
     """Open a deleted repository again, with everything in it.
 
-    The id says which one: a path may have had several owners. Raises NAME_UNKNOWN, and DENIED
-    (409) where a push has opened a new repository of that name.
+    The id says which one: a path may have had several owners, and each gets back what was its own.
+    Raises NAME_UNKNOWN, also where it belongs to another project, and DENIED (409) where a push has
+    opened a new repository of that name.
     """
     with database.atomic():
         database.hold_openings(others_too=False)
         closed = repositories.hold_by_id(repository_id)
         if closed is None or closed.name != name or closed.closed_at is None:
             raise RegistryError(Code.NAME_UNKNOWN, "there is no such deleted repository", name=name)
+        repositories.require_project(closed, actor)
         if _is_over(closed.closed_at):
             raise RegistryError(Code.NAME_UNKNOWN, "its undo window is over", name=name)
         if repositories.find_id(name) is not None:

@@ -30,7 +30,7 @@ from registry.storage.base import Part, StorageUnavailable
 
 def start(name: str, actor: Actor) -> UploadSession:
     """Open a session for an upload into the repository `name`, which a first push opens."""
-    repository_id = repositories.find_id(name)
+    repository_id = repositories.find_for_push(name, actor)
     if repository_id is None:
         with database.atomic():
             repository_id = repositories.hold_or_open(name, actor)

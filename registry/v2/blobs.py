@@ -34,5 +34,5 @@ class BlobView(RegistryView):
     def delete(self, request: HttpRequest, caller: Caller, name: str, digest: str) -> HttpResponse:
         """Take the repository's right to the blob away."""
         digests.check(digest)
-        blobs.delete(name, digest, caller.actor)
+        blobs.delete(name, digest, caller.acting_in(name))
         return empty(202)

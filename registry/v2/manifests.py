@@ -31,7 +31,7 @@ class ManifestView(RegistryView):
         manifests.check_reference(reference)
         payload = Body(request.META).read_whole(settings.REGISTRY_MAX_MANIFEST_SIZE)
         content_type = request.META.get("CONTENT_TYPE")
-        pushed = manifests.push(name, reference, payload, content_type, caller.actor)
+        pushed = manifests.push(name, reference, payload, content_type, caller.acting_in(name))
         headers = {
             "Location": f"/v2/{name}/manifests/{pushed.digest}",
             "Docker-Content-Digest": pushed.digest,
@@ -46,9 +46,9 @@ class ManifestView(RegistryView):
         """Delete a manifest with its tags, or one tag alone."""
         manifests.check_reference(reference)
         if ":" in reference:
-            manifests.delete(name, reference, caller.actor)
+            manifests.delete(name, reference, caller.acting_in(name))
         else:
-            tags.delete(name, reference, caller.actor)
+            tags.delete(name, reference, caller.acting_in(name))
         return empty(202)
 
 

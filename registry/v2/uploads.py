@@ -78,19 +78,19 @@ class UploadsView(RegistryView):
                 repositories.check_name(source)
                 # A source that can't be read is no error: the client uploads instead.
                 if caller.may(Access.repository(source, "pull")) and blobs.mount(
-                    name, mount, source, caller.actor
+                    name, mount, source, caller.acting_in(name)
                 ):
                     return _created(name, mount)
         elif digest is not None:
             digests.check(digest)
-            session = uploads.start(name, caller.actor)
+            session = uploads.start(name, caller.acting_in(name))
             try:
                 uploads.commit(session, digest, Body(request.META).chunks(), None)
             except BaseException:
                 uploads.cancel(session)
                 raise
             return _created(name, digest)
-        session = uploads.start(name, caller.actor)
+        session = uploads.start(name, caller.acting_in(name))
         return empty(202, _session_headers(session, name))
 
 
@@ -111,7 +111,7 @@ class UploadView(RegistryView):
         given = request.GET.get("_state", "")
         if not constant_time_compare(given, _signature(session_id, name)):
             raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
-        return uploads.find(name, session_id, caller.actor)
+        return uploads.find(name, session_id, caller.acting_in(name))
 
     def get(self, request: HttpRequest, caller: Caller, name: str, session: str) -> HttpResponse:
         """Where the upload stands."""

@@ -18,7 +18,7 @@ from tests.bad_inputs.server import Node
 from tests.e2e import certificates
 from tokens.access import Access
 
-pytestmark = pytest.mark.xdist_group("bad-inputs")
+pytestmark = [pytest.mark.engineless, pytest.mark.xdist_group("bad-inputs")]
 
 PRIVATE = "acme/private-app"
 COUNT = 60

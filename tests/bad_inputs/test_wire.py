@@ -238,6 +238,7 @@ def test_a_client_that_vanishes_leaves_nothing(wire: Wire, node: Node) -> None:
     assert "Traceback" not in node.log_since()
 
 
+@pytest.mark.engineless
 def test_ranges_through_sendfile(wire: Wire) -> None:
     body = bytes(range(256)) * 4096
     digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
@@ -257,6 +258,7 @@ def test_ranges_through_sendfile(wire: Wire) -> None:
         assert second[0] == 200
 
 
+@pytest.mark.engineless
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -279,6 +281,7 @@ def test_every_answer_has_a_length(wire: Wire, method: str, path: str, status: i
     assert not answer.header("Transfer-Encoding")
 
 
+@pytest.mark.engineless
 @pytest.mark.parametrize(
     "path",
     [
@@ -310,6 +313,7 @@ def _grown(node: Node, before: int) -> float:
     return (node.rss("registry") - before) / MIB
 
 
+@pytest.mark.engineless
 def test_an_upload_of_tiny_chunks_takes_no_memory(wire: Wire, node: Node) -> None:
     """A million chunks of a byte: what each one costs must not add up."""
     location = wire.upload()
@@ -334,6 +338,7 @@ def test_an_upload_of_tiny_chunks_takes_no_memory(wire: Wire, node: Node) -> Non
     assert peak[0] < 32
 
 
+@pytest.mark.engineless
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_large_upload_takes_no_memory(wire: Wire, node: Node, chunked: bool) -> None:
     location = wire.upload()

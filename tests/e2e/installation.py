@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import signal
 import ssl
 import subprocess
@@ -20,10 +18,13 @@ import httpx
 
 from tests.e2e import prepared
 from tests.e2e.components import free_port
+from tests.e2e.console import Console
 from tests.people import PASSWORD
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-_OURS = ("BERTH_", "REGISTRY_", "GITLAB_", "EXTERNAL_URL", "ROLES", "DJANGO_SETTINGS_MODULE")
+_OURS = (
+    "BERTH_", "REGISTRY_", "GITLAB_", "EXTERNAL_URL", "ROLES", "DJANGO_SETTINGS_MODULE", "PYTEST_",
+)  # fmt: skip
 
 
 class Installation:
@@ -55,6 +56,7 @@ class Installation:
         }
         self.log_path = folder / "log"
         self._popen: subprocess.Popen[bytes] | None = None
+        self._console: Console | None = None
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "gitlab.toml").touch()
 
@@ -117,6 +119,7 @@ class Installation:
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 80) -> int | None:
         """Stop it as a person would; the exit code."""
+        self._close_console()
         if self._popen is None:
             return None
         if self._popen.poll() is None:
@@ -136,6 +139,7 @@ class Installation:
         What starts processes goes first, so that none is started meanwhile, and then whoever is
         left: what a killed parent leaves behind would go on.
         """
+        self._close_console()
         if self._popen is not None:
             self._popen.kill()
             self._popen.wait()
@@ -204,11 +208,17 @@ class Installation:
 
     def run_python(self, code: str) -> Any:
         """Runs `code` with its settings; what it assigns to ``answer`` comes back through JSON."""
-        lines = f"answer = None\n{code}\nimport json\nprint('ANSWER ' + json.dumps(answer))\n"
-        printed = self.manage("shell", "--no-imports", "-c", lines)
-        found = re.search(r"^ANSWER (.*)$", printed, re.MULTILINE)
-        assert found, printed
-        return json.loads(found[1])
+        console = self._console
+        if console is None or console.ended or console.environment != self.environment:
+            self._close_console()
+            log = self.folder / "console-log"
+            console = self._console = Console(self.prefix, self.environment, log)
+        return console.run(code)
+
+    def _close_console(self) -> None:
+        if self._console is not None:
+            self._console.close()
+            self._console = None
 
     # People and projects
 

@@ -19,7 +19,14 @@ from tests.e2e.postgresql import Server
 from tests.faults import nodes
 from tests.faults.load import Journal
 
-STACKS = ["sqlite", "postgresql", pytest.param("postgresql-s3", marks=pytest.mark.slow)]
+STACKS = [
+    # One worker has a stack: each start of one takes seconds.
+    pytest.param("sqlite", marks=pytest.mark.xdist_group("faults on sqlite")),
+    pytest.param("postgresql", marks=pytest.mark.xdist_group("faults on postgresql")),
+    pytest.param(
+        "postgresql-s3", marks=[pytest.mark.slow, pytest.mark.xdist_group("faults on s3")]
+    ),
+]
 """The engine, and where the bytes are unless in files."""
 
 

@@ -132,11 +132,18 @@ class FakeRegistry:
         self.images: dict[str, int] = {}
         self.happened: list[Any] = []
         self.tags_gone: list[tuple[str, str]] = []
+        self.given_up: list[tuple[str, int]] = []
         self.batches: list[tuple[str, int]] = []
         self.trouble: Exception | None = None
         self.during_batch: Callable[[str], None] = lambda path: None
 
-    def delete_batch(self, path: str, n: int = 100) -> int:
+    def give_up(self, path: str, project: int) -> None:
+        """Remembered, unless the registry has trouble."""
+        if self.trouble:
+            raise self.trouble
+        self.given_up.append((path, project))
+
+    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
         """As the registry does it: what is left."""
         if self.trouble:
             raise self.trouble

@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,10 @@ pytestmark = [pytest.mark.engineless, pytest.mark.xdist_group("commands")]
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Installation:
-    return Installation(tmp_path / "node")
+def node(tmp_path: Path) -> Iterator[Installation]:
+    made = Installation(tmp_path / "node")
+    yield made
+    made.discard()
 
 
 def mode(path: Path) -> int:

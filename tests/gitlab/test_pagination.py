@@ -7,7 +7,7 @@ import pytest
 from gitlab.accounts.models import User
 from gitlab.pagination import key_of, page
 from gitlab.refusals import Invalid
-from tests.gitlab import factories
+from tests.people import person
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +22,7 @@ ORDERS = [
 
 @pytest.fixture
 def people() -> list[User]:
-    made = [factories.person(name) for name in ("ada", "bea", "cleo", "dora", "emma")]
+    made = [person(name) for name in ("ada", "bea", "cleo", "dora", "emma")]
     # Two of the same moment, and one of another kind, so that the later columns decide.
     User.objects.filter(pk__in=[made[1].pk, made[3].pk]).update(created_at=made[0].created_at)
     User.objects.filter(pk=made[2].pk).update(external=True)

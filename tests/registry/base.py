@@ -17,8 +17,9 @@ APP = "acme/app"
 
 _NAME_IN_PATH = re.compile(
     r"/v2/(.+?)/(?:manifests|blobs|tags|referrers)/"
-    r"|/gitlab/v1/repositories/(.+?)/(?:tags/|freed/|$)"
-    r"|/gitlab/v1/repository-paths/(.+?)/(?:repositories|tags)/"
+    r"|/gitlab/v1/repositories/(.+?)/(?:tags/list/|$)"
+    r"|/gitlab/v1/repository-paths/(.+?)/repositories/list/$"
+    r"|/gitlab/v1/berth/[a-z-]+/(.+)/$"
 )
 _GLOBAL = ("catalog", "events", "garbage", "statistics")
 

@@ -66,8 +66,10 @@ class Clock:
         self._still = None
 
     def advance(self, **by: float) -> None:
-        """Let time pass: ``clock.advance(days=2)``."""
+        """Let time pass: ``clock.advance(days=2)``. One that stands still stands there then."""
         self._ahead += dt.timedelta(**by)
+        if self._still is not None:
+            self._still += dt.timedelta(**by)
 
 
 @pytest.fixture

@@ -172,7 +172,7 @@ def test_f41_the_end_of_32_bits(clock: Any, alice: Person, gitlab: Person) -> No
     clock.now_is(last + dt.timedelta(seconds=1))
     after = images.push_image(APP, "after")
     tags.delete(APP, "gone", ALICE)
-    (deleted,) = gitlab.send("GET", "/gitlab/v1/repository-paths/acme/app/tags/deleted/").json()
+    (deleted,) = gitlab.send("GET", "/gitlab/v1/berth/deleted-tags/acme/app/").json()
     assert deleted["deleted_at"].startswith("2038-01-19T03:14:08")
     for image in (before, after):
         answer = alice.send("GET", f"/v2/{APP}/manifests/{image.digest}")

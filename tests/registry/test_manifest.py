@@ -13,6 +13,8 @@ from registry import manifest, media_types
 from registry.errors import Code, RegistryError
 from tests.registry import images
 
+pytestmark = pytest.mark.engineless
+
 DIGEST = f"sha256:{'a' * 64}"
 OTHER = f"sha256:{'b' * 64}"
 

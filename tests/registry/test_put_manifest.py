@@ -284,7 +284,7 @@ def test_a_strange_config_is_no_reason_to_refuse(
     images.push_blob(APP, body)
     assert put(bob, "v1", images.document(body, [])).status_code == 201
     assert carol.send("GET", f"/gitlab/v1/repositories/{APP}/tags/list/").status_code == 200
-    assert carol.send("GET", f"/gitlab/v1/repositories/{APP}/tags/v1/").status_code == 200
+    assert carol.send("GET", f"/gitlab/v1/berth/tag/{APP}/?tag=v1").status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"[" * 200_000, b"{", b"9" * 10_000])

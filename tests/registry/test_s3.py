@@ -27,6 +27,7 @@ from tests.registry import images
 from tests.registry.base import APP, Person
 
 pytestmark = [
+    pytest.mark.engineless,
     pytest.mark.django_db(databases=["registry"]),
     pytest.mark.xdist_group("s3"),
 ]

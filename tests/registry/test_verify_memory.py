@@ -16,7 +16,7 @@ from registry.storage import paths
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
 
-pytestmark = pytest.mark.django_db(databases=["registry"])
+pytestmark = [pytest.mark.engineless, pytest.mark.django_db(databases=["registry"])]
 
 
 def fill(store: FilesystemStore, start: int, end: int) -> None:

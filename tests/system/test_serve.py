@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,22 +23,32 @@ from tests.e2e.installation import Installation, wait_until
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("serve")]
 
 
+@pytest.fixture(scope="module")
+def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One that has prepared itself from nothing, for tests that only look."""
+    made = Installation(
+        tmp_path_factory.mktemp("serve") / "one", from_nothing=True, BERTH__PROCESSES="3"
+    )
+    made.start()
+    yield made
+    made.discard()
+
+
 @pytest.fixture
 def installation(make_installation: Any) -> Installation:
     made: Installation = make_installation()
     return made
 
 
-def test_it_says_once_where_everything_is(make_installation: Any) -> None:
-    installation: Installation = make_installation(from_nothing=True)
-    log = installation.log()
+def test_it_says_once_where_everything_is(looked_at: Installation) -> None:
+    log = looked_at.log()
     assert log.count("Ready.") == 1
-    assert installation.url in log
-    assert f"docker login {installation.registry}" in log
+    assert looked_at.url in log
+    assert f"docker login {looked_at.registry}" in log
     assert "--tls-verify=false" in log
-    assert installation.root_password not in log
-    assert httpx.get(f"{installation.registry_url}/v2/").status_code == 401
-    assert httpx.get(installation.url, follow_redirects=True).status_code == 200
+    assert looked_at.root_password not in log
+    assert httpx.get(f"{looked_at.registry_url}/v2/").status_code == 401
+    assert httpx.get(looked_at.url, follow_redirects=True).status_code == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -57,9 +68,8 @@ def test_it_stops_cleanly_and_starts_again_quickly(
         assert installation.token()
 
 
-def test_as_many_processes_serve_as_are_set(make_installation: Any) -> None:
-    installation: Installation = make_installation(BERTH__PROCESSES="3")
-    children = _children(installation.pid)
+def test_as_many_processes_serve_as_are_set(looked_at: Installation) -> None:
+    children = _children(looked_at.pid)
     for role in ("web", "registry"):
         assert len(_tree(children[role])) == 1 + 3, role
 
@@ -190,17 +200,17 @@ def test_only_one_half(tmp_path: Path, make_installation: Any) -> None:
         assert registry.stop() == 0
 
 
-def test_the_lines_say_whose_they_are(installation: Installation) -> None:
-    wait_until(lambda: "worker   | " in installation.log())
+def test_the_lines_say_whose_they_are(looked_at: Installation) -> None:
+    wait_until(lambda: "worker   | " in looked_at.log())
     for name in ("web     ", "registry", "worker  "):
-        assert re.search(rf"^{name} \| ", installation.log(), re.MULTILINE)
+        assert re.search(rf"^{name} \| ", looked_at.log(), re.MULTILINE)
 
 
-def test_no_secret_is_in_a_process_environment(installation: Installation) -> None:
-    for pid in installation.processes():
-        if pid != installation.pid:
+def test_no_secret_is_in_a_process_environment(looked_at: Installation) -> None:
+    for pid in looked_at.processes():
+        if pid != looked_at.pid:
             environment = Path(f"/proc/{pid}/environ").read_bytes()
-            assert installation.root_password.encode() not in environment
+            assert looked_at.root_password.encode() not in environment
 
 
 def test_make_says_that_python_is_too_old(tmp_path: Path) -> None:

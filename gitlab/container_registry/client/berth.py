@@ -68,7 +68,7 @@ class BerthRegistry(OverV2):
         """
         answer = self._own(
             "GET",
-            _repository(path),
+            _call("repository", path),
             Access.repository(path, "pull"),
             {"size": "self_with_descendants" if below else "self"} if size else {},
             accept=(200, 404),
@@ -93,7 +93,7 @@ class BerthRegistry(OverV2):
         asked = {"n": str(n), "last": last, "before": before, "name": name, "sort": sort}
         answer = self._own(
             "GET",
-            f"{_repository(path)}tags/list/",
+            _call("tags", path),
             Access.repository(path, "pull"),
             {key: value for key, value in asked.items() if value},
             accept=(200, 404),
@@ -110,8 +110,9 @@ class BerthRegistry(OverV2):
         """One tag, or None."""
         answer = self._own(
             "GET",
-            f"{_repository(path)}tags/{quote(tag, safe='')}/",
+            _call("tag", path),
             Access.repository(path, "pull"),
+            {"tag": tag},
             accept=(200, 404),
         )
         return None if answer.status_code == 404 else TagDetails.read(as_json(answer))
@@ -120,9 +121,9 @@ class BerthRegistry(OverV2):
         """What a tag pointed at, the latest first."""
         answer = self._own(
             "GET",
-            f"{_repository(path)}tags/{quote(tag, safe='')}/history/",
+            _call("history", path),
             Access.repository(path, "pull"),
-            {"n": str(n)},
+            {"tag": tag, "n": str(n)},
             accept=(200, 404),
         )
         return [] if answer.status_code == 404 else [Interval.read(row) for row in as_json(answer)]
@@ -134,7 +135,7 @@ class BerthRegistry(OverV2):
         """
         answer = self._own(
             "GET",
-            f"{_repository(path)}freed/",
+            _call("freed", path),
             Access.repository(path, "pull"),
             {"tags": ",".join(tags[:MAX_FREED_TAGS])} if tags else {},
             accept=(200, 404),
@@ -147,45 +148,72 @@ class BerthRegistry(OverV2):
         """Remove a tag and nothing else. False where it was gone already."""
         return self._delete(f"/v2/{path}/manifests/{quote(tag, safe='')}", path, by)
 
-    def delete_batch(self, path: str, n: int = 100) -> int:
-        """Delete the next part of an image. Answers what is left: 0 says that it is gone."""
+    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
+        """Delete the next part of an image. Answers what is left: 0 says that it is gone.
+
+        `project` is the id of the project to which undo then belongs.
+        """
         answer = self._own(
             "DELETE",
-            _repository(path),
-            Access.repository(path, "delete"),
+            _call("repository", path),
+            _of_project(project, path, "delete"),
             {"n": str(n)},
             accept=(202, 204, 404),
         )
         return int(as_json(answer)["left"]) if answer.status_code == 202 else 0
 
-    def restore_tags(self, path: str, intervals: Sequence[int], *, by: str = "") -> list[str]:
+    def give_up(self, path: str, project: int) -> None:
+        """A project ends: what is left at and below its path goes, for its next owner's sake."""
+        access = (
+            _of_project(project, path, "delete"),
+            Access.repository(f"{path}/*", "pull"),
+        )
+        url = _call("given-up", path)
+        while True:
+            # A registry of GitLab's, or an older one of ours, has nothing at this address.
+            answer = self._connection.call("POST", url, access, accept=(200, 404))
+            if answer.status_code == 404 or not as_json(answer)["closed"]:
+                return
+
+    def restore_tags(
+        self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None
+    ) -> list[str]:
         """Let deleted tags point again at what they did in these parts of their history.
 
-        The names that are back: all, or `RegistryRefused`.
+        The names that are back: all, or `RegistryRefused`, also where the image belongs to another
+        `project`.
         """
-        names: list[str] = as_json(self._restore(path, {"tags": list(intervals)}, by))["tags"]
+        answer = self._restore(path, {"tags": list(intervals)}, by, project)
+        names: list[str] = as_json(answer)["tags"]
         return names
 
     def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
         """Tags of the images at and below `path` that can be brought back, the latest first."""
         answer = self._own(
             "GET",
-            f"/gitlab/v1/repository-paths/{quote(path)}/tags/deleted/",
+            _call("deleted-tags", path),
             Access.repository(path, "pull"),
             {"n": n},
             accept=(200,),
         )
         return [DeletedTag.read(entry) for entry in as_json(answer)]
 
-    def restore_repository(self, path: str, repository_id: int, *, by: str = "") -> None:
-        """Open a deleted image again, whole. Raises `RegistryRefused` where its time is over."""
-        self._restore(path, {"repository": repository_id}, by)
+    def restore_repository(
+        self, path: str, repository_id: int, *, by: str = "", project: int | None = None
+    ) -> None:
+        """Open a deleted image of a project again, whole.
 
-    def _restore(self, path: str, what: Mapping[str, Any], by: str) -> httpx.Response:
+        Raises `RegistryRefused` where its time is over, or where it was another project's.
+        """
+        self._restore(path, {"repository": repository_id}, by, project)
+
+    def _restore(
+        self, path: str, what: Mapping[str, Any], by: str, project: int | None
+    ) -> httpx.Response:
         return self._own(
             "POST",
-            f"{_repository(path)}restore/",
-            Access.repository(path, "push", "delete"),
+            _call("restore", path),
+            _of_project(project, path, "push", "delete"),
             by=by,
             headers={"Content-Type": "application/json"},
             content=json.dumps(what).encode(),
@@ -196,7 +224,7 @@ class BerthRegistry(OverV2):
         """Have untagged manifests of an image kept, or collected. False where there is no image."""
         answer = self._own(
             "PATCH",
-            _repository(path),
+            _call("repository", path),
             (Access.repository(path, "pull", "push"), Access.repository(f"{path}/*", "pull")),
             headers={"Content-Type": "application/json"},
             content=json.dumps({"collect_untagged": not keep}).encode(),
@@ -215,7 +243,7 @@ class BerthRegistry(OverV2):
         try:
             self._own(
                 "PATCH",
-                _repository(path),
+                _call("repository", path),
                 tokens_for_jobs.to_rename(path, new_path),
                 {"dry_run": "true"} if dry_run else {},
                 headers={"Content-Type": "application/json"},
@@ -301,8 +329,14 @@ def _is_refusal(answer: httpx.Response) -> bool:
         return False
 
 
-def _repository(path: str) -> str:
-    return f"/gitlab/v1/repositories/{quote(path)}/"
+def _call(what: str, path: str) -> str:
+    """The URL of a call about an image: its name stands last, whatever words that holds."""
+    return f"/gitlab/v1/berth/{what}/{quote(path)}/"
+
+
+def _of_project(project: int | None, path: str, *actions: str) -> Access:
+    """The access to an image, with the project that it belongs to."""
+    return Access("repository", path, actions, {} if project is None else {"project_id": project})
 
 
 def _link(answer: httpx.Response, relation: str, parameter: str) -> str:

@@ -256,7 +256,7 @@ class DistributionRegistry(OverV2):
             accept=(201, 204),
         )
 
-    def delete_batch(self, path: str, n: int = 100) -> int:
+    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
         """Delete the manifests of the next `n` tags, with their parts; how many tags are left.
 
         What no tag leads to stays, and so do bytes until the registry's own collector has run.

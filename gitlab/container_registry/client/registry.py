@@ -67,8 +67,11 @@ class Registry(Protocol):
     def delete_manifest(self, path: str, digest: str) -> bool:
         """Remove a manifest with all its tags. False where it was gone already."""
 
-    def delete_batch(self, path: str, n: int = 100) -> int:
-        """Delete the next part of an image. Answers what is left: 0 says that it is gone."""
+    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
+        """Delete the next part of an image. Answers what is left: 0 says that it is gone.
+
+        `project` is the id of the project to which undo then belongs.
+        """
 
     def point(self, path: str, tag: str, manifest: StoredManifest, *, by: str = "") -> None:
         """Let a tag point at a manifest that is there."""
@@ -86,11 +89,18 @@ class OwnApi(Registry, Protocol):
     def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
         """Tags of the images at and below `path` that can be brought back, the latest first."""
 
-    def restore_tags(self, path: str, intervals: Sequence[int], *, by: str = "") -> list[str]:
+    def restore_tags(
+        self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None
+    ) -> list[str]:
         """Let deleted tags point again at what they did; the names that are back: all or none."""
 
-    def restore_repository(self, path: str, repository_id: int, *, by: str = "") -> None:
-        """Open a deleted image again, whole."""
+    def restore_repository(
+        self, path: str, repository_id: int, *, by: str = "", project: int | None = None
+    ) -> None:
+        """Open a deleted image of a project again, whole."""
+
+    def give_up(self, path: str, project: int) -> None:
+        """A project ends: what is left at and below its path goes, for its next owner's sake."""
 
     def keep_untagged(self, path: str, keep: bool) -> bool:
         """Have untagged manifests of an image kept, or collected. False where there is no image."""

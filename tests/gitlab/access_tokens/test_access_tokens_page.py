@@ -12,7 +12,7 @@ from gitlab.accounts.models import User
 
 LIST = "/-/user_settings/personal_access_tokens"
 NEW = f"{LIST}/new"
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.engineless, pytest.mark.django_db]
 
 
 def make(client, **fields):

@@ -8,7 +8,7 @@ from tests.people import PASSWORD
 PROFILE = "/-/user_settings/profile"
 CHANGE = "/-/user_settings/password"
 NEW = "another-staple-entirely"
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.engineless, pytest.mark.django_db]
 
 
 @pytest.mark.parametrize("address", [PROFILE, CHANGE])

@@ -6,7 +6,7 @@ from gitlab.accounts import services
 from tests.people import PASSWORD
 
 ADDRESS = "/users/sign_in"
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.engineless, pytest.mark.django_db]
 
 
 def sign_in(client, login="alice", password=PASSWORD, **more):

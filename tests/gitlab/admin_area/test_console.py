@@ -16,7 +16,8 @@ import gitlab.admin_area
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.namespaces.models import Namespace
+from gitlab.namespaces.models import Namespace, Project
+from gitlab.ui.console import ReadOnlyAdmin, ServiceAdmin, ServiceForm
 
 pytestmark = pytest.mark.django_db
 CONSOLE = Path(gitlab.admin_area.__file__).parent
@@ -177,6 +178,75 @@ def test_the_sheet_uses_tokens_only():
     tokens = (CONSOLE.parent / "ui/static/ui/tokens.css").read_text()
     assert not re.search(r"#[0-9a-f]{3,8}\b(?=[;\s])|rgb|hsl|@import|url\(", sheet)
     assert set(re.findall(r"var\((--[\w-]+)", sheet)) <= set(re.findall(r"(--[\w-]+):", tokens))
+
+
+@pytest.mark.parametrize("label", MODELS)
+def test_no_row_is_written_past_the_services(label):
+    """Of each list: nothing is written but by a form that calls a service, and nothing is deleted."""
+    shown = admin.site._registry[MODELS[label]]
+    assert isinstance(shown, ReadOnlyAdmin)
+    if isinstance(shown, ServiceAdmin):
+        assert issubclass(shown.form, ServiceForm)
+        assert type(shown).save_model is ServiceAdmin.save_model
+        assert shown.form.perform is not ServiceForm.perform
+    for name in ("save_model", "save_related", "save_formset", "delete_model", "delete_queryset"):
+        assert name not in vars(type(shown)), f"{label} has a {name} of its own"
+    assert not shown.inlines
+    assert not shown.list_editable
+
+
+class TestPeople:
+    def test_the_last_administrator_stays_one(self, console, root):
+        url = f"{changelist('accounts.user')}{root.pk}/change/"
+        form = {"name": root.name, "email": root.email}
+        page = console.post(url, form)
+        assert "is the last administrator" in page.content.decode()
+        root.refresh_from_db()
+        assert root.is_superuser
+        assert not AuditEvent.objects.filter(action__startswith="user.revoke").exists()
+
+    def test_a_promotion_leaves_a_record_with_who_did_it(self, console, root, alice):
+        url = f"{changelist('accounts.user')}{alice.pk}/change/"
+        form = {"name": "Alice L.", "email": alice.email, "is_superuser": "on", "external": "on"}
+        assert console.post(url, form).status_code == 302
+        alice.refresh_from_db()
+        assert (alice.name, alice.is_superuser, alice.external) == ("Alice L.", True, True)
+        found = AuditEvent.objects.filter(target_id=alice.pk, actor=root, target_type="user")
+        assert {event.action for event in found} == {
+            "user.update",
+            "user.grant_admin",
+            "user.set_external",
+        }
+
+    def test_a_new_one_has_an_actor(self, console, root):
+        form = {
+            "username": "dora", "email": "dora@example.com", "name": "Dora", "password": "harbour-lamp-9",
+        }  # fmt: skip
+        assert console.post(f"{changelist('accounts.user')}add/", form).status_code == 302
+        assert AuditEvent.objects.get(action="user.create", target_path="dora").actor == root
+
+    def test_what_is_refused_changes_nothing(self, console, alice, bob):
+        url = f"{changelist('accounts.user')}{alice.pk}/change/"
+        form = {"name": "Other", "email": bob.email, "is_superuser": "on"}
+        assert "has this address already" in console.post(url, form).content.decode()
+        alice.refresh_from_db()
+        assert (alice.name == "Other", alice.is_superuser) == (False, False)
+
+
+def test_a_change_of_a_project_leaves_a_record(content, console, root):
+    app = Project.objects.get(full_path="acme/app")
+    url = f"{changelist('namespaces.project')}{app.pk}/change/"
+    form = {"name": app.name, "description": "", "registry_access": "disabled"}
+    assert console.post(url, form).status_code == 302
+    event = AuditEvent.objects.get(action="project.update", actor=root)
+    assert event.details == {"registry_access": ["enabled", "disabled"]}
+
+
+def test_a_personal_namespace_is_not_changed_here(content, console, alice):
+    own = Namespace.objects.get(owner=alice)
+    url = f"{changelist('namespaces.namespace')}{own.pk}/change/"
+    assert console.get(url).status_code == 200
+    assert console.post(url, {"name": "Mine", "description": ""}).status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from django.test import Client
 from gitlab.admin_area import views
 from gitlab.doctor.findings import Finding, wrong
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.engineless, pytest.mark.django_db]
 PAGE = "/admin/doctor/"
 
 

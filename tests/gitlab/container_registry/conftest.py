@@ -150,7 +150,11 @@ class PlayedRegistry:
         ]
         return [tag for tag in ended if tag.path == path or tag.path.startswith(f"{path}/")][:n]
 
-    def delete_batch(self, path: str, n: int = 100) -> int:
+    def give_up(self, path: str, project: int) -> None:
+        self._answer()
+        self.calls.append(("give up", path, project))
+
+    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
         """As our registry does it: all at once, and a second time there is nothing."""
         self._answer()
         if path not in self.now:
@@ -175,7 +179,9 @@ class PlayedRegistry:
         self._end(path, tag, by, START + dt.timedelta(days=1))
         return True
 
-    def restore_tags(self, path: str, intervals: Sequence[int], *, by: str = "") -> list[str]:
+    def restore_tags(
+        self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None
+    ) -> list[str]:
         self._answer()
         self.calls.append(("restore", path, list(intervals), by))
         names = []
@@ -191,7 +197,9 @@ class PlayedRegistry:
         letter = next(key[7] for key, value in self.manifests.items() if value is manifest)
         self.push(path, tag, letter, by=by)
 
-    def restore_repository(self, path: str, repository_id: int, *, by: str = "") -> None:
+    def restore_repository(
+        self, path: str, repository_id: int, *, by: str = "", project: int | None = None
+    ) -> None:
         self._answer()
         self.calls.append(("restore image", path, repository_id, by))
         if self.closed.get(repository_id) != path:

@@ -115,8 +115,29 @@ def test_a_project_goes_with_its_last_image(
     assert deletion.due() == []
 
 
-def test_a_project_without_images_goes_with_the_sweep(alice, make_project, enqueued):
+def test_a_project_without_images_goes_with_the_sweep(alice, make_project, enqueued, fake_registry):
+    project = make_project("alice/app", owner=alice)
+    namespaces.delete_project(alice, project)
+    assert deletion.due(fake_registry) == []
+    assert fake_registry.given_up == [("alice/app", project.pk)]
+    assert not Project.objects.exists()
+
+
+def test_a_path_stays_taken_until_the_registry_knows_that_it_is_given_up(
+    alice, make_project, enqueued, fake_registry
+):
     namespaces.delete_project(alice, make_project("alice/app", owner=alice))
+    fake_registry.trouble = RegistryUnavailable("it does not answer")
+    assert deletion.due(fake_registry) == []
+    assert Project.objects.exists()
+    fake_registry.trouble = None
+    assert deletion.due(fake_registry) == []
+    assert not Project.objects.exists()
+
+
+def test_nobody_is_told_where_there_is_no_registry(alice, make_project, enqueued, settings):
+    namespaces.delete_project(alice, make_project("alice/app", owner=alice))
+    settings.CONTAINER_REGISTRY_ENABLED = False
     assert deletion.due() == []
     assert not Project.objects.exists()
 

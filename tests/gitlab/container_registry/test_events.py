@@ -163,3 +163,44 @@ def test_a_registry_that_does_not_answer_is_asked_next_time(
     fake_registry.trouble = None
     tasks.read_events()
     assert ContainerRepository.objects.exists()
+
+
+class TestReaders:
+    """Each has a cursor of its own."""
+
+    def test_one_that_fails_keeps_no_other_from_reading_on(self, app, happened, fake_registry):
+        seen: list[int] = []
+
+        def fail(found, registry):
+            raise ValueError("no")
+
+        def note(found, registry):
+            seen.extend(event.id for event in found)
+
+        readers = {"failing": fail, "noting": note}
+        happened("push", "acme/app", tag="v1")
+        assert events.read(fake_registry, readers=readers) == 1
+        happened("delete", "acme/app", tag="v1")
+        assert events.read(fake_registry, readers=readers) == 1
+        assert seen == [1, 2]
+        positions = dict(EventCursor.objects.values_list("reader", "position"))
+        assert positions == {"failing": 0, "noting": 2}
+
+    def test_a_new_one_begins_where_the_first_is(self, app, happened, fake_registry):
+        happened("push", "acme/app", tag="v1")
+        events.read(fake_registry)
+        seen: list[int] = []
+
+        def note(found, registry):
+            seen.extend(event.id for event in found)
+
+        readers = {**events.READERS, "hooks": note}
+        assert events.read(fake_registry, readers=readers) == 0
+        happened("push", "acme/app", tag="v2")
+        assert events.read(fake_registry, readers=readers) == 2
+        assert seen == [2]
+
+    def test_a_registry_that_does_not_answer_is_told(self, app, fake_registry):
+        fake_registry.trouble = RegistryUnavailable("it does not answer")
+        with pytest.raises(RegistryUnavailable):
+            events.read(fake_registry)

@@ -10,7 +10,7 @@ from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.client.responses import StoredManifest
 from tests.gitlab.container_registry.conftest import INDEX, MANIFEST, digest
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.engineless, pytest.mark.django_db]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from gitlab.container_registry.client.connection import RegistryRefused, Registr
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.ui.toasts import toast_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.engineless, pytest.mark.django_db]
 PATH = "acme/app/web"
 
 

@@ -10,6 +10,8 @@ from celery import Celery
 
 from gitlab.jobs import broker
 
+pytestmark = pytest.mark.engineless
+
 
 @pytest.fixture
 def connect(settings, tmp_path):

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.django_db
 
 
 def paths(page):
-    return [row.place.full_path for row in page.context["rows"]]
+    return [row.routable.full_path for row in page.context["rows"]]
 
 
 class TestHome:
@@ -55,7 +55,7 @@ class TestHome:
 
         page = client.get("/")
 
-        assert {row.place.path: row.images for row in page.context["rows"]} == {
+        assert {row.routable.path: row.images for row in page.context["rows"]} == {
             "seen": 1,
             "guest": None,
             "off": None,

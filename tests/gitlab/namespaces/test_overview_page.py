@@ -167,8 +167,8 @@ class TestGroup:
 
         page = get(client, mallory, "/acme")
 
-        assert [row.place.path for row in page.context["rows"]] == ["public"]
-        assert [row.place.path for row in page.context["subgroups"]] == ["open"]
+        assert [row.routable.path for row in page.context["rows"]] == ["public"]
+        assert [row.routable.path for row in page.context["subgroups"]] == ["open"]
         for name in ("closed", "private"):
             assert f"acme/{name}" not in page.content.decode()
 
@@ -193,7 +193,7 @@ class TestGroup:
 
         page = get(client, mallory, "/closed")
 
-        assert [row.place.path for row in page.context["rows"]] == ["one"]
+        assert [row.routable.path for row in page.context["rows"]] == ["one"]
 
     def test_a_person_has_a_page(self, client, alice, bob, make_project):
         make_project("alice/open", visibility="public")
@@ -201,6 +201,6 @@ class TestGroup:
 
         page = get(client, bob, "/alice")
 
-        assert [row.place.path for row in page.context["rows"]] == ["open"]
+        assert [row.routable.path for row in page.context["rows"]] == ["open"]
         assert "alice@example.com" not in page.content.decode()
         assert "New project" not in page.content.decode().partition("<main")[2]

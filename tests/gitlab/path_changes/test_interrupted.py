@@ -211,7 +211,9 @@ def test_an_image_deleted_before_comes_back_under_the_new_path(alice, web, regis
         def repository(self, path: str, *, size: bool = True) -> Any:
             return None
 
-        def restore_repository(self, path: str, pk: int, *, by: str = "") -> None:
+        def restore_repository(
+            self, path: str, pk: int, *, by: str = "", project: int | None = None
+        ) -> None:
             self.back.append((path, pk))
 
     row = ContainerRepository.objects.get(path="acme/web/cache/arm")

@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -219,3 +220,61 @@ def test_the_level(level: str, seen: list[str]) -> None:
         timeout=120,
     )
     assert [json.loads(line)["level"] for line in ran.stderr.splitlines()] == seen
+
+
+STARTS = [
+    "eyJ", "eyJhbGciOi.", "eyJhbGciOiJFUzI1NiJ9eyJ.", "glpat-", "gldt-a", "bearer ", "basic  ", "Bearer a",
+    "authorization", "authorization:", "authorization: ", "cookie'\n", "set-cookie , ", "x-registry-auth",
+    "password", "password:", "password: ", "password='", 'new_password": "', "token%3D", "sessionid =",
+    "berth_session_1", "secret_key:", "csrftoken", "://", "://a", "://a:", "://a:b", "://:@", "a:b@",
+    "-----BEGIN ", "-----BEGIN A", "-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----END ",
+    "-----", "PRIVATE KEY", " ", "\t", "\n", "a", ".", "-", "_", "=", ":", "'", '"', "%", "\x00", "\ud800",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("before", ["", "password="])
+def test_no_text_costs_more_than_its_length(start: str, before: str) -> None:
+    """64 KB of the start of each alternative, searched whole, cost what sixteen times 4 KB cost.
+
+    Counted in the steps of a clock of the process, and with a wide margin: what is quadratic costs
+    sixteen times that.
+    """
+
+    def seconds(size: int, times: int) -> float:
+        text = before + start * (size // len(start))
+        began = time.process_time()
+        for _ in range(times):
+            logs.clean(text, size + len(before))
+        return time.process_time() - began
+
+    small = min(seconds(4 * 1024, 16) for _ in range(2))
+    large = min(seconds(64 * 1024, 1) for _ in range(2))
+    assert large < 8 * small + 0.02, (
+        f"{large * 1000:.1f} ms, and sixteen small ones {small * 1000:.1f}"
+    )
+
+
+def test_a_long_text_is_cut_before_it_is_searched() -> None:
+    line = logs.clean("began " + "x " * 100_000)
+    assert line.startswith("began x x")
+    assert line.endswith("… [200,006 characters]")
+    assert len(line) < 20_000
+
+
+@pytest.mark.parametrize("secret", [f"token={JWT}", f"Bearer {JWT}", "hunter2-hunter2-hunter2"])
+def test_a_cut_leaves_no_half_of_a_secret(secret: str) -> None:
+    logs.hide(["hunter2-hunter2-hunter2"])
+    for end in range(len(secret) + 2):
+        text = "y " * ((16 * 1024 - end) // 2) + secret + " and more" * 5000
+        cleaned = logs.clean(text)
+        assert "hunter2" not in cleaned
+        assert "eyJhbGciOiJF" not in cleaned
+
+
+@pytest.mark.parametrize("around", ["{}", "x{}", "path/{}", "a.{}", "{}.", "({})", "eyJ{}"])
+def test_a_web_token_is_masked_wherever_it_stands(around: str) -> None:
+    cleaned = logs.clean(around.format(JWT))
+    assert logs.MASK in cleaned
+    assert "eyJzdWIi" not in cleaned
+    assert "c2lnbmF0dXJl" not in cleaned

@@ -10,6 +10,8 @@ from django.test import RequestFactory
 
 from gitlab.ui.components.values import mebibytes, relative
 
+pytestmark = pytest.mark.engineless
+
 
 def render(source, path="/", **values):
     request = RequestFactory().get(path)

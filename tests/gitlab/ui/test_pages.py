@@ -10,8 +10,10 @@ from django.test import RequestFactory
 
 from gitlab.ui import views
 from gitlab.ui.context_processors import frame
-from gitlab.ui.navigation import Link, Place, Section
+from gitlab.ui.navigation import Heading, Link, Section
 from gitlab.ui.toasts import add_toast
+
+pytestmark = pytest.mark.engineless
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ class TestTheme:
 class TestFrame:
     def test_shows_place_sidebar_and_breadcrumbs(self, request_of):
         context = {
-            "place": Place("tools", "/tools", "Project"),
+            "heading": Heading("tools", "/tools", "Project"),
             "sidebar": [Section("Registry", [Link("Images", "/i", "container", True, 12)])],
             "breadcrumbs": [("harbour", "/harbour"), ("<tools>", "")],
         }

@@ -7,6 +7,8 @@ import pytest
 
 import gitlab.ui
 
+pytestmark = pytest.mark.engineless
+
 ROOT = Path(gitlab.ui.__file__).parent
 STATIC = ROOT / "static" / "ui"
 TEMPLATES = sorted(ROOT.parent.glob("*/templates/**/*.html"))

@@ -9,6 +9,8 @@ from gitlab.ui import form_errors
 from gitlab.ui.components.values import breaks
 from gitlab.ui.widgets import About, ExplainedCheckboxes, ExplainedRadios
 
+pytestmark = pytest.mark.engineless
+
 CHOICES = [("a", "First"), ("b", "Second")]
 ABOUT = {"a": About("The <first>.", "lock"), "b": About("The second.", unless="Not today.")}
 

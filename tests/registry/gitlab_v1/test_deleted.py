@@ -15,7 +15,7 @@ from tests.registry import images
 from tests.registry.base import Person
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
-LIST = "/gitlab/v1/repository-paths/acme/app/tags/deleted/"
+LIST = "/gitlab/v1/berth/deleted-tags/acme/app/"
 
 
 def names(person: Person, query: str = "") -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ def patch(person: Person, body: Any, path: str = PATH, **options: Any) -> Any:
 
 def restore(person: Person, body: Any, name: str = APP) -> Any:
     payload = body if isinstance(body, bytes) else json.dumps(body).encode()
-    path = f"/gitlab/v1/repositories/{name}/restore/"
+    path = f"/gitlab/v1/berth/restore/{name}/"
     token = mint(person.subject, Access.repository(name, *person.actions))
     return person.send("POST", path, payload, content_type="application/json", token=token)
 

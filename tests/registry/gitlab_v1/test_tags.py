@@ -72,7 +72,7 @@ def test_details(carol: Person) -> None:
         "published_by": "alice",
         "platforms": [{"os": "linux", "architecture": "arm64", "variant": "v8"}],
     }
-    one = carol.send("GET", f"/gitlab/v1/repositories/{APP}/tags/v1/").json()
+    one = carol.send("GET", f"/gitlab/v1/berth/tag/{APP}/?tag=v1").json()
     assert one["digest"] == image.digest
 
 
@@ -186,17 +186,17 @@ def test_a_page_takes_few_queries(carol: Person, django_assert_max_num_queries: 
 def test_what_is_unknown_is_refused(carol: Person) -> None:
     assert_refused(carol.send("GET", LIST), Code.NAME_UNKNOWN)
     images.push_image(APP, "v1")
-    path = f"/gitlab/v1/repositories/{APP}/tags"
-    assert_refused(carol.send("GET", f"{path}/none/"), Code.MANIFEST_UNKNOWN)
-    assert_refused(carol.send("GET", f"{path}/-x/"), Code.TAG_INVALID)
+    path = f"/gitlab/v1/berth/tag/{APP}/"
+    assert_refused(carol.send("GET", f"{path}?tag=none"), Code.MANIFEST_UNKNOWN)
+    for tag in ("-x", ""):
+        assert_refused(carol.send("GET", f"{path}?tag={tag}"), Code.TAG_INVALID)
     assert_refused(carol.send("GET", f"{LIST}?n=-1"), Code.PAGINATION_NUMBER_INVALID)
 
 
 def test_a_tag_named_list_or_history_can_be_asked_for(carol: Person) -> None:
     for name in ("list", "history", "tags"):
         images.push_image(APP, name)
-    for name in ("history", "tags"):
-        response = carol.send("GET", f"/gitlab/v1/repositories/{APP}/tags/{name}/")
+        response = carol.send("GET", f"/gitlab/v1/berth/tag/{APP}/?tag={name}")
         assert response.json()["name"] == name
 
 
@@ -208,7 +208,7 @@ def test_history(alice: Person) -> None:
     images.push_manifest(APP, "v1", json.loads(pushed[2].payload))
     alice.send("DELETE", f"/v2/{APP}/manifests/v1")
     images.push_manifest(APP, "v1", json.loads(pushed[0].payload))
-    path = f"/gitlab/v1/repositories/{APP}/tags/v1/history/"
+    path = f"/gitlab/v1/berth/history/{APP}/?tag=v1"
     found = alice.send("GET", path).json()
     assert [interval["digest"] for interval in found] == [
         pushed[0].digest, pushed[2].digest, pushed[1].digest, pushed[0].digest,
@@ -217,8 +217,8 @@ def test_history(alice: Person) -> None:
     assert [interval["restorable"] for interval in found] == [True] * 4
     assert found[2]["until"] == found[1]["from"]
     assert (found[1]["pushed_by"], found[1]["ended_by"]) == ("alice", "alice")
-    assert len(alice.send("GET", f"{path}?n=2").json()) == 2
-    assert alice.send("GET", path.replace("/tags/v1/", "/tags/none/")).json() == []
+    assert len(alice.send("GET", f"{path}&n=2").json()) == 2
+    assert alice.send("GET", path.replace("=v1", "=none")).json() == []
 
 
 def test_the_past_outlives_what_was_collected(carol: Person, clock: Any) -> None:
@@ -228,7 +228,7 @@ def test_the_past_outlives_what_was_collected(carol: Person, clock: Any) -> None
     tags.delete(APP, "v1", images.ALICE)
     clock.advance(days=30)
     garbage.review(100)
-    (interval,) = carol.send("GET", f"/gitlab/v1/repositories/{APP}/tags/v1/history/").json()
+    (interval,) = carol.send("GET", f"/gitlab/v1/berth/history/{APP}/?tag=v1").json()
     assert (interval["digest"], interval["restorable"]) == (image.digest, False)
     assert Tag.objects.get().manifest_id is None
 
@@ -237,7 +237,7 @@ def test_the_past_outlives_what_was_collected(carol: Person, clock: Any) -> None
 
 
 def freed(person: Person, query: str = "") -> dict[str, int]:
-    response = person.send("GET", f"/gitlab/v1/repositories/{APP}/freed/{query}")
+    response = person.send("GET", f"/gitlab/v1/berth/freed/{APP}/{query}")
     assert response.status_code == 200, response.content
     found: dict[str, int] = response.json()
     return found
@@ -276,7 +276,7 @@ def test_freed_takes_referrers_along(carol: Person) -> None:
 
 def test_freed_refuses_odd_wishes(carol: Person) -> None:
     images.push_image(APP, "v1")
-    path = f"/gitlab/v1/repositories/{APP}/freed/"
+    path = f"/gitlab/v1/berth/freed/{APP}/"
     assert_refused(carol.send("GET", f"{path}?tags=-x"), Code.TAG_INVALID)
     many = ",".join(f"t{number}" for number in range(1001))
     assert_refused(carol.send("GET", f"{path}?tags={many}"), Code.UNSUPPORTED, 400)
@@ -285,8 +285,9 @@ def test_freed_refuses_odd_wishes(carol: Person) -> None:
 
 def test_it_checks_access(mallory: Person, nobody: Person) -> None:
     images.push_image(APP, "v1")
-    base = f"/gitlab/v1/repositories/{APP}"
-    for path in (LIST, f"{base}/tags/v1/", f"{base}/tags/v1/history/", f"{base}/freed/"):
+    base = "/gitlab/v1/berth"
+    own = [f"{base}/{call}/{APP}/?tag=v1" for call in ("tags", "tag", "history", "freed")]
+    for path in (LIST, *own):
         assert_challenged(nobody.send("GET", path), f"repository:{APP}:pull")
         response = mallory.send("GET", path)
         assert_challenged(response, f"repository:{APP}:pull", "insufficient_scope")

@@ -52,7 +52,9 @@ def test_details():
     found = registry.repository("acme/app")
     assert found is not None
     assert (found.path, found.size_bytes, found.created_at) == ("acme/app", 5, None)
-    assert str(played.asked[0].url) == "http://registry/gitlab/v1/repositories/acme/app/?size=self"
+    assert (
+        str(played.asked[0].url) == "http://registry/gitlab/v1/berth/repository/acme/app/?size=self"
+    )
 
 
 def test_a_token_is_for_one_path_and_names_nobody():
@@ -182,7 +184,7 @@ def test_restoring_tags_and_images():
     registry, played = _client(httpx.Response(200, json={"tags": ["v1"]}))
     assert registry.restore_tags("acme/app", [4, 5], by="bob") == ["v1"]
     request = played.asked[-1]
-    assert str(request.url) == "http://registry/gitlab/v1/repositories/acme/app/restore/"
+    assert str(request.url) == "http://registry/gitlab/v1/berth/restore/acme/app/"
     assert request.content == b'{"tags": [4, 5]}'
     assert played.claims()["access"][0]["actions"] == ["push", "delete"]
     registry.restore_repository("acme/app", 9)
@@ -217,7 +219,7 @@ def test_rename(old, new, body, target):
     registry, played = _client(httpx.Response(202), httpx.Response(204))
     assert registry.rename(old, new, dry_run=True)
     assert registry.rename(old, new)
-    url = f"http://registry/gitlab/v1/repositories/{old}/"
+    url = f"http://registry/gitlab/v1/berth/repository/{old}/"
     assert [str(request.url) for request in played.asked] == [f"{url}?dry_run=true", url]
     assert played.asked[1].content == body
     claims = played.claims()
@@ -254,7 +256,7 @@ def test_deleted_tags():
     (tag,) = registry.deleted_tags("acme/app", n=5)
     assert (tag.path, tag.name, tag.size_bytes, tag.deleted_by) == ("acme/app/web", "v1", 7, "bob")
     assert (tag.until - tag.deleted_at).days == 7
-    path = "/gitlab/v1/repository-paths/acme/app/tags/deleted/"
+    path = "/gitlab/v1/berth/deleted-tags/acme/app/"
     assert str(played.asked[0].url) == f"http://registry{path}?n=5"
     access = [{"type": "repository", "name": "acme/app", "actions": ["pull"]}]
     assert played.claims()["access"] == access

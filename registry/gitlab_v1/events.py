@@ -1,0 +1,44 @@
+"""What happened, in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from registry.auth import Caller
+from registry.gitlab_v1.base import cursor, timestamp
+from registry.services import events
+from registry.v2.base import RegistryView, page_size
+from tokens.access import Access
+
+EVENTS = Access("registry", "events", ("*",))
+
+
+class EventsView(RegistryView):
+    """``GET /gitlab/v1/events/``."""
+
+    def needed(self, method: str, arguments: dict[str, Any]) -> Access:
+        """``registry:events:*``."""
+        return EVENTS
+
+    def get(self, request: HttpRequest, caller: Caller) -> HttpResponse:
+        """What happened, in order, after the event ``after``."""
+        found = events.after(cursor(request), page_size(request, default=100))
+        body = [
+            {
+                "id": event.pk,
+                "at": timestamp(event.at),
+                "action": event.action,
+                "repository": event.repository,
+                "renamed_from": event.renamed_from,
+                "tag": event.tag,
+                "digest": event.digest,
+                "media_type": event.media_type,
+                "size": event.size,
+                "actor": event.actor,
+                "user": event.user,
+            }
+            for event in found
+        ]
+        return JsonResponse(body, safe=False)

@@ -1,0 +1,112 @@
+"""Tags with their details, and their history."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from registry.auth import Caller
+from registry.gitlab_v1.base import flag, timestamp
+from registry.services import repositories, tag_details, tags
+from registry.services.tag_details import TagDetails, TagPage
+from registry.v2.base import RegistryView, last_entry, page_size
+
+
+def _as_json(tag: TagDetails) -> dict[str, Any]:
+    return {
+        "name": tag.name,
+        "digest": tag.digest,
+        "config_digest": tag.config_digest,
+        "media_type": tag.media_type,
+        "artifact_type": tag.artifact_type,
+        "size_bytes": tag.size,
+        "created_at": timestamp(tag.created_at),
+        "published_at": timestamp(tag.published_at),
+        "published_by": tag.published_by,
+        "platforms": tag.platforms,
+    }
+
+
+class TagsView(RegistryView):
+    """``GET /gitlab/v1/repositories/<path>/tags/list/``, ``GET /gitlab/v1/berth/tags/<path>/``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """A page of tags with their details, with links to its neighbours.
+
+        With ``referrers=true`` each has those of its manifest, or those whose artifact type is in
+        the comma-separated ``referrer_type``.
+        """
+        limit = page_size(request, default=100) or 1
+        asked = {
+            key: request.GET.get(key, "").replace("\0", "")
+            for key in ("before", "name", "name_exact", "sort", "referrer_type")
+        }
+        with_referrers = flag(request, "referrers")
+        repository_id = repositories.get_id(name)
+        page = tag_details.page(
+            repository_id,
+            limit=limit,
+            last=last_entry(request),
+            before=asked.pop("before"),
+            name=asked["name"],
+            name_exact=asked["name_exact"],
+            sort=asked["sort"] or "name",
+        )
+        body = [_as_json(tag) for tag in page.tags]
+        if with_referrers:
+            types = [part for part in asked["referrer_type"].split(",") if part]
+            found = tag_details.referrers(repository_id, [tag.digest for tag in page.tags], types)
+            for entry in body:
+                entry["referrers"] = [
+                    {"artifactType": referrer.artifact_type, "digest": referrer.digest}
+                    for referrer in found.get(entry["digest"], ())
+                ]
+        kept = {key: value for key, value in asked.items() if value} | {"n": str(limit)}
+        if with_referrers:
+            kept["referrers"] = "true"
+        return JsonResponse(body, safe=False, headers=_links(request.path, kept, page))
+
+
+def _links(path: str, kept: dict[str, str], page: TagPage) -> dict[str, str]:
+    """The ``Link`` header with the addresses of the pages around `page`; `kept` is asked again."""
+    links = []
+    if page.has_previous and page.tags:
+        query = urlencode(kept | {"before": page.tags[0].name})
+        links.append(f'<{path}?{query}>; rel="previous"')
+    if page.has_next and page.tags:
+        query = urlencode(kept | {"last": page.tags[-1].name})
+        links.append(f'<{path}?{query}>; rel="next"')
+    return {"Link": ", ".join(links)} if links else {}
+
+
+class TagView(RegistryView):
+    """``GET /gitlab/v1/berth/tag/<path>/?tag=``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """One tag's details."""
+        tag = tags.check(request.GET.get("tag", ""))
+        return JsonResponse(_as_json(tag_details.find(repositories.get_id(name), tag)))
+
+
+class HistoryView(RegistryView):
+    """``GET /gitlab/v1/berth/history/<path>/?tag=``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """What the tag pointed at, from when to when, the latest first."""
+        tag = tags.check(request.GET.get("tag", ""))
+        intervals = tags.history(repositories.get_id(name), tag, page_size(request, default=100))
+        body = [
+            {
+                "id": interval.pk,
+                "digest": interval.digest,
+                "from": timestamp(interval.started_at),
+                "until": timestamp(interval.ended_at),
+                "pushed_by": interval.started_by,
+                "ended_by": interval.ended_by,
+                "restorable": interval.manifest_id is not None,
+            }
+            for interval in intervals
+        ]
+        return JsonResponse(body, safe=False)
