@@ -223,3 +223,43 @@ def test_each_key_reaches_what_reads_it(source: str, tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
     assert found == {key: expected for key, (_, _, expected) in TABLE.items()}
+
+
+@pytest.mark.parametrize(
+    ("given", "requests", "logins"),
+    [
+        ({}, ["file"], ["file"]),
+        ({"BERTH__DATABASE_URL": "postgresql://b@db.test/b"}, ["file"], ["database", "file"]),
+        ({"BERTH__CACHE_URL": "redis://cache.test/2"}, ["redis", "file"], ["redis", "file"]),
+        (
+            {
+                "BERTH__CACHE_URL": "rediss://cache.test/2",
+                "BERTH__DATABASE_URL": "postgresql://b@db.test/b",
+            },
+            ["rediss", "file"],
+            ["rediss", "database", "file"],
+        ),
+        (
+            {"ROLES": "registry", "BERTH__DATABASE_URL": "postgresql://b@db.test/b"},
+            ["file"],
+            ["file"],
+        ),
+    ],
+)
+def test_where_limits_are_counted(
+    given: dict[str, str], requests: list[str], logins: list[str], tmp_path: Path
+) -> None:
+    """Nodes that share a database share the failed logins, also without Redis."""
+    stores = "s.RATE_LIMITS_STORES, s.FAILED_LOGINS_STORES"
+    schemes = f"[[url.partition(':')[0] for url in urls] for urls in ({stores})]"
+    code = f"import json\nfrom gitlab import settings as s\nprint(json.dumps({schemes}))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PATH": os.environ.get("PATH", ""), **environment("none", tmp_path), **given},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout) == [requests, logins]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import pytest
 
 from gitlab.access_tokens.models import PersonalAccessToken
@@ -10,7 +12,7 @@ from gitlab.authorization.authorizer import GitLabAuthorizer
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import services as namespaces
 from gitlab.namespaces.models import Member, Project
-from tests.people import PASSWORD
+from tests.people import PASSWORD, basic
 from tokens.access import Access
 from tokens.authorizer import (
     AccessForbidden,
@@ -18,6 +20,7 @@ from tokens.authorizer import (
     RegistryDisabled,
 )
 from tokens.limiter import TooManyRequests
+from tokens.verify import verify
 
 pytestmark = pytest.mark.django_db
 AUTHORIZER = GitLabAuthorizer()
@@ -243,3 +246,22 @@ def test_a_registry_that_is_off(bob, settings):
     settings.CONTAINER_REGISTRY_ENABLED = False
     with pytest.raises(RegistryDisabled):
         AUTHORIZER.authorize(None, [])
+
+
+@pytest.mark.parametrize("length", [10, 200])
+def test_what_a_token_has_no_room_for_makes_no_project(bob, client, length):
+    """FL-04: twenty projects were made before the request was refused for its length."""
+    names = [f"bob/{'a' * length}-{number}" for number in range(25)]
+    query = urlencode(
+        [
+            ("service", "container_registry"),
+            *[("scope", f"repository:{n}:pull,push") for n in names],
+        ]
+    )
+    answer = client.get(f"/jwt/auth?{query}", HTTP_AUTHORIZATION=basic("bob", PASSWORD))
+    assert answer.status_code == 200, answer.content
+    granted = [access.name for access in verify(answer.json()["token"]).access]
+    assert granted == names[: len(granted)]
+    assert len(granted) == 20 if length == 10 else 5 < len(granted) < 20
+    assert sorted(project.full_path for project in Project.objects.all()) == sorted(granted)
+    assert ContainerRepository.objects.count() == len(granted)
