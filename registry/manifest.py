@@ -108,7 +108,7 @@ class ParsedManifest:
 def parse(payload: bytes, content_type: str | None) -> ParsedManifest:
     """What `payload` says, where it is what `content_type` declares.
 
-    A ``charset`` parameter is read over. Raises MANIFEST_INVALID.
+    A ``charset`` parameter is ignored. Raises MANIFEST_INVALID.
     """
     document = _load(payload)
     declared = (content_type or "").partition(";")[0].strip().lower()
