@@ -33,17 +33,17 @@ def toasts(response):
 class TestTags:
     def test_who_may(self, url, pushed, browser, alice, bob, carol, mallory):
         def status(user, *tags):
-            return browser(user).get(f"{url}/delete_tags", {"selected": tags}).status_code
+            return browser(user).get(f"{url}/tags/delete", {"selected": tags}).status_code
 
         assert [status(user, "v1") for user in (alice, bob, carol, mallory)] == [200, 200, 403, 404]
         assert [status(user, "v1", "v2") for user in (alice, bob)] == [200, 403]
         data = {"selected": ["v1", "v2"], "confirmed": "yes"}
         for user, expected in [(bob, 403), (carol, 403), (mallory, 404), (None, 302)]:
-            assert browser(user).post(f"{url}/delete_tags", data).status_code == expected
+            assert browser(user).post(f"{url}/tags/delete", data).status_code == expected
         assert pushed.calls == []
 
     def test_the_question_has_names_and_numbers(self, url, pushed, browser, alice):
-        answer = browser(alice).get(f"{url}/delete_tags", {"selected": ["v1", "v2", "v1"]})
+        answer = browser(alice).get(f"{url}/tags/delete", {"selected": ["v1", "v2", "v1"]})
         page = answer.content.decode()
         for words in ("Delete 2 tags of web?", "<code>v1</code> and <code>v2</code>", "218.0 MiB"):
             assert words in page
@@ -53,18 +53,18 @@ class TestTags:
 
     def test_nothing_is_freed_while_other_tags_hold_it(self, url, pushed, browser, bob):
         pushed.freed_bytes = Freed()
-        page = browser(bob).get(f"{url}/delete_tags", {"selected": "v1"}).content.decode()
+        page = browser(bob).get(f"{url}/tags/delete", {"selected": "v1"}).content.decode()
         assert "nothing is freed" in page
 
     def test_a_table_posts_its_choice_and_is_asked_first(self, url, pushed, browser, alice):
         chosen = {"selected": ["v1", "v3"], "back": "sort=name&last=v0&next=//elsewhere"}
-        page = browser(alice).post(f"{url}/delete_tags", chosen).content.decode()
+        page = browser(alice).post(f"{url}/tags/delete", chosen).content.decode()
         assert 'value="sort=name&amp;last=v0"' in page
         assert pushed.calls == []
 
     def test_it_deletes_and_offers_undo(self, url, pushed, browser, alice):
         data = {"selected": ["v1", "v3"], "confirmed": "yes", "back": "sort=name"}
-        response = browser(alice).post(f"{url}/delete_tags", data)
+        response = browser(alice).post(f"{url}/tags/delete", data)
         assert response.url == f"{url}?sort=name"
         assert pushed.calls == [("delete", PATH, "v1", "alice"), ("delete", PATH, "v3", "alice")]
         (toast,) = toasts(response)
@@ -73,45 +73,45 @@ class TestTags:
 
     def test_without_a_window_there_is_no_undo(self, url, pushed, browser, bob, settings):
         settings.CONTAINER_REGISTRY_UNDO_WINDOW = settings.CONTAINER_REGISTRY_UNDO_WINDOW * 0
-        page = browser(bob).get(f"{url}/delete_tags", {"selected": "v1"}).content.decode()
+        page = browser(bob).get(f"{url}/tags/delete", {"selected": "v1"}).content.decode()
         assert "It can't be undone" in page.replace("&#x27;", "'")
-        response = browser(bob).post(f"{url}/delete_tags", {"selected": "v1", "confirmed": "yes"})
+        response = browser(bob).post(f"{url}/tags/delete", {"selected": "v1", "confirmed": "yes"})
         assert [toast.undo_url for toast in toasts(response)] == [""]
 
     def test_what_is_gone_and_what_is_refused_is_said(self, url, pushed, browser, bob):
         data = {"selected": "v9", "confirmed": "yes"}
-        assert [t.text for t in toasts(browser(bob).post(f"{url}/delete_tags", data))] == [
+        assert [t.text for t in toasts(browser(bob).post(f"{url}/tags/delete", data))] == [
             "v9 was gone already."
         ]
         pushed.trouble = RegistryRefused(405, "UNSUPPORTED", "deletion is off")
-        (toast,) = toasts(browser(bob).post(f"{url}/delete_tags", data))
+        (toast,) = toasts(browser(bob).post(f"{url}/tags/delete", data))
         assert (toast.text, toast.tone) == ("The registry keeps v9: deletion is off.", "bad")
 
     def test_a_registry_that_does_not_answer(self, url, pushed, browser, bob):
         pushed.trouble = RegistryUnavailable("away")
-        asked = browser(bob).get(f"{url}/delete_tags", {"selected": "v1"})
+        asked = browser(bob).get(f"{url}/tags/delete", {"selected": "v1"})
         assert "is not known" in asked.content.decode()
         data = {"selected": "v1", "confirmed": "yes"}
-        (toast,) = toasts(browser(bob).post(f"{url}/delete_tags", data))
+        (toast,) = toasts(browser(bob).post(f"{url}/tags/delete", data))
         assert "does not answer" in toast.text
 
     def test_while_the_image_goes(self, web, url, pushed, browser, bob):
         type(web).objects.update(status="delete_scheduled")
         data = {"selected": "v1", "confirmed": "yes"}
-        (toast,) = toasts(browser(bob).post(f"{url}/delete_tags", data))
+        (toast,) = toasts(browser(bob).post(f"{url}/tags/delete", data))
         assert "being deleted" in toast.text
         assert pushed.calls == []
 
     @pytest.mark.parametrize("tags", [[], ["-x"], ["a b"], ["a\n"], [f"t{n}" for n in range(101)]])
     def test_what_is_no_choice(self, url, pushed, browser, alice, tags):
-        response = browser(alice).post(f"{url}/delete_tags", {"selected": tags, "confirmed": "yes"})
+        response = browser(alice).post(f"{url}/tags/delete", {"selected": tags, "confirmed": "yes"})
         assert response.url == url
         assert [toast.tone for toast in toasts(response)] == ["warn"]
         assert pushed.calls == []
 
     def test_a_tag_may_be_called_delete(self, url, pushed, browser, carol):
         pushed.push(PATH, "delete")
-        page = browser(carol).get(f"{url}/delete_tags").content.decode()
+        page = browser(carol).get(f"{url}/tags/delete").content.decode()
         assert f"{PATH}:delete" in page
 
 
