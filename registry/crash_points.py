@@ -1,7 +1,7 @@
-"""Places where a test lets the process die, as a power cut would: at once, with nothing tidied.
+"""Points where a test lets the process die, as a power cut would: at once, with nothing tidied.
 
-``BERTH__CRASH_AT`` names one of them. `gitlab.config` accepts it with ``BERTH__DEBUG`` only, so that
-no installation that others reach has it.
+``BERTH__CRASH_AT`` names one of them. `gitlab.config` accepts it with ``BERTH__DEBUG`` only, so
+that no installation that others reach has it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How a blob leaves: the kernel moves its bytes where the server can (sendfile).
 
 Where the store has addresses of its own and the settings say so, the client is sent there with one
-that is signed for a few minutes. It is signed by the store's own keys and says what may be read: the
-client's token stays here, and the client doesn't carry it on to another host.
+that is signed for a few minutes. It is signed by the store's own keys and says what may be read:
+the client's token stays here, and the client doesn't carry it on to another host.
 
 Behind nginx its own `sendfile` is nearer to the client still: with ``accel_prefix`` the answer only
 names the file, in a location that nobody reaches from outside. Where the store has addresses, it is

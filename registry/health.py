@@ -1,4 +1,4 @@
-"""Whether this process can serve: ``/-/liveness``, ``/-/readiness``, ``/-/health``, ``/debug/health``.
+"""Whether this process serves: ``/-/liveness``, ``/-/readiness``, ``/-/health``, ``/debug/health``.
 
 Readiness says 503 within ten seconds of a fault, and 200 by itself once the fault is over. A thread
 looks every few seconds while anybody asks, and requests read what it found last: a disk or a store

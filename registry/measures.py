@@ -1,4 +1,4 @@
-"""What the registry's database says of its queues, for whoever watches over them."""
+"""What the registry's database says of its queues, for those who watch over them."""
 
 from __future__ import annotations
 

@@ -323,7 +323,7 @@ class Receipt(models.Model):
 
 
 class GarbageLease(models.Model):
-    """While one lasts nothing is collected: what a dump of the database names stays in the store."""
+    """While it lasts nothing is collected: what a dump of the database names stays in the store."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     reason = models.CharField(max_length=255, default="")
@@ -351,7 +351,7 @@ class Verification(models.Model):
 
 
 class Finding(models.Model):
-    """What the verification on the schedule found wrong. A later round that finds it right removes it."""
+    """What the scheduled verification found wrong. A later round that finds it right removes it."""
 
     kind = models.CharField(max_length=32)
     subject = models.CharField(max_length=DIGEST_LENGTH + 32)

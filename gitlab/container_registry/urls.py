@@ -22,7 +22,7 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(f"{_IMAGE}/progress", images.progress, name="progress"),
         path(f"{_IMAGE}/delete", deletion.image, name="delete"),
         path(f"{_IMAGE}/restore", undo.restore, name="restore"),
-        path(f"{_IMAGE}/delete_tags", deletion.tags, name="tags_delete"),
+        path(f"{_IMAGE}/tags/delete", deletion.tags, name="tags_delete"),
         path(f"{_IMAGE}/tags/<image_tag:tag>", tags.detail, name="tag"),
         path(f"{_IMAGE}/tags/<image_tag:tag>/restore", undo.point_back, name="tag_restore"),
         # After those of an image: a tag may be called container_registry too.

@@ -44,7 +44,7 @@ def _memberships(user: Anybody, lowest: int = AccessLevel.GUEST) -> tuple[list[s
     return groups, projects
 
 
-def _at_or_below(paths: Sequence[str]) -> Q:
+def _below(paths: Sequence[str]) -> Q:
     where = Q(pk__in=[])
     for path in paths:
         where |= Q(full_path__startswith=f"{path}/")
@@ -67,7 +67,7 @@ def projects_of(user: Anybody, *, search: str = "") -> QuerySet[Project]:
     """The projects that somebody belongs to: their own, and by membership, also inherited."""
     groups, projects = _memberships(user)
     person = principals.somebody(user)
-    mine = Q(pk__in=projects) | _at_or_below(groups)
+    mine = Q(pk__in=projects) | _below(groups)
     if person is not None:
         mine |= Q(namespace__owner_id=person.pk)
     rows = Project.objects.filter(mine, pending_delete_at__isnull=True)
@@ -82,7 +82,7 @@ def projects_visible_to(
     person = principals.somebody(user)
     if person is None or not person.is_superuser:
         groups, projects = _memberships(user)
-        seen = Q(visibility__in=_visibilities(user)) | Q(pk__in=projects) | _at_or_below(groups)
+        seen = Q(visibility__in=_visibilities(user)) | Q(pk__in=projects) | _below(groups)
         if person is not None:
             seen |= Q(namespace__owner_id=person.pk)
         rows = rows.filter(seen)
@@ -96,7 +96,7 @@ def groups_of(
 ) -> QuerySet[Namespace]:
     """The groups that somebody belongs to with at least `lowest`, also inherited."""
     groups, _ = _memberships(user, lowest)
-    mine = Q(full_path__in=groups) | _at_or_below(groups)
+    mine = Q(full_path__in=groups) | _below(groups)
     rows = Namespace.objects.filter(mine, kind=Namespace.Kind.GROUP, pending_delete_at__isnull=True)
     return _matching(rows.order_by("full_path"), search)
 
@@ -110,7 +110,7 @@ def groups_visible_to(
     if person is None or not person.is_superuser:
         groups, projects = _memberships(user)
         seen = Q(visibility__in=_visibilities(user)) | Q(full_path__in=groups)
-        seen |= _at_or_below(groups)
+        seen |= _below(groups)
         if groups or projects:
             # Who belongs to something deeper sees the groups on the way to it.
             inner = Project.objects.filter(pk__in=projects).values_list("full_path", flat=True)

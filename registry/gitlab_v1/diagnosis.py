@@ -1,8 +1,9 @@
 """``GET /gitlab/v1/diagnosis/``: whether this node accepts a token, and how it is set up.
 
-For GitLab's ``doctor``. Everywhere else a refused token is a 401 without a reason; here whoever holds
-a token is told why it is not accepted. That says nothing of use to others: the signature is checked
-before anything else, so that without the key the only answer is that the key is not trusted.
+For GitLab's ``doctor``. Everywhere else a refused token is a 401 without a reason; here the holder
+of a token is told why it is not accepted. That says nothing of use to others: the signature is
+checked before anything else, so that without the key the only answer is that the key is not
+trusted.
 """
 
 from __future__ import annotations

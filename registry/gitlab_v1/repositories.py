@@ -80,9 +80,10 @@ class RepositoryView(RegistryView):
     def patch(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """Rename (``name``), move (``namespace``), or set ``collect_untagged``: 204.
 
-        A dry run of the first two answers 202. All need pull on what is below the path (``<path>/*``),
-        which only GitLab's own tokens grant: people rename projects and say what is kept in GitLab,
-        which knows who may, and keeps both sides equal. The first two need push where the image goes.
+        A dry run of the first two answers 202. All need pull on what is below the path
+        (``<path>/*``), which only GitLab's own tokens grant: people rename projects and say what is
+        kept in GitLab, which knows who may, and keeps both sides equal. The first two need push
+        where the image goes.
         """
         body = json_object(request)
         below = Access.repository(f"{name}/*", "pull")
@@ -130,7 +131,7 @@ class GivenUpView(RegistryView):
 
 
 class DescendantsView(RegistryView):
-    """``GET /gitlab/v1/repository-paths/<path>/repositories/list/``, ``…/berth/descendants/<path>/``."""
+    """``GET …/repository-paths/<path>/repositories/list/``, ``GET …/berth/descendants/<path>/``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """The repositories at and below a path that have a tag."""

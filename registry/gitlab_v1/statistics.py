@@ -27,7 +27,7 @@ class StatisticsView(RegistryView):
     def get(self, request: HttpRequest, caller: Caller) -> HttpResponse:
         """A list with an object for each path, in the order asked for.
 
-        Whoever may not see all statistics may ask for one path which they may pull. Each counts
+        A caller who may not see all statistics may ask for one path that they may pull. Each counts
         what is at and below it.
         """
         paths = list(dict.fromkeys(request.GET.getlist("path")))

@@ -54,7 +54,7 @@ def _row(name: str, digest: str) -> tuple[Any, ...]:
 
 
 def _is_back(repository_id: int, digest: str, link_id: int) -> bool:
-    """Whether a blob that was deleted is needed again, since undo has brought back what names it."""
+    """Whether a deleted blob is needed again, since undo has brought back what names it."""
     return holding.live_manifest_of(repository_id, digest, link_id) is not None
 
 

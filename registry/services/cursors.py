@@ -1,17 +1,17 @@
 """Rows that are read in order of id, by readers who remember the last one: events and receipts.
 
-An id is given when a row is written and seen when its transaction commits, so a later id may be seen
-first, and a reader who has moved on to it would never see the earlier one. SQLite has one writer at a
-time. On PostgreSQL whoever writes first takes a shared advisory lock whose number says which id was
-the last one before. A reader asks, in this order,
+An id is given when a row is written and seen when its transaction commits, so a later id may be
+seen first, and a reader who has moved on to it would never see the earlier one. SQLite has one
+writer at a time. On PostgreSQL the first to write takes a shared advisory lock whose number says
+which id was the last one before. A reader asks, in this order,
 
 1. for the last id that was given,
 2. for the smallest number among the locks that are held,
 3. for the rows up to the smaller of both.
 
 Who holds no lock at 2 has committed by then, and 3 sees it, or takes its lock and so its ids later
-than 1. Who holds one is waited for. The locks are this database's, so transactions that write no such
-row, and those of other databases of the server, hold nothing back.
+than 1. Who holds one is waited for. The locks are this database's, so transactions that write no
+such row, and those of other databases of the server, hold nothing back.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from django.db import connections, models
 from registry.services import database
 
 _BITS = 48
-"""Of the lock's number for the id; what is above says that it is one of ours, and of which table."""
+"""Of the lock's number for the id; the rest says that it is one of ours, and of which table."""
 
 _TAGS = {"registry_event": 0x6265, "registry_receipt": 0x6267}
 _GIVEN = "SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {table}_id_seq"

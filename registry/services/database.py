@@ -61,15 +61,15 @@ def insert(
     fields = [model._meta.get_field(column) for column in columns]  # noqa: SLF001
     # The engines store texts and numbers as they are.
     adapted = [
-        (place, field)
-        for place, field in enumerate(fields)
+        (position, field)
+        for position, field in enumerate(fields)
         if isinstance(field, DateTimeField | UUIDField)
     ]
     prepared = []
     for row in rows:
         values = list(row)
-        for place, field in adapted:
-            values[place] = field.get_db_prep_save(values[place], connection)
+        for position, field in adapted:
+            values[position] = field.get_db_prep_save(values[position], connection)
         prepared.append(values)
     holes = ", ".join(["%s"] * len(columns))
     with connection.cursor() as cursor:
@@ -85,7 +85,7 @@ def ids_of_pairs(
 ) -> list[int]:
     """The ids of the rows with one of these pairs of a repository's id and a text.
 
-    A question for many repositories at once that reads one place of the index for each pair, where
+    A question for many repositories at once that looks each pair up in the index, where
     two IN would read one for each combination. `table`, `column_name` and `condition` are ours.
     """
     found: list[int] = []
@@ -101,7 +101,9 @@ def ids_of_pairs(
 
 
 def check_connection() -> None:
-    """Try the connection that this thread has kept, and close a lost one: the next query opens another.
+    """Try the connection that this thread has kept, and close a lost one.
+
+    The next query opens another.
 
     For what changes something, and so can't be tried twice. On SQLite nothing is asked.
     """

@@ -86,14 +86,14 @@ def _held(path: str) -> list[Repository]:
             f"more than {MAX_REPOSITORIES} repositories are not renamed at once",
             status=422,
         )
-    # In order of id, as whoever else holds several would.
+    # In order of id, as others who hold several do.
     marks = ", ".join(["%s"] * len(found)) or "NULL"
     database.column(
         f"SELECT id FROM registry_repository WHERE id IN ({marks}) ORDER BY id"
         + database.row_lock(),
         sorted(found),
     )
-    # Whoever held one before may have closed it.
+    # Another one who held a row before may have closed the repository.
     return list(here.filter(pk__in=found))
 
 

@@ -158,7 +158,8 @@ def hold_by_id(repository_id: int) -> Repository | None:
 def close(name: str, actor: Actor) -> int:
     """Delete a repository: it is gone at once, and its content when the undo window is over.
 
-    The id that brings it back. One row changes, however many tags there are. Raises NAME_UNKNOWN, UNSUPPORTED.
+    The id that brings it back. One row changes, however many tags there are. Raises NAME_UNKNOWN,
+    UNSUPPORTED.
     """
     require_deletion()
     with database.atomic():

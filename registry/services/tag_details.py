@@ -69,7 +69,8 @@ def page(
 ) -> TagPage:
     """Up to `limit` tags after the tag `last` or before `before`, in the order `sort`.
 
-    Those whose name contains `name`, and is `name_exact` where one is given. Raises UNSUPPORTED (400) where `sort` is unknown or both directions are asked for.
+    Those whose name contains `name`, and is `name_exact` where one is given. Raises UNSUPPORTED
+    (400) where `sort` is unknown or both directions are asked for.
     """
     if sort not in SORTS or (last and before):
         raise RegistryError(
@@ -143,22 +144,22 @@ def _ordered(found: QuerySet[Tag], column: str, descending: bool) -> QuerySet[Ta
 
 
 def _beyond(repository_id: int, marker: str, column: str, descending: bool) -> Q:
-    """What lies behind the tag `marker` in the order; a marker that has gone keeps its place."""
+    """What lies behind the tag `marker` in the order; a marker that has gone keeps its position."""
     side = "lt" if descending else "gt"
     if column == "name":
         return Q(**{f"name__{side}": marker})
-    place = (
+    position = (
         Tag.objects.filter(repository_id=repository_id, name=marker)
         .order_by("-pk")
         .values_list(column, "pk")
         .first()
     )
-    if place is None:
+    if position is None:
         return Q()
-    beyond: dict[str, Any] = {f"{column}__{side}": place[0]}
-    ties: dict[str, Any] = {column: place[0], f"pk__{side}": place[1]}
-    # The first condition says nothing new: it is what lets the index begin at the place.
-    start: dict[str, Any] = {f"{column}__{side}e": place[0]}
+    beyond: dict[str, Any] = {f"{column}__{side}": position[0]}
+    ties: dict[str, Any] = {column: position[0], f"pk__{side}": position[1]}
+    # The first condition says nothing new: it is what lets the index begin at the position.
+    start: dict[str, Any] = {f"{column}__{side}e": position[0]}
     return Q(**start) & (Q(**beyond) | Q(**ties))
 
 

@@ -115,7 +115,7 @@ def _count(session: UploadSession, part: Part) -> None:
         store.discard(session.pk, part)
         current = UploadSession.objects.filter(pk=session.pk, committed_digest="").first()
         if current is None:
-            # Whoever ended it has removed its folder, and the part has made it again.
+            # Its folder was removed when it was ended, and the part has made it again.
             store.discard(session.pk)
             raise _ended_meanwhile()
         session.offset, session.parts = current.offset, current.parts

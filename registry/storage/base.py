@@ -97,7 +97,7 @@ class BlobStore(Protocol):
         """
 
     def address(self, digest: str, seconds: int) -> str | None:
-        """Where anybody may read the blob for so long, None where the store has no such place."""
+        """Where anybody may read the blob for so long, None where the store has no such address."""
 
     def delete(self, digest: str) -> bool:
         """Remove a blob; whether it was there."""

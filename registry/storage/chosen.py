@@ -1,4 +1,4 @@
-"""The store that the settings name: the one place that knows which stores there are.
+"""The store that the settings name: the one module that knows which stores there are.
 
 What one of them is, `registry.storage.base` says; nothing there knows the stores or this module.
 """

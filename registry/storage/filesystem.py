@@ -1,7 +1,7 @@
 """Bytes in files.
 
 The order that makes a 201 true: write a temporary file, fsync it, rename it into place, fsync the
-folder. Modes are set explicitly, since a umask belongs to whoever started the process.
+folder. Modes are set explicitly, since a umask belongs to the one who started the process.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _make_durable_folder(folder: Path, root: Path) -> None:
         age = _age(root)
         if age is None:
             _make_one(root)
-        # Whoever has just made it may not have synced its entry yet.
+        # The process that has just made it may not have synced its entry yet.
         if age is None or age < _YOUNG:
             _sync_folder(above)
 
@@ -173,7 +173,7 @@ class FilesystemStore:
         with _named_failures():
             _make_folder(path.parent)
             os.link(source, path)
-            # Whoever wrote it may not have made it durable.
+            # The process that wrote it may not have made it durable.
             descriptor = os.open(path, os.O_RDONLY)
             try:
                 os.fsync(descriptor)

@@ -1,8 +1,8 @@
 """Bytes in an S3 bucket.
 
 A part of an upload is an object of its own, sent in flat memory while it comes in. Its digest, and
-so its key as a blob, is known only at its end, and S3 can't rename: so a commit is a copy inside the
-store. `stage` makes it before the transaction that makes the blob known, and `commit` then only
+so its key as a blob, is known only at its end, and S3 can't rename: so a commit is a copy inside
+the store. `stage` makes it before the transaction that makes the blob known, and `commit` then only
 looks whether it is still there. An object is durable when its request is answered.
 """
 
@@ -155,7 +155,7 @@ class S3Store:
         return StoredBlob(digest, int(found["ContentLength"]), found["LastModified"])
 
     def quarantine(self, found: StoredBlob) -> bool:
-        """See `BlobStore.quarantine`. A copy inside the store, then the old place is emptied."""
+        """See `BlobStore.quarantine`. A copy inside the store, then the old object is removed."""
         moment = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S.%f")
         if self.status(found.digest) != found:
             return False

@@ -70,7 +70,7 @@ class Clients:
                     read_timeout=read,
                     max_pool_connections=_CONNECTIONS,
                     tcp_keepalive=True,
-                    # What is sent is checked by the store. What is read is checked by whoever
+                    # What is sent is checked by the store. What is read is checked by those who
                     # asked for it, who knows its digest.
                     request_checksum_calculation="when_supported",
                     response_checksum_validation="when_required",

@@ -140,7 +140,7 @@ def refusal(error: RegistryError) -> JsonResponse:
 
 
 def refuse(request: HttpRequest, error: RegistryError) -> HttpResponseBase:
-    """The whole answer that `error` is, for whoever refuses a request before its view."""
+    """The whole answer that `error` is, for a middleware that refuses a request before its view."""
     return _with_common_headers(refusal(error), request.method)
 
 
@@ -167,6 +167,6 @@ class UnknownView:
     counts_requests_itself = True
 
     def __call__(self, request: HttpRequest, **arguments: Any) -> HttpResponseBase:
-        """Answer 404, whoever asks."""
+        """Answer 404, with any token and without one."""
         error = RegistryError(Code.UNSUPPORTED, "there is nothing at this address", status=404)
         return _with_common_headers(refusal(error), request.method)

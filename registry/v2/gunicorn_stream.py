@@ -1,17 +1,17 @@
 """A request's body straight from gunicorn's connection, with fewer copies.
 
 gunicorn's own reader passes each byte through several buffers, and decodes a chunked body in steps
-of what a client happens to send, which for docker is 32 KiB. This is the path that carries gigabytes.
-So, where the stream is gunicorn's and nobody has read from it, the bytes are taken from the socket in
-large pieces, and gunicorn's reader is left as if it had read them itself: what follows on the
-connection is the next request.
+of what a client happens to send, which for docker is 32 KiB. This is the path that carries
+gigabytes. So, where the stream is gunicorn's and nobody has read from it, the bytes are taken from
+the socket in large pieces, and gunicorn's reader is left as if it had read them itself: what
+follows on the connection is the next request.
 
-A client that is slower than `_PATIENCE` is waited for aside: ``environ["berth.aside"]`` is a context
-in which a thread counts as none of those that work. Until a whole piece has come it stays there, so
-one that sends a byte now and then takes nothing from the others.
+A client that is slower than `_PATIENCE` is waited for aside: ``environ["berth.aside"]`` is a
+context in which a thread counts as none of those that work. Until a whole piece has come it stays
+there, so one that sends a byte now and then takes nothing from the others.
 
-Sources: RFC 9112, sections 6 and 7.1; gunicorn 27, ``gunicorn.http.body``. Anything unexpected makes
-`open_stream` answer None, and the ordinary stream is read.
+Sources: RFC 9112, sections 6 and 7.1; gunicorn 27, ``gunicorn.http.body``. Anything unexpected
+makes `open_stream` answer None, and the ordinary stream is read.
 """
 
 from __future__ import annotations
@@ -228,8 +228,8 @@ class _ChunkedStream(_Connection):
         self._data[: len(held)] = held
         self._end = len(held)
         piece, filled = bytearray(PIECE), 0
-        # Until the end has come: gunicorn's reader, which has not begun, would look for a chunk inside
-        # of one, and take what the client has written there for its next request.
+        # Until the end has come: gunicorn's reader, which has not begun, would look for a chunk
+        # inside of one, and take what the client has written there for its next request.
         self.body.failed = True
         while left := self._next_size():
             while left:

@@ -2,8 +2,9 @@
 
 Every pull begins here, and making a request object, resolving an address and passing middlewares
 costs several times what the answer itself costs. Only the plain case is answered: a caller who may,
-a manifest that exists, all of a blob that is mostly an image's configuration. Whatever else it is, `answer` says None and the ordinary view answers, with
-the same rules, the right refusal included. So there is no second set of rules to keep in step.
+a manifest that exists, all of a blob that is mostly an image's configuration. Whatever else it is,
+`answer` says None and the ordinary view answers, with the same rules, the right refusal included.
+So there is no second set of rules to keep in step.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _METHODS = frozenset(["GET", "HEAD"])
 _PULL = ("pull",)
 _ROUTE = "v2/<name:name>/manifests/<reference:reference>"
 _BLOB_ROUTE = "v2/<name:name>/blobs/<reference:digest>"
-"""The routes of the views that would have answered, for whoever counts."""
+"""The routes of the views that would have answered, for the counting of requests."""
 
 
 _ALWAYS = (

@@ -1,8 +1,8 @@
 """end-4a, 4b, 5, 6, 11, 13, 14: uploads, in one request or many, and mounts.
 
-The address of a session carries its state, signed with ``http_secret``: whoever did not get it
-from here can't use the session, not even with a token for the repository. It is relative, so that
-it is right behind any proxy.
+The address of a session carries its state, signed with ``http_secret``: a client that did not get
+it from here can't use the session, not even with a token for the repository. It is relative, so
+that it is right behind any proxy.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _created(name: str, digest: str) -> HttpResponse:
 
 
 def _single(request: HttpRequest, parameter: str) -> str | None:
-    """A query parameter that stands once, or not at all: what is checked is what is used."""
+    """A query parameter that is given once, or not at all: what is checked is what is used."""
     values = request.GET.getlist(parameter)
     if len(values) > 1:
         code = Code.NAME_INVALID if parameter == "from" else Code.DIGEST_INVALID
@@ -98,7 +98,7 @@ class UploadView(RegistryView):
     """``/v2/<name>/blobs/uploads/<session>``: go on, ask, finish, cancel."""
 
     def needed(self, method: str, arguments: dict[str, Any]) -> Access:
-        """Whoever may push may do all of it, also ask and cancel."""
+        """A caller who may push may do all of it, also ask and cancel."""
         return Access.repository(arguments["name"], "pull", "push")
 
     def _session(

@@ -41,11 +41,11 @@ class Division(Generic[Key]):
     """Candidates of one kind, each with the repository that it is in, None where that is none."""
 
     kind: Review.Kind
-    places: dict[Key, int | None]
+    repository_ids: dict[Key, int | None]
 
     def pieces(self, size: int) -> Iterator[Division[Key]]:
         """The same in divisions of `size` at most."""
-        pairs = list(self.places.items())
+        pairs = list(self.repository_ids.items())
         for start in range(0, len(pairs), size):
             yield Division(self.kind, dict(pairs[start : start + size]))
 
@@ -60,12 +60,12 @@ def divide(rows: Sequence[tuple[Key, str, int]]) -> Iterator[Division[Key]]:
         size = 1 if kind == Review.Kind.REPOSITORY else SIZE
         for start in range(0, len(pairs), size):
             some = pairs[start : start + size]
-            places = _places(Review.Kind(kind), [target for _, target in some])
-            keys = {key: places.get(target) for key, target in some}
+            known = _repository_ids(Review.Kind(kind), [target for _, target in some])
+            keys = {key: known.get(target) for key, target in some}
             yield Division(Review.Kind(kind), keys)
 
 
-def _places(kind: Review.Kind, targets: list[int]) -> dict[int, int]:
+def _repository_ids(kind: Review.Kind, targets: list[int]) -> dict[int, int]:
     """The repositories that targets are in; none for a blob, and for what has gone."""
     if kind == Review.Kind.REPOSITORY:
         return {target: target for target in targets}
@@ -108,7 +108,7 @@ class Batch:
     receipts: list[tuple[object, ...]] = field(default_factory=list)
 
     def keep(self, candidate: Review) -> None:
-        """Something refers to it; whoever drops that reference queues it again."""
+        """Something refers to it; dropping that reference queues it again."""
         self.kept.add(candidate.pk)
 
     def postpone(self, candidate: Review, until: dt.datetime) -> None:

@@ -2,8 +2,8 @@
 
 Candidates are judged in batches, inside the transaction that removes them and with their
 repositories held. Should anything of a batch fail, its candidates are judged one by one, so that
-one which can't be judged keeps no other from its turn. Rows go first, and bytes after the commit: see
-`unlinking`. `docs/garbage-collection.md` draws it.
+one which can't be judged keeps no other from its turn. Rows go first, and bytes after the commit:
+see `unlinking`. `docs/garbage-collection.md` draws it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def review(limit: int) -> Run:
 
 
 def _due(limit: int) -> list[tuple[int, str, int]]:
-    """Id, kind and target of those that are due longest. They are asked again when they are held."""
+    """Id, kind and target of those due longest. They are asked again when they are held."""
     due = Review.objects.filter(due_at__lte=timezone.now()).order_by("due_at", "id")
     return list(due.values_list("pk", "kind", "target")[:limit])
 
@@ -64,11 +64,11 @@ def _review(division: Division[int], run: Run) -> None:
     except Exception as error:
         if isinstance(error, DatabaseFailure) and not isinstance(error, IntegrityError):
             raise
-        if len(division.places) > 1:
-            for pk, place in division.places.items():
-                _review(Division(division.kind, {pk: place}), run)
+        if len(division.repository_ids) > 1:
+            for pk, repository_id in division.repository_ids.items():
+                _review(Division(division.kind, {pk: repository_id}), run)
         else:
-            _postpone(next(iter(division.places)), run, error)
+            _postpone(next(iter(division.repository_ids)), run, error)
         return
     run.size = SMALL if database.let_others_write(time.monotonic() - started) else SIZE
     batch.count(run)
@@ -87,14 +87,23 @@ def _review_together(division: Division[int], run: Run) -> Batch:
     with database.atomic():
         if leases.is_paused():
             return Batch(run.id, [])
-        held, busy = _hold({place for place in division.places.values() if place is not None})
-        candidates = _take([pk for pk, place in division.places.items() if place not in busy])
+        held, busy = _hold({pk for pk in division.repository_ids.values() if pk is not None})
+        candidates = _take(
+            [
+                pk
+                for pk, repository_id in division.repository_ids.items()
+                if repository_id not in busy
+            ]
+        )
         batch = Batch(run.id, candidates, held)
         if candidates:
             _JUDGES[division.kind](batch)
             batch.write_receipts()
     if busy:
-        _put_off([pk for pk, place in division.places.items() if place in busy], run)
+        _put_off(
+            [pk for pk, repository_id in division.repository_ids.items() if repository_id in busy],
+            run,
+        )
     return batch
 
 

@@ -1,9 +1,9 @@
 """What the collector would do now, without doing it: the dry run.
 
 The same questions in the same order as in `services.judging`, asked of the rows as they are and of
-a list of what would have gone by then. Nothing is locked and nothing is written, so pushes that come
-in between may change the answer: it is a forecast. `tests/registry/services/garbage/test_forecast.py` holds
-it to what a real run does afterwards.
+a list of what would have gone by then. Nothing is locked and nothing is written, so pushes that
+come in between may change the answer: it is a forecast.
+`tests/registry/services/garbage/test_forecast.py` holds it to what a real run does afterwards.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class _Simulation:
         by_key = {(candidate.kind, candidate.target): candidate for candidate in popped}
         for division in divide([(key, *key) for key in by_key]):
             # What a batch before has queued anew is no longer due.
-            batch = [by_key[key] for key in division.places if key not in self._waiting]
+            batch = [by_key[key] for key in division.repository_ids if key not in self._waiting]
             self._found.reviewed += len(batch)
             self._review_batch(batch)
 
@@ -164,7 +164,7 @@ class _Simulation:
     # The queue
 
     def _push(self, kind: str, target: int, reason: str, due_at: dt.datetime) -> None:
-        """One place a target, as in the table; a later call moves it."""
+        """One candidate a target, as in the table; a later call moves it."""
         key = (kind, target)
         if key not in self._ids:
             row = Review.objects.filter(kind=kind, target=target).only("pk").first()

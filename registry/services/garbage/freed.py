@@ -36,7 +36,7 @@ class Freed:
 
 
 def by_tags(repository_id: int, names: list[str]) -> Freed:
-    """What deleting these tags would free; nothing where the repository keeps untagged manifests."""
+    """What deleting tags would free; nothing where the repository keeps untagged manifests."""
     if not Repository.objects.filter(pk=repository_id, collect_untagged=True).exists():
         return Freed(0, 0, 0)
     named = Tag.objects.filter(repository_id=repository_id, name__in=names, ended_at=None)
@@ -83,8 +83,8 @@ class _Fall:
             for some in _batches(ids):
                 found += here.filter(pk__in=some).values_list("pk", "digest")
             self.reached |= dict(found)
-            places = [(pk, self.repository_id, digest) for pk, digest in found]
-            below = holding.dependents(places).manifests | self._signed(found)
+            rows = [(pk, self.repository_id, digest) for pk, digest in found]
+            below = holding.dependents(rows).manifests | self._signed(found)
             ids = below - self.reached.keys()
 
     def _signed(self, manifests: list[tuple[int, str]]) -> set[int]:
@@ -150,9 +150,9 @@ class _Fall:
 
 def _freed(repository_id: int, gone: dict[int, str]) -> Freed:
     """The bytes of what manifests name, given by id with their digests."""
-    places = [(pk, repository_id, digest) for pk, digest in gone.items()]
+    known = [(pk, repository_id, digest) for pk, digest in gone.items()]
     links: dict[int, tuple[int, int, str]] = {}
-    for some in _batches(holding.dependents(places).links):
+    for some in _batches(holding.dependents(known).links):
         found = RepositoryBlob.objects.filter(pk__in=some)
         rows = found.values_list("pk", "blob_id", "blob__size", "blob__digest")
         links |= {link: (blob, size, digest) for link, blob, size, digest in rows}

@@ -1,4 +1,6 @@
-"""What holds content, said once: judging, forecast, explanation, freed bytes, verification, deletion.
+"""What holds content, said once, for all that ask.
+
+Judging, the forecast, the reasons, what a deletion frees, verification, and deletion on request.
 
 Two questions, each with one answer here.
 

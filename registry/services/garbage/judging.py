@@ -148,8 +148,9 @@ def judge_blobs(batch: Batch) -> None:
 def drop_blobs(by_id: dict[int, tuple[Review, Repository | None]], batch: Batch) -> None:
     """Remove the rows of those blobs that no repository may serve, and doom their bytes.
 
-    `by_id` says which candidate each goes with, and whose right was the last. They are held in order
-    of id and once in a transaction, so that two who share blobs never wait for each other in a ring.
+    `by_id` says which candidate each goes with, and whose right was the last. They are held in
+    order of id and once in a transaction, so that two who share blobs never wait for each other in
+    a ring.
     """
     if not by_id:
         return

@@ -36,8 +36,8 @@ def queue(
 ) -> None:
     """Have `targets` reviewed `after` from now (default: the grace).
 
-    A target that waits already is looked at then, and not when it was due before: a right's grace only
-    grows by that, and the windows of all else are asked again when it is judged.
+    A target that waits already is looked at then, and not when it was due before: a right's grace
+    only grows by that, and the windows of all else are asked again when it is judged.
     """
     now = timezone.now()
     due = now + (grace() if after is None else after)

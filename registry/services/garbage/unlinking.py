@@ -1,9 +1,9 @@
 """Bytes that no row knows any more, removed under their tombstones.
 
-The transaction that removes a blob's row writes a tombstone for its digest. Whoever unlinks the bytes
-deletes it in a transaction that stays open until they have gone. A commit of the same digest clears
-the tombstone before it moves its bytes into place, so it either finds the old bytes gone or makes the
-unlinking a no-op. `docs/garbage-collection.md` draws it.
+The transaction that removes a blob's row writes a tombstone for its digest. The unlinking deletes
+it in a transaction that stays open until the bytes have gone. A commit of the same digest clears
+the tombstone before it moves its bytes into place, so it either finds the old bytes gone or makes
+the unlinking a no-op. `docs/garbage-collection.md` draws it.
 """
 
 from __future__ import annotations

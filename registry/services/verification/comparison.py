@@ -171,7 +171,7 @@ class Verifier:
         return page
 
     def _rows(self, kind: str, detail: str, sql: str, position: str) -> Page:
-        """A check that is one statement, and so sees one moment. It answers ids and what they are."""
+        """A check by one statement, which so sees one moment. It answers ids and what they are."""
         with connections[database.ALIAS].cursor() as cursor:
             cursor.execute(sql, [int(position or 0), self.page_size])
             found = cursor.fetchall()

@@ -1,8 +1,8 @@
 """Rounds of verification: where one stands, and the slow one that GitLab's schedule drives.
 
-The schedule calls for the next slice once a minute; a slice is one page of one phase, and its cursor
-is a row. A round that ends begins again. What it finds is logged and kept as rows; those that the
-next round does not find again are removed when it ends.
+The schedule calls for the next slice once a minute; a slice is one page of one phase, and its
+cursor is a row. A round that ends begins again. What it finds is logged and kept as rows; those
+that the next round does not find again are removed when it ends.
 """
 
 from __future__ import annotations

@@ -37,19 +37,19 @@ class TestTags:
         self, url: Any, pushed: Any, browser: Any, alice: Any, bob: Any, carol: Any, mallory: Any
     ) -> None:
         def status(user: Any, *tags: Any) -> Any:
-            return browser(user).get(f"{url}/delete_tags", {"selected": tags}).status_code
+            return browser(user).get(f"{url}/tags/delete", {"selected": tags}).status_code
 
         assert [status(user, "v1") for user in (alice, bob, carol, mallory)] == [200, 200, 403, 404]
         assert [status(user, "v1", "v2") for user in (alice, bob)] == [200, 403]
         data = {"selected": ["v1", "v2"], "confirmed": "yes"}
         for user, expected in [(bob, 403), (carol, 403), (mallory, 404), (None, 302)]:
-            assert browser(user).post(f"{url}/delete_tags", data).status_code == expected
+            assert browser(user).post(f"{url}/tags/delete", data).status_code == expected
         assert pushed.calls == []
 
     def test_the_question_has_names_and_numbers(
         self, url: Any, pushed: Any, browser: Any, alice: Any
     ) -> None:
-        answer = browser(alice).get(f"{url}/delete_tags", {"selected": ["v1", "v2", "v1"]})
+        answer = browser(alice).get(f"{url}/tags/delete", {"selected": ["v1", "v2", "v1"]})
         page = answer.content.decode()
         for words in ("Delete 2 tags of web?", "<code>v1</code> and <code>v2</code>", "218.0 MiB"):
             assert words in page
@@ -61,14 +61,14 @@ class TestTags:
         self, url: Any, pushed: Any, browser: Any, bob: Any
     ) -> None:
         pushed.freed_bytes = Freed()
-        page = browser(bob).get(f"{url}/delete_tags", {"selected": "v1"}).content.decode()
+        page = browser(bob).get(f"{url}/tags/delete", {"selected": "v1"}).content.decode()
         assert "nothing is freed" in page
 
     def test_a_table_posts_its_choice_and_is_asked_first(
         self, url: Any, pushed: Any, browser: Any, alice: Any
     ) -> None:
         chosen = {"selected": ["v1", "v3"], "back": "sort=name&last=v0&next=//elsewhere"}
-        page = browser(alice).post(f"{url}/delete_tags", chosen).content.decode()
+        page = browser(alice).post(f"{url}/tags/delete", chosen).content.decode()
         assert 'value="sort=name&amp;last=v0"' in page
         assert pushed.calls == []
 
@@ -76,7 +76,7 @@ class TestTags:
         self, url: Any, pushed: Any, browser: Any, alice: Any
     ) -> None:
         data = {"selected": ["v1", "v3"], "confirmed": "yes", "back": "sort=name"}
-        response = browser(alice).post(f"{url}/delete_tags", data)
+        response = browser(alice).post(f"{url}/tags/delete", data)
         assert response.url == f"{url}?sort=name"
         assert pushed.calls == [("delete", PATH, "v1", "alice"), ("delete", PATH, "v3", "alice")]
         (toast,) = toasts(response)
@@ -87,30 +87,30 @@ class TestTags:
         self, url: Any, pushed: Any, browser: Any, bob: Any, settings: Any
     ) -> None:
         settings.CONTAINER_REGISTRY_UNDO_WINDOW = settings.CONTAINER_REGISTRY_UNDO_WINDOW * 0
-        page = browser(bob).get(f"{url}/delete_tags", {"selected": "v1"}).content.decode()
+        page = browser(bob).get(f"{url}/tags/delete", {"selected": "v1"}).content.decode()
         assert "It can't be undone" in page.replace("&#x27;", "'")
-        response = browser(bob).post(f"{url}/delete_tags", {"selected": "v1", "confirmed": "yes"})
+        response = browser(bob).post(f"{url}/tags/delete", {"selected": "v1", "confirmed": "yes"})
         assert [toast.undo_url for toast in toasts(response)] == [""]
 
     def test_what_is_gone_and_what_is_refused_is_said(
         self, url: Any, pushed: Any, browser: Any, bob: Any
     ) -> None:
         data = {"selected": "v9", "confirmed": "yes"}
-        assert [t.text for t in toasts(browser(bob).post(f"{url}/delete_tags", data))] == [
+        assert [t.text for t in toasts(browser(bob).post(f"{url}/tags/delete", data))] == [
             "v9 was gone already."
         ]
         pushed.trouble = RegistryRefused(405, "UNSUPPORTED", "deletion is off")
-        (toast,) = toasts(browser(bob).post(f"{url}/delete_tags", data))
+        (toast,) = toasts(browser(bob).post(f"{url}/tags/delete", data))
         assert (toast.text, toast.tone) == ("The registry keeps v9: deletion is off.", "bad")
 
     def test_a_registry_that_does_not_answer(
         self, url: Any, pushed: Any, browser: Any, bob: Any
     ) -> None:
         pushed.trouble = RegistryUnavailable("away")
-        asked = browser(bob).get(f"{url}/delete_tags", {"selected": "v1"})
+        asked = browser(bob).get(f"{url}/tags/delete", {"selected": "v1"})
         assert "is not known" in asked.content.decode()
         data = {"selected": "v1", "confirmed": "yes"}
-        (toast,) = toasts(browser(bob).post(f"{url}/delete_tags", data))
+        (toast,) = toasts(browser(bob).post(f"{url}/tags/delete", data))
         assert "does not answer" in toast.text
 
     def test_while_the_image_goes(
@@ -118,7 +118,7 @@ class TestTags:
     ) -> None:
         type(web).objects.update(status="delete_scheduled")
         data = {"selected": "v1", "confirmed": "yes"}
-        (toast,) = toasts(browser(bob).post(f"{url}/delete_tags", data))
+        (toast,) = toasts(browser(bob).post(f"{url}/tags/delete", data))
         assert "being deleted" in toast.text
         assert pushed.calls == []
 
@@ -126,7 +126,7 @@ class TestTags:
     def test_what_is_no_choice(
         self, url: Any, pushed: Any, browser: Any, alice: Any, tags: Any
     ) -> None:
-        response = browser(alice).post(f"{url}/delete_tags", {"selected": tags, "confirmed": "yes"})
+        response = browser(alice).post(f"{url}/tags/delete", {"selected": tags, "confirmed": "yes"})
         assert response.url == url
         assert [toast.tone for toast in toasts(response)] == ["warn"]
         assert pushed.calls == []
@@ -135,7 +135,7 @@ class TestTags:
         self, url: Any, pushed: Any, browser: Any, carol: Any
     ) -> None:
         pushed.push(PATH, "delete")
-        page = browser(carol).get(f"{url}/delete_tags").content.decode()
+        page = browser(carol).get(f"{url}/tags/delete").content.decode()
         assert f"{PATH}:delete" in page
 
 

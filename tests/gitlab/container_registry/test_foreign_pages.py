@@ -67,7 +67,7 @@ def test_a_tag(theirs: Any, web: Any, alice: Any, browser: Any) -> None:
     assert browser(alice).get(f"{IMAGES}/{web.pk}/tags/none").status_code == 404
 
 
-@pytest.mark.parametrize("page", ["delete_tags?selected=v1", "delete"])
+@pytest.mark.parametrize("page", ["tags/delete?selected=v1", "delete"])
 def test_no_undo_is_promised(theirs: Any, web: Any, alice: Any, browser: Any, page: Any) -> None:
     text = browser(alice).get(f"{IMAGES}/{web.pk}/{page}").content.decode()
     assert "be undone." in text
@@ -79,7 +79,7 @@ def test_no_undo_is_promised(theirs: Any, web: Any, alice: Any, browser: Any, pa
 def test_a_deleted_tag_has_no_undo(theirs: Any, web: Any, alice: Any, browser: Any) -> None:
     visitor = browser(alice)
     form = {"selected": "v1", "confirmed": "yes"}
-    text = visitor.post(f"{IMAGES}/{web.pk}/delete_tags", form, follow=True).content.decode()
+    text = visitor.post(f"{IMAGES}/{web.pk}/tags/delete", form, follow=True).content.decode()
     assert "Tag v1 of web deleted." in text
     assert "Undo" not in text.partition("Tag v1 of web deleted.")[2][:300]
     restored = visitor.post(f"{IMAGES}/{web.pk}/restore", {"tags": "v1"}, follow=True)

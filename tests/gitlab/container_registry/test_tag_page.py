@@ -64,6 +64,16 @@ def test_an_index_has_a_line_for_each_platform(
     assert digest("3") not in page
 
 
+@pytest.mark.parametrize("tag", ["delete", "deleted", "container_registry", "restore", "list"])
+def test_a_tag_that_is_called_as_a_page_is(
+    url: Any, played: Any, browser: Any, carol: Any, tag: Any
+) -> None:
+    played.push("acme/app/web", tag, "b")
+    page = browser(carol).get(f"{url.rpartition('/')[0]}/{tag}").content.decode()
+    assert f"acme/app/web:{tag}" in page
+    assert digest("b") in page
+
+
 @pytest.mark.parametrize("payload", [b"", b"[]", b'{"layers": [1]}', b'{"layers": 5}', b"\xff"])
 def test_a_manifest_that_is_no_manifest(
     url: Any, played: Any, browser: Any, carol: Any, payload: bytes
