@@ -196,7 +196,8 @@ CACHES: dict[str, Any] = {
             },
         }
         if _CACHE_URL
-        # In each process: what is kept is a verified password for some minutes, and costs a hash more.
+        # In each process: what is kept is a verified password for some minutes, and costs a hash
+        # more.
         else {
             "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
             "OPTIONS": {"MAX_ENTRIES": 20_000},

@@ -201,9 +201,9 @@ class Berth(Table):
     """
 
     hsts: Duration = timedelta(days=365)
-    """How long browsers shall reach GitLab's host by https alone (`Strict-Transport-Security`), once
-    they have come by https. It holds for all ports of the host. `0` tells them nothing; with plain
-    http nothing is told anyway.
+    """How long browsers shall reach GitLab's host by https alone (`Strict-Transport-Security`),
+    once they have come by https. It holds for all ports of the host. `0` tells them nothing; with
+    plain http nothing is told anyway.
 
     Default: `365d`.
     Example: hsts = "30d"

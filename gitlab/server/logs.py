@@ -39,8 +39,9 @@ _SECRETS = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _RUN = re.compile(r"[A-Za-z0-9_.-]{12,}")
-"""What a JSON web token may stand in. Looked for as a whole, and not from each of its characters: that
-would cost the square of its length."""
+"""What a JSON web token may stand in. Looked for as a whole, and not from each of its characters:
+that would cost the square of its length.
+"""
 
 _LONGEST = 16 * 1024
 _LONGEST_TRACE = 64 * 1024

@@ -1,7 +1,9 @@
-"""What every list of the administrators' console is made of: rows are changed by services, or not at all.
+"""What every list of the administrators' console is made of: rows are changed by services, or not
+at all.
 
-Django's admin would write a row past the rules and past the record. Here a form hands what was typed to
-a service, inside the transaction of the request, and shows what the service refuses at its field.
+Django's admin would write a row past the rules and past the record. Here a form hands what was
+typed to a service, inside the transaction of the request, and shows what the service refuses at its
+field.
 """
 
 from __future__ import annotations

@@ -63,7 +63,8 @@ class Command(BaseCommand):
                 f"    user      root\n    password  {password}\n"
             )
         else:
-            # What is printed goes to a journal or a container's log, where others read it for years.
+            # What is printed goes to a journal or a container's log, where others read it for
+            # years.
             path = preparation.keep_root_password(config, password)
             self._say(
                 "\nMade the administrator root. The password is kept for you, readable by this user alone,\n"

@@ -1,7 +1,8 @@
 """Manifests and small blobs that are answered before Django's handler.
 
 That the answers are the view's own is compared with every request of the registry's tests; see
-`tests.registry.base.assert_shortcut_agrees`. Here: when there is an answer, and when there must be none.
+`tests.registry.base.assert_shortcut_agrees`. Here: when there is an answer, and when there must be
+none.
 """
 
 from __future__ import annotations
