@@ -188,11 +188,12 @@ class Caller:
         if self._claims is not None:
             if needed is None or self._claims.grants(needed):
                 return
-            raise _challenge(needed, "insufficient_scope")
+            reason = self._claims.refusals.get(needed.name, "")
+            raise _challenge(needed, "insufficient_scope", reason)
         raise _challenge(needed, self._error)
 
 
-def _challenge(needed: Access | None, error: str) -> RegistryError:
+def _challenge(needed: Access | None, error: str, reason: str = "") -> RegistryError:
     parts = [f'realm="{settings.REGISTRY_TOKEN_REALM}"', f'service="{SERVICE}"']
     details: dict[str, Any] = {}
     if needed is not None:
@@ -202,6 +203,7 @@ def _challenge(needed: Access | None, error: str) -> RegistryError:
         parts.append(f'error="{error}"')
     return RegistryError(
         Code.UNAUTHORIZED,
+        reason or None,
         headers={"WWW-Authenticate": "Bearer " + ",".join(parts)},
         **details,
     )

@@ -70,6 +70,12 @@ class Authorizer(Protocol):
         `identity` is None for an anonymous caller. Raises `AccessForbidden`, `RegistryDisabled`.
         """
 
+    def explain(self, identity: Identity, refused: Sequence[str]) -> Mapping[str, str]:
+        """Why a push to each of these names was not granted, where that may be told. In words.
+
+        Called where somebody asked for a push that `authorize` has left out.
+        """
+
     def record(self, identity: Identity | None, granted: Sequence[Access]) -> list[Access]:
         """Record what the grant brings about (a project that a first push creates).
 

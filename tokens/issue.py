@@ -83,8 +83,12 @@ def issue(
     auth_type: str | None = None,
     user: Mapping[str, Any] | None = None,
     lifetime: int | None = None,
+    refusals: Mapping[str, str] | None = None,
 ) -> IssuedToken:
     """A token that grants `access` to a `Bearer`. `lifetime` is in seconds (default: the setting).
+
+    `refusals` say in words why a name is not in `access`: where there is room, the claim of that
+    name tells it to the registry, which tells it to the client. Nothing is decided by it.
 
     The certificate travels along (``x5c``) where there is room for it: who knows the key's id has
     no need of it. Raises `TokenTooLong`.
@@ -94,7 +98,9 @@ def issue(
     lifetime = settings.TOKENS_LIFETIME if lifetime is None else lifetime
     signed_user = _sign({"user_info": dict(user)}, key) if user is not None else None
     claims = _claims(access, Bearer(subject, auth_type), signed_user, now, lifetime)
-    text = _sign(claims, key, with_certificate=True)
+    text = _sign(
+        claims | ({"refusals": dict(refusals)} if refusals else {}), key, with_certificate=True
+    )
     if len(text) > MAX_TOKEN_LENGTH:
         text = _sign(claims, key)
     if len(text) > MAX_TOKEN_LENGTH:

@@ -14,7 +14,8 @@ import json
 import os
 import re
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ class Claims:
     token_id: str
     user: str | None = None
     issued_at: float = 0.0
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    """Why the token does not grant a name, in words for the person; not decided by."""
 
     def grants(self, needed: Access) -> bool:
         """Whether one entry covers all of `needed`. Wildcards count in GitLab's own tokens only."""
@@ -182,4 +185,14 @@ def _claims(payload: dict[str, Any]) -> Claims:
         access = tuple(Access.from_claim(entry) for entry in entries)
     except InvalidScope as error:
         raise InvalidToken("malformed access entry") from error
-    return Claims(subject, access, float(expires), payload["jti"], user, float(issued))
+    return Claims(
+        subject, access, float(expires), payload["jti"], user, float(issued), _refusals(payload)
+    )
+
+
+def _refusals(payload: Mapping[str, Any]) -> dict[str, str]:
+    """The claim of that name, as far as it is what we write there."""
+    found = payload.get("refusals")
+    if not isinstance(found, dict):
+        return {}
+    return {name: text for name, text in found.items() if isinstance(text, str)}

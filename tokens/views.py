@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -21,7 +22,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from tokens import authorizer as authorizers
 from tokens import rate_limits
-from tokens.access import InvalidScope, parse_scopes
+from tokens.access import Access, InvalidScope, parse_scopes
 from tokens.authorizer import LOGIN_AUTH_TYPE, Identity
 from tokens.issue import SERVICE, Bearer, fitting, issue
 from tokens.limiter import TooManyRequests
@@ -31,6 +32,10 @@ _BAD_CREDENTIALS = (
     "HTTP Basic: Access denied. The provided name, password or token is incorrect, or the token"
     " has expired or been revoked."
 )
+
+_MOST_EXPLAINED = 3
+_LONGEST_REASON = 200
+"""Names, and characters of each reason: they travel in the token."""
 
 
 class _Refusal(Exception):
@@ -119,6 +124,7 @@ class TokenView(View):
             subject=bearer.subject,
             auth_type=bearer.auth_type,
             user=bearer.user,
+            refusals=_explained(authorizer, identity, asked, recorded),
         )
         issued_at = dt.datetime.fromtimestamp(token.issued_at, dt.UTC)
         answer: dict[str, Any] = {
@@ -128,6 +134,28 @@ class TokenView(View):
             "issued_at": issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         return JsonResponse(answer)
+
+
+def _explained(
+    authorizer: authorizers.Authorizer,
+    identity: Identity | None,
+    asked: Sequence[Access],
+    granted: Sequence[Access],
+) -> dict[str, str]:
+    """Why pushes that were asked for are not granted: the registry says it when it refuses them."""
+    pushed = {access.name for access in granted if {"push", "*"} & set(access.actions)}
+    refused = [
+        access.name
+        for access in asked
+        if access.type == "repository"
+        and "push" in access.actions
+        and access.is_well_formed
+        and access.name not in pushed
+    ]
+    if identity is None or not refused:
+        return {}
+    reasons = authorizer.explain(identity, refused[:_MOST_EXPLAINED])
+    return {name: reason[:_LONGEST_REASON] for name, reason in reasons.items()}
 
 
 def _bearer(identity: Identity | None) -> Bearer:

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
+from gitlab.authorization import obstacles
 from gitlab.authorization.credentials.kinds import identify
 from gitlab.authorization.principals import Principal
 from gitlab.container_registry import repositories
-from gitlab.container_registry.image_paths import ImagePath, image_paths
+from gitlab.container_registry.image_paths import ImagePath, image_paths, located
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import policies
 from gitlab.namespaces.paths import check_segment
@@ -82,7 +83,7 @@ class GitLabAuthorizer:
         if not settings.CONTAINER_REGISTRY_ENABLED:
             raise RegistryDisabled
         principal: Principal | None = identity.principal if identity else None
-        found = image_paths(access.name for access in asked if access.type == "repository")
+        found = located(access.name for access in asked if access.type == "repository")
         access_in = _access_to(principal, found.values())
         granted: list[tuple[Access, ImagePath | None]] = []
         for access in asked:
@@ -95,6 +96,16 @@ class GitLabAuthorizer:
             elif _is_catalog(access) and principal is not None and principal.lists_catalog:
                 granted.append((access, None))
         return _with_meta(granted)
+
+    def explain(self, identity: Identity, refused: Sequence[str]) -> dict[str, str]:
+        """What stands in the way of pushes to the images `refused`, as far as one may know it."""
+        principal: Principal = identity.principal
+        found = located(refused)
+        access_in = _access_to(principal, found.values())
+        reasons = {
+            name: obstacles.to_push(name, found.get(name), access_in.get(name)) for name in refused
+        }
+        return {name: reason for name, reason in reasons.items() if reason}
 
     def record(self, identity: Identity | None, granted: Sequence[Access]) -> list[Access]:
         """Create projects and note images that `granted` brings about. Twice is as once."""
@@ -117,7 +128,7 @@ def _allowed(
 ) -> set[str]:
     """Which of `actions` somebody may do there."""
     carried = principal.abilities if principal else _ANONYMOUS
-    if image.namespace.pending_delete_at is not None:
+    if image.namespace.pending_delete_at is not None or image.is_too_deep:
         return set()
     if image.project is None:
         return _allowed_in_new_project(carried, image, reader, actions)
@@ -136,16 +147,21 @@ def _allowed(
 def _allowed_in_new_project(
     carried: frozenset[str], image: ImagePath, reader: UserAccess, actions: Sequence[str]
 ) -> set[str]:
-    """A push may create the project; a pull comes along, since docker asks for both at once."""
-    if not settings.PUSH_CREATES_PROJECTS or "push" not in actions or "create" not in carried:
-        return set()
+    """A push may create the project; a pull comes along, since docker asks for both at once.
+
+    Who could make the project may ask for it without: the registry then says that there is nothing,
+    and not that they may not know.
+    """
     may = policies.group_abilities(reader, image.namespace.visibility)
     if Ability.CREATE_PROJECT not in may:
         return set()
+    asks_only = {"pull"} & set(actions) if "read" in carried else set()
+    if not settings.PUSH_CREATES_PROJECTS or "push" not in actions or "create" not in carried:
+        return asks_only
     try:
         check_segment(image.new_project, at_top=False)
     except Invalid:
-        return set()
+        return asks_only
     return {"push", "pull"} if "read" in carried else {"push"}
 
 

@@ -72,6 +72,11 @@ class ImagePath:
     is_changing: bool = False
 
     @property
+    def is_too_deep(self) -> bool:
+        """Whether it has more levels below its project than an image may have."""
+        return self.rest.count("/") >= MAX_LEVELS_BELOW
+
+    @property
     def root_namespace_id(self) -> int:
         """The id of the namespace at the top."""
         return self.ancestors[0]
@@ -87,9 +92,14 @@ class ImagePath:
 def image_paths(paths: Iterable[str]) -> dict[str, ImagePath]:
     """Where each image is, in two queries; one that belongs nowhere is left out.
 
-    What is being deleted counts as there: nothing new may grow below it, and its `ImagePath` says
+    So is one that lies too deep: see `located`. What is being deleted counts as there: nothing new may grow below it, and its `ImagePath` says
     so by `pending_delete_at` of the rows.
     """
+    return {path: image for path, image in located(paths).items() if not image.is_too_deep}
+
+
+def located(paths: Iterable[str]) -> dict[str, ImagePath]:
+    """As `image_paths`, with those that lie too deep, so that somebody can be told."""
     asked = set(paths)
     wanted = sorted({prefix for path in asked for prefix in prefixes(path)})
     if not wanted:
@@ -104,11 +114,11 @@ def image_paths(paths: Iterable[str]) -> dict[str, ImagePath]:
         project.full_path: project
         for project in rows.read(ProjectRow, _PROJECTS.format(marks), wanted)
     }
-    found = ((path, _place(path, namespaces, projects)) for path in asked)
+    found = ((path, _locate(path, namespaces, projects)) for path in asked)
     return {path: image for path, image in found if image is not None}
 
 
-def _place(
+def _locate(
     path: str, namespaces: Mapping[str, NamespaceRow], projects: Mapping[str, ProjectRow]
 ) -> ImagePath | None:
     namespace: NamespaceRow | None = None
@@ -135,7 +145,5 @@ def _place(
         new_project, *below = below
     else:
         new_project = ""
-    if len(below) > MAX_LEVELS_BELOW:
-        return None
     rest = "/".join(below)
     return ImagePath(path, namespace, tuple(ancestors), project, new_project, rest, is_changing)

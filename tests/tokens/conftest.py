@@ -49,6 +49,7 @@ class FakeAuthorizer:
     addresses: list[str] = field(default_factory=list)
     recorded: list[list[Access]] = field(default_factory=list)
     meta: dict[str, Any] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
 
     def authenticate(self, username: str, password: str, *, address: str) -> Identity:
         """See `Authorizer`."""
@@ -66,6 +67,10 @@ class FakeAuthorizer:
             raise self.refusal
         limited = (access.limited_to(self.rights.get(access.name, set())) for access in asked)
         return [access for access in limited if access is not None]
+
+    def explain(self, identity: Identity, refused: Sequence[str]) -> dict[str, str]:
+        """See `Authorizer`."""
+        return {name: self.reasons[name] for name in refused if name in self.reasons}
 
     def record(self, identity: Identity | None, granted: Sequence[Access]) -> list[Access]:
         """See `Authorizer`."""

@@ -160,7 +160,6 @@ def test_what_the_token_says_of_the_project(bob: Any) -> None:
     "scope",
     [
         "repository:bob:push",
-        "repository:bob/new:pull",
         "repository:bob/new:delete",
         "repository:bob/new/a/b/c:push",
         "repository:bob/tags:push",

@@ -1,0 +1,80 @@
+"""What stands in the way of a push, in words, for the person who pushes: docker shows them.
+
+Nobody learns more than they may know. What is said of a project or group is said to those who see it
+anyway; a name that is not there and one that is hidden read alike.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from gitlab.container_registry.image_paths import MAX_LEVELS_BELOW, ImagePath
+from gitlab.namespaces import policies
+from gitlab.namespaces.models import RegistryAccess
+from gitlab.namespaces.paths import check_segment
+from gitlab.namespaces.policies import Ability, UserAccess
+from gitlab.refusals import Invalid
+
+
+def to_push(name: str, image: ImagePath | None, reader: UserAccess | None) -> str:
+    """The obstacle to a push to `name`, "" where nothing is to be said."""
+    if image is None or reader is None:
+        return _of_nowhere(name)
+    return _of_project(image, reader) if image.project else _of_new_project(image, reader)
+
+
+def _of_nowhere(name: str) -> str:
+    top, below, _ = name.partition("/")
+    if not below:
+        return f"{name} is no name for an image: it begins with a group or a user, then a project"
+    return f"there is no group and no user {top} here in which you may push"
+
+
+def _of_new_project(image: ImagePath, reader: UserAccess) -> str:
+    may = policies.group_abilities(reader, image.namespace.visibility)
+    if Ability.READ_GROUP not in may:
+        return _of_nowhere(image.path)
+    if image.namespace.pending_delete_at is not None:
+        return f"{image.namespace.full_path} is being deleted"
+    if Ability.CREATE_PROJECT not in may:
+        return f"there is no project {image.project_path}, and you may make none there"
+    if image.is_too_deep:
+        return _too_deep(image)
+    if not settings.PUSH_CREATES_PROJECTS:
+        return (
+            f"there is no project {image.project_path}, and a push makes none here: make it first"
+        )
+    return _of_name(image)
+
+
+def _of_name(image: ImagePath) -> str:
+    try:
+        check_segment(image.new_project, at_top=False)
+    except Invalid as error:
+        return f"{image.project_path} can't be a project: {' '.join(error.messages)}"
+    return ""
+
+
+def _of_project(image: ImagePath, reader: UserAccess) -> str:
+    project = image.project
+    assert project is not None
+    may = policies.project_abilities(reader, project.visibility, project.registry_access)
+    if Ability.READ_PROJECT not in may:
+        return _of_nowhere(image.path)
+    if project.pending_delete_at is not None or image.namespace.pending_delete_at is not None:
+        return f"{project.full_path} is being deleted"
+    if project.registry_access == RegistryAccess.DISABLED:
+        return f"the container registry is off in {project.full_path}: its settings turn it on"
+    if image.is_too_deep:
+        return _too_deep(image)
+    if Ability.PUSH_IMAGE not in may:
+        return f"pushing to {project.full_path} takes the role Developer there"
+    return "the credential lacks a scope for pushing: it needs write_registry"
+
+
+def _too_deep(image: ImagePath) -> str:
+    levels = image.rest.count("/") + 1
+    return (
+        f"{image.path} lies {levels} levels below its project {image.project_path}:"
+        f" at most {MAX_LEVELS_BELOW} are possible"
+    )
