@@ -108,7 +108,7 @@ class Collector:
 
     def __init__(self, installation: Installation) -> None:
         token = installation.run_python(
-            "from gitlab.container_registry import tokens_for_jobs\n"
+            "from gitlab.container_registry.client import tokens as tokens_for_jobs\n"
             "answer = tokens_for_jobs.for_registry('garbage')"
         )
         self.url = f"{installation.registry_url}/gitlab/v1/garbage/reviews/"
