@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -18,7 +19,7 @@ from gitlab.jobs import crash_points
 @pytest.mark.faults
 @pytest.mark.django_db(transaction=True)
 def test_what_a_dead_worker_had_deleted_is_finished_by_another(
-    make_image, fake_registry, settings
+    make_image: Any, fake_registry: Any, settings: Any
 ) -> None:
     row = make_image("alice/app", status="delete_scheduled")
     pid = os.fork()

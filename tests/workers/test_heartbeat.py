@@ -7,7 +7,7 @@ from celery.signals import after_task_publish, task_postrun
 from workers import heartbeat
 
 
-def test_a_task_that_was_done_or_sent_is_a_sign_of_life():
+def test_a_task_that_was_done_or_sent_is_a_sign_of_life() -> None:
     for signal in (task_postrun, after_task_publish):
         heartbeat.FILE.unlink(missing_ok=True)
         signal.send(sender="workers.tasks.sweep_deletions", headers={}, body=())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from gitlab.container_registry import deletion
@@ -10,7 +13,7 @@ from workers import tasks
 
 
 @pytest.fixture
-def app():
+def app() -> Any:
     from workers.celery import app
 
     app.loader.import_default_modules()
@@ -18,20 +21,20 @@ def app():
     return app
 
 
-def test_what_is_rung_and_scheduled_exists(app):
+def test_what_is_rung_and_scheduled_exists(app: Any) -> None:
     names = {entry["task"] for entry in app.conf.beat_schedule.values()} | {deletion.TASK}
     assert names <= set(app.tasks)
     assert all(entry["options"]["expires"] for entry in app.conf.beat_schedule.values())
 
 
 @pytest.mark.django_db
-def test_the_sweep_rings_for_each_image_that_waits(make_image, enqueued):
+def test_the_sweep_rings_for_each_image_that_waits(make_image: Any, enqueued: Any) -> None:
     image = make_image("alice/app", status="delete_scheduled")
     tasks.sweep_deletions()
     assert enqueued == [(deletion.TASK, image.pk)]
 
 
-def test_the_task_deletes_the_image_that_it_names(monkeypatch):
+def test_the_task_deletes_the_image_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(
         deletion, "delete_repository", lambda pk: asked.append(pk) or deletion.Outcome.DONE
@@ -40,7 +43,9 @@ def test_the_task_deletes_the_image_that_it_names(monkeypatch):
     assert asked == [7]
 
 
-def test_a_ring_reaches_the_worker_by_a_file(app, settings, tmp_path, monkeypatch):
+def test_a_ring_reaches_the_worker_by_a_file(
+    app: Any, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.HOME = tmp_path
     monkeypatch.setattr(enqueue, "_app", lambda: broker.connect("test"))
     enqueue.now("workers.tasks.sweep_deletions")
@@ -49,7 +54,7 @@ def test_a_ring_reaches_the_worker_by_a_file(app, settings, tmp_path, monkeypatc
     assert "workers.tasks.sweep_deletions" in message.read_text()
 
 
-def test_everything_is_json_without_results(app):
+def test_everything_is_json_without_results(app: Any) -> None:
     assert app.conf.accept_content == ["json"]
     assert app.conf.task_ignore_result
     assert app.conf.task_acks_late

@@ -1,6 +1,9 @@
 """One's own access tokens: made, shown once, listed, revoked."""
 
+from __future__ import annotations
+
 import datetime as dt
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -15,23 +18,23 @@ NEW = f"{LIST}/new"
 pytestmark = [pytest.mark.engineless, pytest.mark.django_db]
 
 
-def make(client, **fields):
+def make(client: Client, **fields: Any) -> Any:
     return client.post(NEW, {"name": "Laptop", "scopes": ["read_registry"]} | fields)
 
 
 @pytest.fixture
-def client_of_alice(client, alice):
+def client_of_alice(client: Client, alice: Any) -> Any:
     client.force_login(alice)
     return client
 
 
 @pytest.mark.parametrize("address", [LIST, NEW, f"{LIST}/1/revoke"])
-def test_strangers_sign_in_first(client, address):
+def test_strangers_sign_in_first(client: Client, address: Any) -> None:
     assert client.get(address)["Location"] == f"/users/sign_in?next={address}"
 
 
 class TestMaking:
-    def test_it_works(self, client_of_alice, alice, settings):
+    def test_it_works(self, client_of_alice: Any, alice: Any, settings: Any) -> None:
         response = make(client_of_alice, scopes=["read_registry", "write_registry"])
         page = client_of_alice.get(response["Location"])
 
@@ -46,13 +49,13 @@ class TestMaking:
         )
         assert "no-store" in page["Cache-Control"]
 
-    def test_it_is_shown_once(self, client_of_alice):
+    def test_it_is_shown_once(self, client_of_alice: Any) -> None:
         make(client_of_alice)
         text = client_of_alice.get(LIST).context["new"]["text"]
 
         assert text not in client_of_alice.get(LIST).content.decode()
 
-    def test_the_server_keeps_the_digest_only(self, client_of_alice, alice):
+    def test_the_server_keeps_the_digest_only(self, client_of_alice: Any, alice: Any) -> None:
         response = make(client_of_alice)
         cookie = response.cookies["new_token"]
 
@@ -63,7 +66,7 @@ class TestMaking:
         assert cookie.value not in str(list(PersonalAccessToken.objects.values()))
         assert cookie.value not in str(dict(client_of_alice.session))
 
-    def test_nobody_elses_token_is_shown(self, client_of_alice, bob):
+    def test_nobody_elses_token_is_shown(self, client_of_alice: Any, bob: Any) -> None:
         _, text = services.create(bob, name="x", scopes=["api"])
         client_of_alice.cookies["new_token"] = text
 
@@ -81,14 +84,14 @@ class TestMaking:
             ("expires_at", "soon"),
         ],
     )
-    def test_it_refuses_at_the_field(self, client_of_alice, field, value):
+    def test_it_refuses_at_the_field(self, client_of_alice: Any, field: str, value: Any) -> None:
         page = make(client_of_alice, **{field: value})
 
         assert page.status_code == 200
         assert page.context["form"].errors.keys() == {field}
         assert not PersonalAccessToken.objects.exists()
 
-    def test_it_proposes_a_last_day(self, client_of_alice):
+    def test_it_proposes_a_last_day(self, client_of_alice: Any) -> None:
         page = client_of_alice.get(NEW).content.decode()
 
         day = timezone.now().date() + dt.timedelta(days=90)
@@ -96,7 +99,7 @@ class TestMaking:
 
 
 class TestListing:
-    def test_active_and_inactive_ones_stand_apart(self, client_of_alice, alice):
+    def test_active_and_inactive_ones_stand_apart(self, client_of_alice: Any, alice: Any) -> None:
         today = timezone.now().date()
         services.create(alice, name="Works", scopes=["api"])
         services.create(alice, name="Ends", scopes=["api"], expires_at=today + dt.timedelta(days=3))
@@ -112,14 +115,14 @@ class TestListing:
         assert [row["ends_soon"] for row in active.context["tokens"]] == [True, False]
         assert [r["token"].name for r in inactive.context["tokens"]] == ["Expired", "Revoked"]
 
-    def test_others_are_not_there(self, client_of_alice, bob):
+    def test_others_are_not_there(self, client_of_alice: Any, bob: Any) -> None:
         services.create(bob, name="Bob's secret machine", scopes=["api"])
 
         assert "secret machine" not in client_of_alice.get(LIST).content.decode()
 
     def test_it_costs_the_same_for_many(
-        self, client_of_alice, alice, django_assert_max_num_queries
-    ):
+        self, client_of_alice: Any, alice: Any, django_assert_max_num_queries: Any
+    ) -> None:
         for number in range(30):
             services.create(alice, name=f"t{number}", scopes=["api", "read_user"])
 
@@ -129,17 +132,17 @@ class TestListing:
 
 class TestRevoking:
     @pytest.fixture
-    def token(self, alice):
+    def token(self, alice: Any) -> Any:
         return services.create(alice, name="Laptop", scopes=["api"])
 
-    def test_it_asks_first(self, client_of_alice, token):
+    def test_it_asks_first(self, client_of_alice: Any, token: Any) -> None:
         page = client_of_alice.get(f"{LIST}/{token[0].pk}/revoke").content.decode()
 
         assert "Revoke Laptop?" in page
         assert "data-panel" in page
         assert services.authenticate(token[1]) is not None
 
-    def test_it_works(self, client_of_alice, token):
+    def test_it_works(self, client_of_alice: Any, token: Any) -> None:
         response = client_of_alice.post(f"{LIST}/{token[0].pk}/revoke")
 
         assert response["Location"] == LIST
@@ -147,7 +150,7 @@ class TestRevoking:
         assert "Laptop is revoked." in client_of_alice.get(LIST).content.decode()
 
     @pytest.mark.parametrize("who", ["bob", "root"])
-    def test_others_do_not_find_it(self, make_person, token, who):
+    def test_others_do_not_find_it(self, make_person: Any, token: Any, who: str) -> None:
         other = Client()
         other.force_login(make_person(who) if who == "bob" else _root(make_person))
         address = f"{LIST}/{token[0].pk}/revoke"
@@ -157,5 +160,5 @@ class TestRevoking:
         assert services.authenticate(token[1]) is not None
 
 
-def _root(make_person) -> User:
+def _root(make_person: Any) -> User:
     return make_person("root", is_superuser=True)

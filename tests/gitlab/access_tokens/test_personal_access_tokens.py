@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -16,7 +17,7 @@ from gitlab.refusals import Forbidden, Invalid, NotFound
 pytestmark = pytest.mark.django_db
 
 
-def test_only_the_digest_is_kept(alice):
+def test_only_the_digest_is_kept(alice: Any) -> None:
     token, text = services.create(alice, name="ci", scopes=["write_registry", "read_registry"])
 
     assert text.startswith("glpat-")
@@ -27,7 +28,9 @@ def test_only_the_digest_is_kept(alice):
     assert text not in str(event.details)
 
 
-def test_it_is_recognised_in_one_query_with_its_user(alice, django_assert_num_queries):
+def test_it_is_recognised_in_one_query_with_its_user(
+    alice: Any, django_assert_num_queries: Any
+) -> None:
     _, text = services.create(alice, name="ci", scopes=["api"])
     PersonalAccessToken.objects.update(last_used_at=timezone.now())
     with django_assert_num_queries(1):
@@ -36,7 +39,7 @@ def test_it_is_recognised_in_one_query_with_its_user(alice, django_assert_num_qu
         assert found.owner.is_active
 
 
-def test_its_use_is_noted_every_ten_minutes(alice, django_assert_num_queries):
+def test_its_use_is_noted_every_ten_minutes(alice: Any, django_assert_num_queries: Any) -> None:
     token, text = services.create(alice, name="ci", scopes=["api"])
     services.authenticate(text)
     token.refresh_from_db()
@@ -48,7 +51,7 @@ def test_its_use_is_noted_every_ten_minutes(alice, django_assert_num_queries):
         services.authenticate(text)
 
 
-def test_expired_and_revoked_ones_are_refused(alice, make_token):
+def test_expired_and_revoked_ones_are_refused(alice: Any, make_token: Any) -> None:
     assert services.authenticate(make_token(alice, "api", expired=True)) is None
     assert services.authenticate(make_token(alice, "api", revoked=True)) is None
     assert services.authenticate("glpat-unknown") is None
@@ -65,13 +68,13 @@ def test_expired_and_revoked_ones_are_refused(alice, make_token):
         ("expires_at", {"expires_at": dt.date(2020, 1, 1)}),
     ],
 )
-def test_bad_input_is_refused_by_field(alice, field, change):
+def test_bad_input_is_refused_by_field(alice: Any, field: str, change: Any) -> None:
     with pytest.raises(Invalid) as refused:
         services.create(alice, **({"name": "ci", "scopes": ["api"]} | change))
     assert refused.value.message_dict.keys() == {field}
 
 
-def test_others_may_neither_make_nor_revoke_nor_load(alice, mallory, root):
+def test_others_may_neither_make_nor_revoke_nor_load(alice: Any, mallory: Any, root: Any) -> None:
     token, text = services.create(alice, name="ci", scopes=["api"])
     with pytest.raises(Forbidden):
         services.create(alice, name="ci", scopes=["api"], by=mallory)
@@ -83,7 +86,7 @@ def test_others_may_neither_make_nor_revoke_nor_load(alice, mallory, root):
     assert services.authenticate(text) is None
 
 
-def test_what_scopes_carry_for_images():
+def test_what_scopes_carry_for_images() -> None:
     carried = services.registry_abilities
     assert carried(["api"]) == {"read", "create", "admin"}
     assert carried(["read_registry", "write_registry"]) == {"read", "create"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Lock
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.conf import settings as configured
@@ -36,7 +37,7 @@ class Clock:
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch, settings) -> Clock:
+def clock(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Clock:
     """It stands still. A name has three tries, an address twenty."""
     made = Clock()
     monkeypatch.setattr(limiter_stores, "time", SimpleNamespace(time=made.time))
@@ -58,7 +59,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def signed_in(login="alice", address=HERE, password=PASSWORD) -> bool:
+def signed_in(login: str = "alice", address: Any = HERE, password: Any = PASSWORD) -> bool:
     """Whether the password was right. Raises `TooManyFailedLogins`."""
     try:
         return bool(sign_in.verify(login, password, address=address))
@@ -66,20 +67,20 @@ def signed_in(login="alice", address=HERE, password=PASSWORD) -> bool:
         return False
 
 
-def guess(count: int, login="alice", address=HERE, start=0) -> None:
+def guess(count: int, login: str = "alice", address: Any = HERE, start: int = 0) -> None:
     """So many different wrong passwords, all looked at or so it seems."""
     for number in range(start, start + count):
         assert not signed_in(login, address, f"guess {number}")
 
 
-def wait_of(login="alice", address=HERE, password=PASSWORD) -> int:
+def wait_of(login: str = "alice", address: Any = HERE, password: Any = PASSWORD) -> int:
     """How long somebody is told to wait."""
     with pytest.raises(TooManyFailedLogins) as refused:
         sign_in.verify(login, password, address=address)
     return refused.value.retry_after
 
 
-def test_a_name_at_an_address_waits_and_is_told_how_long(alice, clock):
+def test_a_name_at_an_address_waits_and_is_told_how_long(alice: Any, clock: Any) -> None:
     guess(3)
     wait = wait_of()
     assert wait == 200  # A third of ten minutes.
@@ -89,7 +90,7 @@ def test_a_name_at_an_address_waits_and_is_told_how_long(alice, clock):
     assert signed_in()
 
 
-def test_waits_grow_where_it_goes_on_all_day(alice, clock):
+def test_waits_grow_where_it_goes_on_all_day(alice: Any, clock: Any) -> None:
     waits, number = [], 0
     for _ in range(12):
         try:
@@ -104,7 +105,7 @@ def test_waits_grow_where_it_goes_on_all_day(alice, clock):
     assert number == 3 + 11
 
 
-def test_others_are_not_locked_out(alice, bob):
+def test_others_are_not_locked_out(alice: Any, bob: Any) -> None:
     """Neither the owner elsewhere, nor others behind the same address."""
     guess(3)
     assert wait_of()
@@ -112,7 +113,7 @@ def test_others_are_not_locked_out(alice, bob):
     assert signed_in("bob", HERE)
 
 
-def test_an_address_has_a_far_higher_bound(alice, bob, clock):
+def test_an_address_has_a_far_higher_bound(alice: Any, bob: Any, clock: Any) -> None:
     for number in range(20):
         guess(1, f"nobody-{number}")
     assert wait_of("nobody-else", password="x") == 30
@@ -120,7 +121,9 @@ def test_an_address_has_a_far_higher_bound(alice, bob, clock):
     assert signed_in("bob", ELSEWHERE)
 
 
-def test_who_is_known_at_an_address_is_spared_what_others_do_there(alice, bob, clock):
+def test_who_is_known_at_an_address_is_spared_what_others_do_there(
+    alice: Any, bob: Any, clock: Any
+) -> None:
     assert signed_in("bob", HERE)
     for number in range(20):
         guess(1, f"nobody-{number}")
@@ -135,7 +138,7 @@ def test_who_is_known_at_an_address_is_spared_what_others_do_there(alice, bob, c
     assert signed_in("bob", HERE)
 
 
-def test_who_was_known_long_ago_is_not(bob, clock):
+def test_who_was_known_long_ago_is_not(bob: Any, clock: Any) -> None:
     assert signed_in("bob", HERE)
     clock.now += KNOWN_FOR + 1
     for number in range(20):
@@ -143,11 +146,11 @@ def test_who_was_known_long_ago_is_not(bob, clock):
     assert wait_of("bob", HERE)
 
 
-def test_somebody_is_known_for_longer_than_a_session_lasts():
+def test_somebody_is_known_for_longer_than_a_session_lasts() -> None:
     assert configured.SESSION_COOKIE_AGE < KNOWN_FOR
 
 
-def test_many_addresses_against_one_name(alice, clock):
+def test_many_addresses_against_one_name(alice: Any, clock: Any) -> None:
     """They are slowed down; the owner is not where they have signed in lately."""
     assert signed_in("alice", ELSEWHERE)
     for number in range(30):
@@ -157,14 +160,14 @@ def test_many_addresses_against_one_name(alice, clock):
         assert signed_in("alice", ELSEWHERE)
 
 
-def test_guesses_from_where_the_owner_is_count_for_them_there_only(alice):
+def test_guesses_from_where_the_owner_is_count_for_them_there_only(alice: Any) -> None:
     """To be known spares nobody the tries of their own name."""
     assert signed_in("alice", HERE)
     guess(3)
     assert wait_of("alice", HERE)
 
 
-def test_the_same_wrong_password_counts_once(alice, bob, looked_at):
+def test_the_same_wrong_password_counts_once(alice: Any, bob: Any, looked_at: Any) -> None:
     """FL-06: a machine that still has yesterday's password guesses nothing."""
     for _ in range(15):
         assert not signed_in(password="of-yesterday")
@@ -176,14 +179,14 @@ def test_the_same_wrong_password_counts_once(alice, bob, looked_at):
     assert wait_of(password="of-yesterday")
 
 
-def test_the_same_wrong_password_counts_once_a_day(alice, clock):
+def test_the_same_wrong_password_counts_once_a_day(alice: Any, clock: Any) -> None:
     for _ in range(24 * 6):
         assert not signed_in(password="of-yesterday")
         clock.now += 10 * MINUTE
     assert signed_in("alice", HERE)
 
 
-def test_a_repetition_costs_a_hash_and_has_a_rate(alice, clock, looked_at):
+def test_a_repetition_costs_a_hash_and_has_a_rate(alice: Any, clock: Any, looked_at: Any) -> None:
     count = failed_logins.REPETITIONS
     for _ in range(1 + count):
         assert not signed_in(password="of-yesterday")
@@ -192,7 +195,7 @@ def test_a_repetition_costs_a_hash_and_has_a_rate(alice, clock, looked_at):
     assert signed_in("alice", HERE)
 
 
-def test_a_password_that_was_wrong_can_become_right(alice, root, clock):
+def test_a_password_that_was_wrong_can_become_right(alice: Any, root: Any, clock: Any) -> None:
     assert not signed_in(password="another-long-one")
     services.change_password(alice, "another-long-one", by=root)
     assert signed_in(password="another-long-one")
@@ -202,13 +205,13 @@ def test_a_password_that_was_wrong_can_become_right(alice, root, clock):
     assert signed_in(password="another-long-one")
 
 
-def test_a_right_password_costs_nothing(alice):
+def test_a_right_password_costs_nothing(alice: Any) -> None:
     for _ in range(50):
         assert signed_in()
     guess(3)
 
 
-def test_a_success_gives_no_guesses_back(alice):
+def test_a_success_gives_no_guesses_back(alice: Any) -> None:
     """Who signs in behind the same address buys nobody there another try."""
     guess(2)
     assert signed_in()
@@ -216,7 +219,7 @@ def test_a_success_gives_no_guesses_back(alice):
     assert wait_of()
 
 
-def test_name_and_mail_are_one_account(alice, looked_at):
+def test_name_and_mail_are_one_account(alice: Any, looked_at: Any) -> None:
     """And nobody learns so: what is refused is what is refused for a name that nobody has."""
     guess(2, "alice")
     guess(2, "alice@example.com", start=2)
@@ -229,7 +232,9 @@ def test_name_and_mail_are_one_account(alice, looked_at):
 
 @pytest.mark.parametrize("guessed", ["alice@example.com", "ALICE", "nobody@example.com", "nobody"])
 @pytest.mark.parametrize("before", ["alice", "nobody"])
-def test_nobody_learns_who_exists(alice, before, guessed, monkeypatch):
+def test_nobody_learns_who_exists(
+    alice: Any, before: str, guessed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same answers, after the same work, whatever was tried before by another name."""
     hashed = []
     monkeypatch.setattr(passwords, "make_password", hashed.append)
@@ -249,7 +254,7 @@ def test_nobody_learns_who_exists(alice, before, guessed, monkeypatch):
     assert hashed == [f"other {number}" for number in [*range(2), *range(2), *range(3)]]
 
 
-def test_spellings_of_a_name_are_one(alice):
+def test_spellings_of_a_name_are_one(alice: Any) -> None:
     for login in ("alice", "ALICE", "Alice"):
         guess(1, login, start=hash(login))
     assert wait_of("aLICE")
@@ -262,7 +267,7 @@ def test_spellings_of_a_name_are_one(alice):
         (["192.0.2.9", "::ffff:192.0.2.9", "::ffff:c000:209"], "::ffff:192.0.2.8"),
     ],
 )
-def test_addresses_of_one_customer_are_one(alice, addresses, another):
+def test_addresses_of_one_customer_are_one(alice: Any, addresses: Any, another: str) -> None:
     for number, address in enumerate(addresses):
         guess(1, address=address, start=number)
     for address in addresses:
@@ -270,19 +275,19 @@ def test_addresses_of_one_customer_are_one(alice, addresses, another):
     assert signed_in("alice", another)
 
 
-def test_without_an_address_the_name_counts(alice, bob):
+def test_without_an_address_the_name_counts(alice: Any, bob: Any) -> None:
     guess(3, address="")
     assert wait_of("alice", "")
     assert signed_in("bob", "")
 
 
-def test_zero_is_no_limit(alice, settings):
+def test_zero_is_no_limit(alice: Any, settings: Any) -> None:
     settings.FAILED_LOGIN_LIMIT = 0
     guess(50)
     assert signed_in()
 
 
-def test_addresses_can_have_no_bound(alice, settings):
+def test_addresses_can_have_no_bound(alice: Any, settings: Any) -> None:
     settings.FAILED_LOGINS_PER_ADDRESS = 0
     for number in range(50):
         guess(1, f"nobody-{number}")
@@ -290,7 +295,7 @@ def test_addresses_can_have_no_bound(alice, settings):
     assert wait_of()
 
 
-def test_nothing_typed_is_kept(alice, settings):
+def test_nothing_typed_is_kept(alice: Any, settings: Any) -> None:
     """People type their password into the field of the name."""
     guess(1, "hunter2-in-the-wrong-field")
     store = limiter._store(settings.FAILED_LOGINS_STORES[0])
@@ -302,7 +307,7 @@ def test_nothing_typed_is_kept(alice, settings):
     assert "guess" not in kept
 
 
-def test_djangos_own_door_counts_too(alice):
+def test_djangos_own_door_counts_too(alice: Any) -> None:
     request = RequestFactory().post("/admin/login/")
     for number in range(3):
         assert authenticate(request, username="alice", password=f"guess {number}") is None
@@ -313,10 +318,10 @@ def test_djangos_own_door_counts_too(alice):
 # The current password, of who is signed in
 
 
-def test_ones_own_password_counts_for_oneself_alone(alice, client: Client):
+def test_ones_own_password_counts_for_oneself_alone(alice: Any, client: Client) -> None:
     client.force_login(alice)
 
-    def change(current):
+    def change(current: Any) -> Any:
         fields = {"current_password": current, "new_password": NEW, "repeated": NEW}
         return client.post(reverse("accounts:password"), fields)
 
@@ -332,7 +337,7 @@ def test_ones_own_password_counts_for_oneself_alone(alice, client: Client):
     assert alice.check_password(PASSWORD)
 
 
-def test_ones_own_right_password_costs_nothing(alice):
+def test_ones_own_right_password_costs_nothing(alice: Any) -> None:
     for number in range(10):
         services.change_password(
             alice,
@@ -347,11 +352,13 @@ def test_ones_own_right_password_costs_nothing(alice):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("login", ["alice", "nobody-here"])
-def test_of_guesses_at_once_no_more_are_looked_at(alice, login, monkeypatch, settings):
+def test_of_guesses_at_once_no_more_are_looked_at(
+    alice: Any, login: str, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
     settings.FAILED_LOGIN_LIMIT = 10
     looked_at, lock = [], Lock()
 
-    def note(password):
+    def note(password: Any) -> None:
         with lock:
             looked_at.append(password)
 
@@ -363,25 +370,25 @@ def test_of_guesses_at_once_no_more_are_looked_at(alice, login, monkeypatch, set
 
 
 @pytest.mark.django_db(transaction=True)
-def test_right_passwords_at_once_are_all_let_in(alice):
+def test_right_passwords_at_once_are_all_let_in(alice: Any) -> None:
     """docker asks for several tokens at once, and the first one has to be hashed."""
     assert at_once(20, lambda _: signed_in()) == [True] * 20
     guess(3)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_same_wrong_password_at_once_counts_once(alice):
+def test_the_same_wrong_password_at_once_counts_once(alice: Any) -> None:
     """A build of many jobs starts with the password of yesterday."""
     assert at_once(20, lambda _: signed_in(password="of-yesterday")) == [False] * 20
     guess(2)
     assert wait_of()
 
 
-def at_once(count, act):
+def at_once(count: Any, act: Any) -> Any:
     """What `act` answers for each number, or how long it is told to wait."""
     together = Barrier(count)
 
-    def work(number):
+    def work(number: Any) -> Any:
         try:
             connections["default"].ensure_connection()
             together.wait(60)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
@@ -17,12 +19,12 @@ from tests.people import PASSWORD
 pytestmark = pytest.mark.django_db
 
 
-def _new(username: str, **extra):
+def _new(username: str, **extra: Any) -> Any:
     email = extra.pop("email", f"{username.lower()}@example.com")
     return services.create_user(username=username, email=email, password=PASSWORD, **extra)
 
 
-def test_a_person_comes_with_a_namespace_and_a_route():
+def test_a_person_comes_with_a_namespace_and_a_route() -> None:
     user = _new("Dave.D")
 
     assert user.username == "dave.d"
@@ -33,7 +35,9 @@ def test_a_person_comes_with_a_namespace_and_a_route():
 
 
 @pytest.mark.parametrize("name", ["alice", "ALICE", "acme"])
-def test_a_name_that_is_taken_by_a_person_or_a_group_is_refused(name, alice, make_group):
+def test_a_name_that_is_taken_by_a_person_or_a_group_is_refused(
+    name: str, alice: Any, make_group: Any
+) -> None:
     make_group("acme")
 
     with pytest.raises(Invalid) as refused:
@@ -43,7 +47,7 @@ def test_a_name_that_is_taken_by_a_person_or_a_group_is_refused(name, alice, mak
     assert not User.objects.filter(email="other@example.com").exists()
 
 
-def test_an_address_that_is_taken_is_refused_in_any_case(alice):
+def test_an_address_that_is_taken_is_refused_in_any_case(alice: Any) -> None:
     with pytest.raises(Invalid) as refused:
         _new("dave", email="ALICE@example.com")
 
@@ -53,25 +57,25 @@ def test_an_address_that_is_taken_is_refused_in_any_case(alice):
 @pytest.mark.parametrize(
     "name", ["", " ", "a/b", "-a", "a.", "a..b", "jwt", "v2", "admin", "é", "a" * 300]
 )
-def test_a_name_that_can_be_no_path_is_refused(name):
+def test_a_name_that_can_be_no_path_is_refused(name: Any) -> None:
     with pytest.raises(Invalid) as refused:
         _new(name, email="x@example.com")
     assert refused.value.message_dict.keys() == {"username"}
 
 
-def test_a_weak_password_is_refused():
+def test_a_weak_password_is_refused() -> None:
     with pytest.raises(Invalid) as refused:
         services.create_user(username="dave", email="d@example.com", password="123")
     assert refused.value.message_dict.keys() == {"password"}
 
 
-def test_the_database_refuses_upper_case_and_unknown_states(alice):
+def test_the_database_refuses_upper_case_and_unknown_states(alice: Any) -> None:
     for change in ({"username": "Alice"}, {"state": "gone"}, {"email": "A@example.com"}):
         with pytest.raises(IntegrityError), transaction.atomic():
             User.objects.filter(pk=alice.pk).update(**change)
 
 
-def test_root_is_made_once():
+def test_root_is_made_once() -> None:
     assert not services.has_administrator()
     root = services.create_root("x")
     assert services.create_root("y").pk == root.pk
@@ -79,7 +83,7 @@ def test_root_is_made_once():
     assert root.check_password("x")
 
 
-def test_only_administrators_create_and_block(alice, bob, root):
+def test_only_administrators_create_and_block(alice: Any, bob: Any, root: Any) -> None:
     with pytest.raises(Forbidden):
         _new("dave", by=alice)
     with pytest.raises(Forbidden):
@@ -90,14 +94,14 @@ def test_only_administrators_create_and_block(alice, bob, root):
     assert not services.unblock(bob, by=root).is_blocked
 
 
-def test_a_blocked_persons_tokens_stop_at_once(bob, root, make_token):
+def test_a_blocked_persons_tokens_stop_at_once(bob: Any, root: Any, make_token: Any) -> None:
     text = make_token(bob, "api")
     assert access_tokens.authenticate(text)
     services.block(bob, by=root)
     assert access_tokens.authenticate(text) is None
 
 
-def test_a_blocked_persons_session_ends_and_does_not_come_back(bob, root):
+def test_a_blocked_persons_session_ends_and_does_not_come_back(bob: Any, root: Any) -> None:
     client = Client()
     assert client.login(username="bob", password=PASSWORD)
     services.block(bob, by=root)
@@ -106,7 +110,7 @@ def test_a_blocked_persons_session_ends_and_does_not_come_back(bob, root):
     assert "_auth_user_id" not in client.session
 
 
-def test_sign_up_is_a_setting(settings):
+def test_sign_up_is_a_setting(settings: Any) -> None:
     settings.SIGNUP_ENABLED = False
     with pytest.raises(Forbidden):
         services.sign_up(username="dave", email="d@example.com", password=PASSWORD)

@@ -1,5 +1,9 @@
 """Name and e-mail address, and the password."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 from django.test import Client
 
@@ -12,12 +16,12 @@ pytestmark = [pytest.mark.engineless, pytest.mark.django_db]
 
 
 @pytest.mark.parametrize("address", [PROFILE, CHANGE])
-def test_strangers_sign_in_first(client, address):
+def test_strangers_sign_in_first(client: Client, address: Any) -> None:
     assert client.get(address)["Location"] == f"/users/sign_in?next={address}"
 
 
 class TestProfile:
-    def test_it_works(self, client, alice):
+    def test_it_works(self, client: Client, alice: Any) -> None:
         client.force_login(alice)
 
         response = client.post(PROFILE, {"name": "Alice M.", "email": "A@example.org"})
@@ -28,7 +32,9 @@ class TestProfile:
         assert "Your profile is saved." in client.get(PROFILE).content.decode()
 
     @pytest.mark.parametrize("email", ["bob@example.com", "BOB@example.com", "nowhere", ""])
-    def test_it_refuses_at_the_field(self, client, alice, bob, email):
+    def test_it_refuses_at_the_field(
+        self, client: Client, alice: Any, bob: Any, email: str
+    ) -> None:
         client.force_login(alice)
 
         page = client.post(PROFILE, {"name": "Other", "email": email})
@@ -38,7 +44,7 @@ class TestProfile:
         assert (alice.name, alice.email) == ("Alice", "alice@example.com")
         assert page.context["user"].name == "Alice"
 
-    def test_it_changes_nothing_else(self, client, alice):
+    def test_it_changes_nothing_else(self, client: Client, alice: Any) -> None:
         client.force_login(alice)
 
         client.post(
@@ -51,11 +57,13 @@ class TestProfile:
 
 
 class TestPassword:
-    def change(self, client, current=PASSWORD, new=NEW, repeated=None):
+    def change(
+        self, client: Client, current: Any = PASSWORD, new: Any = NEW, repeated: Any = None
+    ) -> Any:
         fields = {"current_password": current, "new_password": new, "repeated": repeated or new}
         return client.post(CHANGE, fields)
 
-    def test_it_works(self, client, alice):
+    def test_it_works(self, client: Client, alice: Any) -> None:
         client.force_login(alice)
 
         response = self.change(client)
@@ -64,7 +72,7 @@ class TestPassword:
         assert response["Location"] == CHANGE
         assert alice.check_password(NEW)
 
-    def test_other_sessions_end_and_this_one_goes_on(self, client, alice):
+    def test_other_sessions_end_and_this_one_goes_on(self, client: Client, alice: Any) -> None:
         other = Client()
         for each in (client, other):
             each.force_login(alice)
@@ -84,7 +92,9 @@ class TestPassword:
             ("repeated", {"repeated": "something-else"}),
         ],
     )
-    def test_it_refuses_at_the_field(self, client, alice, field, fields):
+    def test_it_refuses_at_the_field(
+        self, client: Client, alice: Any, field: str, fields: Any
+    ) -> None:
         client.force_login(alice)
 
         page = self.change(client, **fields)

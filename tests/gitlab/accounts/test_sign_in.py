@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.core.cache import cache
 
@@ -11,38 +13,42 @@ from tests.people import PASSWORD
 pytestmark = pytest.mark.django_db
 
 
-def _fail(login="alice", address="192.0.2.1", times=1):
+def _fail(login: str = "alice", address: str = "192.0.2.1", times: int = 1) -> None:
     for _ in range(times):
         with pytest.raises(sign_in.WrongPassword):
             sign_in.verify(login, "wrong", address=address)
 
 
 @pytest.mark.parametrize("login", ["alice", "ALICE", "alice@example.com", "Alice@Example.com"])
-def test_name_and_address_serve_in_any_case(alice, login):
+def test_name_and_address_serve_in_any_case(alice: Any, login: str) -> None:
     assert sign_in.verify(login, PASSWORD, address="") == alice
 
 
-def test_a_blocked_person_is_refused_also_with_a_remembered_password(alice, root):
+def test_a_blocked_person_is_refused_also_with_a_remembered_password(alice: Any, root: Any) -> None:
     sign_in.verify("alice", PASSWORD, address="")
     services.block(alice, by=root)
     with pytest.raises(sign_in.WrongPassword):
         sign_in.verify("alice", PASSWORD, address="")
 
 
-def test_an_unknown_name_costs_a_hash_too(monkeypatch, alice):
+def test_an_unknown_name_costs_a_hash_too(monkeypatch: pytest.MonkeyPatch, alice: Any) -> None:
     hashed = []
     monkeypatch.setattr(passwords, "make_password", hashed.append)
     _fail("nobody-here")
     assert hashed == ["wrong"]
 
 
-def test_a_verified_password_is_not_hashed_again(alice, monkeypatch):
+def test_a_verified_password_is_not_hashed_again(
+    alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sign_in.verify("alice", PASSWORD, address="")
     monkeypatch.setattr(type(alice), "check_password", lambda *_: pytest.fail("hashed"))
     assert sign_in.verify("alice", PASSWORD, address="") == alice
 
 
-def test_a_cache_that_nobody_reaches_costs_time_and_no_login(alice, root, settings, caplog):
+def test_a_cache_that_nobody_reaches_costs_time_and_no_login(
+    alice: Any, root: Any, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     settings.CACHES = {
         "default": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -57,12 +63,12 @@ def test_a_cache_that_nobody_reaches_costs_time_and_no_login(alice, root, settin
     assert "canary" not in caplog.text
 
 
-def _fail_with_the_right_one():
+def _fail_with_the_right_one() -> None:
     with pytest.raises(sign_in.WrongPassword):
         sign_in.verify("alice", PASSWORD, address="")
 
 
-def test_what_is_remembered_is_not_the_password(alice):
+def test_what_is_remembered_is_not_the_password(alice: Any) -> None:
     remembered_passwords.remember(alice, PASSWORD)
     kept = cache.get(f"verified-password:{alice.pk}")
     assert len(kept) == 64
@@ -70,7 +76,7 @@ def test_what_is_remembered_is_not_the_password(alice):
     assert not remembered_passwords.knows(alice, PASSWORD + "x")
 
 
-def test_a_changed_password_is_forgotten(alice):
+def test_a_changed_password_is_forgotten(alice: Any) -> None:
     sign_in.verify("alice", PASSWORD, address="")
     services.change_password(alice, "another-long-one", by=alice, current_password=PASSWORD)
     _fail("alice")
@@ -79,7 +85,9 @@ def test_a_changed_password_is_forgotten(alice):
     assert sign_in.verify("alice", "another-long-one", address="")
 
 
-def test_a_password_is_changed_by_who_knows_the_current_one(alice, bob, root):
+def test_a_password_is_changed_by_who_knows_the_current_one(
+    alice: Any, bob: Any, root: Any
+) -> None:
     with pytest.raises(services.Invalid) as refused:
         services.change_password(alice, "another-long-one", by=alice, current_password="no")
     assert refused.value.message_dict.keys() == {"current_password"}

@@ -1,6 +1,11 @@
 """The page where strangers make an account."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
+from django.test import Client
 
 from gitlab.accounts.models import User
 from tests.people import PASSWORD
@@ -16,11 +21,11 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def enabled(settings):
+def enabled(settings: Any) -> None:
     settings.SIGNUP_ENABLED = True
 
 
-def test_it_works(client):
+def test_it_works(client: Client) -> None:
     response = client.post(ADDRESS, GOOD)
 
     user = User.objects.get(username="nina")
@@ -43,7 +48,7 @@ def test_it_works(client):
         ("name", ""),
     ],
 )
-def test_it_refuses_at_the_field(client, alice, field, value):
+def test_it_refuses_at_the_field(client: Client, alice: Any, field: str, value: str) -> None:
     page = client.post(ADDRESS, GOOD | {field: value})
 
     assert page.status_code == 200
@@ -53,14 +58,14 @@ def test_it_refuses_at_the_field(client, alice, field, value):
 
 
 @pytest.mark.parametrize("extra", [{"is_superuser": "on"}, {"external": ""}, {"state": "x"}])
-def test_it_takes_nothing_else(client, extra):
+def test_it_takes_nothing_else(client: Client, extra: Any) -> None:
     client.post(ADDRESS, GOOD | extra)
 
     user = User.objects.get(username="nina")
     assert (user.is_superuser, user.external, user.state) == (False, False, "active")
 
 
-def test_it_is_not_there_where_it_is_off(client, settings):
+def test_it_is_not_there_where_it_is_off(client: Client, settings: Any) -> None:
     settings.SIGNUP_ENABLED = False
 
     assert client.get(ADDRESS).status_code == 404
@@ -68,7 +73,7 @@ def test_it_is_not_there_where_it_is_off(client, settings):
     assert not User.objects.exists()
 
 
-def test_who_is_signed_in_needs_none(client, alice):
+def test_who_is_signed_in_needs_none(client: Client, alice: Any) -> None:
     client.force_login(alice)
 
     assert client.get(ADDRESS)["Location"] == "/"

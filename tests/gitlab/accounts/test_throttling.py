@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ ATTACKS = [
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch, settings, tmp_path: Path) -> SimpleNamespace:
+def clock(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> SimpleNamespace:
     """The limiter's, with a store of this test's own and the default settings."""
     made = SimpleNamespace(now=1_800_000_000.0)
     monkeypatch.setattr(limiter_stores, "time", SimpleNamespace(time=lambda: made.now))

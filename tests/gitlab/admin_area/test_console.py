@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib import admin
@@ -25,14 +26,16 @@ MODELS = {model._meta.label_lower: model for model in admin.site._registry}
 
 
 @pytest.fixture
-def console(root) -> Client:
+def console(root: Any) -> Client:
     client = Client()
     client.force_login(root)
     return client
 
 
 @pytest.fixture
-def content(alice, bob, make_group, make_project, make_image, make_token):
+def content(
+    alice: Any, bob: Any, make_group: Any, make_project: Any, make_image: Any, make_token: Any
+) -> None:
     """A row of every model."""
     make_group("acme", owner=alice, developers=[bob])
     app = make_project("acme/app", reporters=[bob])
@@ -53,7 +56,7 @@ def changelist(label: str) -> str:
 
 
 @pytest.mark.parametrize("label", MODELS)
-def test_every_list_and_every_form_opens(content, console, label):
+def test_every_list_and_every_form_opens(content: Any, console: Any, label: Any) -> None:
     url = changelist(label)
     model = MODELS[label]
     page = console.get(url)
@@ -73,12 +76,12 @@ def test_every_list_and_every_form_opens(content, console, label):
 
 
 @pytest.mark.parametrize("label", MODELS)
-def test_adding_opens_where_there_is_any(console, label):
+def test_adding_opens_where_there_is_any(console: Any, label: Any) -> None:
     added = console.get(f"{changelist(label)}add/").status_code
     assert added == (200 if label == "accounts.user" else 403)
 
 
-def test_what_it_has():
+def test_what_it_has() -> None:
     assert set(MODELS) == {
         "accounts.user",
         "access_tokens.personalaccesstoken",
@@ -90,7 +93,7 @@ def test_what_it_has():
     }
 
 
-def test_pages_have_nothing_inline(content, console):
+def test_pages_have_nothing_inline(content: Any, console: Any) -> None:
     urls = [reverse("admin:index"), *(changelist(label) for label in MODELS)]
     urls += [f"{changelist('accounts.user')}add/", f"{changelist('namespaces.project')}1/change/"]
     for url in urls:
@@ -99,12 +102,12 @@ def test_pages_have_nothing_inline(content, console):
         assert not re.search(r"<script(?![^>]*\ssrc=)", text), url
 
 
-def test_the_theme_is_the_pages_own(console):
+def test_the_theme_is_the_pages_own(console: Any) -> None:
     console.cookies["theme"] = "dark"
     assert 'data-theme="dark"' in console.get(reverse("admin:index")).content.decode()
 
 
-def test_the_overview_names_failed_deletions(content, console):
+def test_the_overview_names_failed_deletions(content: Any, console: Any) -> None:
     page = console.get(reverse("admin:index")).content.decode()
     assert "1 image could not be deleted" in page
     assert "UNSUPPORTED: &lt;deletion&gt; is off" in page
@@ -112,7 +115,7 @@ def test_the_overview_names_failed_deletions(content, console):
     assert "Nothing waits" in console.get(reverse("admin:index")).content.decode()
 
 
-def test_failed_deletions_are_tried_again(content, console, enqueued):
+def test_failed_deletions_are_tried_again(content: Any, console: Any, enqueued: Any) -> None:
     rows = ContainerRepository.objects.order_by("pk")
     console.post(
         changelist("container_registry.containerrepository"),
@@ -121,7 +124,7 @@ def test_failed_deletions_are_tried_again(content, console, enqueued):
     assert [row.status for row in rows.all()] == ["delete_scheduled", None]
 
 
-def test_no_secret_is_shown(content, console, alice):
+def test_no_secret_is_shown(content: Any, console: Any, alice: Any) -> None:
     token = PersonalAccessToken.objects.get(user=alice)
     url = changelist("access_tokens.personalaccesstoken")
     pages = [url, f"{url}{token.pk}/change/", f"{changelist('accounts.user')}{alice.pk}/change/"]
@@ -131,7 +134,7 @@ def test_no_secret_is_shown(content, console, alice):
         assert alice.password not in text
 
 
-def test_what_happened_to_a_row(content, console, alice):
+def test_what_happened_to_a_row(content: Any, console: Any, alice: Any) -> None:
     url = f"{changelist('accounts.user')}{alice.pk}/change/"
     link = re.search(r'href="([^"]+target_id__exact[^"]+)"', console.get(url).content.decode())
     assert link
@@ -139,14 +142,14 @@ def test_what_happened_to_a_row(content, console, alice):
     assert {event.target_path for event in found} == {"alice"}
 
 
-def test_the_record_is_for_reading(content, console):
+def test_the_record_is_for_reading(content: Any, console: Any) -> None:
     event = AuditEvent.objects.first()
     url = f"{changelist('audit.auditevent')}{event.pk}/"
     assert console.post(f"{url}change/", {"action": "x"}).status_code == 403
     assert console.post(f"{url}delete/", {"post": "yes"}).status_code == 403
 
 
-def test_a_namespace_is_renamed(content, console):
+def test_a_namespace_is_renamed(content: Any, console: Any) -> None:
     group = Namespace.objects.get(full_path="acme")
     url = f"{changelist('namespaces.namespace')}{group.pk}/change/"
     assert console.post(url, {"name": "Acme Inc.", "description": ""}).status_code == 302
@@ -154,7 +157,7 @@ def test_a_namespace_is_renamed(content, console):
     assert (group.name, group.full_path) == ("Acme Inc.", "acme")
 
 
-def test_only_administrators(alice):
+def test_only_administrators(alice: Any) -> None:
     client = Client()
     visitor = client.get("/admin/", follow=True)
     assert visitor.redirect_chain[-1] == ("/users/sign_in?next=/admin/", 302)
@@ -165,7 +168,7 @@ def test_only_administrators(alice):
     assert "for administrators" in refused.content.decode()
 
 
-def test_the_frame_leads_there(console, alice):
+def test_the_frame_leads_there(console: Any, alice: Any) -> None:
     assert console.get("/admin").url == "/admin/"
     assert 'href="/admin"' in console.get("/").content.decode()
     client = Client()
@@ -173,7 +176,7 @@ def test_the_frame_leads_there(console, alice):
     assert 'href="/admin"' not in client.get("/").content.decode()
 
 
-def test_the_sheet_uses_tokens_only():
+def test_the_sheet_uses_tokens_only() -> None:
     sheet = (CONSOLE / "static/admin_area/console.css").read_text()
     tokens = (CONSOLE.parent / "ui/static/ui/tokens.css").read_text()
     assert not re.search(r"#[0-9a-f]{3,8}\b(?=[;\s])|rgb|hsl|@import|url\(", sheet)
@@ -181,7 +184,7 @@ def test_the_sheet_uses_tokens_only():
 
 
 @pytest.mark.parametrize("label", MODELS)
-def test_no_row_is_written_past_the_services(label):
+def test_no_row_is_written_past_the_services(label: Any) -> None:
     """Of each list: nothing is written but by a form that calls a service, and nothing is deleted."""
     shown = admin.site._registry[MODELS[label]]
     assert isinstance(shown, ReadOnlyAdmin)
@@ -196,7 +199,7 @@ def test_no_row_is_written_past_the_services(label):
 
 
 class TestPeople:
-    def test_the_last_administrator_stays_one(self, console, root):
+    def test_the_last_administrator_stays_one(self, console: Any, root: Any) -> None:
         url = f"{changelist('accounts.user')}{root.pk}/change/"
         form = {"name": root.name, "email": root.email}
         page = console.post(url, form)
@@ -205,7 +208,9 @@ class TestPeople:
         assert root.is_superuser
         assert not AuditEvent.objects.filter(action__startswith="user.revoke").exists()
 
-    def test_a_promotion_leaves_a_record_with_who_did_it(self, console, root, alice):
+    def test_a_promotion_leaves_a_record_with_who_did_it(
+        self, console: Any, root: Any, alice: Any
+    ) -> None:
         url = f"{changelist('accounts.user')}{alice.pk}/change/"
         form = {"name": "Alice L.", "email": alice.email, "is_superuser": "on", "external": "on"}
         assert console.post(url, form).status_code == 302
@@ -218,14 +223,14 @@ class TestPeople:
             "user.set_external",
         }
 
-    def test_a_new_one_has_an_actor(self, console, root):
+    def test_a_new_one_has_an_actor(self, console: Any, root: Any) -> None:
         form = {
             "username": "dora", "email": "dora@example.com", "name": "Dora", "password": "harbour-lamp-9",
         }  # fmt: skip
         assert console.post(f"{changelist('accounts.user')}add/", form).status_code == 302
         assert AuditEvent.objects.get(action="user.create", target_path="dora").actor == root
 
-    def test_what_is_refused_changes_nothing(self, console, alice, bob):
+    def test_what_is_refused_changes_nothing(self, console: Any, alice: Any, bob: Any) -> None:
         url = f"{changelist('accounts.user')}{alice.pk}/change/"
         form = {"name": "Other", "email": bob.email, "is_superuser": "on"}
         assert "has this address already" in console.post(url, form).content.decode()
@@ -233,7 +238,7 @@ class TestPeople:
         assert (alice.name == "Other", alice.is_superuser) == (False, False)
 
 
-def test_a_change_of_a_project_leaves_a_record(content, console, root):
+def test_a_change_of_a_project_leaves_a_record(content: Any, console: Any, root: Any) -> None:
     app = Project.objects.get(full_path="acme/app")
     url = f"{changelist('namespaces.project')}{app.pk}/change/"
     form = {"name": app.name, "description": "", "registry_access": "disabled"}
@@ -242,7 +247,7 @@ def test_a_change_of_a_project_leaves_a_record(content, console, root):
     assert event.details == {"registry_access": ["enabled", "disabled"]}
 
 
-def test_a_personal_namespace_is_not_changed_here(content, console, alice):
+def test_a_personal_namespace_is_not_changed_here(content: Any, console: Any, alice: Any) -> None:
     own = Namespace.objects.get(owner=alice)
     url = f"{changelist('namespaces.namespace')}{own.pk}/change/"
     assert console.get(url).status_code == 200
@@ -253,5 +258,5 @@ def test_a_personal_namespace_is_not_changed_here(content, console, alice):
     ("address", "to"),
     [("/admin", "/admin/"), ("/admin/password_change/", "/-/user_settings/password")],
 )
-def test_short_addresses_keep_the_query(client, address, to):
+def test_short_addresses_keep_the_query(client: Client, address: str, to: str) -> None:
     assert client.get(f"{address}?a=b%20c")["Location"] == f"{to}?a=b%20c"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
@@ -13,20 +15,22 @@ PAGE = "/admin/doctor/"
 
 
 @pytest.fixture
-def console(root) -> Client:
+def console(root: Any) -> Client:
     client = Client()
     client.force_login(root)
     return client
 
 
-def test_nothing_is_examined_before_somebody_asks(console, monkeypatch):
+def test_nothing_is_examined_before_somebody_asks(
+    console: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delattr(views, "examine")
     page = console.get(PAGE).content.decode()
     assert "Examine" in page
     assert f'href="{PAGE}" aria-current="page"' in page
 
 
-def test_findings_with_setting_and_cure(console, monkeypatch):
+def test_findings_with_setting_and_cure(console: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     bad = wrong("issuer", "registry.registry_issuer", "They <differ>.", "Set both to the same.")
     monkeypatch.setattr(views, "examine", lambda config: [bad, Finding("clock")])
     page = console.post(PAGE).content.decode()
@@ -41,7 +45,7 @@ def test_findings_with_setting_and_cure(console, monkeypatch):
     assert "Nothing is wrong" in console.post(PAGE).content.decode()
 
 
-def test_for_administrators(alice):
+def test_for_administrators(alice: Any) -> None:
     client = Client()
     assert client.get(PAGE).status_code == 302
     client.force_login(alice)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gitlab.access_tokens.models import PersonalAccessToken
@@ -23,18 +25,18 @@ pytestmark = pytest.mark.django_db
 AUTHORIZER = GitLabAuthorizer()
 
 
-def _login(user, password=PASSWORD):
+def _login(user: Any, password: Any = PASSWORD) -> Any:
     return AUTHORIZER.authenticate(user.username, password, address="192.0.2.1")
 
 
-def _granted(user, *asked):
+def _granted(user: Any, *asked: Any) -> Any:
     """What is signed for somebody, as scopes."""
     identity = _login(user) if user else None
     decided = AUTHORIZER.authorize(identity, [Access.parse(scope) for scope in asked])
     return [str(access) for access in AUTHORIZER.record(identity, decided)]
 
 
-def test_an_identity_says_who_and_how(bob, make_token):
+def test_an_identity_says_who_and_how(bob: Any, make_token: Any) -> None:
     by_password = _login(bob)
     assert (by_password.subject, by_password.auth_type) == ("bob", "gitlab_or_ldap")
     by_token = AUTHORIZER.authenticate("anything", make_token(bob, "api"), address="")
@@ -46,7 +48,7 @@ def test_an_identity_says_who_and_how(bob, make_token):
     }
 
 
-def test_wrong_passwords_count_and_ci_jobs_do_not(bob, settings, make_token):
+def test_wrong_passwords_count_and_ci_jobs_do_not(bob: Any, settings: Any, make_token: Any) -> None:
     settings.FAILED_LOGIN_LIMIT = 2
     for number in range(5):
         with pytest.raises(InvalidCredentials):
@@ -63,7 +65,9 @@ def test_wrong_passwords_count_and_ci_jobs_do_not(bob, settings, make_token):
     assert AUTHORIZER.authenticate("bob", make_token(bob, "api"), address="192.0.2.1")
 
 
-def test_wrong_tokens_count_for_their_address_and_right_ones_always_work(bob, settings, make_token):
+def test_wrong_tokens_count_for_their_address_and_right_ones_always_work(
+    bob: Any, settings: Any, make_token: Any
+) -> None:
     settings.FAILED_LOGINS_PER_ADDRESS = 3
     for _ in range(10):  # The same one, by a machine: once.
         with pytest.raises(InvalidCredentials):
@@ -80,7 +84,7 @@ def test_wrong_tokens_count_for_their_address_and_right_ones_always_work(bob, se
     assert AUTHORIZER.authenticate("bob", make_token(bob, "api"), address="192.0.2.1")
 
 
-def test_several_scopes_are_answered_in_order_and_as_asked(bob, make_project):
+def test_several_scopes_are_answered_in_order_and_as_asked(bob: Any, make_project: Any) -> None:
     make_project("acme/app", developers=[bob])
     make_project("zeta/lib", visibility="public")
     assert _granted(
@@ -92,8 +96,8 @@ def test_several_scopes_are_answered_in_order_and_as_asked(bob, make_project):
 
 
 def test_many_scopes_cost_as_many_queries_as_one(
-    bob, make_token, make_project, django_assert_max_num_queries
-):
+    bob: Any, make_token: Any, make_project: Any, django_assert_max_num_queries: Any
+) -> None:
     text = make_token(bob, "api")
     scopes = []
     for number in range(10):
@@ -110,13 +114,15 @@ def test_many_scopes_cost_as_many_queries_as_one(
     assert len(granted) == 10
 
 
-def test_a_level_in_a_group_reaches_its_projects(bob, make_group, make_project):
+def test_a_level_in_a_group_reaches_its_projects(
+    bob: Any, make_group: Any, make_project: Any
+) -> None:
     make_group("acme", developers=[bob])
     make_project("acme/tools/app")
     assert _granted(bob, "repository:acme/tools/app:pull,push")
 
 
-def test_deciding_changes_nothing(bob):
+def test_deciding_changes_nothing(bob: Any) -> None:
     identity = _login(bob)
     granted = AUTHORIZER.authorize(identity, [Access.parse("repository:bob/new:push,pull")])
     assert [str(access) for access in granted] == ["repository:bob/new:push,pull"]
@@ -124,7 +130,7 @@ def test_deciding_changes_nothing(bob):
     assert not ContainerRepository.objects.exists()
 
 
-def test_a_first_push_creates_the_project_privately(bob):
+def test_a_first_push_creates_the_project_privately(bob: Any) -> None:
     for _ in range(2):
         assert _granted(bob, "repository:bob/new/tools/cache:pull,push") == [
             "repository:bob/new/tools/cache:pull,push"
@@ -136,7 +142,7 @@ def test_a_first_push_creates_the_project_privately(bob):
     assert AuditEvent.objects.get(action="project.create").details["reason"]
 
 
-def test_what_the_token_says_of_the_project(bob):
+def test_what_the_token_says_of_the_project(bob: Any) -> None:
     identity = _login(bob)
     asked = [Access.parse("repository:bob/new:push")]
     (access,) = AUTHORIZER.record(identity, AUTHORIZER.authorize(identity, asked))
@@ -160,26 +166,28 @@ def test_what_the_token_says_of_the_project(bob):
         "repository:acme/new:push",
     ],
 )
-def test_what_no_push_creates(bob, make_group, scope):
+def test_what_no_push_creates(bob: Any, make_group: Any, scope: str) -> None:
     make_group("acme", reporters=[bob])
     assert _granted(bob, scope) == []
     assert not Project.objects.exists()
 
 
-def test_creating_by_push_is_a_setting_and_not_for_external_people(bob, make_person, settings):
+def test_creating_by_push_is_a_setting_and_not_for_external_people(
+    bob: Any, make_person: Any, settings: Any
+) -> None:
     eve = make_person("eve", external=True)
     assert _granted(eve, "repository:eve/new:push") == []
     settings.PUSH_CREATES_PROJECTS = False
     assert _granted(bob, "repository:bob/new:push") == []
 
 
-def test_a_developer_of_a_group_creates_by_push(bob, make_group):
+def test_a_developer_of_a_group_creates_by_push(bob: Any, make_group: Any) -> None:
     make_group("acme/tools", developers=[bob])
     assert _granted(bob, "repository:acme/tools/new/image:push,pull")
     assert Project.objects.get().full_path == "acme/tools/new"
 
 
-def test_a_push_that_comes_second_is_decided_again(alice, bob, make_group):
+def test_a_push_that_comes_second_is_decided_again(alice: Any, bob: Any, make_group: Any) -> None:
     acme = make_group("acme", owner=alice, developers=[bob])
     identity = _login(bob)
     granted = AUTHORIZER.authorize(identity, [Access.parse("repository:acme/new:push,pull")])
@@ -193,7 +201,7 @@ def test_a_push_that_comes_second_is_decided_again(alice, bob, make_group):
     assert AUTHORIZER.record(identity, granted) == []
 
 
-def test_a_pull_notes_nothing(bob, make_project):
+def test_a_pull_notes_nothing(bob: Any, make_project: Any) -> None:
     make_project("acme/app", visibility="public")
     assert _granted(bob, "repository:acme/app/x:pull")
     assert _granted(None, "repository:acme/app/x:pull,push") == ["repository:acme/app/x:pull"]
@@ -202,8 +210,8 @@ def test_a_pull_notes_nothing(bob, make_project):
 
 @pytest.mark.parametrize("status", ["delete_scheduled", "delete_ongoing"])
 def test_a_push_to_what_is_being_deleted_is_refused_with_the_reason(
-    bob, make_project, make_image, status
-):
+    bob: Any, make_project: Any, make_image: Any, status: str
+) -> None:
     make_project("acme/app", developers=[bob])
     image = make_image("acme/app")
     _set_status(image, status)
@@ -212,7 +220,7 @@ def test_a_push_to_what_is_being_deleted_is_refused_with_the_reason(
     assert _granted(bob, "repository:acme/app:pull")
 
 
-def _set_status(image, status):
+def _set_status(image: Any, status: Any) -> None:
     import uuid
 
     from django.utils import timezone
@@ -224,14 +232,16 @@ def _set_status(image, status):
     )
 
 
-def test_a_project_that_is_being_deleted_grants_nothing(alice, root, make_project, enqueued):
+def test_a_project_that_is_being_deleted_grants_nothing(
+    alice: Any, root: Any, make_project: Any, enqueued: Any
+) -> None:
     app = make_project("acme/app", owner=alice, visibility="public")
     namespaces.delete_project(alice, app)
     for user in (alice, root, None):
         assert _granted(user, "repository:acme/app:pull,push") == []
 
 
-def test_the_catalog_is_for_administrators(alice, root, make_token):
+def test_the_catalog_is_for_administrators(alice: Any, root: Any, make_token: Any) -> None:
     assert _granted(root, "registry:catalog:*") == ["registry:catalog:*"]
     assert _granted(root, "registry:catalog:pull,*", "registry:garbage:*") == []
     assert _granted(alice, "registry:catalog:*") == []
@@ -239,7 +249,7 @@ def test_the_catalog_is_for_administrators(alice, root, make_token):
     assert AUTHORIZER.authorize(identity, [Access.parse("registry:catalog:*")]) == []
 
 
-def test_a_registry_that_is_off(bob, settings):
+def test_a_registry_that_is_off(bob: Any, settings: Any) -> None:
     settings.CONTAINER_REGISTRY_ENABLED = False
     with pytest.raises(RegistryDisabled):
         AUTHORIZER.authorize(None, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -24,7 +25,7 @@ def ticket_in(page: str) -> str:
 
 
 @pytest.fixture
-def gone(web, played, alice):
+def gone(web: Any, played: Any, alice: Any) -> Any:
     """The image `web`, deleted by alice in the way that a job does it."""
     played.push(PATH, "v1")
     deletion.schedule(alice, web)
@@ -33,17 +34,19 @@ def gone(web, played, alice):
     return web
 
 
-def test_who_may(web, played, browser, alice, bob, carol, mallory):
+def test_who_may(
+    web: Any, played: Any, browser: Any, alice: Any, bob: Any, carol: Any, mallory: Any
+) -> None:
     for user, expected in [(alice, 200), (bob, 200), (carol, 403), (mallory, 404), (None, 302)]:
         assert browser(user).get(URL).status_code == expected
     assert browser(alice).post(URL).status_code == 405
 
 
-def test_nothing_yet(web, played, browser, alice):
+def test_nothing_yet(web: Any, played: Any, browser: Any, alice: Any) -> None:
     assert "Nothing to bring back" in browser(alice).get(URL).content.decode()
 
 
-def test_an_image_comes_back(gone, played, browser, alice):
+def test_an_image_comes_back(gone: Any, played: Any, browser: Any, alice: Any) -> None:
     page = browser(alice).get(URL).content.decode()
     assert "by alice" in page
     address = f"/acme/app/container_registry/{gone.pk}/restore"
@@ -55,13 +58,15 @@ def test_an_image_comes_back(gone, played, browser, alice):
     assert "Nothing to bring back" in browser(alice).get(URL).content.decode()
 
 
-def test_images_are_for_maintainers(gone, played, browser, bob):
+def test_images_are_for_maintainers(gone: Any, played: Any, browser: Any, bob: Any) -> None:
     page = browser(bob).get(URL).content.decode()
     assert "ticket" not in page
     assert "Nothing to bring back" in page
 
 
-def test_one_that_is_over_or_there_again_is_not_listed(gone, played, browser, alice, settings):
+def test_one_that_is_over_or_there_again_is_not_listed(
+    gone: Any, played: Any, browser: Any, alice: Any, settings: Any
+) -> None:
     settings.CONTAINER_REGISTRY_UNDO_WINDOW = dt.timedelta(days=7)
     known = DeletedImage.objects.get()
     repositories.note(gone.project, PATH, by=alice)
@@ -74,13 +79,15 @@ def test_one_that_is_over_or_there_again_is_not_listed(gone, played, browser, al
     assert not DeletedImage.objects.exists()
 
 
-def test_another_project_of_the_path_sees_none(gone, played, browser, alice, bob, make_project):
+def test_another_project_of_the_path_sees_none(
+    gone: Any, played: Any, browser: Any, alice: Any, bob: Any, make_project: Any
+) -> None:
     other = make_project("alice/other", owner=alice)
     DeletedImage.objects.update(project=other)
     assert "ticket" not in browser(alice).get(URL).content.decode()
 
 
-def test_tags_come_back(web, played, browser, bob):
+def test_tags_come_back(web: Any, played: Any, browser: Any, bob: Any) -> None:
     played.push(PATH, "v1")
     played.push(PATH, "v2")
     played.delete_tag(PATH, "v1")
@@ -92,13 +99,15 @@ def test_tags_come_back(web, played, browser, bob):
     assert 'name="tags"' not in browser(bob).get(URL).content.decode()
 
 
-def test_tags_of_what_is_no_image_of_the_project_are_left_out(web, played, browser, bob):
+def test_tags_of_what_is_no_image_of_the_project_are_left_out(
+    web: Any, played: Any, browser: Any, bob: Any
+) -> None:
     played.push("acme/app/secret", "v1")
     played.delete_tag("acme/app/secret", "v1")
     assert "secret" not in browser(bob).get(URL).content.decode()
 
 
-def test_a_registry_that_does_not_answer(gone, played, browser, alice):
+def test_a_registry_that_does_not_answer(gone: Any, played: Any, browser: Any, alice: Any) -> None:
     played.trouble = RegistryUnavailable("away")
     page = browser(alice).get(URL)
     assert page.status_code == 200
@@ -107,7 +116,9 @@ def test_a_registry_that_does_not_answer(gone, played, browser, alice):
     )
 
 
-def test_the_page_of_images_leads_there(web, played, browser, bob, carol, settings):
+def test_the_page_of_images_leads_there(
+    web: Any, played: Any, browser: Any, bob: Any, carol: Any, settings: Any
+) -> None:
     index = "/acme/app/container_registry"
     assert URL in browser(bob).get(index).content.decode()
     assert URL not in browser(carol).get(index).content.decode()

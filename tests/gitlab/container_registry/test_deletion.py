@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -20,12 +21,12 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def scheduled(make_image):
+def scheduled(make_image: Any) -> Any:
     """An image whose deletion waits."""
     return make_image("alice/app", status="delete_scheduled")
 
 
-def test_it_goes_in_batches_until_nothing_is_left(scheduled, fake_registry):
+def test_it_goes_in_batches_until_nothing_is_left(scheduled: Any, fake_registry: Any) -> None:
     fake_registry.images["alice/app"] = 250
     assert deletion.delete_repository(scheduled.pk, fake_registry) is Outcome.DONE
     assert fake_registry.batches == [("alice/app", 100)] * 3
@@ -34,24 +35,24 @@ def test_it_goes_in_batches_until_nothing_is_left(scheduled, fake_registry):
     assert Project.objects.filter(full_path="alice/app").exists()
 
 
-def test_twice_is_as_once(scheduled, fake_registry):
+def test_twice_is_as_once(scheduled: Any, fake_registry: Any) -> None:
     assert deletion.delete_repository(scheduled.pk, fake_registry) is Outcome.DONE
     assert deletion.delete_repository(scheduled.pk, fake_registry) is Outcome.NOT_OURS
 
 
-def test_an_image_at_rest_is_left_alone(make_image, fake_registry):
+def test_an_image_at_rest_is_left_alone(make_image: Any, fake_registry: Any) -> None:
     image = make_image("alice/app")
     assert deletion.delete_repository(image.pk, fake_registry) is Outcome.NOT_OURS
     assert fake_registry.batches == []
 
 
-def test_two_workers_never_both_have_it(scheduled):
+def test_two_workers_never_both_have_it(scheduled: Any) -> None:
     assert deletion.take(scheduled.pk) is not None
     assert deletion.take(scheduled.pk) is None
     assert deletion.due() == []
 
 
-def test_a_killed_workers_image_is_taken_over(scheduled, fake_registry):
+def test_a_killed_workers_image_is_taken_over(scheduled: Any, fake_registry: Any) -> None:
     first = deletion.take(scheduled.pk)
     long_ago = timezone.now() - deletion.STALE - dt.timedelta(seconds=1)
     ContainerRepository.objects.update(lease_renewed_at=long_ago)
@@ -61,10 +62,10 @@ def test_a_killed_workers_image_is_taken_over(scheduled, fake_registry):
     assert deletion._finish(first, fake_registry) is Outcome.NOT_OURS
 
 
-def test_who_lost_the_lease_lets_go(scheduled, fake_registry):
+def test_who_lost_the_lease_lets_go(scheduled: Any, fake_registry: Any) -> None:
     fake_registry.images["alice/app"] = 500
 
-    def rob(path):
+    def rob(path: Any) -> None:
         long_ago = timezone.now() - deletion.STALE - dt.timedelta(seconds=1)
         ContainerRepository.objects.update(lease_renewed_at=long_ago)
         assert deletion.take(scheduled.pk)
@@ -75,7 +76,9 @@ def test_who_lost_the_lease_lets_go(scheduled, fake_registry):
     assert ContainerRepository.objects.get().status == "delete_ongoing"
 
 
-def test_an_unavailable_registry_is_tried_later_and_at_last_given_up(scheduled, fake_registry):
+def test_an_unavailable_registry_is_tried_later_and_at_last_given_up(
+    scheduled: Any, fake_registry: Any
+) -> None:
     fake_registry.trouble = RegistryUnavailable("away")
     for count in range(1, deletion.MAX_FAILURES):
         assert deletion.delete_repository(scheduled.pk, fake_registry) is Outcome.LATER
@@ -92,7 +95,7 @@ def test_an_unavailable_registry_is_tried_later_and_at_last_given_up(scheduled, 
     assert AuditEvent.objects.filter(action="container_repository.delete_failed").exists()
 
 
-def test_a_refusal_is_final(scheduled, fake_registry):
+def test_a_refusal_is_final(scheduled: Any, fake_registry: Any) -> None:
     fake_registry.trouble = RegistryRefused(405, "UNSUPPORTED", "deletion is off")
     assert deletion.delete_repository(scheduled.pk, fake_registry) is Outcome.FAILED
     scheduled.refresh_from_db()
@@ -100,8 +103,8 @@ def test_a_refusal_is_final(scheduled, fake_registry):
 
 
 def test_a_project_goes_with_its_last_image(
-    alice, make_project, make_image, fake_registry, enqueued
-):
+    alice: Any, make_project: Any, make_image: Any, fake_registry: Any, enqueued: Any
+) -> None:
     app = make_project("alice/app", owner=alice)
     for path in ("alice/app", "alice/app/x"):
         make_image(path, of=app)
@@ -115,7 +118,9 @@ def test_a_project_goes_with_its_last_image(
     assert deletion.due() == []
 
 
-def test_a_project_without_images_goes_with_the_sweep(alice, make_project, enqueued, fake_registry):
+def test_a_project_without_images_goes_with_the_sweep(
+    alice: Any, make_project: Any, enqueued: Any, fake_registry: Any
+) -> None:
     project = make_project("alice/app", owner=alice)
     namespaces.delete_project(alice, project)
     assert deletion.due(fake_registry) == []
@@ -124,8 +129,8 @@ def test_a_project_without_images_goes_with_the_sweep(alice, make_project, enque
 
 
 def test_a_path_stays_taken_until_the_registry_knows_that_it_is_given_up(
-    alice, make_project, enqueued, fake_registry
-):
+    alice: Any, make_project: Any, enqueued: Any, fake_registry: Any
+) -> None:
     namespaces.delete_project(alice, make_project("alice/app", owner=alice))
     fake_registry.trouble = RegistryUnavailable("it does not answer")
     assert deletion.due(fake_registry) == []
@@ -135,7 +140,9 @@ def test_a_path_stays_taken_until_the_registry_knows_that_it_is_given_up(
     assert not Project.objects.exists()
 
 
-def test_nobody_is_told_where_there_is_no_registry(alice, make_project, enqueued, settings):
+def test_nobody_is_told_where_there_is_no_registry(
+    alice: Any, make_project: Any, enqueued: Any, settings: Any
+) -> None:
     namespaces.delete_project(alice, make_project("alice/app", owner=alice))
     settings.CONTAINER_REGISTRY_ENABLED = False
     assert deletion.due() == []
@@ -145,7 +152,7 @@ def test_nobody_is_told_where_there_is_no_registry(alice, make_project, enqueued
 class TestPushedMeanwhile:
     """A token from before the deletion pushes for minutes after it."""
 
-    def test_the_image_stays_known(self, scheduled, alice, fake_registry):
+    def test_the_image_stays_known(self, scheduled: Any, alice: Any, fake_registry: Any) -> None:
         ContainerRepository.objects.update(deleted_by=alice)
         fake_registry.repository = lambda path, size=True: RepositoryDetails("app", path, 1)
         assert deletion.delete_repository(scheduled.pk, fake_registry) is Outcome.DONE
@@ -155,10 +162,12 @@ class TestPushedMeanwhile:
         assert event.details["pushed_again"] is True
         assert deletion.due() == []
 
-    def test_a_push_that_is_told_of_at_the_last_moment(self, scheduled, fake_registry):
+    def test_a_push_that_is_told_of_at_the_last_moment(
+        self, scheduled: Any, fake_registry: Any
+    ) -> None:
         looked = []
 
-        def repository(path, size=True):
+        def repository(path: Any, size: bool = True) -> Any:
             looked.append(path)
             if len(looked) == 1:  # Told after we have looked, and before the row goes.
                 ContainerRepository.objects.update(last_published_at=timezone.now())
@@ -170,14 +179,14 @@ class TestPushedMeanwhile:
         assert len(looked) == 2
         assert ContainerRepository.objects.get().status is None
 
-    def test_without_any_tag_it_is_no_image(self, scheduled, fake_registry):
+    def test_without_any_tag_it_is_no_image(self, scheduled: Any, fake_registry: Any) -> None:
         fake_registry.repository = lambda path, size=True: RepositoryDetails("app", path, 0)
         assert deletion.delete_repository(scheduled.pk, fake_registry) is Outcome.DONE
         assert not ContainerRepository.objects.exists()
 
     def test_the_image_of_a_deleted_project_goes_too(
-        self, alice, make_project, make_image, fake_registry, enqueued
-    ):
+        self, alice: Any, make_project: Any, make_image: Any, fake_registry: Any, enqueued: Any
+    ) -> None:
         app = make_project("alice/app", owner=alice)
         image = make_image("alice/app", of=app)
         namespaces.delete_project(alice, app)

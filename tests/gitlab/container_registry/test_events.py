@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -20,10 +21,10 @@ AT = dt.datetime(2026, 11, 20, 10, tzinfo=dt.UTC)
 
 
 @pytest.fixture
-def happened(fake_registry):
+def happened(fake_registry: Any) -> Any:
     """``happened("push", "acme/app", tag="v1")``: the next event of the registry."""
 
-    def add(action, path, *, at=AT, actor="bob", **more):
+    def add(action: Any, path: Any, *, at: Any = AT, actor: str = "bob", **more: Any) -> Any:
         number = len(fake_registry.happened) + 1
         event = Happened(number, at, action, path, actor=actor, **more)
         fake_registry.happened.append(event)
@@ -33,15 +34,17 @@ def happened(fake_registry):
 
 
 @pytest.fixture
-def app(alice, bob, make_project):
+def app(alice: Any, bob: Any, make_project: Any) -> Any:
     return make_project("acme/app", owner=alice, developers=[bob])
 
 
-def position():
+def position() -> Any:
     return EventCursor.objects.get().position
 
 
-def test_an_image_that_a_stale_token_has_pushed_is_known_again(app, bob, happened, fake_registry):
+def test_an_image_that_a_stale_token_has_pushed_is_known_again(
+    app: Any, bob: Any, happened: Any, fake_registry: Any
+) -> None:
     happened("push", "acme/app/web", tag="v1")
     fake_registry.images["acme/app/web"] = 1
     assert events.read(fake_registry) == 1
@@ -57,21 +60,27 @@ def test_an_image_that_a_stale_token_has_pushed_is_known_again(app, bob, happene
     assert events.read(fake_registry) == 0
 
 
-def test_what_was_pushed_and_deleted_since_is_not_noted(app, happened, fake_registry):
+def test_what_was_pushed_and_deleted_since_is_not_noted(
+    app: Any, happened: Any, fake_registry: Any
+) -> None:
     happened("push", "acme/app/web", tag="v1")
     happened("delete", "acme/app/web")
     assert events.read(fake_registry) == 2
     assert not ContainerRepository.objects.exists()
 
 
-def test_a_repository_without_a_tag_is_no_image(app, happened, fake_registry):
+def test_a_repository_without_a_tag_is_no_image(
+    app: Any, happened: Any, fake_registry: Any
+) -> None:
     happened("mount", "acme/app/web")
     fake_registry.images["acme/app/web"] = 1
     assert events.read(fake_registry) == 1
     assert not ContainerRepository.objects.exists()
 
 
-def test_the_last_push_is_the_latest(app, make_image, happened, fake_registry):
+def test_the_last_push_is_the_latest(
+    app: Any, make_image: Any, happened: Any, fake_registry: Any
+) -> None:
     make_image("acme/app", of=app)
     later, ahead = AT + dt.timedelta(hours=1), timezone.now() + dt.timedelta(days=2)
     happened("push", "acme/app", at=later)
@@ -87,7 +96,9 @@ def test_the_last_push_is_the_latest(app, make_image, happened, fake_registry):
     assert ContainerRepository.objects.get().last_published_at <= timezone.now()
 
 
-def test_what_belongs_to_no_project_is_left_out(make_group, happened, fake_registry):
+def test_what_belongs_to_no_project_is_left_out(
+    make_group: Any, happened: Any, fake_registry: Any
+) -> None:
     make_group("acme")
     for path in ("acme/gone", "acme", "nobody/app"):
         happened("push", path, tag="v1")
@@ -96,7 +107,9 @@ def test_what_belongs_to_no_project_is_left_out(make_group, happened, fake_regis
     assert not ContainerRepository.objects.exists()
 
 
-def test_it_goes_on_where_it_stopped(app, happened, fake_registry, monkeypatch):
+def test_it_goes_on_where_it_stopped(
+    app: Any, happened: Any, fake_registry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(events, "BATCH", 2)
     for number in range(5):
         happened("push", f"acme/app/i{number}")
@@ -107,7 +120,7 @@ def test_it_goes_on_where_it_stopped(app, happened, fake_registry, monkeypatch):
     assert position() == 5
 
 
-def test_reading_twice_is_as_once(app, happened, fake_registry):
+def test_reading_twice_is_as_once(app: Any, happened: Any, fake_registry: Any) -> None:
     happened("push", "acme/app")
     fake_registry.images["acme/app"] = 1
     events.read(fake_registry)
@@ -117,11 +130,11 @@ def test_reading_twice_is_as_once(app, happened, fake_registry):
     assert AuditEvent.objects.filter(action="container_repository.create").count() == 1
 
 
-def test_whoever_finds_the_cursor_moved_stops(app, happened, fake_registry):
+def test_whoever_finds_the_cursor_moved_stops(app: Any, happened: Any, fake_registry: Any) -> None:
     happened("push", "acme/app")
     asked = []
 
-    def events_of(after, n=500):
+    def events_of(after: Any, n: int = 500) -> Any:
         asked.append(after)
         EventCursor.objects.update(position=7)
         return fake_registry.happened
@@ -132,7 +145,9 @@ def test_whoever_finds_the_cursor_moved_stops(app, happened, fake_registry):
     assert position() == 7
 
 
-def test_a_registry_that_was_restored_is_read_anew(app, happened, fake_registry):
+def test_a_registry_that_was_restored_is_read_anew(
+    app: Any, happened: Any, fake_registry: Any
+) -> None:
     for _ in range(3):
         happened("push", "acme/app")
     events.read(fake_registry)
@@ -143,7 +158,7 @@ def test_a_registry_that_was_restored_is_read_anew(app, happened, fake_registry)
     assert position() == 1
 
 
-def test_a_registry_without_events_is_not_asked(fake_registry):
+def test_a_registry_without_events_is_not_asked(fake_registry: Any) -> None:
     fake_registry.has_own_api = False
     fake_registry.trouble = RegistryUnavailable("away")
     assert events.read(fake_registry) == 0
@@ -151,8 +166,12 @@ def test_a_registry_without_events_is_not_asked(fake_registry):
 
 
 def test_a_registry_that_does_not_answer_is_asked_next_time(
-    app, happened, fake_registry, monkeypatch, caplog
-):
+    app: Any,
+    happened: Any,
+    fake_registry: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     happened("push", "acme/app")
     fake_registry.images["acme/app"] = 1
     monkeypatch.setattr(events.clients, "for_jobs", lambda: fake_registry)
@@ -168,13 +187,15 @@ def test_a_registry_that_does_not_answer_is_asked_next_time(
 class TestReaders:
     """Each has a cursor of its own."""
 
-    def test_one_that_fails_keeps_no_other_from_reading_on(self, app, happened, fake_registry):
+    def test_one_that_fails_keeps_no_other_from_reading_on(
+        self, app: Any, happened: Any, fake_registry: Any
+    ) -> None:
         seen: list[int] = []
 
-        def fail(found, registry):
+        def fail(found: Any, registry: Any) -> None:
             raise ValueError("no")
 
-        def note(found, registry):
+        def note(found: Any, registry: Any) -> None:
             seen.extend(event.id for event in found)
 
         readers = {"failing": fail, "noting": note}
@@ -186,12 +207,14 @@ class TestReaders:
         positions = dict(EventCursor.objects.values_list("reader", "position"))
         assert positions == {"failing": 0, "noting": 2}
 
-    def test_a_new_one_begins_where_the_first_is(self, app, happened, fake_registry):
+    def test_a_new_one_begins_where_the_first_is(
+        self, app: Any, happened: Any, fake_registry: Any
+    ) -> None:
         happened("push", "acme/app", tag="v1")
         events.read(fake_registry)
         seen: list[int] = []
 
-        def note(found, registry):
+        def note(found: Any, registry: Any) -> None:
             seen.extend(event.id for event in found)
 
         readers = {**events.READERS, "hooks": note}
@@ -200,7 +223,7 @@ class TestReaders:
         assert events.read(fake_registry, readers=readers) == 2
         assert seen == [2]
 
-    def test_a_registry_that_does_not_answer_is_told(self, app, fake_registry):
+    def test_a_registry_that_does_not_answer_is_told(self, app: Any, fake_registry: Any) -> None:
         fake_registry.trouble = RegistryUnavailable("it does not answer")
         with pytest.raises(RegistryUnavailable):
             events.read(fake_registry)

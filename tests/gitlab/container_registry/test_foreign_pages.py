@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ IMAGES = "/acme/app/container_registry"
 
 
 @pytest.fixture
-def theirs(played):
+def theirs(played: Any) -> Any:
     """A registry that has no history and can't undo."""
     played.has_own_api = False
     played.freed_bytes = None
@@ -28,7 +29,7 @@ def theirs(played):
     return played
 
 
-def test_the_list_of_images(theirs, web, alice, browser):
+def test_the_list_of_images(theirs: Any, web: Any, alice: Any, browser: Any) -> None:
     web.last_published_at = dt.datetime(2026, 11, 20, 10, tzinfo=dt.UTC)
     web.save()
     text = browser(alice).get(IMAGES).content.decode()
@@ -37,7 +38,9 @@ def test_the_list_of_images(theirs, web, alice, browser):
     assert "5.0 MiB" in text
 
 
-def test_a_size_that_is_not_known_is_no_zero(theirs, web, alice, browser):
+def test_a_size_that_is_not_known_is_no_zero(
+    theirs: Any, web: Any, alice: Any, browser: Any
+) -> None:
     theirs.repository = lambda path, size=True, below=False: RepositoryDetails("web", path, 90)
     text = browser(alice).get(IMAGES).content.decode()
     assert "not known" in text
@@ -45,7 +48,7 @@ def test_a_size_that_is_not_known_is_no_zero(theirs, web, alice, browser):
     assert " stored" not in text
 
 
-def test_the_tags_are_sorted_by_name_alone(theirs, web, alice, browser):
+def test_the_tags_are_sorted_by_name_alone(theirs: Any, web: Any, alice: Any, browser: Any) -> None:
     asked = []
     tags = theirs.tags
     theirs.tags = lambda path, **more: asked.append(more["sort"]) or tags(path, **more)
@@ -57,7 +60,7 @@ def test_the_tags_are_sorted_by_name_alone(theirs, web, alice, browser):
         assert asked.pop() == sort
 
 
-def test_a_tag(theirs, web, alice, browser):
+def test_a_tag(theirs: Any, web: Any, alice: Any, browser: Any) -> None:
     text = browser(alice).get(f"{IMAGES}/{web.pk}/tags/v1").content.decode()
     assert NOTE in text
     assert 'id="history"' not in text
@@ -65,7 +68,7 @@ def test_a_tag(theirs, web, alice, browser):
 
 
 @pytest.mark.parametrize("page", ["delete_tags?selected=v1", "delete"])
-def test_no_undo_is_promised(theirs, web, alice, browser, page):
+def test_no_undo_is_promised(theirs: Any, web: Any, alice: Any, browser: Any, page: str) -> None:
     text = browser(alice).get(f"{IMAGES}/{web.pk}/{page}").content.decode()
     assert "be undone." in text
     assert "Undo until" not in text
@@ -73,7 +76,7 @@ def test_no_undo_is_promised(theirs, web, alice, browser, page):
     assert "does not answer" not in text
 
 
-def test_a_deleted_tag_has_no_undo(theirs, web, alice, browser):
+def test_a_deleted_tag_has_no_undo(theirs: Any, web: Any, alice: Any, browser: Any) -> None:
     visitor = browser(alice)
     form = {"selected": "v1", "confirmed": "yes"}
     text = visitor.post(f"{IMAGES}/{web.pk}/delete_tags", form, follow=True).content.decode()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gitlab.container_registry.client.connection import RegistryUnavailable
@@ -11,7 +13,9 @@ pytestmark = pytest.mark.django_db
 URL = "/acme/app/container_registry"
 
 
-def test_who_sees_it(web, played, browser, alice, bob, carol, mallory):
+def test_who_sees_it(
+    web: Any, played: Any, browser: Any, alice: Any, bob: Any, carol: Any, mallory: Any
+) -> None:
     for user in (alice, bob, carol):
         assert browser(user).get(URL).status_code == 200
     assert browser(mallory).get(URL).status_code == 404
@@ -19,7 +23,7 @@ def test_who_sees_it(web, played, browser, alice, bob, carol, mallory):
     assert (visitor.status_code, visitor.url) == (302, f"/users/sign_in?next={URL}")
 
 
-def test_everybody_sees_a_public_one(web, played, browser, mallory):
+def test_everybody_sees_a_public_one(web: Any, played: Any, browser: Any, mallory: Any) -> None:
     Project.objects.update(visibility="public")
     assert browser(None).get(URL).status_code == 200
     assert browser(mallory).get(URL).status_code == 200
@@ -27,7 +31,9 @@ def test_everybody_sees_a_public_one(web, played, browser, mallory):
     assert browser(mallory).get(URL).status_code == 403
 
 
-def test_the_images_with_what_the_registry_knows(web, played, browser, carol, make_image, app):
+def test_the_images_with_what_the_registry_knows(
+    web: Any, played: Any, browser: Any, carol: Any, make_image: Any, app: Any
+) -> None:
     played.push("acme/app/web", "1")
     played.push("acme/app/web", "2")
     make_image("acme/app/later", of=app)
@@ -40,7 +46,9 @@ def test_the_images_with_what_the_registry_knows(web, played, browser, carol, ma
     assert "Delete image" not in page
 
 
-def test_the_stored_total_is_a_sum_where_the_registry_tells_no_other(web, played, browser, carol):
+def test_the_stored_total_is_a_sum_where_the_registry_tells_no_other(
+    web: Any, played: Any, browser: Any, carol: Any
+) -> None:
     played.push("acme/app/web", "1")
     page = browser(carol).get(URL)
     assert (page.context["stored"], page.context["stored_is_sum"]) == (7 * 1024 * 1024, False)
@@ -48,7 +56,7 @@ def test_the_stored_total_is_a_sum_where_the_registry_tells_no_other(web, played
     assert browser(carol).get(URL).context["stored"] == 7 * 1024 * 1024
 
 
-def test_filter_and_pages(app, played, browser, alice, make_image):
+def test_filter_and_pages(app: Any, played: Any, browser: Any, alice: Any, make_image: Any) -> None:
     for number in range(45):
         make_image(f"acme/app/image-{number:02}", of=app)
     client = browser(alice)
@@ -64,7 +72,7 @@ def test_filter_and_pages(app, played, browser, alice, make_image):
     assert "No image matches" in client.get(URL, {"q": "%"}).content.decode()
 
 
-def test_a_registry_that_does_not_answer(web, played, browser, alice):
+def test_a_registry_that_does_not_answer(web: Any, played: Any, browser: Any, alice: Any) -> None:
     played.trouble = RegistryUnavailable("away")
     response = browser(alice).get(URL)
     page = response.content.decode()
@@ -74,7 +82,9 @@ def test_a_registry_that_does_not_answer(web, played, browser, alice):
     assert ">web</a>" in page
 
 
-def test_an_empty_one_teaches(app, played, browser, bob, carol, settings):
+def test_an_empty_one_teaches(
+    app: Any, played: Any, browser: Any, bob: Any, carol: Any, settings: Any
+) -> None:
     settings.CONTAINER_REGISTRY_HOST_PORT = "registry.example:5050"
     page = browser(bob).get(URL).content.decode()
     for command in (
@@ -86,7 +96,9 @@ def test_an_empty_one_teaches(app, played, browser, bob, carol, settings):
     assert "docker push" not in browser(carol).get(URL).content.decode()
 
 
-def test_commands_for_plain_http(web, played, browser, bob, settings):
+def test_commands_for_plain_http(
+    web: Any, played: Any, browser: Any, bob: Any, settings: Any
+) -> None:
     settings.CONTAINER_REGISTRY_PLAIN_HTTP = True
     assert "podman push --tls-verify=false" in browser(bob).get(URL).content.decode()
     settings.CONTAINER_REGISTRY_PLAIN_HTTP = False
@@ -98,14 +110,18 @@ class TestDeletionUnderWay:
         ("status", "words"),
         [("delete_scheduled", "Deletion scheduled"), ("delete_failed", "because it is so")],
     )
-    def test_is_shown(self, web, played, browser, alice, status, words):
+    def test_is_shown(
+        self, web: Any, played: Any, browser: Any, alice: Any, status: str, words: str
+    ) -> None:
         type(web).objects.update(status=status, failure_reason="because it is so")
         page = browser(alice).get(URL).content.decode()
         assert words in page
         assert (f'hx-get="{URL}/{web.pk}/progress"' in page) == (status == "delete_scheduled")
         assert ("Retry" in page) == (status == "delete_failed")
 
-    def test_is_looked_at_again(self, web, played, browser, carol, mallory):
+    def test_is_looked_at_again(
+        self, web: Any, played: Any, browser: Any, carol: Any, mallory: Any
+    ) -> None:
         url = f"{URL}/{web.pk}/progress"
         type(web).objects.update(status="delete_scheduled", failed_deletion_count=2)
         part = browser(carol).get(url).content.decode()
@@ -115,6 +131,8 @@ class TestDeletionUnderWay:
         web.delete()
         assert "Deleted" in browser(carol).get(url).content.decode()
 
-    def test_only_who_may_tries_again(self, web, played, browser, carol):
+    def test_only_who_may_tries_again(
+        self, web: Any, played: Any, browser: Any, carol: Any
+    ) -> None:
         type(web).objects.update(status="delete_failed")
         assert "Retry" not in browser(carol).get(URL).content.decode()

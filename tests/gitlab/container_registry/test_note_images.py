@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -13,7 +15,7 @@ from gitlab.namespaces.models import Project
 pytestmark = pytest.mark.django_db
 
 
-def note(file, *arguments: str) -> tuple[int, str]:
+def note(file: Any, *arguments: str) -> tuple[int, str]:
     out = io.StringIO()
     try:
         call_command("note_images", str(file), *arguments, stdout=out)
@@ -22,7 +24,7 @@ def note(file, *arguments: str) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
-def test_images_are_noted_in_their_projects(make_project, tmp_path):
+def test_images_are_noted_in_their_projects(make_project: Any, tmp_path: Path) -> None:
     project = make_project("acme/app")
     owner = project.namespace
     names = tmp_path / "names"
@@ -41,7 +43,7 @@ def test_images_are_noted_in_their_projects(make_project, tmp_path):
         note(names, "--create-projects")
 
 
-def test_projects_are_made_if_wanted(make_person, tmp_path):
+def test_projects_are_made_if_wanted(make_person: Any, tmp_path: Path) -> None:
     make_person("alice")
     names = tmp_path / "names"
     names.write_text("alice/new/cache\n")

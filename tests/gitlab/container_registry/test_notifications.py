@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from typing import Any
 
 import pytest
 from django.conf import settings as configured
+from django.test import Client
 
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.client.connection import RegistryUnavailable
@@ -19,7 +21,14 @@ URL = "/api/v4/container_registry_event/events"
 IMAGE = "application/vnd.oci.image.manifest.v1+json"
 
 
-def event(path="acme/app/web", action="push", *, media_type=IMAGE, useragent="docker/29", **more):
+def event(
+    path: str = "acme/app/web",
+    action: str = "push",
+    *,
+    media_type: Any = IMAGE,
+    useragent: str = "docker/29",
+    **more: Any,
+) -> Any:
     return {
         "id": "320678d8-ca14-430f-8bb6-4ca139cd83f7",
         "timestamp": "2026-11-20T10:00:00.697134235Z",
@@ -33,8 +42,8 @@ def event(path="acme/app/web", action="push", *, media_type=IMAGE, useragent="do
 
 
 @pytest.fixture
-def post(client):
-    def send(*events, body=None, secret=None, **headers):
+def post(client: Client) -> Any:
+    def send(*events: Any, body: Any = None, secret: Any = None, **headers: Any) -> Any:
         content = json.dumps({"events": list(events)}).encode() if body is None else body
         secret = configured.CONTAINER_REGISTRY_EVENTS_SECRET if secret is None else secret
         headers |= {"Authorization": secret} if secret else {}
@@ -44,12 +53,12 @@ def post(client):
 
 
 @pytest.fixture
-def there(played):
+def there(played: Any) -> Any:
     played.push("acme/app/web", "v1")
     return played
 
 
-def test_a_new_image_and_its_last_push_are_known(post, there, app, bob):
+def test_a_new_image_and_its_last_push_are_known(post: Any, there: Any, app: Any, bob: Any) -> None:
     answer = post(event())
     assert (answer.status_code, answer.json()) == (200, {"noted": ["acme/app/web"]})
     row = ContainerRepository.objects.get()
@@ -60,7 +69,7 @@ def test_a_new_image_and_its_last_push_are_known(post, there, app, bob):
     assert AuditEvent.objects.get(action="container_repository.create").actor == bob
 
 
-def test_twice_is_as_once_and_an_older_one_changes_nothing(post, there, app):
+def test_twice_is_as_once_and_an_older_one_changes_nothing(post: Any, there: Any, app: Any) -> None:
     post(event())
     before = ContainerRepository.objects.get().last_published_at
     assert post(event()).json() == {"noted": []}
@@ -86,7 +95,7 @@ def test_twice_is_as_once_and_an_older_one_changes_nothing(post, there, app):
     ],
     ids=["pull", "delete", "blob", "our own", "no namespace", "no project", "gone again"],
 )
-def test_the_rest_is_read_over(post, there, app, told):
+def test_the_rest_is_read_over(post: Any, there: Any, app: Any, told: Any) -> None:
     """With 200: what is refused comes again and again, and holds up what follows."""
     answer = post(told)
     assert (answer.status_code, answer.json()) == (200, {"noted": []})
@@ -94,7 +103,7 @@ def test_the_rest_is_read_over(post, there, app, told):
 
 
 @pytest.mark.parametrize("secret", ["", "wrong", "Bearer wrong", "Bearer", "ä", "x" * 10_000])
-def test_it_wants_the_secret(client, there, app, secret):
+def test_it_wants_the_secret(client: Client, there: Any, app: Any, secret: Any) -> None:
     headers = {"HTTP_AUTHORIZATION": secret} if secret else {}
     body = json.dumps({"events": [event()]})
     answer = client.post(URL, body, content_type=MEDIA_TYPE, **headers)
@@ -102,7 +111,7 @@ def test_it_wants_the_secret(client, there, app, secret):
     assert not ContainerRepository.objects.exists()
 
 
-def test_it_takes_the_secret_as_a_bearer_too(post, there, app):
+def test_it_takes_the_secret_as_a_bearer_too(post: Any, there: Any, app: Any) -> None:
     secret = configured.CONTAINER_REGISTRY_EVENTS_SECRET
     assert post(event(), secret=f"Bearer {secret}").status_code == 200
 
@@ -125,18 +134,18 @@ def test_it_takes_the_secret_as_a_bearer_too(post, there, app):
         json.dumps({"events": [event()] * (MAX_EVENTS + 1)}).encode(),
     ],
 )
-def test_it_refuses_what_is_no_envelope(post, there, app, body):
+def test_it_refuses_what_is_no_envelope(post: Any, there: Any, app: Any, body: Any) -> None:
     answer = post(body=body)
     assert answer.status_code == 400
     assert answer.json()["message"].startswith("400 Bad Request: ")
     assert not ContainerRepository.objects.exists()
 
 
-def test_it_refuses_what_is_too_large(post, there, app):
+def test_it_refuses_what_is_too_large(post: Any, there: Any, app: Any) -> None:
     assert post(body=b"x" * (configured.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)).status_code == 413
 
 
-def test_without_the_registry_it_comes_again(post, there, app):
+def test_without_the_registry_it_comes_again(post: Any, there: Any, app: Any) -> None:
     there.trouble = RegistryUnavailable("away")
     answer = post(event())
     assert answer.status_code == 503
@@ -145,5 +154,5 @@ def test_without_the_registry_it_comes_again(post, there, app):
     assert post(event()).json() == {"noted": ["acme/app/web"]}
 
 
-def test_only_post(client):
+def test_only_post(client: Client) -> None:
     assert client.get(URL).status_code == 405

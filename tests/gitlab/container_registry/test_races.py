@@ -43,7 +43,7 @@ def _together(*calls: Callable[[], Any]) -> list[Any]:
     return answers
 
 
-def test_first_pushes_at_the_same_time_make_one_project(bob):
+def test_first_pushes_at_the_same_time_make_one_project(bob: Any) -> None:
     authorizer = GitLabAuthorizer()
     identity = authorizer.authenticate("bob", PASSWORD, address="")
 
@@ -56,14 +56,14 @@ def test_first_pushes_at_the_same_time_make_one_project(bob):
     assert ContainerRepository.objects.count() == 1
 
 
-def test_one_worker_takes_an_image(make_image):
+def test_one_worker_takes_an_image(make_image: Any) -> None:
     image = make_image("alice/app", status="delete_scheduled")
     taken = _together(*[lambda: deletion.take(image.pk)] * 4)
     assert len([row for row in taken if isinstance(row, ContainerRepository)]) == 1
     assert not [row for row in taken if isinstance(row, Exception)]
 
 
-def test_two_owners_cant_remove_each_other(alice, bob, make_group):
+def test_two_owners_cant_remove_each_other(alice: Any, bob: Any, make_group: Any) -> None:
     acme = make_group("acme", owner=alice, owners=[bob])
     answers = _together(
         lambda: members.remove_member(alice, acme, bob),

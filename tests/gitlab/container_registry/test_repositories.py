@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import IntegrityError, transaction
 
@@ -17,7 +19,9 @@ from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
 pytestmark = pytest.mark.django_db
 
 
-def test_a_path_belongs_to_the_deepest_project(make_group, make_project, django_assert_num_queries):
+def test_a_path_belongs_to_the_deepest_project(
+    make_group: Any, make_project: Any, django_assert_num_queries: Any
+) -> None:
     app = make_project("acme/tools/app")
     group = app.namespace
     with django_assert_num_queries(2):
@@ -42,7 +46,9 @@ def test_a_path_belongs_to_the_deepest_project(make_group, make_project, django_
     assert new.root_namespace_id == group.parent_id
 
 
-def test_loading_hides_and_forbids(bob, mallory, make_project, make_image):
+def test_loading_hides_and_forbids(
+    bob: Any, mallory: Any, make_project: Any, make_image: Any
+) -> None:
     make_project("acme/app", developers=[bob])
     image = make_image("acme/app")
     found = repositories.get_container_repository_for(bob, image.pk, project="acme/app")
@@ -56,8 +62,13 @@ def test_loading_hides_and_forbids(bob, mallory, make_project, make_image):
 
 
 def test_the_row_is_the_queue(
-    alice, bob, make_project, make_image, enqueued, django_capture_on_commit_callbacks
-):
+    alice: Any,
+    bob: Any,
+    make_project: Any,
+    make_image: Any,
+    enqueued: Any,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
     make_project("acme/app", owner=alice, developers=[bob])
     image = make_image("acme/app")
     with pytest.raises(Forbidden):
@@ -71,9 +82,11 @@ def test_the_row_is_the_queue(
     assert AuditEvent.objects.filter(action="container_repository.schedule_deletion").count() == 1
 
 
-def test_a_bell_that_nobody_hears_does_no_harm(monkeypatch, caplog):
+def test_a_bell_that_nobody_hears_does_no_harm(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     class Broken:
-        def send_task(self, *args, **kwargs):
+        def send_task(self, *args: Any, **kwargs: Any) -> None:
             raise ConnectionError("no broker")
 
     monkeypatch.setattr(enqueue, "_app", Broken)
@@ -81,7 +94,7 @@ def test_a_bell_that_nobody_hears_does_no_harm(monkeypatch, caplog):
     assert "no broker" in caplog.text
 
 
-def test_a_failed_deletion_is_tried_again(root, make_image):
+def test_a_failed_deletion_is_tried_again(root: Any, make_image: Any) -> None:
     image = make_image("alice/app", status="delete_failed", failed_deletion_count=5)
     assert deletion.retry(root, ContainerRepository.objects.all()) == 1
     image.refresh_from_db()
@@ -89,7 +102,9 @@ def test_a_failed_deletion_is_tried_again(root, make_image):
     assert deletion.retry(root, ContainerRepository.objects.all()) == 0
 
 
-def test_deleting_tags(alice, bob, carol, make_project, make_image, fake_registry):
+def test_deleting_tags(
+    alice: Any, bob: Any, carol: Any, make_project: Any, make_image: Any, fake_registry: Any
+) -> None:
     make_project("acme/app", owner=alice, developers=[bob], reporters=[carol])
     image = make_image("acme/app")
     one = tags.delete_tags(bob, image, ["v1"], registry=fake_registry)
@@ -106,7 +121,9 @@ def test_deleting_tags(alice, bob, carol, make_project, make_image, fake_registr
     assert [event.details for event in recorded] == [{"tags": ["v1"]}, {"tags": ["v2"]}]
 
 
-def test_tags_that_the_registry_keeps(alice, make_project, make_image, fake_registry):
+def test_tags_that_the_registry_keeps(
+    alice: Any, make_project: Any, make_image: Any, fake_registry: Any
+) -> None:
     make_project("acme/app", owner=alice)
     image = make_image("acme/app")
     fake_registry.trouble = RegistryRefused(405, "DENIED", "no")
@@ -117,7 +134,9 @@ def test_tags_that_the_registry_keeps(alice, make_project, make_image, fake_regi
         tags.delete_tags(alice, image, ["v1"], registry=fake_registry)
 
 
-def test_a_list_with_what_the_registry_knows(alice, make_project, make_image, fake_registry):
+def test_a_list_with_what_the_registry_knows(
+    alice: Any, make_project: Any, make_image: Any, fake_registry: Any
+) -> None:
     app = make_project("alice/app", owner=alice)
     for path in ("alice/app", "alice/app/a", "alice/app/b"):
         make_image(path, of=app)
@@ -131,7 +150,7 @@ def test_a_list_with_what_the_registry_knows(alice, make_project, make_image, fa
     assert (found.trouble, found.page.next_after) == ("away", "")
 
 
-def test_the_database_refuses_the_worst(make_image):
+def test_the_database_refuses_the_worst(make_image: Any) -> None:
     image = make_image("alice/app")
     wrong = [
         lambda rows: rows.update(status="delete_ongoing"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -14,11 +15,13 @@ pytestmark = [pytest.mark.engineless, pytest.mark.django_db]
 
 
 @pytest.fixture
-def url(web):
+def url(web: Any) -> str:
     return f"/acme/app/container_registry/{web.pk}/tags/Latest"
 
 
-def test_who_sees_it(url, played, browser, alice, bob, carol, mallory):
+def test_who_sees_it(
+    url: Any, played: Any, browser: Any, alice: Any, bob: Any, carol: Any, mallory: Any
+) -> None:
     played.push("acme/app/web", "Latest")
     for user in (alice, bob, carol):
         page = browser(user).get(url)
@@ -29,7 +32,7 @@ def test_who_sees_it(url, played, browser, alice, bob, carol, mallory):
     assert browser(alice).get(url.replace("Latest", "-no")).status_code == 404
 
 
-def test_an_image(url, played, browser, carol):
+def test_an_image(url: Any, played: Any, browser: Any, carol: Any) -> None:
     layers = [{"digest": digest("e"), "size": 3 * 1024 * 1024, "mediaType": "x/layer"}]
     played.manifests[digest("b")] = StoredManifest(
         MANIFEST, json.dumps({"layers": layers}).encode()
@@ -42,7 +45,9 @@ def test_an_image(url, played, browser, carol):
         assert words in page
 
 
-def test_an_index_has_a_line_for_each_platform(url, played, browser, carol):
+def test_an_index_has_a_line_for_each_platform(
+    url: Any, played: Any, browser: Any, carol: Any
+) -> None:
     children = [
         {"digest": digest("1"), "size": 1, "platform": {"os": "linux", "architecture": "amd64"}},
         {"digest": digest("2"), "size": 1, "platform": {"os": "windows", "architecture": "arm"}},
@@ -60,13 +65,15 @@ def test_an_index_has_a_line_for_each_platform(url, played, browser, carol):
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b'{"layers": [1]}', b'{"layers": 5}', b"\xff"])
-def test_a_manifest_that_is_no_manifest(url, played, browser, carol, payload):
+def test_a_manifest_that_is_no_manifest(
+    url: Any, played: Any, browser: Any, carol: Any, payload: bytes
+) -> None:
     played.manifests[digest("b")] = StoredManifest(MANIFEST, payload)
     played.push("acme/app/web", "Latest", "b")
     assert browser(carol).get(url).status_code == 200
 
 
-def test_its_history(url, played, browser, bob, carol):
+def test_its_history(url: Any, played: Any, browser: Any, bob: Any, carol: Any) -> None:
     for letter in "abca":
         played.push("acme/app/web", "Latest", letter)
     history = browser(bob).get(url).context["history"]
@@ -77,7 +84,7 @@ def test_its_history(url, played, browser, bob, carol):
     assert not any(line["may_restore"] for line in browser(carol).get(url).context["history"])
 
 
-def test_one_that_is_deleted(url, played, browser, bob, carol):
+def test_one_that_is_deleted(url: Any, played: Any, browser: Any, bob: Any, carol: Any) -> None:
     played.push("acme/app/web", "Latest")
     played.delete_tag("acme/app/web", "Latest", by="alice")
     page = browser(bob).get(url).content.decode()
@@ -87,7 +94,7 @@ def test_one_that_is_deleted(url, played, browser, bob, carol):
     assert "Restore" not in browser(carol).get(url).content.decode()
 
 
-def test_a_registry_that_does_not_answer(url, played, browser, alice):
+def test_a_registry_that_does_not_answer(url: Any, played: Any, browser: Any, alice: Any) -> None:
     played.trouble = RegistryUnavailable("away")
     response = browser(alice).get(url)
     assert response.status_code == 200

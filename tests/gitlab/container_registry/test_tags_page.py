@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gitlab.container_registry.client.connection import RegistryUnavailable
@@ -10,21 +12,31 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def url(web):
+def url(web: Any) -> str:
     return f"/acme/app/container_registry/{web.pk}"
 
 
 @pytest.fixture
-def many(played):
+def many(played: Any) -> None:
     for number in range(120):
         played.push("acme/app/web", f"v{number:03}")
 
 
-def _names(response):
+def _names(response: Any) -> Any:
     return [line["tag"].name for line in response.context["lines"]]
 
 
-def test_who_sees_what(web, url, played, browser, alice, bob, carol, mallory, make_project):
+def test_who_sees_what(
+    web: Any,
+    url: Any,
+    played: Any,
+    browser: Any,
+    alice: Any,
+    bob: Any,
+    carol: Any,
+    mallory: Any,
+    make_project: Any,
+) -> None:
     played.push("acme/app/web", "v1")
     pages = {user.username: browser(user).get(url) for user in (alice, bob, carol)}
     texts = {name: page.content.decode() for name, page in pages.items()}
@@ -37,7 +49,7 @@ def test_who_sees_what(web, url, played, browser, alice, bob, carol, mallory, ma
     assert browser(alice).get(url.replace("app", "other")).status_code == 404
 
 
-def test_a_line(url, played, browser, carol):
+def test_a_line(url: Any, played: Any, browser: Any, carol: Any) -> None:
     played.push("acme/app/web", "latest", "c", platforms=["linux/amd64", "linux/arm64/v8", "a/b"])
     page = browser(carol).get(url).content.decode()
     for words in ("cccccccccccc", f"sha256:{'c' * 64}", "5.0 MiB", "amd64", "arm64/v8", "+1"):
@@ -47,7 +59,7 @@ def test_a_line(url, played, browser, carol):
     assert "acme/app/web:latest" in page
 
 
-def test_an_artifact_says_so(url, played, browser, carol):
+def test_an_artifact_says_so(url: Any, played: Any, browser: Any, carol: Any) -> None:
     kind = "application/vnd.cncf.helm.config.v1+json"
     played.push("acme/app/web", "chart", platforms=[], artifact_type=kind)
     kind = "application/vnd.oci.image.config.v1+json"
@@ -56,7 +68,9 @@ def test_an_artifact_says_so(url, played, browser, carol):
     assert (lines["chart"]["kind"], lines["image"]["kind"]) == ("Helm chart", "")
 
 
-def test_the_newest_come_first_and_pages_keep_their_place(url, played, many, browser, carol):
+def test_the_newest_come_first_and_pages_keep_their_place(
+    url: Any, played: Any, many: Any, browser: Any, carol: Any
+) -> None:
     client = browser(carol)
     first = client.get(url)
     assert _names(first)[::49] == ["v119", "v070"]
@@ -72,35 +86,39 @@ def test_the_newest_come_first_and_pages_keep_their_place(url, played, many, bro
     ("sort", "first"),
     [("name", "v000"), ("-name", "v119"), ("published_at", "v000"), ("size; --", "v119")],
 )
-def test_orders(url, played, many, browser, carol, sort, first):
+def test_orders(
+    url: Any, played: Any, many: Any, browser: Any, carol: Any, sort: str, first: str
+) -> None:
     page = browser(carol).get(url, {"sort": sort})
     assert _names(page)[0] == first
     following = page.context["next_url"]
     assert ("sort=" in following) == (sort in ("name", "-name", "published_at"))
 
 
-def test_filter(url, played, many, browser, carol):
+def test_filter(url: Any, played: Any, many: Any, browser: Any, carol: Any) -> None:
     page = browser(carol).get(url, {"q": "v11", "sort": "name"})
     assert _names(page) == [f"v11{digit}" for digit in range(10)]
     none = browser(carol).get(url, {"q": "<b>"}).content.decode()
     assert "No tag matches “&lt;b&gt;”" in none
 
 
-def test_a_registry_that_does_not_answer(url, played, browser, alice):
+def test_a_registry_that_does_not_answer(url: Any, played: Any, browser: Any, alice: Any) -> None:
     played.trouble = RegistryUnavailable("away")
     response = browser(alice).get(url)
     assert response.status_code == 200
     assert "The registry does not answer" in response.content.decode()
 
 
-def test_without_tags(url, played, browser, bob, carol):
+def test_without_tags(url: Any, played: Any, browser: Any, bob: Any, carol: Any) -> None:
     assert "docker push" in browser(bob).get(url).content.decode()
     page = browser(carol).get(url).content.decode()
     assert "No tags" in page
     assert "docker push" not in page
 
 
-def test_while_it_is_being_deleted_nothing_else_is_offered(web, url, played, browser, alice):
+def test_while_it_is_being_deleted_nothing_else_is_offered(
+    web: Any, url: Any, played: Any, browser: Any, alice: Any
+) -> None:
     played.push("acme/app/web", "v1")
     type(web).objects.update(status="delete_scheduled")
     page = browser(alice).get(url).content.decode()

@@ -37,13 +37,13 @@ class Told:
         return True
 
 
-def test_nothing_is_told_of_what_is_known(web):
+def test_nothing_is_told_of_what_is_known(web: Any) -> None:
     registry = Told()
     assert untagged.tell(registry) == 0
     assert registry.calls == []
 
 
-def test_it_is_told_once_and_again_when_it_changes(web, app, alice):
+def test_it_is_told_once_and_again_when_it_changes(web: Any, app: Any, alice: Any) -> None:
     registry = Told()
     services.update_project(alice, app, keep_untagged=True)
     assert untagged.tell(registry) == 1
@@ -53,7 +53,9 @@ def test_it_is_told_once_and_again_when_it_changes(web, app, alice):
     assert registry.calls == [("acme/app/web", True), ("acme/app/web", False)]
 
 
-def test_an_image_that_comes_later_is_told_too(web, app, alice, make_image):
+def test_an_image_that_comes_later_is_told_too(
+    web: Any, app: Any, alice: Any, make_image: Any
+) -> None:
     registry = Told()
     registry.missing = {"acme/app/new"}
     services.update_project(alice, app, keep_untagged=True)
@@ -65,8 +67,10 @@ def test_an_image_that_comes_later_is_told_too(web, app, alice, make_image):
     assert registry.calls[-1] == ("acme/app/new", True)
 
 
-def test_a_registry_that_does_not_answer_is_told_the_next_time(web, app, alice, monkeypatch):
-    def fail(path, keep):
+def test_a_registry_that_does_not_answer_is_told_the_next_time(
+    web: Any, app: Any, alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Any, keep: Any) -> None:
         raise RegistryUnavailable("away")
 
     registry = Told()
@@ -77,7 +81,7 @@ def test_a_registry_that_does_not_answer_is_told_the_next_time(web, app, alice, 
     assert not ContainerRepository.objects.filter(keeps_untagged=True).exists()
 
 
-def test_who_may(web, app, alice, bob, browser):
+def test_who_may(web: Any, app: Any, alice: Any, bob: Any, browser: Any) -> None:
     with pytest.raises(Forbidden):
         services.update_project(bob, app, keep_untagged=True)
     url = "/acme/app/edit"
@@ -99,7 +103,7 @@ def test_who_may(web, app, alice, bob, browser):
     assert not app.keep_untagged
 
 
-def test_what_the_registry_hears():
+def test_what_the_registry_hears() -> None:
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

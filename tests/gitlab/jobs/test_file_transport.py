@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from queue import Empty
+from typing import Any
 
 import pytest
 from celery import Celery
@@ -14,7 +16,7 @@ pytestmark = pytest.mark.engineless
 
 
 @pytest.fixture
-def connect(settings, tmp_path):
+def connect(settings: Any, tmp_path: Path) -> Any:
     settings.HOME = tmp_path
 
     def make() -> Celery:
@@ -23,11 +25,11 @@ def connect(settings, tmp_path):
     return make
 
 
-def _channel(app):
+def _channel(app: Any) -> Any:
     return app.connection().channel()
 
 
-def test_each_message_is_taken_once_and_in_order(connect):
+def test_each_message_is_taken_once_and_in_order(connect: Any) -> None:
     one, other = _channel(connect()), _channel(connect())
     for number in range(5):
         one._put("berth", {"number": number})
@@ -37,14 +39,14 @@ def test_each_message_is_taken_once_and_in_order(connect):
         one._get("berth")
 
 
-def test_queues_are_kept_apart(connect):
+def test_queues_are_kept_apart(connect: Any) -> None:
     channel = _channel(connect())
     channel._put("x.berth", {})
     with pytest.raises(Empty):
         channel._get("berth")
 
 
-def test_a_broken_message_is_thrown_away(connect, tmp_path):
+def test_a_broken_message_is_thrown_away(connect: Any, tmp_path: Path) -> None:
     channel = _channel(connect())
     (tmp_path / "broker" / "queue" / "000_x.berth.msg").touch()
     channel._put("berth", {"number": 1})
@@ -52,19 +54,19 @@ def test_a_broken_message_is_thrown_away(connect, tmp_path):
     assert list((tmp_path / "broker" / "queue").iterdir()) == []
 
 
-def test_a_reader_never_sees_a_part(connect):
+def test_a_reader_never_sees_a_part(connect: Any) -> None:
     """kombu's own transport fails here within a few hundred messages."""
     count, failures, taken = 1500, [], []
     writing = threading.Event()
     writing.set()
 
-    def write():
+    def write() -> None:
         channel = _channel(connect())
         for number in range(count):
             channel._put("berth", {"number": number, "padding": "x" * 5000})
         writing.clear()
 
-    def read():
+    def read() -> None:
         channel = _channel(connect())
         while True:
             still = writing.is_set()
@@ -86,7 +88,7 @@ def test_a_reader_never_sees_a_part(connect):
     assert sorted(taken) == list(range(count))
 
 
-def test_two_processes_bind_at_the_same_time(connect):
+def test_two_processes_bind_at_the_same_time(connect: Any) -> None:
     channels = [_channel(connect()) for _ in range(4)]
     threads = [
         threading.Thread(target=channel._queue_bind, args=("e", "r", "", f"queue{number}"))

@@ -207,7 +207,7 @@ def test_projects_move(
 ) -> None:
     class Registry:
         @property
-        def own(self):
+        def own(self) -> Any:
             return self
 
         def __init__(self) -> None:
@@ -244,7 +244,7 @@ def test_somebody_has_to_administer(alice: Any) -> None:
 def test_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
     class Registry:
         @property
-        def own(self):
+        def own(self) -> Any:
             return self
 
         batches = [ReviewRun(100, 60, 1, 5000, 30), ReviewRun(30, 30, 0, 700, 0)]

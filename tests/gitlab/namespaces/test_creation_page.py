@@ -1,6 +1,11 @@
 """New projects and new groups."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
+from django.test import Client
 
 from gitlab.namespaces.models import Member, Namespace, Project
 
@@ -10,18 +15,18 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def acme(alice, bob, carol, make_group):
+def acme(alice: Any, bob: Any, carol: Any, make_group: Any) -> Any:
     return make_group("acme", owner=alice, developers=[bob], reporters=[carol])
 
 
 @pytest.mark.parametrize("address", [PROJECT, GROUP])
-def test_strangers_sign_in_first(client, address):
+def test_strangers_sign_in_first(client: Client, address: Any) -> None:
     assert client.get(address)["Location"] == f"/users/sign_in?next={address}"
     assert client.post(address, {}).status_code == 302
 
 
 @pytest.mark.parametrize("address", [PROJECT, GROUP])
-def test_who_is_external_opens_nothing(client, make_person, address):
+def test_who_is_external_opens_nothing(client: Client, make_person: Any, address: Any) -> None:
     client.force_login(make_person("eve", external=True))
 
     assert client.get(address).status_code == 403
@@ -29,11 +34,11 @@ def test_who_is_external_opens_nothing(client, make_person, address):
 
 
 class TestProject:
-    def make(self, client, **fields):
+    def make(self, client: Client, **fields: Any) -> Any:
         given = {"name": "Web shop", "namespace": "acme", "visibility": "private"}
         return client.post(PROJECT, given | fields)
 
-    def test_it_works(self, client, bob, acme):
+    def test_it_works(self, client: Client, bob: Any, acme: Any) -> None:
         client.force_login(bob)
 
         response = self.make(client, path="shop", description="Sells.", visibility="public")
@@ -48,21 +53,25 @@ class TestProject:
         ("name", "path"),
         [("Web shop", "web-shop"), ("Über – Größe!", "uber-groe"), ("  v2.1 ", "v2-1")],
     )
-    def test_the_path_is_made_of_the_name(self, client, alice, acme, name, path):
+    def test_the_path_is_made_of_the_name(
+        self, client: Client, alice: Any, acme: Any, name: str, path: str
+    ) -> None:
         client.force_login(alice)
 
         self.make(client, name=name)
 
         assert Project.objects.get().full_path == f"acme/{path}"
 
-    def test_the_namespace_is_chosen_already(self, client, alice, acme):
+    def test_the_namespace_is_chosen_already(self, client: Client, alice: Any, acme: Any) -> None:
         client.force_login(alice)
 
         page = client.get(f"{PROJECT}?namespace=acme").content.decode()
 
         assert '<option value="acme" selected>' in page
 
-    def test_one_chooses_among_those_allowed(self, client, bob, acme, make_group):
+    def test_one_chooses_among_those_allowed(
+        self, client: Client, bob: Any, acme: Any, make_group: Any
+    ) -> None:
         make_group("other")
         client.force_login(bob)
 
@@ -91,8 +100,16 @@ class TestProject:
         ],
     )
     def test_it_refuses_at_the_field(
-        self, client, alice, bob, acme, make_group, make_project, field, fields
-    ):
+        self,
+        client: Client,
+        alice: Any,
+        bob: Any,
+        acme: Any,
+        make_group: Any,
+        make_project: Any,
+        field: str,
+        fields: Any,
+    ) -> None:
         make_project("acme/taken")
         make_group("acme/inner", visibility="internal")
         make_group("other", owner=bob)
@@ -105,7 +122,9 @@ class TestProject:
         assert Project.objects.count() == 1
 
     @pytest.mark.parametrize("who", ["carol", "mallory"])
-    def test_others_do_not_make_any_there(self, client, make_person, acme, who):
+    def test_others_do_not_make_any_there(
+        self, client: Client, make_person: Any, acme: Any, who: str
+    ) -> None:
         client.force_login(make_person(who))
 
         page = self.make(client)
@@ -115,11 +134,11 @@ class TestProject:
 
 
 class TestGroup:
-    def make(self, client, **fields):
+    def make(self, client: Client, **fields: Any) -> Any:
         given = {"name": "Tools", "parent": "", "visibility": "private"}
         return client.post(GROUP, given | fields)
 
-    def test_it_works(self, client, mallory):
+    def test_it_works(self, client: Client, mallory: Any) -> None:
         client.force_login(mallory)
 
         response = self.make(client)
@@ -129,7 +148,7 @@ class TestGroup:
         assert group.visibility == "private"
         assert Member.objects.get(namespace=group).access_level == 50
 
-    def test_below_another(self, client, alice, acme):
+    def test_below_another(self, client: Client, alice: Any, acme: Any) -> None:
         client.force_login(alice)
 
         page = client.get(f"{GROUP}?parent=acme").content.decode()
@@ -151,7 +170,9 @@ class TestGroup:
             ("parent", {"parent": "nowhere"}),
         ],
     )
-    def test_it_refuses_at_the_field(self, client, alice, acme, field, fields):
+    def test_it_refuses_at_the_field(
+        self, client: Client, alice: Any, acme: Any, field: str, fields: Any
+    ) -> None:
         client.force_login(alice)
         before = Namespace.objects.count()
 
@@ -161,7 +182,9 @@ class TestGroup:
         assert Namespace.objects.count() == before
 
     @pytest.mark.parametrize("who", ["bob", "carol", "mallory"])
-    def test_others_do_not_make_any_there(self, client, make_person, acme, who):
+    def test_others_do_not_make_any_there(
+        self, client: Client, make_person: Any, acme: Any, who: str
+    ) -> None:
         client.force_login(make_person(who))
 
         page = self.make(client, parent="acme")

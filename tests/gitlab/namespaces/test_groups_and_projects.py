@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.db import IntegrityError, transaction
@@ -15,7 +17,7 @@ from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
 pytestmark = pytest.mark.django_db
 
 
-def test_whoever_makes_a_group_owns_it(alice):
+def test_whoever_makes_a_group_owns_it(alice: Any) -> None:
     group = services.create_group(alice, path="Acme", name="The Acme")
     sub = services.create_group(alice, path="tools", parent=group)
 
@@ -27,7 +29,7 @@ def test_whoever_makes_a_group_owns_it(alice):
     }
 
 
-def test_a_project_and_a_subgroup_cant_share_a_path(alice, make_group):
+def test_a_project_and_a_subgroup_cant_share_a_path(alice: Any, make_group: Any) -> None:
     acme = make_group("acme", owner=alice)
     services.create_project(alice, namespace=acme, path="app")
     with pytest.raises(Invalid) as refused:
@@ -40,13 +42,13 @@ def test_a_project_and_a_subgroup_cant_share_a_path(alice, make_group):
 
 
 @pytest.mark.parametrize("path", ["", "a/b", "-", "A b", "a__", ".", "tags", "x" * 260, "日本"])
-def test_bad_project_paths_are_refused(alice, path):
+def test_bad_project_paths_are_refused(alice: Any, path: Any) -> None:
     with pytest.raises(Invalid) as refused:
         services.create_project(alice, namespace=alice.namespace, path=path)
     assert refused.value.message_dict.keys() == {"path"}
 
 
-def test_nothing_is_more_visible_than_its_group(alice, make_group):
+def test_nothing_is_more_visible_than_its_group(alice: Any, make_group: Any) -> None:
     acme = make_group("acme", owner=alice, visibility="private")
     with pytest.raises(Invalid) as refused:
         services.create_project(alice, namespace=acme, path="app", visibility="public")
@@ -55,7 +57,7 @@ def test_nothing_is_more_visible_than_its_group(alice, make_group):
     assert own.visibility == "public"
 
 
-def test_a_group_stays_as_visible_as_what_is_in_it(alice, make_project):
+def test_a_group_stays_as_visible_as_what_is_in_it(alice: Any, make_project: Any) -> None:
     app = make_project("acme/tools/app", owner=alice, visibility="public")
     acme = Namespace.objects.get(full_path="acme")
     tools = Namespace.objects.get(full_path="acme/tools")
@@ -66,7 +68,9 @@ def test_a_group_stays_as_visible_as_what_is_in_it(alice, make_project):
     assert services.update_group(alice, acme, visibility="private").visibility == "private"
 
 
-def test_who_may_create_where(alice, bob, carol, mallory, make_group, make_person):
+def test_who_may_create_where(
+    alice: Any, bob: Any, carol: Any, mallory: Any, make_group: Any, make_person: Any
+) -> None:
     acme = make_group("acme", owner=alice, developers=[bob], reporters=[carol])
     assert services.create_project(bob, namespace=acme, path="app")
     with pytest.raises(Forbidden):
@@ -84,7 +88,7 @@ def test_who_may_create_where(alice, bob, carol, mallory, make_group, make_perso
         services.create_group(alice, path="sub", parent=alice.namespace)
 
 
-def test_loading_hides_or_forbids(alice, bob, mallory, make_project):
+def test_loading_hides_or_forbids(alice: Any, bob: Any, mallory: Any, make_project: Any) -> None:
     make_project("acme/app", owner=alice, developers=[bob])
 
     found = loaders.get_project_for(bob, "ACME/app", Ability.PUSH_IMAGE)
@@ -98,20 +102,24 @@ def test_loading_hides_or_forbids(alice, bob, mallory, make_project):
         loaders.get_project_for(bob, "acme/nope")
 
 
-def test_loading_costs_two_queries(bob, make_project, django_assert_num_queries):
+def test_loading_costs_two_queries(
+    bob: Any, make_project: Any, django_assert_num_queries: Any
+) -> None:
     make_project("acme/a/b/c/app", developers=[bob])
     with django_assert_num_queries(2):
         loaders.get_project_for(bob, "acme/a/b/c/app", Ability.PUSH_IMAGE)
 
 
-def test_a_blocked_person_sees_what_a_visitor_sees(bob, make_project):
+def test_a_blocked_person_sees_what_a_visitor_sees(bob: Any, make_project: Any) -> None:
     make_project("acme/app", owners=[bob])
     bob.state = "blocked"
     with pytest.raises(NotFound):
         loaders.get_project_for(bob, "acme/app")
 
 
-def test_who_belongs_below_sees_the_group(alice, bob, mallory, make_group, make_project):
+def test_who_belongs_below_sees_the_group(
+    alice: Any, bob: Any, mallory: Any, make_group: Any, make_project: Any
+) -> None:
     make_group("acme", owner=alice, visibility="private")
     app = make_project("acme/app", owner=alice)
     Member.objects.create(user=bob, project=app, access_level=20)
@@ -122,7 +130,7 @@ def test_who_belongs_below_sees_the_group(alice, bob, mallory, make_group, make_
     assert isinstance(loaders.get_for(mallory, "alice"), Namespace)
 
 
-def test_changes_are_recorded_and_only_changes(alice, make_project):
+def test_changes_are_recorded_and_only_changes(alice: Any, make_project: Any) -> None:
     app = make_project("acme/app", owner=alice)
     services.update_project(alice, app, name="app", registry_access="disabled")
     event = AuditEvent.objects.get(action="project.update")
@@ -132,8 +140,13 @@ def test_changes_are_recorded_and_only_changes(alice, make_project):
 
 
 def test_a_deleted_project_is_hidden_at_once_and_goes_when_empty(
-    alice, bob, make_project, make_image, enqueued, django_capture_on_commit_callbacks
-):
+    alice: Any,
+    bob: Any,
+    make_project: Any,
+    make_image: Any,
+    enqueued: Any,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
     app = make_project("acme/app", owner=alice, maintainers=[bob])
     image = make_image("acme/app", of=app)
     with pytest.raises(Forbidden):
@@ -151,7 +164,7 @@ def test_a_deleted_project_is_hidden_at_once_and_goes_when_empty(
     assert services.finish_deletions() == 0
 
 
-def test_a_group_goes_after_its_projects(alice, make_project, enqueued):
+def test_a_group_goes_after_its_projects(alice: Any, make_project: Any, enqueued: Any) -> None:
     app = make_project("acme/tools/app", owner=alice)
     acme = Namespace.objects.get(full_path="acme")
     with pytest.raises(Conflict):
@@ -164,7 +177,7 @@ def test_a_group_goes_after_its_projects(alice, make_project, enqueued):
     assert services.create_group(alice, path="acme").pk
 
 
-def test_the_database_refuses_the_worst(alice, make_project):
+def test_the_database_refuses_the_worst(alice: Any, make_project: Any) -> None:
     app = make_project("acme/app")
     wrong = [
         lambda: Route.objects.create(full_path="both", project=app, namespace=app.namespace),

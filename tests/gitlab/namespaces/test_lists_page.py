@@ -1,6 +1,11 @@
 """My projects, my groups, what is public; and the search for a page by its path."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
+from django.test import Client
 
 from gitlab.namespaces import members
 from gitlab.namespaces.models import Project
@@ -8,18 +13,18 @@ from gitlab.namespaces.models import Project
 pytestmark = pytest.mark.django_db
 
 
-def paths(page):
+def paths(page: Any) -> Any:
     return [row.routable.full_path for row in page.context["rows"]]
 
 
 class TestHome:
-    def test_strangers_sign_in_first(self, client):
+    def test_strangers_sign_in_first(self, client: Client) -> None:
         assert client.get("/")["Location"] == "/users/sign_in?next=/"
 
     @pytest.mark.parametrize("address", ["/", "/dashboard/projects"])
     def test_it_shows_what_one_belongs_to(
-        self, client, alice, bob, make_group, make_project, address
-    ):
+        self, client: Client, alice: Any, bob: Any, make_group: Any, make_project: Any, address: str
+    ) -> None:
         make_group("acme", owner=alice, developers=[bob])
         make_project("acme/web")
         make_project("bob/own", owner=bob)
@@ -33,7 +38,9 @@ class TestHome:
         assert paths(page) == ["acme/web", "alice/shared", "bob/own"]
         assert [r.role for r in page.context["rows"]] == ["Developer", "Reporter", "Owner"]
 
-    def test_a_newcomer_learns_how_to_begin(self, client, mallory, settings):
+    def test_a_newcomer_learns_how_to_begin(
+        self, client: Client, mallory: Any, settings: Any
+    ) -> None:
         client.force_login(mallory)
 
         page = client.get("/").content.decode()
@@ -42,7 +49,9 @@ class TestHome:
         assert f"docker login {host} -u mallory" in page
         assert f"docker push {host}/mallory/hello" in page
 
-    def test_it_counts_images_where_one_may_see_them(self, client, bob, make_project, make_image):
+    def test_it_counts_images_where_one_may_see_them(
+        self, client: Client, bob: Any, make_project: Any, make_image: Any
+    ) -> None:
         for name, roles, access in [
             ("seen", {"reporters": [bob]}, "enabled"),
             ("guest", {"guests": [bob]}, "enabled"),
@@ -61,7 +70,7 @@ class TestHome:
             "off": None,
         }
 
-    def test_it_filters(self, client, alice, make_project):
+    def test_it_filters(self, client: Client, alice: Any, make_project: Any) -> None:
         for name in ("web", "worker", "api"):
             make_project(f"alice/{name}", owner=alice)
         client.force_login(alice)
@@ -71,7 +80,7 @@ class TestHome:
         assert "No project matches." in nothing.content.decode()
         assert "<b>nothing" not in nothing.content.decode()
 
-    def test_it_pages_both_ways(self, client, alice, make_project):
+    def test_it_pages_both_ways(self, client: Client, alice: Any, make_project: Any) -> None:
         for number in range(45):
             make_project(f"alice/p{number:02d}", owner=alice)
         client.force_login(alice)
@@ -90,15 +99,22 @@ class TestHome:
     @pytest.mark.parametrize(
         "cursor", ["?after=zzz", "?before=a", "?after=\x00", "?q=%00", "?after=%00%ff"]
     )
-    def test_a_made_up_cursor_does_no_harm(self, client, alice, make_project, cursor):
+    def test_a_made_up_cursor_does_no_harm(
+        self, client: Client, alice: Any, make_project: Any, cursor: str
+    ) -> None:
         make_project("alice/web", owner=alice)
         client.force_login(alice)
 
         assert client.get(f"/{cursor}").status_code == 200
 
     def test_many_projects_cost_as_few_queries(
-        self, client, alice, make_group, make_project, django_assert_max_num_queries
-    ):
+        self,
+        client: Client,
+        alice: Any,
+        make_group: Any,
+        make_project: Any,
+        django_assert_max_num_queries: Any,
+    ) -> None:
         make_group("acme", owner=alice)
         for number in range(20):
             make_project(f"acme/p{number}")
@@ -111,10 +127,12 @@ class TestHome:
 class TestGroups:
     ADDRESS = "/dashboard/groups"
 
-    def test_strangers_sign_in_first(self, client):
+    def test_strangers_sign_in_first(self, client: Client) -> None:
         assert client.get(self.ADDRESS).status_code == 302
 
-    def test_it_shows_what_one_belongs_to(self, client, alice, bob, make_group):
+    def test_it_shows_what_one_belongs_to(
+        self, client: Client, alice: Any, bob: Any, make_group: Any
+    ) -> None:
         make_group("acme/tools", owner=alice, reporters=[bob])
         make_group("acme/secret", owner=alice, visibility="private")
         client.force_login(bob)
@@ -126,7 +144,7 @@ class TestExplore:
     ADDRESS = "/explore/projects"
 
     @pytest.fixture(autouse=True)
-    def projects(self, make_project):
+    def projects(self, make_project: Any) -> None:
         for visibility in ("private", "internal", "public"):
             make_project(f"alice/{visibility}", visibility=visibility)
 
@@ -138,18 +156,22 @@ class TestExplore:
             ("alice", ["internal", "public"]),
         ],
     )
-    def test_it_shows_what_somebody_may_see(self, client, make_person, who, seen):
+    def test_it_shows_what_somebody_may_see(
+        self, client: Client, make_person: Any, who: str | None, seen: Any
+    ) -> None:
         if who:
             client.force_login(make_person(who))
 
         assert paths(client.get(self.ADDRESS)) == [f"alice/{name}" for name in seen]
 
-    def test_who_is_external_sees_the_public_ones(self, client, make_person):
+    def test_who_is_external_sees_the_public_ones(self, client: Client, make_person: Any) -> None:
         client.force_login(make_person("eve", external=True))
 
         assert paths(client.get(self.ADDRESS)) == ["alice/public"]
 
-    def test_images_of_a_private_registry_are_not_counted(self, client, make_image):
+    def test_images_of_a_private_registry_are_not_counted(
+        self, client: Client, make_image: Any
+    ) -> None:
         project = Project.objects.get(full_path="alice/public")
         make_image("alice/public", of=project)
         project.registry_access = "private"
@@ -158,7 +180,9 @@ class TestExplore:
         assert client.get(self.ADDRESS).context["rows"][0].images is None
 
 
-def test_a_lapsed_membership_is_none(client, alice, bob, make_group, make_project):
+def test_a_lapsed_membership_is_none(
+    client: Client, alice: Any, bob: Any, make_group: Any, make_project: Any
+) -> None:
     group = make_group("acme", owner=alice, visibility="private", developers=[bob])
     make_project("acme/web")
     members.remove_member(alice, group, bob)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -16,8 +17,8 @@ pytestmark = pytest.mark.django_db
 
 
 def test_levels_are_inherited_and_the_highest_counts(
-    bob, make_group, make_project, django_assert_num_queries
-):
+    bob: Any, make_group: Any, make_project: Any, django_assert_num_queries: Any
+) -> None:
     make_group("acme", reporters=[bob])
     make_group("acme/tools", maintainers=[bob])
     app = make_project("acme/tools/app", guests=[bob])
@@ -27,14 +28,16 @@ def test_levels_are_inherited_and_the_highest_counts(
     assert user_access.in_project(bob, other).level == 20
 
 
-def test_an_expired_membership_does_not_count(bob, make_project):
+def test_an_expired_membership_does_not_count(bob: Any, make_project: Any) -> None:
     app = make_project("acme/app", owners=[bob])
     Member.objects.filter(user=bob).update(expires_at=timezone.now().date())
     assert user_access.in_project(bob, app).level == 0
     assert bob not in [one.user for one in members.members_of(app)]
 
 
-def test_nobody_gives_more_than_they_have(alice, bob, carol, mallory, make_project):
+def test_nobody_gives_more_than_they_have(
+    alice: Any, bob: Any, carol: Any, mallory: Any, make_project: Any
+) -> None:
     app = make_project("acme/app", owner=alice, maintainers=[bob], developers=[carol])
     with pytest.raises(Forbidden):
         members.add_member(bob, app, mallory, 50)
@@ -49,7 +52,9 @@ def test_nobody_gives_more_than_they_have(alice, bob, carol, mallory, make_proje
         members.update_member(bob, app, alice, 20)
 
 
-def test_a_maintainer_cant_touch_an_owner(alice, bob, carol, make_project):
+def test_a_maintainer_cant_touch_an_owner(
+    alice: Any, bob: Any, carol: Any, make_project: Any
+) -> None:
     app = make_project("acme/app", owner=alice, maintainers=[bob], owners=[carol])
     with pytest.raises(Forbidden):
         members.update_member(bob, app, carol, 20)
@@ -58,7 +63,7 @@ def test_a_maintainer_cant_touch_an_owner(alice, bob, carol, make_project):
     members.remove_member(alice, app, carol)
 
 
-def test_the_last_owner_of_a_group_stays(alice, bob, root, make_group):
+def test_the_last_owner_of_a_group_stays(alice: Any, bob: Any, root: Any, make_group: Any) -> None:
     acme = make_group("acme", owner=alice, developers=[bob])
     for attempt in (
         lambda: members.remove_member(alice, acme, alice),
@@ -76,25 +81,27 @@ def test_the_last_owner_of_a_group_stays(alice, bob, root, make_group):
         members.remove_member(bob, acme, alice)
 
 
-def test_everybody_may_leave(bob, carol, make_group):
+def test_everybody_may_leave(bob: Any, carol: Any, make_group: Any) -> None:
     acme = make_group("acme", developers=[bob, carol])
     members.remove_member(bob, acme, bob)
     with pytest.raises(Forbidden):
         members.remove_member(carol, acme, Member.objects.get(access_level=50).user)
 
 
-def test_a_personal_namespace_has_no_members(alice, bob):
+def test_a_personal_namespace_has_no_members(alice: Any, bob: Any) -> None:
     with pytest.raises(Forbidden):
         members.add_member(alice, alice.namespace, bob, 30)
 
 
-def test_an_expiry_is_in_the_future(alice, bob, make_group):
+def test_an_expiry_is_in_the_future(alice: Any, bob: Any, make_group: Any) -> None:
     with pytest.raises(Invalid) as refused:
         members.add_member(alice, make_group("acme"), bob, 30, timezone.now().date())
     assert refused.value.message_dict.keys() == {"expires_at"}
 
 
-def test_a_list_says_where_a_membership_comes_from(alice, bob, carol, make_group, make_project):
+def test_a_list_says_where_a_membership_comes_from(
+    alice: Any, bob: Any, carol: Any, make_group: Any, make_project: Any
+) -> None:
     acme = make_group("acme", owner=alice, developers=[bob])
     app = make_project("acme/app", owner=alice, maintainers=[bob], reporters=[carol])
     found = [(one.user, one.level, one.source, one.is_inherited) for one in members.members_of(app)]
@@ -107,11 +114,19 @@ def test_a_list_says_where_a_membership_comes_from(alice, bob, carol, make_group
     assert [(one.user, one.level) for one in members.members_of(own)] == [(alice, 50)]
 
 
-def _paths(rows):
+def _paths(rows: Any) -> Any:
     return [row.full_path for row in rows]
 
 
-def test_what_people_see(alice, bob, mallory, root, make_person, make_group, make_project):
+def test_what_people_see(
+    alice: Any,
+    bob: Any,
+    mallory: Any,
+    root: Any,
+    make_person: Any,
+    make_group: Any,
+    make_project: Any,
+) -> None:
     make_group("acme", owner=alice)
     make_project("acme/private", owner=alice, reporters=[bob])
     make_project("acme/internal", owner=alice, visibility="internal")
@@ -131,7 +146,7 @@ def test_what_people_see(alice, bob, mallory, root, make_person, make_group, mak
     assert _paths(queries.projects_of(None)) == []
 
 
-def test_a_page_goes_on_after_its_last_row(alice, make_project):
+def test_a_page_goes_on_after_its_last_row(alice: Any, make_project: Any) -> None:
     for name in "cab":
         make_project(f"alice/{name}", owner=alice)
     first = pagination.page(queries.projects_of(alice), "full_path", limit=2)
@@ -142,7 +157,9 @@ def test_a_page_goes_on_after_its_last_row(alice, make_project):
     assert (_paths(second.rows), second.next_after) == (["alice/c"], "")
 
 
-def test_groups_of_somebody(alice, bob, mallory, make_group, make_project):
+def test_groups_of_somebody(
+    alice: Any, bob: Any, mallory: Any, make_group: Any, make_project: Any
+) -> None:
     make_group("acme/a/b", owner=alice, visibility="private")
     make_group("zeta", owner=alice, visibility="private")
     group = Namespace.objects.get(full_path="acme/a")

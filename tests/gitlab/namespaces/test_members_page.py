@@ -1,8 +1,12 @@
 """Members of projects and groups: seeing, adding, changing, removing, leaving."""
 
+from __future__ import annotations
+
 import datetime as dt
+from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from gitlab.namespaces.models import Member
@@ -13,37 +17,37 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def acme(alice, bob, carol, make_group):
+def acme(alice: Any, bob: Any, carol: Any, make_group: Any) -> Any:
     return make_group("acme", owner=alice, developers=[bob], reporters=[carol])
 
 
 @pytest.fixture
-def mona(make_person):
+def mona(make_person: Any) -> Any:
     return make_person("mona")
 
 
 @pytest.fixture
-def web(acme, mona, make_project):
+def web(acme: Any, mona: Any, make_project: Any) -> Any:
     return make_project("acme/web", maintainers=[mona])
 
 
 @pytest.fixture
-def as_person(client, make_person):
-    def sign_in(username):
+def as_person(client: Client, make_person: Any) -> Any:
+    def sign_in(username: Any) -> Any:
         client.force_login(make_person(username))
         return client
 
     return sign_in
 
 
-def level(place, user):
+def level(place: Any, user: Any) -> Any:
     where = {"project": place} if place.full_path == "acme/web" else {"namespace": place}
     found = Member.objects.filter(user=user, **where).first()
     return found.access_level if found else None
 
 
 class TestSeeing:
-    def test_it_says_where_a_role_comes_from(self, as_person, web):
+    def test_it_says_where_a_role_comes_from(self, as_person: Any, web: Any) -> None:
         lines = as_person("alice").get(PROJECT).context["lines"]
 
         assert [
@@ -58,7 +62,7 @@ class TestSeeing:
         assert [bool(line.edit_url) for line in lines] == [False, True, False, False]
 
     @pytest.mark.parametrize("who", ["bob", "carol"])
-    def test_others_see_and_do_not_change(self, as_person, web, who):
+    def test_others_see_and_do_not_change(self, as_person: Any, web: Any, who: str) -> None:
         page = as_person(who).get(PROJECT)
 
         assert page.status_code == 200
@@ -66,27 +70,27 @@ class TestSeeing:
         assert "Add somebody" not in page.content.decode()
         assert not any(line.edit_url for line in page.context["lines"])
 
-    def test_mallory_finds_nothing(self, as_person, web):
+    def test_mallory_finds_nothing(self, as_person: Any, web: Any) -> None:
         client = as_person("mallory")
 
         assert client.get(PROJECT).status_code == 404
         assert client.post(PROJECT, {"user": "mallory", "access_level": 50}).status_code == 404
 
     @pytest.mark.parametrize("address", [PROJECT, GROUP])
-    def test_strangers_sign_in_first(self, client, web, address):
+    def test_strangers_sign_in_first(self, client: Client, web: Any, address: Any) -> None:
         assert client.get(address)["Location"] == f"/users/sign_in?next={address}"
 
 
 class TestAdding:
-    def add(self, client, address=PROJECT, **fields):
+    def add(self, client: Client, address: Any = PROJECT, **fields: Any) -> Any:
         return client.post(address, {"user": "dave", "access_level": 30} | fields)
 
     @pytest.fixture(autouse=True)
-    def dave(self, make_person):
+    def dave(self, make_person: Any) -> Any:
         return make_person("dave")
 
     @pytest.mark.parametrize("typed", ["dave", "@dave", " DAVE "])
-    def test_it_works(self, as_person, web, dave, typed):
+    def test_it_works(self, as_person: Any, web: Any, dave: Any, typed: str) -> None:
         client = as_person("mona")
         day = timezone.now().date() + dt.timedelta(days=9)
 
@@ -97,7 +101,7 @@ class TestAdding:
         assert Member.objects.get(user=dave).expires_at == day
         assert "Dave is now Developer of acme/web." in client.get(PROJECT).content.decode()
 
-    def test_it_works_for_a_group(self, as_person, acme, dave):
+    def test_it_works_for_a_group(self, as_person: Any, acme: Any, dave: Any) -> None:
         assert self.add(as_person("alice"), GROUP, access_level=50)["Location"] == GROUP
         assert level(acme, dave) == 50
 
@@ -114,7 +118,9 @@ class TestAdding:
             ("expires_at", {"expires_at": "2020-01-01"}),
         ],
     )
-    def test_it_refuses_at_the_field(self, as_person, web, dave, field, fields):
+    def test_it_refuses_at_the_field(
+        self, as_person: Any, web: Any, dave: Any, field: str, fields: Any
+    ) -> None:
         page = self.add(as_person("mona"), **fields)
 
         assert page.status_code == 200
@@ -122,16 +128,18 @@ class TestAdding:
         assert level(web, dave) is None
 
     @pytest.mark.parametrize("who", ["bob", "carol"])
-    def test_others_are_told_no(self, as_person, web, dave, who):
+    def test_others_are_told_no(self, as_person: Any, web: Any, dave: Any, who: str) -> None:
         assert self.add(as_person(who)).status_code == 403
         assert level(web, dave) is None
 
-    def test_a_maintainer_of_a_group_adds_nobody_to_it(self, as_person, acme, dave, make_person):
+    def test_a_maintainer_of_a_group_adds_nobody_to_it(
+        self, as_person: Any, acme: Any, dave: Any, make_person: Any
+    ) -> None:
         Member.objects.create(user=make_person("max"), namespace=acme, access_level=40)
 
         assert self.add(as_person("max"), GROUP).status_code == 403
 
-    def test_a_blocked_person_is_nobody(self, as_person, web, dave):
+    def test_a_blocked_person_is_nobody(self, as_person: Any, web: Any, dave: Any) -> None:
         from gitlab.accounts import services
 
         services.block(dave, by=None)
@@ -142,7 +150,7 @@ class TestAdding:
 class TestChanging:
     ADDRESS = f"{PROJECT}/mona/edit"
 
-    def test_it_works(self, as_person, web, mona):
+    def test_it_works(self, as_person: Any, web: Any, mona: Any) -> None:
         client = as_person("alice")
 
         page = client.get(self.ADDRESS)
@@ -153,20 +161,24 @@ class TestChanging:
         assert level(web, mona) == 20
 
     @pytest.mark.parametrize(("who", "status"), [("bob", 403), ("carol", 403), ("mallory", 404)])
-    def test_others_do_not(self, as_person, web, mona, who, status):
+    def test_others_do_not(
+        self, as_person: Any, web: Any, mona: Any, who: str, status: int
+    ) -> None:
         client = as_person(who)
 
         assert client.get(self.ADDRESS).status_code == status
         assert client.post(self.ADDRESS, {"access_level": 10}).status_code == status
         assert level(web, mona) == 40
 
-    def test_nobody_gives_more_than_they_have(self, as_person, web, mona):
+    def test_nobody_gives_more_than_they_have(self, as_person: Any, web: Any, mona: Any) -> None:
         page = as_person("mona").post(self.ADDRESS, {"access_level": 50})
 
         assert page.context["form"].errors.keys() == {"access_level"}
         assert level(web, mona) == 40
 
-    def test_nobody_changes_who_is_above_them(self, as_person, web, mona, bob):
+    def test_nobody_changes_who_is_above_them(
+        self, as_person: Any, web: Any, mona: Any, bob: Any
+    ) -> None:
         Member.objects.create(user=bob, project=web, access_level=50)
 
         client = as_person("mona")
@@ -175,11 +187,15 @@ class TestChanging:
         assert client.post(f"{PROJECT}/bob/edit", {"access_level": 10}).status_code == 403
         assert level(web, bob) == 50
 
-    def test_an_inherited_role_is_changed_where_it_comes_from(self, as_person, web):
+    def test_an_inherited_role_is_changed_where_it_comes_from(
+        self, as_person: Any, web: Any
+    ) -> None:
         assert as_person("alice").get(f"{PROJECT}/bob/edit").status_code == 404
 
     @pytest.mark.parametrize("fields", [{"access_level": 40}, {"access_level": 50, "soon": True}])
-    def test_the_last_owner_stays_one(self, as_person, acme, alice, fields):
+    def test_the_last_owner_stays_one(
+        self, as_person: Any, acme: Any, alice: Any, fields: Any
+    ) -> None:
         if fields.pop("soon", None):
             fields["expires_at"] = (timezone.now().date() + dt.timedelta(days=2)).isoformat()
 
@@ -192,7 +208,7 @@ class TestChanging:
 class TestRemoving:
     ADDRESS = f"{PROJECT}/mona/remove"
 
-    def test_it_works(self, as_person, web, mona):
+    def test_it_works(self, as_person: Any, web: Any, mona: Any) -> None:
         client = as_person("alice")
 
         page = client.get(self.ADDRESS).content.decode()
@@ -203,14 +219,16 @@ class TestRemoving:
         assert level(web, mona) is None
 
     @pytest.mark.parametrize(("who", "status"), [("bob", 403), ("carol", 403), ("mallory", 404)])
-    def test_others_do_not(self, as_person, web, mona, who, status):
+    def test_others_do_not(
+        self, as_person: Any, web: Any, mona: Any, who: str, status: int
+    ) -> None:
         client = as_person(who)
 
         assert client.get(self.ADDRESS).status_code == status
         assert client.post(self.ADDRESS).status_code == status
         assert level(web, mona) == 40
 
-    def test_everybody_may_leave(self, as_person, acme, carol):
+    def test_everybody_may_leave(self, as_person: Any, acme: Any, carol: Any) -> None:
         client = as_person("carol")
 
         page = client.get(f"{GROUP}/carol/remove").content.decode()
@@ -220,18 +238,20 @@ class TestRemoving:
         assert response["Location"] == "/"
         assert level(acme, carol) is None
 
-    def test_the_last_owner_does_not_leave(self, as_person, acme, alice):
+    def test_the_last_owner_does_not_leave(self, as_person: Any, acme: Any, alice: Any) -> None:
         page = as_person("alice").post(f"{GROUP}/alice/remove")
 
         assert page.status_code == 200
         assert "keeps at least one owner" in page.content.decode()
         assert level(acme, alice) == 50
 
-    def test_who_is_no_member_is_not_found(self, as_person, web, make_person):
+    def test_who_is_no_member_is_not_found(
+        self, as_person: Any, web: Any, make_person: Any
+    ) -> None:
         make_person("dave")
 
         assert as_person("alice").post(f"{PROJECT}/dave/remove").status_code == 404
 
     @pytest.mark.parametrize("name", ["%00", "a%00b", "..", "%2F", "x" * 300])
-    def test_what_is_no_name_is_not_found(self, as_person, web, name):
+    def test_what_is_no_name_is_not_found(self, as_person: Any, web: Any, name: Any) -> None:
         assert as_person("alice").get(f"{PROJECT}/{name}/edit").status_code == 404

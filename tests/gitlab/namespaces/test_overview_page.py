@@ -1,21 +1,26 @@
 """The page at a path: a project, a group, a person."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
+from django.test import Client
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def acme(alice, bob, carol, make_group):
+def acme(alice: Any, bob: Any, carol: Any, make_group: Any) -> Any:
     return make_group("acme", owner=alice, developers=[bob], reporters=[carol])
 
 
 @pytest.fixture
-def web(acme, make_project):
+def web(acme: Any, make_project: Any) -> Any:
     return make_project("acme/web", visibility="private")
 
 
-def get(client, person, address="/acme/web"):
+def get(client: Client, person: Any, address: str = "/acme/web") -> Any:
     if person:
         client.force_login(person)
     return client.get(address)
@@ -23,37 +28,51 @@ def get(client, person, address="/acme/web"):
 
 class TestWhoSees:
     @pytest.mark.parametrize("who", ["alice", "bob", "carol", "root"])
-    def test_members_and_administrators(self, client, make_person, root, web, who):
+    def test_members_and_administrators(
+        self, client: Client, make_person: Any, root: Any, web: Any, who: str
+    ) -> None:
         assert get(client, make_person(who)).status_code == 200
 
     @pytest.mark.parametrize("address", ["/acme/web", "/acme/web/edit", "/acme/web/-/delete"])
-    def test_mallory_finds_nothing(self, client, mallory, web, address):
+    def test_mallory_finds_nothing(
+        self, client: Client, mallory: Any, web: Any, address: str
+    ) -> None:
         assert get(client, mallory, address).status_code == 404
 
     @pytest.mark.parametrize(
         "address", ["/acme/web", "/acme/nothing", "/nothing", "/acme/web/-/project_members"]
     )
-    def test_strangers_are_asked_to_sign_in_whether_it_exists_or_not(self, client, web, address):
+    def test_strangers_are_asked_to_sign_in_whether_it_exists_or_not(
+        self, client: Client, web: Any, address: str
+    ) -> None:
         response = client.get(address)
 
         assert response.status_code == 302
         assert response["Location"] == f"/users/sign_in?next={address}"
 
-    def test_strangers_see_what_is_public(self, client, acme, make_project):
+    def test_strangers_see_what_is_public(
+        self, client: Client, acme: Any, make_project: Any
+    ) -> None:
         make_project("acme/open", visibility="public")
 
         assert client.get("/acme/open").status_code == 200
         assert client.get("/acme").status_code == 200
 
     @pytest.mark.parametrize("address", ["/api/v4/version", "/v1/x", "/snippets", "/assets"])
-    def test_addresses_of_our_own_are_no_paths(self, client, db, address):
+    def test_addresses_of_our_own_are_no_paths(
+        self, client: Client, db: None, address: str
+    ) -> None:
         assert client.get(address).status_code == 404
 
     @pytest.mark.parametrize("address", ["/acme//web", "/-/x", "/acme/-/x", "/_x", "/acme/web/-"])
-    def test_what_is_no_path_is_not_found(self, client, alice, web, address):
+    def test_what_is_no_path_is_not_found(
+        self, client: Client, alice: Any, web: Any, address: str
+    ) -> None:
         assert get(client, alice, address).status_code == 404
 
-    def test_one_that_is_being_deleted_is_gone(self, client, alice, web, enqueued):
+    def test_one_that_is_being_deleted_is_gone(
+        self, client: Client, alice: Any, web: Any, enqueued: Any
+    ) -> None:
         from gitlab.namespaces import services
 
         services.delete_project(alice, web)
@@ -62,7 +81,7 @@ class TestWhoSees:
 
 
 class TestAddresses:
-    def test_capitals_are_no_matter(self, client, alice, web):
+    def test_capitals_are_no_matter(self, client: Client, alice: Any, web: Any) -> None:
         assert get(client, alice, "/Acme/WEB").status_code == 200
 
     @pytest.mark.parametrize(
@@ -70,17 +89,19 @@ class TestAddresses:
         [("/acme/web/", "/acme/web"), ("/groups/acme", "/acme"), ("/groups/acme/x", "/acme/x")],
     )
     @pytest.mark.parametrize("query", ["", "?q=a%20b&page=2"])
-    def test_others_lead_there(self, client, address, to, query):
+    def test_others_lead_there(self, client: Client, address: str, to: str, query: str) -> None:
         assert client.get(address + query)["Location"] == to + query
 
-    def test_a_post_is_refused(self, client, alice, web):
+    def test_a_post_is_refused(self, client: Client, alice: Any, web: Any) -> None:
         client.force_login(alice)
 
         assert client.post("/acme/web").status_code == 405
 
 
 class TestProject:
-    def test_who_may_push_gets_the_commands(self, client, bob, web, settings):
+    def test_who_may_push_gets_the_commands(
+        self, client: Client, bob: Any, web: Any, settings: Any
+    ) -> None:
         page = get(client, bob).content.decode()
 
         host = settings.CONTAINER_REGISTRY_HOST_PORT
@@ -88,13 +109,17 @@ class TestProject:
         assert f"docker build -t {host}/acme/web ." in page
         assert f"docker push {host}/acme/web" in page
 
-    def test_who_may_pull_gets_that_command(self, client, carol, web, settings):
+    def test_who_may_pull_gets_that_command(
+        self, client: Client, carol: Any, web: Any, settings: Any
+    ) -> None:
         page = get(client, carol).content.decode()
 
         assert f"docker pull {settings.CONTAINER_REGISTRY_HOST_PORT}/acme/web" in page
         assert "docker push" not in page
 
-    def test_a_public_one_needs_no_login(self, client, acme, make_project):
+    def test_a_public_one_needs_no_login(
+        self, client: Client, acme: Any, make_project: Any
+    ) -> None:
         make_project("acme/open", visibility="public")
 
         page = client.get("/acme/open").content.decode()
@@ -103,8 +128,8 @@ class TestProject:
         assert "docker login" not in page
 
     def test_images_of_a_private_registry_are_for_members(
-        self, client, mallory, acme, make_project, make_image
-    ):
+        self, client: Client, mallory: Any, acme: Any, make_project: Any, make_image: Any
+    ) -> None:
         project = make_project("acme/open", visibility="public", registry_access="private")
         make_image("acme/open/secret-image", of=project)
 
@@ -114,7 +139,9 @@ class TestProject:
         assert "secret-image" not in page
         assert "docker pull" not in page
 
-    def test_a_registry_that_is_off_says_so(self, client, alice, acme, make_project):
+    def test_a_registry_that_is_off_says_so(
+        self, client: Client, alice: Any, acme: Any, make_project: Any
+    ) -> None:
         make_project("acme/off", registry_access="disabled")
 
         page = get(client, alice, "/acme/off").content.decode()
@@ -126,14 +153,16 @@ class TestProject:
         ("who", "edits", "members"), [("alice", 1, 1), ("bob", 0, 1), ("carol", 0, 1)]
     )
     def test_links_are_those_that_one_may_follow(
-        self, client, make_person, web, who, edits, members
-    ):
+        self, client: Client, make_person: Any, web: Any, who: str, edits: int, members: int
+    ) -> None:
         page = get(client, make_person(who)).content.decode()
 
         assert ('href="/acme/web/edit"' in page) == bool(edits)
         assert ('href="/acme/web/-/project_members"' in page) == bool(members)
 
-    def test_strangers_do_not_see_members(self, client, acme, make_project):
+    def test_strangers_do_not_see_members(
+        self, client: Client, acme: Any, make_project: Any
+    ) -> None:
         make_project("acme/open", visibility="public")
 
         page = client.get("/acme/open").content.decode()
@@ -141,13 +170,15 @@ class TestProject:
         assert "Bob" not in page
         assert "/-/project_members" not in page
 
-    def test_breadcrumbs_name_the_path(self, client, alice, web):
+    def test_breadcrumbs_name_the_path(self, client: Client, alice: Any, web: Any) -> None:
         assert get(client, alice).context["breadcrumbs"] == [
             ("acme", "/acme"),
             ("web", "/acme/web"),
         ]
 
-    def test_names_are_escaped(self, client, alice, acme, make_project):
+    def test_names_are_escaped(
+        self, client: Client, alice: Any, acme: Any, make_project: Any
+    ) -> None:
         project = make_project("acme/x")
         project.name = project.description = "<script>alert(1)</script>"
         project.save()
@@ -158,8 +189,14 @@ class TestProject:
 
 class TestGroup:
     def test_it_shows_what_somebody_may_see(
-        self, client, mallory, alice, acme, make_group, make_project
-    ):
+        self,
+        client: Client,
+        mallory: Any,
+        alice: Any,
+        acme: Any,
+        make_group: Any,
+        make_project: Any,
+    ) -> None:
         make_group("acme/open")
         make_group("acme/closed", visibility="private")
         make_project("acme/public", visibility="public")
@@ -177,16 +214,16 @@ class TestGroup:
         [("alice", True, True), ("bob", True, False), ("carol", False, False)],
     )
     def test_buttons_are_those_that_one_may_press(
-        self, client, make_person, acme, who, project, subgroup
-    ):
+        self, client: Client, make_person: Any, acme: Any, who: str, project: bool, subgroup: bool
+    ) -> None:
         page = get(client, make_person(who), "/acme").content.decode()
 
         assert ("/projects/new?namespace=acme" in page) == project
         assert ("/groups/new?parent=acme" in page) == subgroup
 
     def test_the_way_to_ones_project_is_seen(
-        self, client, mallory, alice, make_group, make_project
-    ):
+        self, client: Client, mallory: Any, alice: Any, make_group: Any, make_project: Any
+    ) -> None:
         make_group("closed", owner=alice, visibility="private")
         make_project("closed/one", guests=[mallory])
         make_project("closed/two")
@@ -195,7 +232,9 @@ class TestGroup:
 
         assert [row.routable.path for row in page.context["rows"]] == ["one"]
 
-    def test_a_person_has_a_page(self, client, alice, bob, make_project):
+    def test_a_person_has_a_page(
+        self, client: Client, alice: Any, bob: Any, make_project: Any
+    ) -> None:
         make_project("alice/open", visibility="public")
         make_project("alice/own")
 

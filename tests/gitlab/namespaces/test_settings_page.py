@@ -1,6 +1,11 @@
 """Settings of projects and groups, and their deletion."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
+from django.test import Client
 
 from gitlab.namespaces.models import Project
 
@@ -8,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def acme(alice, bob, carol, make_group, make_person):
+def acme(alice: Any, bob: Any, carol: Any, make_group: Any, make_person: Any) -> Any:
     maintainer = make_person("mona")
     return make_group(
         "acme", owner=alice, maintainers=[maintainer], developers=[bob], reporters=[carol]
@@ -16,12 +21,12 @@ def acme(alice, bob, carol, make_group, make_person):
 
 
 @pytest.fixture
-def web(acme, make_project):
+def web(acme: Any, make_project: Any) -> Any:
     return make_project("acme/web")
 
 
 @pytest.fixture
-def client_of_alice(client, alice):
+def client_of_alice(client: Client, alice: Any) -> Any:
     client.force_login(alice)
     return client
 
@@ -31,17 +36,28 @@ def client_of_alice(client, alice):
     ["/acme/web/edit", "/acme/web/-/delete", "/groups/acme/-/edit", "/groups/acme/-/delete"],
 )
 class TestAccess:
-    def test_strangers_sign_in_first(self, client, web, address):
+    def test_strangers_sign_in_first(self, client: Client, web: Any, address: Any) -> None:
         assert client.get(address)["Location"] == f"/users/sign_in?next={address}"
 
     @pytest.mark.parametrize(("who", "status"), [("bob", 403), ("carol", 403)])
     @pytest.mark.parametrize("method", ["get", "post"])
-    def test_members_are_told_no(self, client, make_person, web, address, who, status, method):
+    def test_members_are_told_no(
+        self,
+        client: Client,
+        make_person: Any,
+        web: Any,
+        address: Any,
+        who: str,
+        status: int,
+        method: str,
+    ) -> None:
         client.force_login(make_person(who))
 
         assert getattr(client, method)(address).status_code == status
 
-    def test_mallory_finds_no_private_one(self, client, mallory, web, address):
+    def test_mallory_finds_no_private_one(
+        self, client: Client, mallory: Any, web: Any, address: Any
+    ) -> None:
         from gitlab.namespaces.models import Namespace
 
         Namespace.objects.filter(full_path="acme").update(visibility="private")
@@ -54,7 +70,7 @@ class TestAccess:
 class TestProject:
     ADDRESS = "/acme/web/edit"
 
-    def save(self, client, **fields):
+    def save(self, client: Client, **fields: Any) -> Any:
         given = {
             "name": "Web",
             "description": "",
@@ -64,7 +80,7 @@ class TestProject:
         return client.post(self.ADDRESS, given | fields)
 
     @pytest.mark.parametrize("who", ["alice", "mona"])
-    def test_it_works(self, client, make_person, web, who):
+    def test_it_works(self, client: Client, make_person: Any, web: Any, who: str) -> None:
         client.force_login(make_person(who))
 
         response = self.save(
@@ -88,7 +104,9 @@ class TestProject:
             ("registry_access", "maybe"),
         ],
     )
-    def test_it_refuses_at_the_field(self, client_of_alice, acme, web, field, value):
+    def test_it_refuses_at_the_field(
+        self, client_of_alice: Any, acme: Any, web: Any, field: str, value: Any
+    ) -> None:
         acme.visibility = "internal"
         acme.save()
 
@@ -99,7 +117,9 @@ class TestProject:
         assert page.context["form"].errors.keys() == {field}
         assert (web.name, web.visibility) == ("web", "private")
 
-    def test_it_says_what_the_group_does_not_allow(self, client_of_alice, acme, web):
+    def test_it_says_what_the_group_does_not_allow(
+        self, client_of_alice: Any, acme: Any, web: Any
+    ) -> None:
         acme.visibility = "internal"
         acme.save()
 
@@ -108,7 +128,9 @@ class TestProject:
         assert "Not possible: the group acme is internal." in page
 
     @pytest.mark.parametrize(("who", "may"), [("alice", True), ("mona", False)])
-    def test_only_owners_are_offered_the_deletion(self, client, make_person, web, who, may):
+    def test_only_owners_are_offered_the_deletion(
+        self, client: Client, make_person: Any, web: Any, who: str, may: bool
+    ) -> None:
         client.force_login(make_person(who))
 
         assert ("/acme/web/-/delete" in client.get(self.ADDRESS).content.decode()) == may
@@ -117,7 +139,9 @@ class TestProject:
 class TestProjectDeletion:
     ADDRESS = "/acme/web/-/delete"
 
-    def test_it_asks_with_the_numbers(self, client_of_alice, web, make_image):
+    def test_it_asks_with_the_numbers(
+        self, client_of_alice: Any, web: Any, make_image: Any
+    ) -> None:
         for name in ("acme/web", "acme/web/worker"):
             make_image(name, of=web)
 
@@ -127,7 +151,7 @@ class TestProjectDeletion:
         assert "data-panel" in page.content.decode()
         assert Project.objects.get(pk=web.pk).pending_delete_at is None
 
-    def test_it_works(self, client_of_alice, web, make_image, enqueued):
+    def test_it_works(self, client_of_alice: Any, web: Any, make_image: Any, enqueued: Any) -> None:
         make_image("acme/web", of=web)
 
         response = client_of_alice.post(self.ADDRESS, {"path": " Acme/web "})
@@ -139,14 +163,16 @@ class TestProjectDeletion:
         assert toast in client_of_alice.get("/acme").content.decode()
 
     @pytest.mark.parametrize("typed", ["", "web", "acme/web2", "acme"])
-    def test_the_path_has_to_be_typed(self, client_of_alice, web, typed, enqueued):
+    def test_the_path_has_to_be_typed(
+        self, client_of_alice: Any, web: Any, typed: str, enqueued: Any
+    ) -> None:
         page = client_of_alice.post(self.ADDRESS, {"path": typed})
 
         web.refresh_from_db()
         assert page.context["form"].errors.keys() == {"path"}
         assert not web.is_pending_delete
 
-    def test_a_maintainer_does_not(self, client, make_person, web):
+    def test_a_maintainer_does_not(self, client: Client, make_person: Any, web: Any) -> None:
         client.force_login(make_person("mona"))
 
         assert client.get(self.ADDRESS).status_code == 403
@@ -158,7 +184,7 @@ class TestProjectDeletion:
 class TestGroup:
     ADDRESS = "/groups/acme/-/edit"
 
-    def test_it_works(self, client_of_alice, acme):
+    def test_it_works(self, client_of_alice: Any, acme: Any) -> None:
         response = client_of_alice.post(
             self.ADDRESS, {"name": "Acme Ltd", "description": "d", "visibility": "internal"}
         )
@@ -167,7 +193,9 @@ class TestGroup:
         assert response["Location"] == self.ADDRESS
         assert (acme.name, acme.description, acme.visibility) == ("Acme Ltd", "d", "internal")
 
-    def test_it_is_never_less_visible_than_what_is_in_it(self, client_of_alice, acme, make_project):
+    def test_it_is_never_less_visible_than_what_is_in_it(
+        self, client_of_alice: Any, acme: Any, make_project: Any
+    ) -> None:
         make_project("acme/open", visibility="public")
 
         page = client_of_alice.post(self.ADDRESS, {"name": "Acme", "visibility": "private"})
@@ -175,14 +203,14 @@ class TestGroup:
         assert page.context["form"].errors.keys() == {"visibility"}
         assert "acme/open in it is public" in page.content.decode()
 
-    def test_a_person_has_no_such_page(self, client_of_alice):
+    def test_a_person_has_no_such_page(self, client_of_alice: Any) -> None:
         assert client_of_alice.get("/groups/alice/-/edit").status_code == 404
 
 
 class TestGroupDeletion:
     ADDRESS = "/groups/acme/-/delete"
 
-    def test_it_works(self, client_of_alice, acme, enqueued):
+    def test_it_works(self, client_of_alice: Any, acme: Any, enqueued: Any) -> None:
         assert "Type acme to confirm" in client_of_alice.get(self.ADDRESS).content.decode()
 
         response = client_of_alice.post(self.ADDRESS, {"path": "acme"})
@@ -191,14 +219,18 @@ class TestGroupDeletion:
         assert response["Location"] == "/dashboard/groups"
         assert acme.pending_delete_at is not None
 
-    def test_a_subgroup_leads_back_up(self, client_of_alice, acme, make_group, enqueued):
+    def test_a_subgroup_leads_back_up(
+        self, client_of_alice: Any, acme: Any, make_group: Any, enqueued: Any
+    ) -> None:
         make_group("acme/tools")
 
         response = client_of_alice.post("/groups/acme/tools/-/delete", {"path": "acme/tools"})
 
         assert response["Location"] == "/acme"
 
-    def test_while_there_are_projects_it_says_so(self, client_of_alice, acme, web):
+    def test_while_there_are_projects_it_says_so(
+        self, client_of_alice: Any, acme: Any, web: Any
+    ) -> None:
         page = client_of_alice.get(self.ADDRESS).content.decode()
         posted = client_of_alice.post(self.ADDRESS, {"path": "acme"})
 

@@ -12,7 +12,7 @@ class NamesOnly:
     """A registry that knows names. `refusal` and `trouble` come before, `lost` after the work."""
 
     @property
-    def own(self):
+    def own(self) -> Any:
         return self
 
     def __init__(self, *names: str) -> None:

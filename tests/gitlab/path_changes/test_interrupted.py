@@ -27,12 +27,12 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def acme(alice, bob, make_group):
+def acme(alice: Any, bob: Any, make_group: Any) -> Any:
     return make_group("acme", owner=alice, developers=[bob])
 
 
 @pytest.fixture
-def web(acme, make_project, make_image):
+def web(acme: Any, make_project: Any, make_image: Any) -> Any:
     project = make_project("acme/web")
     make_image("acme/web", of=project)
     make_image("acme/web/cache/arm", of=project)
@@ -41,12 +41,12 @@ def web(acme, make_project, make_image):
 
 
 @pytest.fixture
-def registry():
+def registry() -> Any:
     return NamesOnly("acme/web", "acme/web/cache/arm", "acme/web-2")
 
 
 class TestRetries:
-    def test_it_does_not_answer_the_dry_run(self, alice, web, registry):
+    def test_it_does_not_answer_the_dry_run(self, alice: Any, web: Any, registry: Any) -> None:
         registry.refusal = RegistryUnavailable("down")
 
         with pytest.raises(RegistryUnavailable):
@@ -56,7 +56,9 @@ class TestRetries:
 
     @pytest.mark.parametrize("finisher", ["person", "worker"])
     @pytest.mark.parametrize("failure", ["before", "after", "signature"])
-    def test_somebody_finishes(self, alice, web, registry, failure, finisher):
+    def test_somebody_finishes(
+        self, alice: Any, web: Any, registry: Any, failure: str, finisher: str
+    ) -> None:
         if failure == "after":
             registry.lost = True
         elif failure == "before":
@@ -81,7 +83,7 @@ class TestRetries:
         assert not PathChange.objects.exists()
         assert AuditEvent.objects.get(action="project.change_path").actor == alice
 
-    def test_another_wish_waits(self, alice, acme, web, registry):
+    def test_another_wish_waits(self, alice: Any, acme: Any, web: Any, registry: Any) -> None:
         registry.trouble = RegistryUnavailable("down")
         with pytest.raises(RegistryUnavailable):
             path_changes.change_project_path(alice, web, path="shop", registry=registry)
@@ -91,7 +93,9 @@ class TestRetries:
         with pytest.raises(Conflict, match="is being renamed"):
             path_changes.change_group_path(alice, acme, path="harbour", registry=registry)
 
-    def test_nothing_in_a_group_changes_while_the_group_does(self, alice, acme, web, registry):
+    def test_nothing_in_a_group_changes_while_the_group_does(
+        self, alice: Any, acme: Any, web: Any, registry: Any
+    ) -> None:
         registry.trouble = RegistryUnavailable("down")
         with pytest.raises(RegistryUnavailable):
             path_changes.change_group_path(alice, acme, path="harbour", registry=registry)
@@ -101,7 +105,7 @@ class TestRetries:
         with pytest.raises(Conflict, match="is being renamed"):
             path_changes.transfer_project(alice, web, namespace=alice.namespace, registry=registry)
 
-    def test_the_worker_gives_up_what_is_refused(self, alice, web, registry):
+    def test_the_worker_gives_up_what_is_refused(self, alice: Any, web: Any, registry: Any) -> None:
         registry.trouble = RegistryUnavailable("down")
         with pytest.raises(RegistryUnavailable):
             path_changes.change_project_path(alice, web, path="shop", registry=registry)
@@ -113,7 +117,7 @@ class TestRetries:
         assert not PathChange.objects.exists()
         assert images() == ["acme/web", "acme/web/cache/arm"]
 
-    def test_the_task(self, monkeypatch):
+    def test_the_task(self, monkeypatch: pytest.MonkeyPatch) -> None:
         called = []
         monkeypatch.setattr(path_changes, "finish_all", lambda: called.append(1))
         tasks.finish_path_changes()
@@ -122,7 +126,7 @@ class TestRetries:
 
 class TestMeanwhile:
     @pytest.fixture
-    def left(self, alice, web, registry):
+    def left(self, alice: Any, web: Any, registry: Any) -> Any:
         """A change that the registry did not answer to."""
         registry.trouble = RegistryUnavailable("down")
         with pytest.raises(RegistryUnavailable):
@@ -130,25 +134,27 @@ class TestMeanwhile:
         registry.trouble = None
         return registry
 
-    def test_nobody_pushes(self, web, left):
+    def test_nobody_pushes(self, web: Any, left: Any) -> None:
         for path in ("acme/web", "acme/web/new"):
             with pytest.raises(AccessForbidden, match="being renamed"):
                 push("bob", path)
         assert push("bob", "acme/web-2") == ["repository:acme/web-2:pull,push"]
 
-    def test_a_pull_goes_on(self, web, left):
+    def test_a_pull_goes_on(self, web: Any, left: Any) -> None:
         authorizer = GitLabAuthorizer()
         identity = authorizer.authenticate("bob", PASSWORD, address="")
         asked = [Access.parse("repository:acme/web:pull")]
         assert [str(a) for a in authorizer.authorize(identity, asked)] == [str(asked[0])]
 
-    def test_the_new_path_is_kept_free(self, alice, acme, web, left):
+    def test_the_new_path_is_kept_free(self, alice: Any, acme: Any, web: Any, left: Any) -> None:
         with pytest.raises(Invalid, match="already taken"):
             services.create_project(alice, namespace=acme, path="shop")
         assert push("bob", "acme/shop") == []
         assert not Project.objects.filter(full_path="acme/shop").exists()
 
-    def test_nobody_pushes_in_a_group_that_changes(self, alice, acme, web, registry):
+    def test_nobody_pushes_in_a_group_that_changes(
+        self, alice: Any, acme: Any, web: Any, registry: Any
+    ) -> None:
         registry.trouble = RegistryUnavailable("down")
         with pytest.raises(RegistryUnavailable):
             path_changes.change_group_path(alice, acme, path="harbour", registry=registry)
@@ -156,7 +162,7 @@ class TestMeanwhile:
             with pytest.raises(AccessForbidden, match="being renamed"):
                 push("bob", path)
 
-    def test_a_deletion_waits(self, alice, web, left, fake_registry):
+    def test_a_deletion_waits(self, alice: Any, web: Any, left: Any, fake_registry: Any) -> None:
         row = ContainerRepository.objects.get(path="acme/web")
         ContainerRepository.objects.filter(pk=row.pk).update(status="delete_scheduled")
 
@@ -170,7 +176,7 @@ class TestMeanwhile:
         assert deletion.delete_repository(row.pk, fake_registry) is deletion.Outcome.DONE
         assert fake_registry.batches == [("acme/shop", 100)]
 
-    def test_it_waits_for_a_deletion_under_way(self, alice, web, registry):
+    def test_it_waits_for_a_deletion_under_way(self, alice: Any, web: Any, registry: Any) -> None:
         row = ContainerRepository.objects.get(path="acme/web/cache/arm")
         ContainerRepository.objects.filter(pk=row.pk).update(status="delete_scheduled")
         assert deletion.take(row.pk)
@@ -181,7 +187,9 @@ class TestMeanwhile:
         assert not PathChange.objects.exists()
         assert ("acme/web", "acme/shop", False) not in registry.asked
 
-    def test_a_first_push_that_was_decided_before(self, web, registry, alice, bob):
+    def test_a_first_push_that_was_decided_before(
+        self, web: Any, registry: Any, alice: Any, bob: Any
+    ) -> None:
         """Its row would have the old path: it is left out, and the client asks again."""
         from gitlab.container_registry import repositories
 
@@ -191,14 +199,18 @@ class TestMeanwhile:
             repositories.note(stale, "acme/web/late", by=bob)
         assert in_step()
 
-    def test_a_project_that_is_made_in_a_group_meanwhile(self, alice, acme, web, registry):
+    def test_a_project_that_is_made_in_a_group_meanwhile(
+        self, alice: Any, acme: Any, web: Any, registry: Any
+    ) -> None:
         registry.during = lambda: services.create_project(alice, namespace=acme, path="late")
         path_changes.change_group_path(alice, acme, path="harbour", registry=registry)
         assert Project.objects.filter(full_path="harbour/late").exists()
         assert in_step()
 
 
-def test_an_image_deleted_before_comes_back_under_the_new_path(alice, web, registry):
+def test_an_image_deleted_before_comes_back_under_the_new_path(
+    alice: Any, web: Any, registry: Any
+) -> None:
     class Remembering:
         """Knows no image by name, and brings back what it is asked for."""
 

@@ -1,6 +1,11 @@
 """The pages that change paths and transfer projects."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
+from django.test import Client
 
 from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.namespaces.models import Namespace, PathChange, Project
@@ -12,21 +17,21 @@ PATH, TRANSFER, GROUP = "/acme/web/-/path", "/acme/web/-/transfer", "/groups/acm
 
 
 @pytest.fixture
-def registry(monkeypatch):
+def registry(monkeypatch: pytest.MonkeyPatch) -> Any:
     names = NamesOnly("acme/web", "acme/web/worker")
     monkeypatch.setattr(path_changes.clients, "for_pages", lambda: names)
     return names
 
 
 @pytest.fixture
-def acme(alice, bob, carol, make_group, make_person):
+def acme(alice: Any, bob: Any, carol: Any, make_group: Any, make_person: Any) -> Any:
     return make_group(
         "acme", owner=alice, maintainers=[make_person("mona")], developers=[bob], reporters=[carol]
     )
 
 
 @pytest.fixture
-def web(acme, make_project, make_image, registry):
+def web(acme: Any, make_project: Any, make_image: Any, registry: Any) -> Any:
     project = make_project("acme/web")
     make_image("acme/web", of=project)
     make_image("acme/web/worker", of=project)
@@ -34,7 +39,7 @@ def web(acme, make_project, make_image, registry):
 
 
 @pytest.fixture
-def client_of_alice(client, alice):
+def client_of_alice(client: Client, alice: Any) -> Any:
     client.force_login(alice)
     return client
 
@@ -42,29 +47,37 @@ def client_of_alice(client, alice):
 @pytest.mark.parametrize("address", [PATH, TRANSFER, GROUP])
 @pytest.mark.parametrize("method", ["get", "post"])
 class TestAccess:
-    def test_strangers_sign_in_first(self, client, web, address, method):
+    def test_strangers_sign_in_first(
+        self, client: Client, web: Any, address: Any, method: Any
+    ) -> None:
         response = getattr(client, method)(address)
         assert response["Location"].startswith("/users/sign_in")
 
     @pytest.mark.parametrize("who", ["bob", "carol"])
-    def test_members_are_told_no(self, client, make_person, web, address, method, who):
+    def test_members_are_told_no(
+        self, client: Client, make_person: Any, web: Any, address: Any, method: Any, who: str
+    ) -> None:
         client.force_login(make_person(who))
         assert getattr(client, method)(address).status_code == 403
 
-    def test_mallory_finds_nothing(self, client, mallory, web, address, method):
+    def test_mallory_finds_nothing(
+        self, client: Client, mallory: Any, web: Any, address: Any, method: Any
+    ) -> None:
         Namespace.objects.filter(full_path="acme").update(visibility="private")
         client.force_login(mallory)
         assert getattr(client, method)(address).status_code == 404
 
     def test_a_maintainer_changes_paths_and_does_not_transfer(
-        self, client, make_person, web, address, method
-    ):
+        self, client: Client, make_person: Any, web: Any, address: Any, method: Any
+    ) -> None:
         client.force_login(make_person("mona"))
         expected = 200 if address == PATH else 403
         assert getattr(client, method)(address).status_code == expected
 
 
-def test_settings_lead_there(client, client_of_alice, make_person, web):
+def test_settings_lead_there(
+    client: Client, client_of_alice: Any, make_person: Any, web: Any
+) -> None:
     text = client_of_alice.get("/acme/web/edit").content.decode()
     assert f'href="{PATH}"' in text
     assert f'href="{TRANSFER}"' in text
@@ -76,7 +89,7 @@ def test_settings_lead_there(client, client_of_alice, make_person, web):
     assert f'href="{TRANSFER}"' not in text
 
 
-def test_another_path(client_of_alice, web, registry):
+def test_another_path(client_of_alice: Any, web: Any, registry: Any) -> None:
     page = client_of_alice.get(PATH).content.decode()
     assert "Change the path of acme/web?" in page
     assert 'value="web"' in page
@@ -90,7 +103,7 @@ def test_another_path(client_of_alice, web, registry):
     assert client_of_alice.get("/acme/web").status_code == 404
 
 
-def test_what_can_not_be_is_said_at_the_field(client_of_alice, web):
+def test_what_can_not_be_is_said_at_the_field(client_of_alice: Any, web: Any) -> None:
     response = client_of_alice.post(PATH, {"path": "No way!"})
     assert response.status_code == 200
     assert "Use lower-case letters" in response.content.decode()
@@ -98,7 +111,7 @@ def test_what_can_not_be_is_said_at_the_field(client_of_alice, web):
     assert Project.objects.get(pk=web.pk).full_path == "acme/web"
 
 
-def test_a_registry_that_does_not_answer(client_of_alice, web, registry):
+def test_a_registry_that_does_not_answer(client_of_alice: Any, web: Any, registry: Any) -> None:
     registry.trouble = RegistryUnavailable("down")
     text = client_of_alice.post(PATH, {"path": "shop"}).content.decode()
     assert "The registry does not answer." in text
@@ -112,7 +125,7 @@ def test_a_registry_that_does_not_answer(client_of_alice, web, registry):
     assert client_of_alice.post(PATH, {"path": "shop"})["Location"] == "/acme/shop/edit"
 
 
-def test_transfer(client_of_alice, web, registry):
+def test_transfer(client_of_alice: Any, web: Any, registry: Any) -> None:
     page = client_of_alice.get(TRANSFER).content.decode()
     assert "Transfer acme/web?" in page
     assert '<option value="alice">' in page
@@ -125,13 +138,15 @@ def test_transfer(client_of_alice, web, registry):
 
 
 @pytest.mark.parametrize("namespace", ["", "acme", "bob", "none"])
-def test_transfer_to_where_nobody_may(client_of_alice, web, registry, namespace):
+def test_transfer_to_where_nobody_may(
+    client_of_alice: Any, web: Any, registry: Any, namespace: str
+) -> None:
     response = client_of_alice.post(TRANSFER, {"namespace": namespace})
     assert response.status_code == 200
     assert not registry.asked
 
 
-def test_a_group(client_of_alice, web, registry):
+def test_a_group(client_of_alice: Any, web: Any, registry: Any) -> None:
     page = client_of_alice.get(GROUP).content.decode()
     assert "Change the path of acme?" in page
 

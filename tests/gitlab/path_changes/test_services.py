@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gitlab.audit.models import AuditEvent
@@ -16,12 +18,12 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def acme(alice, bob, make_group):
+def acme(alice: Any, bob: Any, make_group: Any) -> Any:
     return make_group("acme", owner=alice, developers=[bob])
 
 
 @pytest.fixture
-def web(acme, make_project, make_image):
+def web(acme: Any, make_project: Any, make_image: Any) -> Any:
     project = make_project("acme/web")
     make_image("acme/web", of=project)
     make_image("acme/web/cache/arm", of=project)
@@ -30,12 +32,12 @@ def web(acme, make_project, make_image):
 
 
 @pytest.fixture
-def registry():
+def registry() -> Any:
     return NamesOnly("acme/web", "acme/web/cache/arm", "acme/web-2")
 
 
 class TestPathOfAProject:
-    def test_it_works(self, alice, web, registry):
+    def test_it_works(self, alice: Any, web: Any, registry: Any) -> None:
         changed = path_changes.change_project_path(alice, web, path=" Shop ", registry=registry)
 
         assert (changed.full_path, changed.path, changed.name) == ("acme/shop", "shop", "web")
@@ -51,12 +53,14 @@ class TestPathOfAProject:
         assert (event.actor, event.target_path) == (alice, "acme/shop")
         assert event.details == {"full_path": ["acme/web", "acme/shop"]}
 
-    def test_the_old_path_is_free(self, alice, acme, web, registry):
+    def test_the_old_path_is_free(self, alice: Any, acme: Any, web: Any, registry: Any) -> None:
         path_changes.change_project_path(alice, web, path="shop", registry=registry)
 
         assert services.create_project(alice, namespace=acme, path="web").full_path == "acme/web"
 
-    def test_one_that_holds_nothing(self, alice, acme, make_project, registry):
+    def test_one_that_holds_nothing(
+        self, alice: Any, acme: Any, make_project: Any, registry: Any
+    ) -> None:
         empty = make_project("acme/empty")
 
         path_changes.change_project_path(alice, empty, path="full", registry=registry)
@@ -75,7 +79,9 @@ class TestPathOfAProject:
             ("x" * 255, "longer than 255"),
         ],
     )
-    def test_what_it_can_not_be(self, alice, web, registry, path, message):
+    def test_what_it_can_not_be(
+        self, alice: Any, web: Any, registry: Any, path: Any, message: str
+    ) -> None:
         with pytest.raises(Invalid, match=message) as refused:
             path_changes.change_project_path(alice, web, path=path, registry=registry)
 
@@ -83,7 +89,16 @@ class TestPathOfAProject:
         assert not registry.asked
         assert not PathChange.objects.exists()
 
-    def test_who_may(self, bob, carol, mallory, make_person, acme, web, registry):
+    def test_who_may(
+        self,
+        bob: Any,
+        carol: Any,
+        mallory: Any,
+        make_person: Any,
+        acme: Any,
+        web: Any,
+        registry: Any,
+    ) -> None:
         for who, refusal in [(bob, Forbidden), (mallory, NotFound), (None, NotFound)]:
             with pytest.raises(refusal):
                 path_changes.change_project_path(who, web, path="shop", registry=registry)
@@ -92,10 +107,10 @@ class TestPathOfAProject:
 
 class TestTransfer:
     @pytest.fixture
-    def harbour(self, alice, make_group):
+    def harbour(self, alice: Any, make_group: Any) -> Any:
         return make_group("harbour/deep", owner=alice, visibility="private")
 
-    def test_it_works(self, alice, web, harbour, registry):
+    def test_it_works(self, alice: Any, web: Any, harbour: Any, registry: Any) -> None:
         moved = path_changes.transfer_project(alice, web, namespace=harbour, registry=registry)
 
         assert (moved.full_path, moved.namespace) == ("harbour/deep/web", harbour)
@@ -104,13 +119,15 @@ class TestTransfer:
         }  # fmt: skip
         assert in_step()
 
-    def test_to_oneself(self, alice, web, registry):
+    def test_to_oneself(self, alice: Any, web: Any, registry: Any) -> None:
         path_changes.transfer_project(alice, web, namespace=alice.namespace, registry=registry)
 
         assert in_step()
         assert images() == ["alice/web", "alice/web/cache/arm"]
 
-    def test_nothing_becomes_more_visible_than_its_group(self, alice, web, harbour, registry):
+    def test_nothing_becomes_more_visible_than_its_group(
+        self, alice: Any, web: Any, harbour: Any, registry: Any
+    ) -> None:
         web.visibility = "public"
         web.save()
 
@@ -119,17 +136,27 @@ class TestTransfer:
 
         assert list(refused.value.message_dict) == ["namespace"]
 
-    def test_to_where_it_is(self, alice, acme, web, registry):
+    def test_to_where_it_is(self, alice: Any, acme: Any, web: Any, registry: Any) -> None:
         with pytest.raises(Invalid, match="there already"):
             path_changes.transfer_project(alice, web, namespace=acme, registry=registry)
 
-    def test_a_name_that_is_taken_there(self, alice, web, harbour, make_project, registry):
+    def test_a_name_that_is_taken_there(
+        self, alice: Any, web: Any, harbour: Any, make_project: Any, registry: Any
+    ) -> None:
         make_project("harbour/deep/web")
 
         with pytest.raises(Invalid, match="already taken"):
             path_changes.transfer_project(alice, web, namespace=harbour, registry=registry)
 
-    def test_who_may(self, alice, bob, make_person, make_group, make_project, registry):
+    def test_who_may(
+        self,
+        alice: Any,
+        bob: Any,
+        make_person: Any,
+        make_group: Any,
+        make_project: Any,
+        registry: Any,
+    ) -> None:
         """An owner here, who may make projects there."""
         acme = make_group("acme", owner=alice, maintainers=[bob])
         theirs = make_group("theirs", owner=bob, visibility="public")
@@ -144,7 +171,9 @@ class TestTransfer:
         assert acme
         assert not registry.asked
 
-    def test_the_group_it_comes_to_stays_meanwhile(self, alice, web, harbour, registry):
+    def test_the_group_it_comes_to_stays_meanwhile(
+        self, alice: Any, web: Any, harbour: Any, registry: Any
+    ) -> None:
         registry.trouble = RegistryUnavailable("down")
         with pytest.raises(RegistryUnavailable):
             path_changes.transfer_project(alice, web, namespace=harbour, registry=registry)
@@ -155,11 +184,11 @@ class TestTransfer:
 
 class TestPathOfAGroup:
     @pytest.fixture
-    def tools(self, alice, web, make_project, make_image):
+    def tools(self, alice: Any, web: Any, make_project: Any, make_image: Any) -> Any:
         make_image("acme/tools/ci/runner", of=make_project("acme/tools/ci"))
         return Namespace.objects.get(full_path="acme/tools")
 
-    def test_at_the_top(self, alice, acme, tools, registry):
+    def test_at_the_top(self, alice: Any, acme: Any, tools: Any, registry: Any) -> None:
         registry.names.add("acme/tools/ci/runner")
 
         path_changes.change_group_path(alice, acme, path="harbour", registry=registry)
@@ -170,14 +199,16 @@ class TestPathOfAGroup:
         event = AuditEvent.objects.get(action="group.change_path")
         assert event.details == {"full_path": ["acme", "harbour"]}
 
-    def test_below_another(self, alice, acme, tools, registry):
+    def test_below_another(self, alice: Any, acme: Any, tools: Any, registry: Any) -> None:
         path_changes.change_group_path(alice, tools, path="too", registry=registry)
 
         assert in_step()
         assert Project.objects.filter(full_path="acme/too/ci").exists()
         assert Namespace.objects.get(pk=acme.pk).full_path == "acme"
 
-    def test_a_name_that_begins_alike_stays(self, alice, acme, make_group, registry):
+    def test_a_name_that_begins_alike_stays(
+        self, alice: Any, acme: Any, make_group: Any, registry: Any
+    ) -> None:
         make_group("acme-2")
         make_group("acme_x")
 
@@ -185,21 +216,21 @@ class TestPathOfAGroup:
 
         assert Namespace.objects.filter(full_path__in=["acme-2", "acme_x"]).count() == 2
 
-    def test_reserved_at_the_top(self, alice, acme, registry):
+    def test_reserved_at_the_top(self, alice: Any, acme: Any, registry: Any) -> None:
         with pytest.raises(Invalid, match="reserved"):
             path_changes.change_group_path(alice, acme, path="admin", registry=registry)
 
-    def test_a_persons_own(self, alice, registry):
+    def test_a_persons_own(self, alice: Any, registry: Any) -> None:
         with pytest.raises(Forbidden):
             path_changes.change_group_path(alice, alice.namespace, path="al", registry=registry)
 
-    def test_who_may(self, bob, acme, make_person, registry):
+    def test_who_may(self, bob: Any, acme: Any, make_person: Any, registry: Any) -> None:
         with pytest.raises(Forbidden):
             path_changes.change_group_path(bob, acme, path="x", registry=registry)
 
     def test_somebody_takes_the_name_at_the_last_moment(
-        self, alice, acme, web, registry, monkeypatch
-    ):
+        self, alice: Any, acme: Any, web: Any, registry: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The registry's names go back too."""
         monkeypatch.setattr(services.PathChange, "objects", PathChange.objects.none())
 
@@ -224,7 +255,9 @@ class TestRefusalsOfTheRegistry:
         [(422, "More than 1,000"), (409, "belong to nothing here"), (400, "too long"),
          (404, "can't rename images"), (401, "refuses to rename")],
     )  # fmt: skip
-    def test_are_explained_and_leave_no_trace(self, alice, web, registry, status, message):
+    def test_are_explained_and_leave_no_trace(
+        self, alice: Any, web: Any, registry: Any, status: int, message: str
+    ) -> None:
         registry.refusal = RegistryRefused(status, "X", "why")
 
         with pytest.raises(Invalid, match=message):
@@ -233,7 +266,7 @@ class TestRefusalsOfTheRegistry:
         assert not PathChange.objects.exists()
         assert Project.objects.get(pk=web.pk).full_path == "acme/web"
 
-    def test_after_the_dry_run(self, alice, web, registry):
+    def test_after_the_dry_run(self, alice: Any, web: Any, registry: Any) -> None:
         """Somebody has taken a name in between: the mark goes too."""
         registry.trouble = RegistryRefused(409, "DENIED", "the name acme/shop is taken")
 
@@ -243,7 +276,9 @@ class TestRefusalsOfTheRegistry:
         assert not PathChange.objects.exists()
         assert push("bob", "acme/web")
 
-    def test_one_without_this_api_and_nothing_to_rename(self, alice, acme, make_project, registry):
+    def test_one_without_this_api_and_nothing_to_rename(
+        self, alice: Any, acme: Any, make_project: Any, registry: Any
+    ) -> None:
         registry.refusal = RegistryRefused(404, "UNKNOWN", "404 page not found")
         empty = make_project("acme/empty")
 
@@ -251,7 +286,9 @@ class TestRefusalsOfTheRegistry:
 
         assert Project.objects.get(pk=empty.pk).full_path == "acme/full"
 
-    def test_where_it_is_off(self, alice, acme, make_project, web, registry, settings):
+    def test_where_it_is_off(
+        self, alice: Any, acme: Any, make_project: Any, web: Any, registry: Any, settings: Any
+    ) -> None:
         settings.CONTAINER_REGISTRY_ENABLED = False
         empty = make_project("acme/empty")
 

@@ -1,7 +1,10 @@
 """The components, as a page's author calls them."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django import forms
@@ -13,7 +16,7 @@ from gitlab.ui.components.values import mebibytes, relative
 pytestmark = pytest.mark.engineless
 
 
-def render(source, path="/", **values):
+def render(source: Any, path: str = "/", **values: Any) -> Any:
     request = RequestFactory().get(path)
     context = Context({"request": request, "csrf_token": "token", **values})
     return Template("{% load ui %}" + source).render(context)
@@ -35,7 +38,7 @@ class TestWords:
             (timedelta(seconds=-5), "in a moment"),
         ],
     )
-    def test_time_is_said_as_people_do(self, ago, words):
+    def test_time_is_said_as_people_do(self, ago: Any, words: str) -> None:
         now = datetime(2030, 5, 1, 12, tzinfo=UTC)
 
         assert relative(now - ago, now) == words
@@ -49,10 +52,10 @@ class TestWords:
             (1024**4, "1,048,576.0 MiB"),
         ],
     )
-    def test_sizes_have_one_unit(self, count, text):
+    def test_sizes_have_one_unit(self, count: Any, text: str) -> None:
         assert mebibytes(count) == text
 
-    def test_exact_values_wait_behind(self):
+    def test_exact_values_wait_behind(self) -> None:
         moment = datetime(2030, 5, 1, 12, 3, 4, tzinfo=UTC)
         html = render("{% size 228590133 %}{% time moment %}{% time None %}", moment=moment)
 
@@ -60,7 +63,7 @@ class TestWords:
         assert 'datetime="2030-05-01T12:03:04Z" title="2030-05-01 12:03:04 UTC"' in html
         assert "never" in html
 
-    def test_a_digest_shows_twelve_and_copies_all(self):
+    def test_a_digest_shows_twelve_and_copies_all(self) -> None:
         digest = "sha256:" + "0123456789abcdef" * 4
         html = render("{% digest value %}", value=digest)
 
@@ -69,20 +72,20 @@ class TestWords:
 
 
 class TestButton:
-    def test_is_a_submit_or_a_link(self):
+    def test_is_a_submit_or_a_link(self) -> None:
         assert '<button type="submit"' in render('{% button "Save" variant="primary" %}')
         assert '<a href="/x"' in render('{% button "Go" href="/x" %}')
 
-    def test_passes_attributes_on(self):
+    def test_passes_attributes_on(self) -> None:
         html = render('{% button "Go" hx_get="/x" name="go" value=none %}', none=None)
 
         assert 'hx-get="/x"' in html
         assert "value" not in html
 
-    def test_without_words_has_a_name(self):
+    def test_without_words_has_a_name(self) -> None:
         assert 'aria-label="Copy"' in render('{% button "Copy" icon="copy" icon_only=True %}')
 
-    def test_escapes(self):
+    def test_escapes(self) -> None:
         html = render("{% button label href=href %}", label="<b>", href='"><script>')
 
         assert "<b>" not in html
@@ -97,7 +100,7 @@ class TestField:
         kind = forms.ChoiceField(choices=[("a", "A")])
         level = forms.ChoiceField(choices=[("a", "A")], widget=forms.RadioSelect)
 
-    def test_ties_help_and_errors_to_the_input(self):
+    def test_ties_help_and_errors_to_the_input(self) -> None:
         html = render("{% field form.name mono=True %}", form=self.Form({}))
 
         assert 'aria-describedby="id_name_help id_name_errors"' in html
@@ -105,7 +108,7 @@ class TestField:
         assert 'class="input input--mono"' in html
         assert 'id="id_name_errors"' in html
 
-    def test_says_what_may_stay_empty(self):
+    def test_says_what_may_stay_empty(self) -> None:
         html = render("{% field form.note %}{% field form.name %}", form=self.Form())
 
         assert html.count("(optional)") == 1
@@ -114,14 +117,14 @@ class TestField:
         ("name", "sign"),
         [("on", "field--check"), ("kind", 'class="select"'), ("level", "<fieldset")],
     )
-    def test_knows_the_kinds(self, name, sign):
+    def test_knows_the_kinds(self, name: str, sign: str) -> None:
         form = self.Form()
 
         assert sign in render("{% field bound %}", bound=form[name])
 
 
 class TestSlots:
-    def test_go_to_the_nearest_block(self):
+    def test_go_to_the_nearest_block(self) -> None:
         html = render(
             '{% card title="Outer" %}{% card title="Inner" %}in{% slot "foot" %}F-in{% endslot %}'
             '{% endcard %}{% slot "foot" %}F-out{% endslot %}{% endcard %}'
@@ -131,7 +134,7 @@ class TestSlots:
         assert html.count("card__foot") == 2
         assert "<!--slot" not in html
 
-    def test_keep_what_people_wrote_escaped(self):
+    def test_keep_what_people_wrote_escaped(self) -> None:
         html = render(
             "{% card title=text %}{{ text }}{% slot 'actions' %}{{ text }}{% endslot %}{% endcard %}",
             text="<i>&",
@@ -141,23 +144,23 @@ class TestSlots:
 
 
 class TestTable:
-    def test_a_header_sorts_and_forgets_the_page(self):
+    def test_a_header_sorts_and_forgets_the_page(self) -> None:
         html = render('{% sort_header "Tag" "name" %}', path="/?sort=-size&after=x&q=v2")
 
         assert 'href="?sort=name&amp;q=v2"' in html
         assert "aria-sort" not in html
 
-    def test_a_second_click_turns_the_order(self):
+    def test_a_second_click_turns_the_order(self) -> None:
         html = render('{% sort_header "Size" "size" numeric=True %}', sort="-size")
 
         assert 'aria-sort="descending"' in html
         assert 'href="?sort=size"' in html
         assert 'class="num"' in html
 
-    def test_numbers_begin_at_the_top(self):
+    def test_numbers_begin_at_the_top(self) -> None:
         assert "sort=-size" in render('{% sort_header "Size" "size" descending=True %}')
 
-    def test_rows_belong_to_the_bar(self):
+    def test_rows_belong_to_the_bar(self) -> None:
         html = render(
             '{% select_row "v1" "v1" form="chosen" %}'
             '{% action_bar id="chosen" action="/delete" %}{% endaction_bar %}'
@@ -167,7 +170,7 @@ class TestTable:
         assert '<form class="actions" id="chosen" action="/delete" method="post">' in html
         assert "csrfmiddlewaretoken" in html
 
-    def test_the_filter_keeps_the_order(self):
+    def test_the_filter_keeps_the_order(self) -> None:
         html = render(
             '{% filter_bar target="tags" %}{% filter_select "p" "P" choices %}{% endfilter_bar %}',
             path="/tags?q=v2&sort=-size&p=b&after=x",
@@ -179,7 +182,7 @@ class TestTable:
         assert '<option value="b" selected>' in html
         assert "after" not in html
 
-    def test_the_last_page_has_no_next(self):
+    def test_the_last_page_has_no_next(self) -> None:
         html = render('{% pagination previous="?before=x" text="121–128 of 128" %}')
 
         assert 'rel="prev"' in html
@@ -187,7 +190,7 @@ class TestTable:
 
 
 class TestRest:
-    def test_a_decision_repeats_its_verb(self):
+    def test_a_decision_repeats_its_verb(self) -> None:
         html = render(
             '{% confirm title="Delete web?" verb="Delete web" action="/d" cancel="/" numbers=n %}'
             "<p>Who pulls it gets nothing.</p>{% endconfirm %}",
@@ -199,7 +202,7 @@ class TestRest:
         assert "<dt>Tags</dt><dd>3</dd>" in html
         assert "csrfmiddlewaretoken" in html
 
-    def test_work_is_asked_after_only_while_it_goes_on(self):
+    def test_work_is_asked_after_only_while_it_goes_on(self) -> None:
         running = render('{% job_progress "Deleting" done=1 total=4 url="/job" %}')
         done = render('{% job_progress "Deleted" state="done" done=4 total=4 url="/job" %}')
 
@@ -210,19 +213,19 @@ class TestRest:
     @pytest.mark.parametrize(
         ("value", "sign"), [(10, "meter"), (85, "meter--warn"), (130, "meter--bad")]
     )
-    def test_a_meter_warns(self, value, sign):
+    def test_a_meter_warns(self, value: int, sign: str) -> None:
         assert f'{sign}"' in render("{% meter value 100 label='Used' warn_at=0.8 %}", value=value)
 
-    def test_a_meter_of_nothing_is_empty(self):
+    def test_a_meter_of_nothing_is_empty(self) -> None:
         assert 'width="0.00%"' in render("{% meter 5 0 label='Used' %}")
 
     @pytest.mark.parametrize(
         ("name", "initials"), [("Ada Lovelace", "AL"), ("grace", "gr"), ("-", "?"), ("", "?")]
     )
-    def test_an_avatar_has_initials(self, name, initials):
+    def test_an_avatar_has_initials(self, name: str, initials: str) -> None:
         assert f">{initials}<" in render("{% avatar name %}", name=name)
 
-    def test_a_toast_undoes_by_post(self):
+    def test_a_toast_undoes_by_post(self) -> None:
         toast = SimpleNamespace(
             text="Gone.", tone="good", undo_url="/u", undo_label="Undo", undo_fields={"id": "7"}
         )
@@ -231,7 +234,7 @@ class TestRest:
         assert 'method="post" action="/u"' in html
         assert 'name="id" value="7"' in html
 
-    def test_a_menu_item_posts_or_links(self):
+    def test_a_menu_item_posts_or_links(self) -> None:
         html = render(
             '{% menu %}{% menu_item "A" href="/a" %}{% menu_item "B" post="/b" %}{% endmenu %}'
         )
@@ -239,7 +242,7 @@ class TestRest:
         assert 'href="/a"' in html
         assert 'method="post" action="/b"' in html
 
-    def test_tabs_mark_where_one_is(self):
+    def test_tabs_mark_where_one_is(self) -> None:
         items = [
             {"label": "A", "url": "/a", "active": True, "count": 0},
             {"label": "B", "url": "/b"},
@@ -249,5 +252,5 @@ class TestRest:
         assert html.count('aria-current="page"') == 1
         assert html.count("tabs__count") == 1
 
-    def test_a_command_copies_without_its_line_end(self):
+    def test_a_command_copies_without_its_line_end(self) -> None:
         assert 'data-copy="a\nb"' in render("{% copy text %}", text="a\nb\n")

@@ -1,5 +1,9 @@
 """The frame, the error pages, the theme."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages.storage.cookie import CookieStorage
@@ -17,8 +21,8 @@ pytestmark = pytest.mark.engineless
 
 
 @pytest.fixture
-def request_of():
-    def make(path="/", method="get", cookies=None, **data):
+def request_of() -> Any:
+    def make(path: str = "/", method: str = "get", cookies: Any = None, **data: Any) -> Any:
         request = getattr(RequestFactory(), method)(path, data)
         request.COOKIES.update(cookies or {})
         request.user = AnonymousUser()
@@ -29,7 +33,7 @@ def request_of():
 
 
 class TestTheme:
-    def test_is_remembered(self, request_of):
+    def test_is_remembered(self, request_of: Any) -> None:
         request = request_of("/-/theme", "post", theme="dark", next="/groups?q=1")
         response = views.switch_theme(request)
 
@@ -37,25 +41,25 @@ class TestTheme:
         assert response.url == "/groups?q=1"
 
     @pytest.mark.parametrize("back", ["https://elsewhere.example/", "//elsewhere.example", ""])
-    def test_does_not_lead_elsewhere(self, request_of, back):
+    def test_does_not_lead_elsewhere(self, request_of: Any, back: str) -> None:
         assert views.switch_theme(request_of("/", "post", theme="dark", next=back)).url == "/"
 
-    def test_takes_only_what_there_is(self, request_of):
+    def test_takes_only_what_there_is(self, request_of: Any) -> None:
         response = views.switch_theme(request_of("/", "post", theme='"><script>'))
 
         assert response.cookies["theme"].value == "auto"
 
-    def test_is_on_the_page(self, request_of):
+    def test_is_on_the_page(self, request_of: Any) -> None:
         page = render_to_string("ui/frame.html", {}, request_of(cookies={"theme": "dark"}))
 
         assert 'data-theme="dark"' in page
 
-    def test_a_strange_cookie_is_nothing(self, request_of):
+    def test_a_strange_cookie_is_nothing(self, request_of: Any) -> None:
         assert frame(request_of(cookies={"theme": "x"}))["theme"] == "auto"
 
 
 class TestFrame:
-    def test_shows_place_sidebar_and_breadcrumbs(self, request_of):
+    def test_shows_place_sidebar_and_breadcrumbs(self, request_of: Any) -> None:
         context = {
             "heading": Heading("tools", "/tools", "Project"),
             "sidebar": [Section("Registry", [Link("Images", "/i", "container", True, 12)])],
@@ -68,17 +72,17 @@ class TestFrame:
         assert '<span aria-current="page">&lt;tools&gt;</span>' in page
         assert 'popovertarget="sidebar"' in page
 
-    def test_without_a_sidebar_has_no_drawer(self, request_of):
+    def test_without_a_sidebar_has_no_drawer(self, request_of: Any) -> None:
         assert "popovertarget" not in render_to_string("ui/frame.html", {}, request_of())
 
-    def test_takes_dictionaries(self, request_of):
+    def test_takes_dictionaries(self, request_of: Any) -> None:
         sidebar = [{"title": "T", "links": [{"label": "L", "url": "/l"}]}]
 
         assert 'href="/l"' in render_to_string("ui/frame.html", {"sidebar": sidebar}, request_of())
 
 
 class TestToasts:
-    def test_carry_their_undo_through(self, request_of):
+    def test_carry_their_undo_through(self, request_of: Any) -> None:
         request = request_of()
         add_toast(request, "3 tags deleted.", undo_url="/undo", undo_fields={"id": "7"})
         add_toast(request, "No answer.", "bad")
@@ -88,7 +92,7 @@ class TestToasts:
         assert 'name="id" value="7"' in page
         assert "toast--bad" in page
 
-    def test_wait_for_a_page_that_shows_them(self, request_of):
+    def test_wait_for_a_page_that_shows_them(self, request_of: Any) -> None:
         request = request_of()
         add_toast(request, "Saved.")
         frame(request)
@@ -107,7 +111,7 @@ class TestErrors:
             (500, views.server_error),
         ],
     )
-    def test_say_what_happened_with_an_id(self, status, answer):
+    def test_say_what_happened_with_an_id(self, status: int, answer: Any) -> None:
         request = RequestFactory().get("/x")
         request.request_id = "abc123"
         response = answer(request)
@@ -115,20 +119,20 @@ class TestErrors:
         assert response.status_code == status
         assert "abc123" in response.content.decode()
 
-    def test_a_refusal_gives_its_reason(self):
+    def test_a_refusal_gives_its_reason(self) -> None:
         refusal = PermissionDenied("Only an owner may rename <web>.")
         response = views.permission_denied(RequestFactory().get("/x"), refusal)
 
         assert "Only an owner may rename &lt;web&gt;." in response.content.decode()
 
-    def test_not_found_says_nothing_of_why(self):
+    def test_not_found_says_nothing_of_why(self) -> None:
         response = views.page_not_found(RequestFactory().get("/x"), Http404("secret project"))
 
         assert "secret" not in response.content.decode()
 
 
 class TestComponentPage:
-    def test_shows_everything_in_both_themes(self, request_of, settings):
+    def test_shows_everything_in_both_themes(self, request_of: Any, settings: Any) -> None:
         settings.DEBUG = True
         page = views.components(request_of("/-/components")).content.decode()
 
@@ -136,7 +140,7 @@ class TestComponentPage:
         assert '<div class="gallery__pane" data-theme="dark">' in page
         assert page.count("Delete 3 tags of web?") == 2
 
-    def test_is_for_development(self, request_of, settings):
+    def test_is_for_development(self, request_of: Any, settings: Any) -> None:
         settings.DEBUG = False
 
         with pytest.raises(Http404):

@@ -1,7 +1,10 @@
 """What the style sheets and templates promise: tokens only, contrast, nothing inline or foreign."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,14 +77,14 @@ def contrast(one: str, other: str) -> float:
     return (upper + 0.05) / (lower + 0.05)
 
 
-def test_contrast_is_computed_as_the_standard_does():
+def test_contrast_is_computed_as_the_standard_does() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.478, abs=0.001)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(("ink", "ground"), sorted({*STANDS_ON, *written_together()}))
-def test_text_can_be_read(ink, ground, theme):
+def test_text_can_be_read(ink: Any, ground: Any, theme: str) -> None:
     at = ["light", "dark"].index(theme)
 
     assert contrast(PAIRS[ink][at], PAIRS[ground][at]) >= 4.5
@@ -89,13 +92,13 @@ def test_text_can_be_read(ink, ground, theme):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(("shape", "ground"), SHAPES)
-def test_shapes_can_be_seen(shape, ground, theme):
+def test_shapes_can_be_seen(shape: Any, ground: Any, theme: str) -> None:
     at = ["light", "dark"].index(theme)
 
     assert contrast(PAIRS[shape][at], PAIRS[ground][at]) >= 3
 
 
-def test_the_pairs_are_found():
+def test_the_pairs_are_found() -> None:
     assert ("on-accent", "accent-fill") in written_together()
     assert ("on-bad", "bad-fill-hover") not in written_together()
     at_hover = [contrast(*(PAIRS[n][i] for n in ("on-bad", "bad-fill-hover"))) for i in (0, 1)]
@@ -112,7 +115,7 @@ LITERAL = re.compile(
 )
 
 
-def test_colours_are_tokens():
+def test_colours_are_tokens() -> None:
     strays = [
         (sheet, selector, name, value)
         for sheet, selector, declarations in rules()
@@ -124,19 +127,19 @@ def test_colours_are_tokens():
 
 
 @pytest.mark.parametrize("value", ["#fff", "1px solid #12ab34", "rgb(0 0 0 / 1)", "Red"])
-def test_a_literal_is_noticed(value):
+def test_a_literal_is_noticed(value: str) -> None:
     assert LITERAL.search(value)
     assert not LITERAL.search("1px solid var(--line)")
 
 
 @pytest.mark.parametrize("sheet", sorted(SHEETS))
-def test_every_token_that_is_used_exists(sheet):
+def test_every_token_that_is_used_exists(sheet: Any) -> None:
     defined = set(re.findall(r"(--[\w-]+):", TOKENS))
 
     assert set(re.findall(r"var\((--[\w-]+)", SHEETS[sheet])) <= defined
 
 
-def test_no_token_is_idle():
+def test_no_token_is_idle() -> None:
     everything = TOKENS + "".join(SHEETS.values())
     used = set(re.findall(r"var\((--[\w-]+)", everything))
 
@@ -156,7 +159,7 @@ def test_no_token_is_idle():
         (("gap", "row-gap", "column-gap"), r"(0|var\(--space-\d+\)| )+"),
     ],
 )
-def test_sizes_are_tokens(properties, allowed):
+def test_sizes_are_tokens(properties: Any, allowed: str) -> None:
     strays = [
         (sheet, selector, name, value)
         for sheet, selector, declarations in rules()
@@ -168,7 +171,7 @@ def test_sizes_are_tokens(properties, allowed):
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
-def test_templates_have_nothing_inline_or_foreign(path):
+def test_templates_have_nothing_inline_or_foreign(path: Any) -> None:
     text = path.read_text()
 
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|hx-on|javascript:", text)
@@ -177,11 +180,11 @@ def test_templates_have_nothing_inline_or_foreign(path):
 
 
 @pytest.mark.parametrize("name", [*SHEETS, "tokens.css", "app.js"])
-def test_files_load_nothing_from_elsewhere(name):
+def test_files_load_nothing_from_elsewhere(name: Any) -> None:
     assert not re.search(r"https?:|//[a-z]+\.[a-z]|@import|url\(", (STATIC / name).read_text())
 
 
-def test_icons_in_use_are_in_the_sprite():
+def test_icons_in_use_are_in_the_sprite() -> None:
     sprite = set(re.findall(r'symbol id="([\w-]+)"', (STATIC / "icons.svg").read_text()))
     code = "".join(path.read_text() for path in [*TEMPLATES, *ROOT.rglob("*.py")])
     used = set(re.findall(r'{% icon "([\w-]+)"', code)) | set(re.findall(r'icon="([\w-]+)"', code))
@@ -190,5 +193,5 @@ def test_icons_in_use_are_in_the_sprite():
 
 
 @pytest.mark.parametrize("name", ["icons.LICENSE.txt", "vendor/htmx.LICENSE.txt"])
-def test_what_is_not_ours_has_its_licence(name):
+def test_what_is_not_ours_has_its_licence(name: str) -> None:
     assert (STATIC / name).stat().st_size > 100

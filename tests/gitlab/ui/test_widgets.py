@@ -1,5 +1,9 @@
 """Choices that explain themselves, and refusals at their fields."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 from django import forms
 from django.core.exceptions import ValidationError
@@ -20,11 +24,11 @@ class Sample(forms.Form):
     some = forms.MultipleChoiceField(choices=CHOICES, widget=ExplainedCheckboxes())
 
 
-def render(form, name):
+def render(form: Any, name: Any) -> Any:
     return Template("{% load ui %}{% field field %}").render(Context({"field": form[name]}))
 
 
-def test_each_choice_has_its_sentence():
+def test_each_choice_has_its_sentence() -> None:
     html = render(Sample({"one": "a"}), "one")
 
     assert "The &lt;first&gt;." in html
@@ -33,14 +37,14 @@ def test_each_choice_has_its_sentence():
     assert html.count("checked") == 1
 
 
-def test_what_cannot_be_chosen_says_why():
+def test_what_cannot_be_chosen_says_why() -> None:
     html = render(Sample(), "one")
 
     assert "Not today." in html
     assert html.count("disabled") == 1
 
 
-def test_several_can_be_chosen_without_a_word():
+def test_several_can_be_chosen_without_a_word() -> None:
     html = render(Sample({"some": ["a", "b"]}), "some")
 
     assert html.count('type="checkbox"') == 2
@@ -55,7 +59,7 @@ def test_several_can_be_chosen_without_a_word():
         (ValidationError("no"), {"__all__"}),
     ],
 )
-def test_a_refusal_stands_at_its_field(error, fields):
+def test_a_refusal_stands_at_its_field(error: Any, fields: Any) -> None:
     form = Sample({"one": "a", "some": ["a"]})
     assert form.is_valid()
 
@@ -64,5 +68,5 @@ def test_a_refusal_stands_at_its_field(error, fields):
     assert form.errors.keys() == fields
 
 
-def test_a_path_breaks_after_its_slashes():
+def test_a_path_breaks_after_its_slashes() -> None:
     assert breaks("a/<b>/c") == "a/<wbr>&lt;b&gt;/<wbr>c"

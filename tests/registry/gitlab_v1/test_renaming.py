@@ -22,7 +22,9 @@ pytestmark = pytest.mark.django_db(databases=["registry"])
 NOBODY = Actor()
 
 
-def patch(body: Any, path: str = APP, *access: Access, query: str = "", subject: str | None = None):
+def patch(
+    body: Any, path: str = APP, *access: Access, query: str = "", subject: str | None = None
+) -> Any:
     """A PATCH with the token that GitLab mints for a rename, or with `access`."""
     granted = access or (
         Access.repository(path, "pull", "push"),

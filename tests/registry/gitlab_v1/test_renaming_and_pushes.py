@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -46,7 +47,7 @@ def test_a_commit_under_way_ends_in_the_renamed_repository() -> None:
     images.push_image(APP, "v1")
     session = uploads.start(APP, images.ALICE)
 
-    def body():
+    def body() -> Iterator[Any]:
         yield b"in "
         renaming.rename(APP, "acme/new", NOBODY)
         yield b"flight"

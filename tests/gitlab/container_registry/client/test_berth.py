@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import jwt
 import pytest
@@ -36,16 +38,16 @@ class Played:
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection.time, "sleep", lambda seconds: None)
 
 
-def _client(*answers):
+def _client(*answers: Any) -> Any:
     played = Played(*answers)
     return BerthRegistry("http://registry", transport=httpx.MockTransport(played)), played
 
 
-def test_details():
+def test_details() -> None:
     registry, played = _client(
         httpx.Response(200, json={"name": "app", "path": "acme/app", "size_bytes": 5, "new": 1})
     )
@@ -57,7 +59,7 @@ def test_details():
     )
 
 
-def test_a_token_is_for_one_path_and_names_nobody():
+def test_a_token_is_for_one_path_and_names_nobody() -> None:
     registry, played = _client(httpx.Response(204))
     assert registry.delete_batch("acme/app", 50) == 0
     claims = played.claims()
@@ -66,7 +68,7 @@ def test_a_token_is_for_one_path_and_names_nobody():
     assert claims["exp"] - claims["iat"] == 600
 
 
-def test_what_is_not_there():
+def test_what_is_not_there() -> None:
     registry, _ = _client(httpx.Response(404, json={"errors": []}))
     assert registry.repository("acme/app") is None
     assert registry.tags("acme/app").tags == []
@@ -78,7 +80,7 @@ def test_what_is_not_there():
     assert registry.history("acme/app", "v1") == []
 
 
-def test_a_page_of_tags():
+def test_a_page_of_tags() -> None:
     entry = {
         "name": "v1",
         "digest": DIGEST,
@@ -104,18 +106,18 @@ def test_a_page_of_tags():
     assert dict(played.asked[0].url.params) == {"n": "1", "name": "v", "sort": "-published_at"}
 
 
-def test_what_is_left_of_an_image():
+def test_what_is_left_of_an_image() -> None:
     registry, _ = _client(httpx.Response(202, json={"left": 12}))
     assert registry.delete_batch("acme/app") == 12
 
 
-def test_a_failing_connection_is_tried_again():
+def test_a_failing_connection_is_tried_again() -> None:
     registry, played = _client(httpx.ConnectError("no"), httpx.Response(503), httpx.Response(204))
     assert registry.delete_batch("acme/app") == 0
     assert len(played.asked) == 3
 
 
-def test_it_gives_up():
+def test_it_gives_up() -> None:
     for answer in (httpx.ReadTimeout("slow"), httpx.Response(502)):
         registry, played = _client(answer)
         with pytest.raises(RegistryUnavailable):
@@ -127,7 +129,7 @@ def test_it_gives_up():
     assert len(played.asked) == 1
 
 
-def test_a_refusal_says_why():
+def test_a_refusal_says_why() -> None:
     body = {"errors": [{"code": "DENIED", "message": "referenced"}]}
     registry, played = _client(httpx.Response(405, json=body))
     with pytest.raises(RegistryRefused) as refused:
@@ -138,20 +140,20 @@ def test_a_refusal_says_why():
 
 
 @pytest.mark.parametrize("body", ["", "[]", '{"errors": []}', '{"errors": ["x"]}'])
-def test_a_refusal_in_another_form(body):
+def test_a_refusal_in_another_form(body: str) -> None:
     registry, _ = _client(httpx.Response(400, text=body))
     with pytest.raises(RegistryRefused):
         registry.delete_tag("acme/app", "v1")
 
 
-def test_a_token_never_follows_a_redirect():
+def test_a_token_never_follows_a_redirect() -> None:
     registry, played = _client(httpx.Response(307, headers={"Location": "http://elsewhere/"}))
     with pytest.raises(RegistryRefused):
         registry.repository("acme/app")
     assert [request.url.host for request in played.asked] == ["registry"]
 
 
-def test_garbage():
+def test_garbage() -> None:
     registry, played = _client(
         httpx.Response(200, json={"reviewed": 3, "removed": 2, "bytes": 9, "left_due": 1})
     )
@@ -161,18 +163,18 @@ def test_garbage():
     assert played.claims()["access"] == [{"type": "registry", "name": "garbage", "actions": ["*"]}]
 
 
-def test_an_answer_that_is_no_json():
+def test_an_answer_that_is_no_json() -> None:
     registry, _ = _client(httpx.Response(200, text="<html>"))
     with pytest.raises(RegistryUnavailable):
         registry.garbage()
 
 
-def test_one_pool_for_each_purpose(settings):
+def test_one_pool_for_each_purpose(settings: Any) -> None:
     assert clients.for_pages() is clients.for_pages()
     assert clients.for_pages() is not clients.for_jobs()
 
 
-def test_what_people_ask_for_names_them():
+def test_what_people_ask_for_names_them() -> None:
     registry, played = _client(httpx.Response(202))
     registry.delete_tag("acme/app", "v1", by="bob")
     assert played.claims()["sub"] == "bob"
@@ -180,7 +182,7 @@ def test_what_people_ask_for_names_them():
     assert "sub" not in played.claims()
 
 
-def test_restoring_tags_and_images():
+def test_restoring_tags_and_images() -> None:
     registry, played = _client(httpx.Response(200, json={"tags": ["v1"]}))
     assert registry.restore_tags("acme/app", [4, 5], by="bob") == ["v1"]
     request = played.asked[-1]
@@ -191,7 +193,7 @@ def test_restoring_tags_and_images():
     assert played.asked[-1].content == b'{"repository": 9}'
 
 
-def test_a_manifest_byte_by_byte_and_a_tag_that_points_at_it():
+def test_a_manifest_byte_by_byte_and_a_tag_that_points_at_it() -> None:
     registry, played = _client(
         httpx.Response(200, content=b'{"a":1}', headers={"Content-Type": "x/y"})
     )
@@ -215,7 +217,7 @@ def test_a_manifest_byte_by_byte_and_a_tag_that_points_at_it():
         ("acme", "harbour", b'{"name": "harbour"}', "harbour"),
     ],
 )
-def test_rename(old, new, body, target):
+def test_rename(old: str, new: str, body: bytes, target: str) -> None:
     registry, played = _client(httpx.Response(202), httpx.Response(204))
     assert registry.rename(old, new, dry_run=True)
     assert registry.rename(old, new)
@@ -231,7 +233,7 @@ def test_rename(old, new, body, target):
     ]
 
 
-def test_renaming_nothing_is_not_renaming_elsewhere():
+def test_renaming_nothing_is_not_renaming_elsewhere() -> None:
     """docker's registry has no such address: its 404 is no answer about the image."""
     known = {"errors": [{"code": "NAME_UNKNOWN", "message": "unknown"}]}
     registry, _ = _client(httpx.Response(404, json=known))
@@ -241,7 +243,7 @@ def test_renaming_nothing_is_not_renaming_elsewhere():
         registry.rename("acme/app", "acme/new")
 
 
-def test_deleted_tags():
+def test_deleted_tags() -> None:
     entry = {
         "path": "acme/app/web",
         "name": "v1",

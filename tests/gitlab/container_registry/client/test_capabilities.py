@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -18,29 +20,29 @@ from gitlab.container_registry.client.distribution import DistributionRegistry
 
 
 class Clock:
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = 1000.0
 
-    def monotonic(self):
+    def monotonic(self) -> Any:
         return self.now
 
 
 @pytest.fixture
-def clock(monkeypatch):
+def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
     found = Clock()
     monkeypatch.setattr(capabilities, "time", found)
     return found
 
 
 @pytest.fixture
-def registry():
+def registry() -> Any:
     """What it answers to ``GET /gitlab/v1/``, and how often it was asked."""
 
     class Registry:
         answer: httpx.Response | Exception = httpx.Response(404, text="404 page not found")
         asked = 0
 
-        def __call__(self, request):
+        def __call__(self, request: pytest.FixtureRequest) -> Any:
             assert request.url.path == "/gitlab/v1/"
             assert "Authorization" not in request.headers
             self.asked += 1
@@ -51,13 +53,13 @@ def registry():
     return Registry()
 
 
-def known(registry):
+def known(registry: Any) -> Any:
     transport = httpx.MockTransport(registry)
     return Capabilities(Connection("http://registry", attempts=1, transport=transport))
 
 
 @pytest.mark.parametrize("status", [200, 401])
-def test_one_that_has_it_is_believed(registry, clock, status):
+def test_one_that_has_it_is_believed(registry: Any, clock: Any, status: int) -> None:
     registry.answer = httpx.Response(status)
     found = known(registry)
     for _ in range(3):
@@ -66,7 +68,7 @@ def test_one_that_has_it_is_believed(registry, clock, status):
     assert registry.asked == 1
 
 
-def test_an_upgrade_is_noticed(registry, clock):
+def test_an_upgrade_is_noticed(registry: Any, clock: Any) -> None:
     found = known(registry)
     for _ in range(3):
         assert found.has_own_api is False
@@ -78,7 +80,9 @@ def test_an_upgrade_is_noticed(registry, clock):
     assert registry.asked == 2
 
 
-def test_one_that_never_answered_is_taken_for_ours_and_left_in_peace(registry, clock):
+def test_one_that_never_answered_is_taken_for_ours_and_left_in_peace(
+    registry: Any, clock: Any
+) -> None:
     registry.answer = httpx.ConnectError("away")
     found = known(registry)
     for _ in range(3):
@@ -89,7 +93,7 @@ def test_one_that_never_answered_is_taken_for_ours_and_left_in_peace(registry, c
     assert found.has_own_api is False
 
 
-def test_silence_changes_nothing_that_is_known(registry, clock):
+def test_silence_changes_nothing_that_is_known(registry: Any, clock: Any) -> None:
     found = known(registry)
     assert found.has_own_api is False
     registry.answer = httpx.ConnectError("away")
@@ -97,12 +101,12 @@ def test_silence_changes_nothing_that_is_known(registry, clock):
     assert found.has_own_api is False
 
 
-def test_an_odd_answer_is_no_answer(registry, clock):
+def test_an_odd_answer_is_no_answer(registry: Any, clock: Any) -> None:
     registry.answer = httpx.Response(418)
     assert known(registry).has_own_api is True
 
 
-def test_another_registry_in_its_place_is_noticed(registry, clock):
+def test_another_registry_in_its_place_is_noticed(registry: Any, clock: Any) -> None:
     """Ours has become theirs: a 404 that is not in the protocol's form makes us ask again."""
     registry.answer = httpx.Response(401)
     found = known(registry)
@@ -122,7 +126,7 @@ def test_another_registry_in_its_place_is_noticed(registry, clock):
         found._has_own_api = True
 
 
-def test_the_client_that_fits(registry, monkeypatch):
+def test_the_client_that_fits(registry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found = known(registry)
     url = "http://registry.test"
     monkeypatch.setattr(clients.settings, "CONTAINER_REGISTRY_API_URL", url)

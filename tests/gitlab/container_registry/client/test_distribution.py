@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -15,26 +17,26 @@ APP = "acme/app"
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection.time, "sleep", lambda seconds: None)
 
 
 @pytest.fixture
-def theirs():
+def theirs() -> Any:
     return PlayedDistribution()
 
 
-def client_of(played):
+def client_of(played: Any) -> Any:
     return DistributionRegistry("http://registry", transport=httpx.MockTransport(played))
 
 
 @pytest.fixture
-def registry(theirs):
+def registry(theirs: Any) -> Any:
     return client_of(theirs)
 
 
 class TestWhatIsThere:
-    def test_details_with_the_size_of_each_blob_once(self, theirs, registry):
+    def test_details_with_the_size_of_each_blob_once(self, theirs: Any, registry: Any) -> None:
         theirs.push(APP, "v1", 1000, 500)
         theirs.push(APP, "v2", 1000, 70)
         found = registry.repository(APP)
@@ -43,14 +45,14 @@ class TestWhatIsThere:
         assert found.size_bytes == 1570 + config
         assert found.last_published_at is None
 
-    def test_what_it_does_not_have(self, registry):
+    def test_what_it_does_not_have(self, registry: Any) -> None:
         assert registry.repository("acme/none") is None
         assert registry.tags("acme/none").tags == []
         assert registry.tag("acme/none", "v1") is None
         assert registry.delete_tag("acme/none", "v1") is False
         assert registry.delete_batch("acme/none") == 0
 
-    def test_many_tags_have_no_size(self, theirs, registry):
+    def test_many_tags_have_no_size(self, theirs: Any, registry: Any) -> None:
         for number in range(SIZED_TAGS + 1):
             theirs.push(APP, f"v{number}", 1)
         theirs.asked.clear()
@@ -58,7 +60,7 @@ class TestWhatIsThere:
         assert theirs.asked == [f"GET /v2/{APP}/tags/list"]
         assert registry.repository(APP, below=True).size_bytes is None
 
-    def test_a_tag(self, theirs, registry):
+    def test_a_tag(self, theirs: Any, registry: Any) -> None:
         digest = theirs.push(APP, "v1", 1000, created="2026-11-20T10:00:00Z")
         tag = registry.tag(APP, "v1")
         assert (tag.name, tag.digest, tag.published_at) == ("v1", digest, None)
@@ -67,7 +69,7 @@ class TestWhatIsThere:
         assert tag.config_digest in theirs.blobs
         assert registry.tag(APP, "v9") is None
 
-    def test_an_index(self, theirs, registry):
+    def test_an_index(self, theirs: Any, registry: Any) -> None:
         one = theirs.push(APP, "one", 1000, created="2026-11-20T10:00:00Z")
         two = theirs.push(APP, "two", 500, created="2026-11-21T10:00:00Z", platform="linux/arm64")
         theirs.push_index(APP, "all", one, two)
@@ -77,7 +79,7 @@ class TestWhatIsThere:
         assert tag.size_bytes > 1500
         assert tag.media_type.endswith("index.v1+json")
 
-    def test_what_is_read_once_is_not_asked_again(self, theirs, registry):
+    def test_what_is_read_once_is_not_asked_again(self, theirs: Any, registry: Any) -> None:
         theirs.push(APP, "v1", 1000)
         registry.tags(APP)
         theirs.asked.clear()
@@ -88,7 +90,9 @@ class TestWhatIsThere:
 
     @pytest.mark.parametrize("page", [0, 3])
     @pytest.mark.parametrize("sort", ["name", "-name", "-published_at"])
-    def test_pages_lead_through_everything_and_back(self, theirs, registry, sort, page):
+    def test_pages_lead_through_everything_and_back(
+        self, theirs: Any, registry: Any, sort: str, page: int
+    ) -> None:
         theirs.page = page
         names = sorted(f"v{number}" for number in range(8))
         for name in names:
@@ -110,10 +114,12 @@ class TestWhatIsThere:
         assert [tag.name for tag in before.tags] == pages[0]
         assert (before.next_last, before.previous_before) == (pages[0][-1], "")
 
-    def test_a_configuration_that_lies_elsewhere_is_not_fetched(self, theirs, registry):
+    def test_a_configuration_that_lies_elsewhere_is_not_fetched(
+        self, theirs: Any, registry: Any
+    ) -> None:
         theirs.push(APP, "v1", 1000)
 
-        def play(request):
+        def play(request: pytest.FixtureRequest) -> Any:
             if "/blobs/" in request.url.path:
                 return httpx.Response(307, headers={"Location": "http://store/"})
             return theirs(request)
@@ -124,7 +130,7 @@ class TestWhatIsThere:
 
 
 class TestDeletingATag:
-    def test_its_siblings_stay(self, theirs, registry):
+    def test_its_siblings_stay(self, theirs: Any, registry: Any) -> None:
         digest = theirs.push(APP, "v1", 1000)
         theirs.push(APP, "latest", 1000)
         theirs.push(APP, "v2", 500)
@@ -135,7 +141,7 @@ class TestDeletingATag:
         assert len(theirs.manifests) == 2
         assert registry.delete_tag(APP, "v1") is False
 
-    def test_the_person_is_named(self, theirs, registry):
+    def test_the_person_is_named(self, theirs: Any, registry: Any) -> None:
         theirs.push(APP, "v1", 1000)
         registry.delete_tag(APP, "v1", by="bob")
         changes = [
@@ -145,7 +151,7 @@ class TestDeletingATag:
         ]
         assert changes == ["bob", "bob"]
 
-    def test_a_registry_that_deletes_nothing_is_left_as_it_is(self):
+    def test_a_registry_that_deletes_nothing_is_left_as_it_is(self) -> None:
         theirs = PlayedDistribution(deletes=False)
         digest = theirs.push(APP, "v1", 1000)
         with pytest.raises(RegistryRefused) as refused:
@@ -154,11 +160,11 @@ class TestDeletingATag:
         assert theirs.tags[APP] == {"v1": digest}
         assert not [asked for asked in theirs.asked if asked.startswith(("PUT", "POST"))]
 
-    def test_a_push_in_between_wins(self, theirs, registry):
+    def test_a_push_in_between_wins(self, theirs: Any, registry: Any) -> None:
         theirs.push(APP, "v1", 1000)
         pushed = []
 
-        def push(path, digest):
+        def push(path: Any, digest: Any) -> None:
             if theirs.tags[APP]["v1"] == digest:
                 pushed.append(theirs.push(APP, "v1", 77))
 
@@ -166,12 +172,14 @@ class TestDeletingATag:
         assert registry.delete_tag(APP, "v1") is True
         assert theirs.tags[APP] == {"v1": pushed[0]}
 
-    def test_two_at_the_same_time_have_manifests_of_their_own(self, theirs, registry):
+    def test_two_at_the_same_time_have_manifests_of_their_own(
+        self, theirs: Any, registry: Any
+    ) -> None:
         theirs.push(APP, "v1", 1000)
         theirs.push(APP, "v2", 1000)
         deleted = []
 
-        def other(path, digest):
+        def other(path: Any, digest: Any) -> None:
             if theirs.tags[APP].get("v1") == digest and not deleted:
                 deleted.append(client_of(theirs).delete_tag(APP, "v2"))
 
@@ -180,7 +188,7 @@ class TestDeletingATag:
         assert deleted == [True]
         assert theirs.tags[APP] == {}
 
-    def test_one_that_deletes_tags_is_let(self):
+    def test_one_that_deletes_tags_is_let(self) -> None:
         theirs = PlayedDistribution(deletes_tags=True)
         theirs.push(APP, "v1", 1000)
         theirs.push(APP, "v2", 1000)
@@ -190,7 +198,7 @@ class TestDeletingATag:
         assert registry.delete_tag(APP, "v1") is False
         assert theirs.tags[APP].keys() == {"v2"}
 
-    def test_whether_it_does_is_asked_once(self, theirs, registry):
+    def test_whether_it_does_is_asked_once(self, theirs: Any, registry: Any) -> None:
         for tag in ("v1", "v2"):
             theirs.push(APP, tag, 1000)
             registry.delete_tag(APP, tag)
@@ -202,7 +210,7 @@ class TestDeletingATag:
             == 1
         )
 
-    def test_several_in_a_row_cost_three_calls_each(self, theirs, registry):
+    def test_several_in_a_row_cost_three_calls_each(self, theirs: Any, registry: Any) -> None:
         for number in range(4):
             theirs.push(APP, f"v{number}", 1000)
         registry.delete_tag(APP, "v0")
@@ -212,12 +220,12 @@ class TestDeletingATag:
             assert [asked.partition(" ")[0] for asked in theirs.asked] == ["HEAD", "PUT", "DELETE"]
         assert theirs.tags[APP].keys() == {"v3"}
 
-    def test_trouble_on_the_way_is_cured_by_another_try(self, theirs, registry):
+    def test_trouble_on_the_way_is_cured_by_another_try(self, theirs: Any, registry: Any) -> None:
         digest = theirs.push(APP, "v1", 1000)
         theirs.push(APP, "latest", 1000)
         state = {"broken": True}
 
-        def play(request):
+        def play(request: pytest.FixtureRequest) -> Any:
             is_last = request.method == "DELETE" and theirs.tags[APP].get("v1") != digest
             if is_last and state["broken"]:
                 raise httpx.ReadTimeout("slow")
@@ -232,7 +240,7 @@ class TestDeletingATag:
 
 
 class TestDeletingAnImage:
-    def test_in_batches_with_the_parts_of_indexes(self, theirs, registry):
+    def test_in_batches_with_the_parts_of_indexes(self, theirs: Any, registry: Any) -> None:
         one, two = theirs.push(APP, "one", 1000), theirs.push(APP, "two", 500)
         theirs.push_index(APP, "all", one, two)
         theirs.push(APP, "z", 5)
@@ -244,31 +252,31 @@ class TestDeletingAnImage:
         assert {path for path, _ in theirs.manifests} == {"acme/other"}
         assert registry.delete_batch(APP, 1) == 0
 
-    def test_tags_of_one_digest_go_at_once(self, theirs, registry):
+    def test_tags_of_one_digest_go_at_once(self, theirs: Any, registry: Any) -> None:
         for tag in ("v1", "v2", "v3"):
             theirs.push(APP, tag, 1000)
         assert registry.delete_batch(APP, 2) == 0
 
-    def test_a_tag_that_leads_nowhere_goes_too(self, theirs, registry):
+    def test_a_tag_that_leads_nowhere_goes_too(self, theirs: Any, registry: Any) -> None:
         theirs.push(APP, "v1", 1000)
         theirs.manifests.clear()
         assert registry.delete_batch(APP) == 0
         assert theirs.tags[APP] == {}
 
-    def test_no_progress_is_a_refusal(self):
+    def test_no_progress_is_a_refusal(self) -> None:
         theirs = PlayedDistribution(deletes=False)
         theirs.push(APP, "v1", 1000)
         with pytest.raises(RegistryRefused):
             client_of(theirs).delete_batch(APP)
 
-        def play(request):
+        def play(request: pytest.FixtureRequest) -> Any:
             return httpx.Response(202) if request.method == "DELETE" else theirs(request)
 
         with pytest.raises(RegistryRefused, match="keeps all 1 tags"):
             client_of(play).delete_batch(APP)
 
 
-def test_what_it_can_not(theirs, registry):
+def test_what_it_can_not(theirs: Any, registry: Any) -> None:
     theirs.push(APP, "v1", 1000)
     assert registry.own is None
     with pytest.raises(RegistryRefused, match="this registry can't rename images") as error:
