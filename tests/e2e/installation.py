@@ -299,7 +299,7 @@ def _prepare(home: Path) -> None:
     Installation(home.with_name("settings")).manage("prepare", BERTH_HOME=str(home))
 
 
-def wait_until(condition: Any, *, timeout: float = 30, interval: float = 0.2) -> Any:
+def wait_until(condition: Any, *, timeout: float = 60, interval: float = 0.2) -> Any:
     """The first true value of `condition`. Fails after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:

@@ -70,12 +70,12 @@ def test_readiness_of_a_disk(disk: Path, make_installation: Any) -> None:
     berth: Installation = make_installation(REGISTRY__STORAGE__ROOT=str(disk))
     assert statuses(berth) == {200}
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    wait_until(lambda: statuses(berth) == {503}, timeout=10)
+    wait_until(lambda: statuses(berth) == {503}, timeout=60)
     subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
-    wait_until(lambda: statuses(berth) == {200}, timeout=15)
+    wait_until(lambda: statuses(berth) == {200}, timeout=60)
     filler = disk / "filler"
     with pytest.raises(OSError, match="space"):
         filler.write_bytes(bytes(20 * 1024 * 1024))
-    wait_until(lambda: statuses(berth) == {503}, timeout=10)
+    wait_until(lambda: statuses(berth) == {503}, timeout=60)
     filler.unlink()
-    wait_until(lambda: statuses(berth) == {200}, timeout=15)
+    wait_until(lambda: statuses(berth) == {200}, timeout=60)

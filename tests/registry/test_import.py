@@ -87,7 +87,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Theirs:
         popen = subprocess.Popen([program, "serve", folder / "config.yml"], stdout=log, stderr=log)
     try:
         registry = Theirs(folder / "root", f"http://127.0.0.1:{port}")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with suppress(httpx.TransportError):
                 httpx.get(f"{registry.url}/v2/")

@@ -198,7 +198,7 @@ def test_a_store_that_can_not_be_written(site: Installation, other: Installation
     store.rename(away)
     store.write_text("no folder")
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while "store" not in (found := doctor(site, **GITLAB, **_at(other))):
             assert time.monotonic() < deadline, found
     finally:

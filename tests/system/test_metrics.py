@@ -74,7 +74,7 @@ def test_requests_of_both_workers_are_added_up(site: Installation) -> None:
         }
         return seen == {"200": 40, "404": 1}
 
-    wait_until(counted, timeout=10)
+    wait_until(counted, timeout=60)
     after = numbers(site.registry_url)
     assert total(after, "berth_request_seconds_count", route=MANIFESTS, method="GET") == 41
     sent = total(after, "berth_sent_bytes_total") - total(before, "berth_sent_bytes_total")
@@ -119,7 +119,7 @@ def test_tokens_by_outcome(site: Installation) -> None:
         found = {labels["outcome"] for labels, _ in numbers(site.url).get("berth_tokens_total", [])}
         return {"granted", "refused", "denied"} <= found
 
-    wait_until(outcomes, timeout=10)
+    wait_until(outcomes, timeout=60)
 
 
 def test_the_queues(site: Installation) -> None:
