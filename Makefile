@@ -9,7 +9,8 @@ RUN_STAMP := $(VENV)/.stamp-run
 DEV_STAMP := $(VENV)/.stamp-dev
 PYTHON_GITLAB_STAMP := .venv-python-gitlab/.stamp
 AUDIT_VENV := .venv-audit
-JOBS ?= 2
+# One more than the two cores that it should do with: many tests wait for a clock or a client.
+JOBS ?= 3
 PYTEST := $(PY) -m pytest -n $(JOBS)
 PIP_COMPILE := $(PY) -m piptools compile --quiet --no-emit-index-url --no-emit-trusted-host \
 	--no-emit-find-links --strip-extras $(if $(UPGRADE),--upgrade)
