@@ -14,6 +14,9 @@ from typing import NoReturn
 
 import pytest
 
+SHARED = pytest.StashKey[Path]()
+"""The folder of what all workers of a run share."""
+
 _chance = random.SystemRandom()
 _ALSO_IN = [Path("/usr/sbin"), Path("/sbin")]
 _NEEDS = {

@@ -17,9 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from tests.e2e.components import find
 
 ACCESS_KEY = "berth-test-access"
@@ -36,6 +33,9 @@ class SeaweedFS:
 
     def client(self, **options: Any) -> Any:
         """A client of the tests' own."""
+        import boto3  # Here, as it takes a while and most tests have no store.
+        from botocore.config import Config
+
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
