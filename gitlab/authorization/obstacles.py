@@ -1,7 +1,7 @@
 """What stands in the way of a push, in words, for the person who pushes: docker shows them.
 
-Nobody learns more than they may know. What is said of a project or group is said to those who see it
-anyway; a name that is not there and one that is hidden read alike.
+Nobody learns more than they may know. What is said of a project or group is said to those who see
+it anyway; a name that is not there and one that is hidden read alike.
 """
 
 from __future__ import annotations

@@ -92,8 +92,8 @@ class ImagePath:
 def image_paths(paths: Iterable[str]) -> dict[str, ImagePath]:
     """Where each image is, in two queries; one that belongs nowhere is left out.
 
-    So is one that lies too deep: see `located`. What is being deleted counts as there: nothing new may grow below it, and its `ImagePath` says
-    so by `pending_delete_at` of the rows.
+    So is one that lies too deep: see `located`. What is being deleted counts as there: nothing new
+    may grow below it, and its `ImagePath` says so by `pending_delete_at` of the rows.
     """
     return {path: image for path, image in located(paths).items() if not image.is_too_deep}
 

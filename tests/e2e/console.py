@@ -46,7 +46,9 @@ class Console:
         return self._popen.poll() is not None
 
     def run(self, code: str) -> Any:
-        """What `code` assigns to ``answer``. Raises `AssertionError` with the traceback of `code`."""
+        """What `code` assigns to ``answer``. Raises `AssertionError` with the traceback of
+        `code`.
+        """
         assert self._popen.stdin is not None
         assert self._popen.stdout is not None
         self._popen.stdin.write(f"{json.dumps(code)}\n")

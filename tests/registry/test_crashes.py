@@ -1,4 +1,6 @@
-"""F02, F04, F09, F10: the process dies at each place in the code that matters, in a child of ours."""
+"""F02, F04, F09, F10: the process dies at each place in the code that matters, in a child
+of ours.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A repository belongs to the project that opened it, and the path's next owner inherits nothing."""
+"""A repository belongs to the project that opened it, and the path's next owner inherits
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,9 @@ from registry.errors import Code, RegistryError
 from registry.models import Manifest, Repository, Tag
 from registry.services import blobs, manifests, repositories, undo, uploads
 from registry.v2 import pulls
+from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person, assert_challenged, assert_refused
+from tests.registry.base import APP, Person
 from tokens.access import Access
 from tokens.issue import issue
 from tokens.verify import InvalidToken

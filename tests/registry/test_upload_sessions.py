@@ -1,4 +1,6 @@
-"""Upload sessions: whose they are, when they end, and what a failing store or another request does."""
+"""Upload sessions: whose they are, when they end, and what a failing store or another
+request does.
+"""
 
 from __future__ import annotations
 

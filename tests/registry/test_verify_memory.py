@@ -41,7 +41,9 @@ def fill(store: FilesystemStore, start: int, end: int) -> None:
 
 
 def verify_all() -> tuple[int, float, int]:
-    """How many things a whole round looked at, the bytes that a page held, and those kept of all."""
+    """How many things a whole round looked at, the bytes that a page held, and those kept
+    of all.
+    """
     verifier = Verifier(reads_data=True, page_size=100)
     checked = 0
     peaks = []

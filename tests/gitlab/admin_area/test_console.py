@@ -185,7 +185,9 @@ def test_the_sheet_uses_tokens_only() -> None:
 
 @pytest.mark.parametrize("label", MODELS)
 def test_no_row_is_written_past_the_services(label: Any) -> None:
-    """Of each list: nothing is written but by a form that calls a service, and nothing is deleted."""
+    """Of each list: nothing is written but by a form that calls a service, and nothing is
+    deleted.
+    """
     shown = admin.site._registry[MODELS[label]]
     assert isinstance(shown, ReadOnlyAdmin)
     if isinstance(shown, ServiceAdmin):

@@ -1,4 +1,6 @@
-"""Why a push was refused reaches the pusher, in docker's own output, and never more than one may know."""
+"""Why a push was refused reaches the pusher, in docker's own output, and never more than
+one may know.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,9 @@ def test_the_registry_says_it_when_it_refuses_the_push(bob: Any, app: Any, clien
 
 
 def test_an_owner_learns_that_nothing_is_there(bob: Any, mallory: Any) -> None:
-    """Who could make the project gets a token for it, with which the registry says "name unknown"."""
+    """Who could make the project gets a token for it, with which the registry says "name
+    unknown".
+    """
 
     def granted(user: Any) -> list[Access]:
         identity = AUTHORIZER.authenticate(user.username, PASSWORD, address="")

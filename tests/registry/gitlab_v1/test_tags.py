@@ -1,4 +1,6 @@
-"""Rich lists of tags: details, order, filter, pages in both directions, history, what frees what."""
+"""Rich lists of tags: details, order, filter, pages in both directions, history, what frees
+what.
+"""
 
 from __future__ import annotations
 
