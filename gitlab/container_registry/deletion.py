@@ -21,6 +21,7 @@ import datetime as dt
 import logging
 import random
 import uuid
+from contextlib import suppress
 from enum import Enum
 from typing import Any
 
@@ -93,7 +94,10 @@ def schedule(by: Person, repository: ContainerRepository) -> ContainerRepository
         if _queue(ContainerRepository.objects.filter(pk=repository.pk), by):
             record("container_repository.schedule_deletion", by=by, target=repository)
             enqueue.on_commit(TASK, repository.pk)
-    repository.refresh_from_db(fields=["status", "status_changed_at", "deleted_by"])
+        # Before the commit: after it a quick worker may have removed the row already. One that is
+        # gone for other reasons stays as the caller knew it.
+        with suppress(ContainerRepository.DoesNotExist):
+            repository.refresh_from_db(fields=["status", "status_changed_at", "deleted_by"])
     return repository
 
 

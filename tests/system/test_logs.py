@@ -90,7 +90,8 @@ def test_one_id_through_page_worker_and_registry(site: Installation) -> None:
         asked = page.headers["X-Request-Id"]
         # What the page asks the registry for carries its id.
         wait_until(lambda: lines(site, process="registry", request_id=asked), timeout=60)
-        assert lines(site, process="web", logger="access", request_id=asked)
+        web = {"process": "web", "logger": "access"}
+        wait_until(lambda: lines(site, **web, request_id=asked), timeout=60)
         address = "/root/traced/container_registry"
         targets = re.findall(r'(?:href|action)="([^"]*/delete)"', page.text)
         assert targets, address

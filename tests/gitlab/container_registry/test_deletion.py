@@ -14,6 +14,7 @@ from gitlab.container_registry.client.connection import RegistryRefused, Registr
 from gitlab.container_registry.client.responses import RepositoryDetails
 from gitlab.container_registry.deletion import Outcome
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.jobs import enqueue
 from gitlab.namespaces import services as namespaces
 from gitlab.namespaces.models import Project
 
@@ -24,6 +25,19 @@ pytestmark = pytest.mark.django_db
 def scheduled(make_image: Any) -> Any:
     """An image whose deletion waits."""
     return make_image("alice/app", status="delete_scheduled")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_may_be_quicker_than_whoever_asks(
+    make_image: Any, alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is sent at the commit is done before `schedule` comes back."""
+    image = make_image("alice/app")
+    monkeypatch.setattr(enqueue, "now", lambda task, pk: type(image).objects.get(pk=pk).delete())
+    assert deletion.schedule(alice, image).status == "delete_scheduled"
+    assert not ContainerRepository.objects.exists()
+    # A second click comes too late, and finds nothing that is wrong.
+    deletion.schedule(alice, image)
 
 
 def test_it_goes_in_batches_until_nothing_is_left(scheduled: Any, fake_registry: Any) -> None:
