@@ -219,7 +219,7 @@ def test_f44_two_manifests_for_one_tag(node: Installation, journal: Journal) -> 
     written = [digest_of(manifest(config, [])) for config in configs]
 
     def put(by: Registry, number: int) -> int:
-        # On a slow machine the grace of a config that only an older manifest names may be over: 400.
+        # On a slow machine a config that only an older manifest names may be past its grace: 400.
         while True:
             assert by.push_blob(NAMES[1], configs[number]) in (200, 201)
             status = by.put(NAMES[1], "one", manifest(configs[number], []))
