@@ -29,7 +29,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     together = garbage._review_together
 
     def counted(division: Division[int], run: Run) -> Batch:
-        found.append(len(division.places))
+        found.append(len(division.repository_ids))
         return together(division, run)
 
     monkeypatch.setattr(garbage, "_review_together", counted)
