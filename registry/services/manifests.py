@@ -58,13 +58,23 @@ class PushedManifest:
 
 
 def find(name: str, reference: str) -> StoredManifest:
-    """A manifest by tag or digest, in one query. Raises MANIFEST_UNKNOWN, NAME_UNKNOWN."""
-    sql = _BY_DIGEST if ":" in reference else _BY_TAG
-    row = database.one(sql, [reference, name])
+    """A manifest by tag or digest, in one query. Raises MANIFEST_UNKNOWN, NAME_UNKNOWN.
+
+    What is neither of the two is unknown like any other: to ask for it is no mistake of form.
+    """
+    row = None
+    if is_reference(reference):
+        sql = _BY_DIGEST if ":" in reference else _BY_TAG
+        row = database.one(sql, [reference, name])
     if row is None:
         repositories.get_id(name)
         raise RegistryError(Code.MANIFEST_UNKNOWN, reference=reference)
     return StoredManifest(row[0], row[1], bytes(row[2]))
+
+
+def is_reference(text: str) -> bool:
+    """Whether `text` is a tag or a digest."""
+    return digests.is_digest(text) if ":" in text else tags.is_tag(text)
 
 
 def check_reference(reference: str) -> str:
@@ -253,13 +263,11 @@ def delete(name: str, digest: str, actor: Actor) -> None:
     the way, where a live index lists it. An index that nothing live needs is not in the way.
     """
     repositories.require_deletion()
-    digests.check(digest)
     with database.atomic():
         repository_id = repositories.hold(name)
-        found = Manifest.objects.filter(
-            repository_id=repository_id, digest=digest, deleted_at=None
-        ).first()
-        if found is None:
+        found = Manifest.objects.filter(repository_id=repository_id, digest=digest, deleted_at=None)
+        manifest = found.first() if digests.is_digest(digest) else None
+        if manifest is None:
             raise RegistryError(Code.MANIFEST_UNKNOWN, reference=digest)
         holder = holding.live_index_of(repository_id, digest)
         if holder is not None:
@@ -271,9 +279,13 @@ def delete(name: str, digest: str, actor: Actor) -> None:
                 holder=holder.digest,
             )
         now = timezone.now()
-        Manifest.objects.filter(pk=found.pk).update(deleted_at=now, deleted_by=actor.name)
-        Tag.objects.filter(manifest_id=found.pk, ended_at=None).update(
+        Manifest.objects.filter(pk=manifest.pk).update(deleted_at=now, deleted_by=actor.name)
+        Tag.objects.filter(manifest_id=manifest.pk, ended_at=None).update(
             ended_at=now, ended_by=actor.name
         )
-        reviews.queue(Review.Kind.MANIFEST, [found.pk], "manifest deleted", after=reviews.window())
-        events.record(Event.Action.DELETE, name, actor, digest=digest, media_type=found.media_type)
+        reviews.queue(
+            Review.Kind.MANIFEST, [manifest.pk], "manifest deleted", after=reviews.window()
+        )
+        events.record(
+            Event.Action.DELETE, name, actor, digest=digest, media_type=manifest.media_type
+        )
