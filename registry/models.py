@@ -246,13 +246,15 @@ class UploadSession(models.Model):
     """An upload under way.
 
     Each PATCH leaves a durable part ``{"name", "size", "digest"}``; the row says which count, so
-    `offset` always equals what would survive a crash. A committed session stays until it expires,
+    `offset` always equals what would survive a crash. Parts are hashed by `algorithm` as they come,
+    which the client may name ahead (end-4c). A committed session stays until it expires,
     and answers a repeated PUT as it answered the first.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     repository = models.ForeignKey(Repository, models.DO_NOTHING)
     opened_by = models.CharField(max_length=255, default="")
+    algorithm = models.CharField(max_length=16, default="sha256")
     offset = models.BigIntegerField(default=0)
     parts = models.JSONField(default=list)
     committed_digest = models.CharField(max_length=DIGEST_LENGTH, default="")

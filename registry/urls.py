@@ -18,11 +18,11 @@ _unknown = UnknownView()
 
 # The paths that every pull takes stand first: addresses are tried in order.
 urlpatterns = [
-    path("v2/<name:name>/manifests/<reference:reference>", ManifestView()),  # end-3, 7, 9
+    path("v2/<name:name>/manifests/<reference:reference>", ManifestView()),  # end-3, 7a, 7b, 9
     path("v2/<name:name>/blobs/<reference:digest>", BlobView()),  # end-2, 10
     path("v2/", VersionView()),  # end-1
     path("v2", VersionView()),
-    path("v2/<name:name>/blobs/uploads/", UploadsView()),  # end-4a, 4b, 11
+    path("v2/<name:name>/blobs/uploads/", UploadsView()),  # end-4a, 4b, 4c, 11
     path("v2/<name:name>/blobs/uploads/<reference:session>", UploadView()),  # end-5, 6, 13, 14
     path("v2/<name:name>/tags/list", TagListView()),  # end-8a, 8b
     path("v2/<name:name>/referrers/<reference:digest>", ReferrersView()),  # end-12a, 12b

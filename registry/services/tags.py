@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.db.models import Subquery
 from django.utils import timezone
@@ -21,6 +21,9 @@ SELECT t.name FROM registry_repository r
 JOIN registry_tag t ON t.repository_id = r.id AND t.ended_at IS NULL AND t.name > %s
 WHERE r.name = %s AND r.closed_at IS NULL ORDER BY t.name LIMIT %s
 """
+MAX_AT_ONCE = 100
+"""Tags that one push sets. The specification asks for ten at least."""
+
 _COSIGN_KINDS = ("sig", "att", "sbom")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 
@@ -35,6 +38,14 @@ def check(name: str) -> str:
     if not is_tag(name):
         raise RegistryError(Code.TAG_INVALID)
     return name
+
+
+def check_all(names: Iterable[str]) -> tuple[str, ...]:
+    """`names`, each once and in their order. Raises TAG_INVALID, for too many with 414."""
+    found = tuple(dict.fromkeys(check(name) for name in names))
+    if len(found) > MAX_AT_ONCE:
+        raise RegistryError(Code.TAG_INVALID, f"a push sets at most {MAX_AT_ONCE} tags", status=414)
+    return found
 
 
 def page(repository: str, last: str, limit: int) -> list[str]:

@@ -28,8 +28,13 @@ from registry.storage import chosen as storage
 from registry.storage.base import Part, StorageUnavailable
 
 
-def start(name: str, actor: Actor) -> UploadSession:
-    """Open a session for an upload into the repository `name`, which a first push opens."""
+def start(name: str, actor: Actor, algorithm: str = digests.SHA256) -> UploadSession:
+    """Open a session for an upload into the repository `name`, which a first push opens.
+
+    `algorithm` is that of the digest which is to come: so the bytes are hashed as they come. It
+    binds nobody. Raises DIGEST_INVALID.
+    """
+    digests.check_algorithm(algorithm)
     repository_id = repositories.find_for_push(name, actor)
     if repository_id is None:
         with database.atomic():
@@ -37,6 +42,7 @@ def start(name: str, actor: Actor) -> UploadSession:
     return UploadSession.objects.create(
         repository_id=repository_id,
         opened_by=actor.name,
+        algorithm=algorithm,
         expires_at=timezone.now() + settings.REGISTRY_UPLOAD_EXPIRY,
     )
 
@@ -70,7 +76,9 @@ def append(session: UploadSession, chunks: Iterable[bytes], start: int | None) -
     if start is not None and start != session.offset:
         raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
     try:
-        part = storage.current().write(session.pk, _limited(chunks, session.offset))
+        part = storage.current().write(
+            session.pk, _limited(chunks, session.offset), session.algorithm
+        )
     except FileNotFoundError as error:
         raise _ended_meanwhile() from error
     _count(session, part)

@@ -1,4 +1,4 @@
-"""end-4a, 4b, 5, 6, 11, 13, 14: uploads, in one request or many, and mounts.
+"""end-4a, 4b, 4c, 5, 6, 11, 13, 14: uploads, in one request or many, and mounts.
 
 The address of a session carries its state, signed with ``http_secret``: a client that did not get
 it from here can't use the session, not even with a token for the repository. It is relative, so
@@ -71,6 +71,7 @@ class UploadsView(RegistryView):
     def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """201 where it is a blob already, else 202 with the session's address."""
         mount, digest = _single(request, "mount"), _single(request, "digest")
+        algorithm = digests.check_algorithm(_single(request, "digest-algorithm") or digests.SHA256)
         if mount is not None:
             digests.check(mount)
             source = _single(request, "from")
@@ -90,7 +91,7 @@ class UploadsView(RegistryView):
                 uploads.cancel(session)
                 raise
             return _created(name, digest)
-        session = uploads.start(name, caller.acting_in(name))
+        session = uploads.start(name, caller.acting_in(name), algorithm)
         return empty(202, _session_headers(session, name))
 
 

@@ -143,6 +143,15 @@ def test_a_malformed_digest_leaves_the_session(bob: Person, query: str) -> None:
     assert_created(bob.send("PUT", f"{location}&digest={digest}", b"hello"), digest)
 
 
+@pytest.mark.parametrize(
+    "name", ["md5", "SHA512", "blake3", "sha512%0A", "sha256&digest-algorithm=sha256"]
+)
+def test_an_unknown_algorithm_is_refused(bob: Person, name: str) -> None:
+    response = bob.send("POST", f"{UPLOADS}?digest-algorithm={name}")
+    assert_refused(response, Code.DIGEST_INVALID)
+    assert not UploadSession.objects.exists()
+
+
 def test_a_wrong_digest_in_one_request_leaves_nothing(bob: Person, store_root: Path) -> None:
     response = bob.send("POST", f"{UPLOADS}?digest=sha256:{'0' * 64}", b"hello")
     assert_refused(response, Code.DIGEST_INVALID)
