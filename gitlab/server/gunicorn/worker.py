@@ -28,7 +28,7 @@ from gunicorn import util
 from gunicorn.http.errors import InvalidRequestLine, LimitRequestHeaders
 from gunicorn.workers import gthread
 
-from gitlab.server.gunicorn import sockets
+from gitlab.server.gunicorn import errors, sockets
 from gitlab.server.gunicorn.threads import RequestThreads
 
 _STAY = 2
@@ -60,6 +60,7 @@ class BerthWorker(gthread.ThreadWorker):
         gunicorn ends itself where a worker can't begin. That is right for a fault in the code,
         which would be the same again; a descriptor may be free a second later.
         """
+        errors.use()
         try:
             super().init_process()
         except Exception as error:

@@ -34,6 +34,8 @@ NAMES = {
     "gunicorn.workers.gthread:ThreadWorker.finish_request": "a connection is closed once",
     "gunicorn.workers.gthread:ThreadWorker._cap_keepalive": "silent connections end with the worker",
     "gunicorn.workers.gthread:_DEFER": "a connection without a byte goes back to the poll",
+    "gunicorn.util:write_error": "what is no HTTP is answered with JSON",
+    "gunicorn.util:write_nonblock": "what is no HTTP is answered with JSON",
     "gunicorn.util:close_graceful": "an answered connection is closed after its last byte",
     "gunicorn.http.errors:InvalidRequestLine": "what a head without a method is refused with",
     "gunicorn.http.errors:LimitRequestHeaders": "what a head over 64 KiB is refused with",
