@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from registry import ranges
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.services import manifests, tags
@@ -35,7 +36,7 @@ class ManifestView(RegistryView):
         found = manifests.find(name, reference)
         etag = f'"{found.digest}"'
         headers = {"Docker-Content-Digest": found.digest, "ETag": etag}
-        if _matches(request.META.get("HTTP_IF_NONE_MATCH"), etag):
+        if ranges.is_known(request.META.get("HTTP_IF_NONE_MATCH"), etag):
             return empty(304, headers)
         headers["Content-Length"] = str(len(found.payload))
         body = b"" if request.method == "HEAD" else found.payload
@@ -70,10 +71,3 @@ class ManifestView(RegistryView):
         else:
             tags.delete(name, reference, caller.acting_in(name))
         return empty(202)
-
-
-def _matches(field: str | None, etag: str) -> bool:
-    if not field:
-        return False
-    candidates = [part.strip().removeprefix("W/") for part in field.split(",")]
-    return etag in candidates or etag.strip('"') in candidates or "*" in candidates
