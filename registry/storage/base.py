@@ -60,6 +60,12 @@ class BlobStore(Protocol):
         of no bytes.
         """
 
+    def digest(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> str:
+        """The digest of `parts` one after the other, read and not written.
+
+        Raises `FileNotFoundError` where one of them is lost.
+        """
+
     def join(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> Part:
         """One durable part of `parts` in order, hashed anew. The old ones stay."""
 

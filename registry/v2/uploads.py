@@ -84,12 +84,9 @@ class UploadsView(RegistryView):
                     return _created(name, mount)
         elif digest is not None:
             digests.check(digest)
-            session = uploads.start(name, caller.acting_in(name))
-            try:
-                uploads.commit(session, digest, Body(request.META).chunks(), None)
-            except BaseException:
-                uploads.cancel(session)
-                raise
+            body = Body(request.META)
+            actor = caller.acting_in(name)
+            uploads.store_whole(name, digest, body.chunks(), actor, body.announced)
             return _created(name, digest)
         session = uploads.start(name, caller.acting_in(name), algorithm)
         return empty(202, _session_headers(session, name))
@@ -124,7 +121,7 @@ class UploadView(RegistryView):
         found = self._session(request, caller, name, session)
         body = Body(request.META)
         start = _start(request, body)
-        _explaining(found, name, uploads.append, body.chunks(), start)
+        _explaining(found, name, uploads.append, body.chunks(), start, body.announced)
         return empty(202, _session_headers(found, name))
 
     def put(self, request: HttpRequest, caller: Caller, name: str, session: str) -> HttpResponse:
@@ -133,7 +130,7 @@ class UploadView(RegistryView):
         digest = digests.check(_single(request, "digest"))
         body = Body(request.META)
         start = _start(request, body)
-        _explaining(found, name, uploads.commit, digest, body.chunks(), start)
+        _explaining(found, name, uploads.commit, digest, body.chunks(), start, body.announced)
         return _created(name, digest)
 
     def delete(self, request: HttpRequest, caller: Caller, name: str, session: str) -> HttpResponse:

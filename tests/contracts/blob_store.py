@@ -79,6 +79,7 @@ class BlobStoreContract:
         session = uuid.uuid4()
         parts = [store.write(session, [piece]) for piece in (b"hello", b"", b" ", b"world")]
         for algorithm in ("sha256", "sha512"):
+            assert store.digest(session, parts, algorithm) == digest_of(b"hello world", algorithm)
             whole = store.join(session, parts, algorithm)
             assert (whole.size, whole.digest) == (11, digest_of(b"hello world", algorithm))
         assert self.parts_left(store) == 6
@@ -93,6 +94,8 @@ class BlobStoreContract:
         store.discard(session, part)
         with pytest.raises(FileNotFoundError):
             store.join(session, [part, part])
+        with pytest.raises(FileNotFoundError):
+            store.digest(session, [part])
         assert self.parts_left(store) == 0
 
     def test_committing_what_is_lost_says_so(self, store: BlobStore) -> None:

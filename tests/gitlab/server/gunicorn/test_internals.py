@@ -34,6 +34,8 @@ NAMES = {
     "gunicorn.workers.gthread:ThreadWorker.finish_request": "a connection is closed once",
     "gunicorn.workers.gthread:ThreadWorker._cap_keepalive": "silent connections end with the worker",
     "gunicorn.workers.gthread:_DEFER": "a connection without a byte goes back to the poll",
+    "gunicorn.workers.gthread:ThreadWorker.handle_request": "leave is given when a body is read",
+    "gunicorn.http.message:Request._expected_100_continue": "leave is given when a body is read",
     "gunicorn.util:write_error": "what is no HTTP is answered with JSON",
     "gunicorn.util:write_nonblock": "what is no HTTP is answered with JSON",
     "gunicorn.util:close_graceful": "an answered connection is closed after its last byte",
