@@ -13,7 +13,6 @@ import itertools
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 
 from django.conf import settings
 from django.utils import timezone
@@ -23,7 +22,7 @@ from registry import digest as digests
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import UploadSession
-from registry.services import blobs, database, repositories
+from registry.services import blobs, database, repositories, upload_parts
 from registry.storage import chosen as storage
 from registry.storage.base import Part, StorageUnavailable
 
@@ -150,17 +149,14 @@ def _count(session: UploadSession, part: Part) -> None:
     if part.size == 0:
         store.discard(session.pk, part)
         return
-    parts = [*session.parts, asdict(part)]
     offset = session.offset + part.size
     # In a transaction, since writers wait for their turn at its beginning only.
     with database.atomic():
         won = UploadSession.objects.filter(
             pk=session.pk, offset=session.offset, committed_digest=""
-        ).update(
-            offset=offset,
-            parts=parts,
-            expires_at=timezone.now() + settings.REGISTRY_UPLOAD_EXPIRY,
-        )
+        ).update(offset=offset, expires_at=timezone.now() + settings.REGISTRY_UPLOAD_EXPIRY)
+        if won:
+            upload_parts.add(session, part)
     if not won:
         store.discard(session.pk, part)
         current = UploadSession.objects.filter(pk=session.pk, committed_digest="").first()
@@ -168,12 +164,12 @@ def _count(session: UploadSession, part: Part) -> None:
             # Its folder was removed when it was ended, and the part has made it again.
             store.discard(session.pk)
             raise _ended_meanwhile()
-        session.offset, session.parts = current.offset, current.parts
+        session.offset = current.offset
         raise RegistryError(
             Code.RANGE_INVALID, "another request moved the end", offset=session.offset
         )
     crash_points.reached("part_counted")
-    session.offset, session.parts = offset, parts
+    session.offset = offset
 
 
 def commit(
@@ -224,7 +220,7 @@ def _whole(session: UploadSession, digest: str, chunks: Iterable[bytes], made: l
     guesses makes the node read, and never write.
     """
     store, algorithm = storage.current(), digests.algorithm_of(digest)
-    parts = [Part(**part) for part in session.parts]
+    parts = upload_parts.of(session)
     rest = _limited(chunks, session.offset)
     first = next(rest, None)
     # Mostly nothing is left to write: one PATCH has carried all of it.
@@ -270,11 +266,12 @@ def _finish(session: UploadSession, whole: Part, digest: str) -> None:
         # Of two commits at once, one finds the session taken.
         claimed = UploadSession.objects.filter(
             pk=session.pk, offset=session.offset, committed_digest=""
-        ).update(committed_digest=digest, parts=[])
+        ).update(committed_digest=digest)
         if not claimed:
             if not _has_become(session, digest):
                 raise _ended_meanwhile()
             return
+        upload_parts.forget([session.pk])
         _become(repository.pk, session.pk, whole, digest)
     crash_points.reached("blob_committed")
     session.committed_digest = digest
@@ -290,7 +287,7 @@ def _become(repository_id: int, folder: uuid.UUID, whole: Part, digest: str) -> 
 def cancel(session: UploadSession) -> None:
     """End an upload without a blob."""
     _require_open(session)
-    UploadSession.objects.filter(pk=session.pk).delete()
+    upload_parts.end([session.pk])
     storage.current().discard(session.pk)
 
 
@@ -303,7 +300,7 @@ def purge_expired(limit: int) -> int:
     )
     for session_id in expired:
         # The row first: a request that comes now finds no session instead of half of one.
-        UploadSession.objects.filter(pk=session_id).delete()
+        upload_parts.end([session_id])
         crash_points.reached("upload_row_deleted")
         storage.current().discard(session_id)
     return len(expired)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO, Protocol
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
 from uuid import UUID
 
 CHUNK = 1024 * 1024
@@ -23,10 +23,6 @@ class Part:
     name: str
     size: int
     digest: str
-
-    def as_json(self) -> dict[str, Any]:
-        """The form in which a session's row keeps it."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
