@@ -28,3 +28,8 @@ if "web" in settings.ROLES:
     handler403 = "gitlab.ui.views.permission_denied"
     handler404 = "gitlab.ui.views.page_not_found"
     handler500 = "gitlab.ui.views.server_error"
+else:
+    # Nobody reads pages here: whatever goes wrong is said in the protocol's form.
+    handler400 = "registry.v2.base.bad_request"
+    handler404 = "registry.v2.base.page_not_found"
+    handler500 = "registry.v2.base.server_error"

@@ -9,14 +9,14 @@ names the file, in a location that nobody reaches from outside. Where the store 
 such an address that is named there, and nginx fetches it: the store is then nobody's business but
 nginx's and the registry's.
 
-Source for ranges: RFC 9110, section 14. One range is served; several, or a unit other than bytes,
-are answered with the whole, as the RFC allows.
+Several ranges are sent as one multipart answer (RFC 9110, 14.6): a lazy pull asks for what it needs
+of a layer at once. In their order and each by itself, since clients count on both.
 """
 
 from __future__ import annotations
 
 import os
-import re
+import secrets
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
@@ -26,13 +26,16 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 
+from registry import ranges
 from registry.errors import Code, RegistryError
 from registry.media_types import OCTET_STREAM
 from registry.storage import chosen as storage
 from registry.storage import paths
 from registry.storage.base import CHUNK
 
-_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
+_NEAR = 64 * 1024
+"""Bytes between two ranges that are read over rather than asked for anew."""
+
 _YEAR = 365 * 24 * 3600
 _SMALL = 64 * 1024
 """Bytes that are read at once: most configurations have less."""
@@ -41,7 +44,15 @@ ADDRESS_LIFETIME = 300
 """Seconds in which a client has to follow a redirect. A transfer that has begun goes on."""
 
 
-class _FileResponse(StreamingHttpResponse):
+class _Streamed(StreamingHttpResponse):
+    """A response of what is read from a file, which it closes."""
+
+    def __init__(self, file: BinaryIO, content: Iterator[bytes], **options: Any) -> None:
+        super().__init__(content, **options)
+        self._resource_closers.append(file.close)  # type: ignore[attr-defined]
+
+
+class _FileResponse(_Streamed):
     """A response whose stream the WSGI server may hand to the kernel.
 
     Django passes `file_to_stream` to ``wsgi.file_wrapper``; `FileResponse` would guess a type and a
@@ -53,8 +64,7 @@ class _FileResponse(StreamingHttpResponse):
     def __init__(self, file: BinaryIO, length: int, **options: Any) -> None:
         if isinstance(file, FileIO):  # Others have nothing that the kernel could send.
             self.file_to_stream = file
-        super().__init__(_pieces(file, length), **options)
-        self._resource_closers.append(file.close)  # type: ignore[attr-defined]
+        super().__init__(file, _pieces(file, length), **options)
 
 
 def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
@@ -106,16 +116,29 @@ def blob_response(
         if address is not None:
             return _redirect(address, digest)
     is_other = if_range is not None and if_range.strip() != headers["ETag"]
-    start, end = _requested(None if is_other else range_field, size)
+    wanted = ranges.requested(None if is_other else range_field, size)
     if prefix := settings.REGISTRY_STORAGE.get("accel_prefix"):
         response = _by_proxy(str(prefix), digest, size, headers, if_range=if_range)
         if response is not None:
             return response
-    status = 200
-    if (start, end) != (0, size):
-        status = 206
+    start, end = wanted[0] if wanted else (0, size)
+    file = _open(digest, size, start)
+    if len(wanted) > 1:
+        return _multipart(file, size, wanted, headers)
+    if wanted:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     headers["Content-Length"] = str(end - start)
+    return _FileResponse(
+        file,
+        end - start,
+        status=206 if wanted else 200,
+        content_type=OCTET_STREAM,
+        headers=headers,
+    )
+
+
+def _open(digest: str, size: int, start: int) -> BinaryIO:
+    """The bytes from `start` on. Raises BLOB_UNKNOWN where they are lost or of another number."""
     try:
         file = storage.current().open(digest, start)
     except FileNotFoundError as error:
@@ -124,9 +147,44 @@ def blob_response(
         # The client would wait for bytes that never come, or get others than it asked for.
         file.close()
         raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
-    return _FileResponse(
-        file, end - start, status=status, content_type=OCTET_STREAM, headers=headers
+    return file
+
+
+def _multipart(
+    file: BinaryIO, size: int, wanted: list[tuple[int, int]], headers: dict[str, str]
+) -> HttpResponseBase:
+    """A ``multipart/byteranges`` of what is `wanted` of `file`, which it closes."""
+    boundary = secrets.token_hex(16)
+    heads = [
+        f"\r\n--{boundary}\r\nContent-Type: {OCTET_STREAM}\r\n"
+        f"Content-Range: bytes {start}-{end - 1}/{size}\r\n\r\n".encode()
+        for start, end in wanted
+    ]
+    last = f"\r\n--{boundary}--\r\n".encode()
+
+    def content() -> Iterator[bytes]:
+        for head, (start, end) in zip(heads, wanted, strict=True):
+            yield head
+            _go_to(file, start)
+            yield from _pieces(file, end - start)
+        yield last
+
+    length = sum(map(len, heads)) + sum(end - start for start, end in wanted) + len(last)
+    return _Streamed(
+        file,
+        content(),
+        status=206,
+        content_type=f"multipart/byteranges; boundary={boundary}",
+        headers={**headers, "Content-Length": str(length)},
     )
+
+
+def _go_to(file: BinaryIO, start: int) -> None:
+    """Go on at `start`; for an object of a store each seek is a request."""
+    gap = start - file.tell()
+    if not isinstance(file, FileIO) and 0 < gap <= _NEAR:
+        file.read(gap)
+    file.seek(start)
 
 
 def _by_proxy(
@@ -167,26 +225,3 @@ def _redirect(address: str, digest: str) -> HttpResponse:
     response = HttpResponse(status=307, headers=headers)
     del response.headers["Content-Type"]
     return response
-
-
-def _requested(field: str | None, size: int) -> tuple[int, int]:
-    """The bytes asked for, from the first to behind the last. Raises RANGE_INVALID."""
-    matched = _RANGE.fullmatch(field.strip()) if field else None
-    if matched is None or matched[1] == matched[2] == "":
-        return 0, size
-    if matched[1] == "":
-        suffix = int(matched[2])
-        if suffix == 0 or size == 0:
-            raise _unsatisfiable(size)
-        return max(0, size - suffix), size
-    start = int(matched[1])
-    if matched[2] and int(matched[2]) < start:
-        return 0, size
-    if start >= size:
-        raise _unsatisfiable(size)
-    end = min(int(matched[2]) + 1, size) if matched[2] else size
-    return start, end
-
-
-def _unsatisfiable(size: int) -> RegistryError:
-    return RegistryError(Code.RANGE_INVALID, headers={"Content-Range": f"bytes */{size}"})

@@ -28,6 +28,15 @@ def check(text: str | None) -> str:
     return text
 
 
+def check_algorithm(name: str) -> str:
+    """`name` where it is an algorithm that is known here. Raises DIGEST_INVALID."""
+    if name not in ALGORITHMS:
+        raise RegistryError(
+            Code.DIGEST_INVALID, f"the digest algorithm is one of {', '.join(ALGORITHMS)}"
+        )
+    return name
+
+
 def algorithm_of(digest: str) -> str:
     """The part before the colon."""
     return digest.partition(":")[0]

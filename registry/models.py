@@ -6,7 +6,7 @@
         ▲                               ▲  ▲
         │                               │  └────── ManifestBlob ──► RepositoryBlob ──► Blob
         ├── RepositoryBlob              └ subject_digest                  (may serve)   (bytes)
-        └── UploadSession
+        └── UploadSession ◄── UploadPart
 
     Review     what may have become garbage, and when to look
     Tombstone  bytes about to be unlinked            Receipt  what was removed, and why
@@ -245,22 +245,41 @@ class Tag(models.Model):
 class UploadSession(models.Model):
     """An upload under way.
 
-    Each PATCH leaves a durable part ``{"name", "size", "digest"}``; the row says which count, so
-    `offset` always equals what would survive a crash. A committed session stays until it expires,
+    Each PATCH leaves a durable part, whose row says that it counts; so `offset` always equals what
+    would survive a crash. Parts are hashed by `algorithm` as they come,
+    which the client may name ahead (end-4c). A committed session stays until it expires,
     and answers a repeated PUT as it answered the first.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     repository = models.ForeignKey(Repository, models.DO_NOTHING)
     opened_by = models.CharField(max_length=255, default="")
+    algorithm = models.CharField(max_length=16, default="sha256")
     offset = models.BigIntegerField(default=0)
-    parts = models.JSONField(default=list)
     committed_digest = models.CharField(max_length=DIGEST_LENGTH, default="")
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class UploadPart(models.Model):
+    """A durable piece of an upload, from `offset` on, by the name that the store has for it."""
+
+    session = models.ForeignKey(UploadSession, models.DO_NOTHING, db_index=False)
+    offset = models.BigIntegerField()
+    name = models.CharField(max_length=64)
+    size = models.BigIntegerField()
+    digest = models.CharField(max_length=DIGEST_LENGTH)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["session", "offset"], name="uploadpart_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Review(models.Model):

@@ -16,8 +16,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 TEXT = (PROJECT / "docs" / "conformance.md").read_text()
 NAMED = sorted(set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", TEXT)))
 ENDPOINTS = [
-    "end-1", "end-2", "end-3", "end-4a", "end-4b", "end-5", "end-6", "end-7", "end-8a", "end-8b",
-    "end-9", "end-10", "end-11", "end-12a", "end-12b", "end-13", "end-14",
+    "end-1", "end-2", "end-3", "end-4a", "end-4b", "end-4c", "end-5", "end-6", "end-7a", "end-7b",
+    "end-8a", "end-8b", "end-9", "end-10", "end-11", "end-12a", "end-12b", "end-13", "end-14",
 ]  # fmt: skip
 _SPECIFIED = frozenset(
     [

@@ -20,7 +20,17 @@ from .toasts import Toast
 from .widgets import About, ExplainedRadios
 
 YEAR = 365 * 24 * 60 * 60
-_FOR_PROGRAMS = ("/api/", "/jwt/")
+_FOR_PROGRAMS = ("/api/", "/jwt/", "/v2/", "/gitlab/v1/")
+"""What no browser asks for: whoever reads an error there reads JSON."""
+
+_TOLD = {
+    400: ("UNSUPPORTED", "the request is malformed"),
+    403: ("DENIED", "requested access to the resource is denied"),
+    404: ("UNSUPPORTED", "there is nothing at this address"),
+    429: ("TOOMANYREQUESTS", "too many requests"),
+    500: ("UNAVAILABLE", "the server has failed, and logged why"),
+    503: ("UNAVAILABLE", "the database is not available"),
+}
 STATIC = Path(__file__).parent / "static" / "ui"
 
 
@@ -77,13 +87,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """
     if not isinstance(sys.exception(), OperationalError | InterfaceError | InternalError):
         return _error(request, 500)
-    response: HttpResponse
-    if request.path.startswith(_FOR_PROGRAMS):
-        message = "the database is not available"
-        errors = [{"code": "UNAVAILABLE", "message": message}]
-        response = JsonResponse({"message": message, "errors": errors}, status=503)
-    else:
-        response = _error(request, 503)
+    response = _error(request, 503)
     response["Retry-After"] = "10"
     return response
 
@@ -91,6 +95,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def _error(
     request: HttpRequest, status: int, *, reason: str = "", template: str = ""
 ) -> HttpResponse:
+    if request.path.startswith(_FOR_PROGRAMS):
+        code, message = _TOLD[status]
+        errors = [{"code": code, "message": message}]
+        return JsonResponse({"message": message, "errors": errors}, status=status)
     context = {
         "request_id": getattr(request, "request_id", ""),
         "theme": theme_of(request),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from registry import crash_points
@@ -51,20 +53,31 @@ class StoredManifest:
 
 @dataclass(frozen=True, slots=True)
 class PushedManifest:
-    """What a push has made."""
+    """What a push has made: the manifest, and the tags that point at it now."""
 
     digest: str
     subject: str | None
+    tags: tuple[str, ...]
 
 
 def find(name: str, reference: str) -> StoredManifest:
-    """A manifest by tag or digest, in one query. Raises MANIFEST_UNKNOWN, NAME_UNKNOWN."""
-    sql = _BY_DIGEST if ":" in reference else _BY_TAG
-    row = database.one(sql, [reference, name])
+    """A manifest by tag or digest, in one query. Raises MANIFEST_UNKNOWN, NAME_UNKNOWN.
+
+    What is neither of the two is unknown like any other: to ask for it is no mistake of form.
+    """
+    row = None
+    if is_reference(reference):
+        sql = _BY_DIGEST if ":" in reference else _BY_TAG
+        row = database.one(sql, [reference, name])
     if row is None:
         repositories.get_id(name)
         raise RegistryError(Code.MANIFEST_UNKNOWN, reference=reference)
     return StoredManifest(row[0], row[1], bytes(row[2]))
+
+
+def is_reference(text: str) -> bool:
+    """Whether `text` is a tag or a digest."""
+    return digests.is_digest(text) if ":" in text else tags.is_tag(text)
 
 
 def check_reference(reference: str) -> str:
@@ -78,8 +91,9 @@ def push(
     payload: bytes,
     content_type: str | None,
     actor: Actor,
+    more_tags: Sequence[str] = (),
 ) -> PushedManifest:
-    """Store a manifest, and let the tag point at it where `reference` is one.
+    """Store a manifest, and let tags point at it: `reference` where it is one, and `more_tags`.
 
     Every blob that it refers to has to be in this repository and in the store; a child of an index
     may be missing. All of it happens in one transaction, or nothing.
@@ -87,41 +101,55 @@ def push(
     Raises MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN, SIZE_INVALID.
     """
     check_reference(reference)
-    parsed = parsing.parse(payload, content_type)
     by_digest = ":" in reference
-    algorithm = digests.algorithm_of(reference) if by_digest else digests.SHA256
-    digest = digests.of(payload, algorithm)
-    if by_digest and digest != reference:
+    names = tags.check_all([*([] if by_digest else [reference]), *more_tags])
+    parsed = parsing.parse(payload, content_type)
+    if by_digest and digests.of(payload, digests.algorithm_of(reference)) != reference:
         raise RegistryError(Code.DIGEST_INVALID, digest=reference)
     # Asked before the repository is held, and side by side, since a store may take its time.
     sizes = storage.current().sizes(parsed.needed_blobs)
     with database.atomic():
         repository_id = repositories.hold_or_open(name, actor)
+        digest = reference if by_digest else _digest_of_tag(repository_id, reference, payload)
         links = _links(repository_id, parsed, sizes)
         config = image_configs.read(parsed.config)
         manifest_id = _store(repository_id, digest, payload, parsed, config, actor)
         crash_points.reached("manifest_stored")
         _refer(repository_id, manifest_id, parsed, links)
         crash_points.reached("manifest_referred")
-        tag = "" if by_digest else reference
-        if tag:
+        for tag in names:
             tags.point(repository_id, tag, manifest_id, digest, actor)
             crash_points.reached("tag_pointed")
-        elif not Tag.objects.filter(manifest_id=manifest_id, ended_at=None).exists():
+        if not names and not Tag.objects.filter(manifest_id=manifest_id, ended_at=None).exists():
             reviews.queue(
                 Review.Kind.MANIFEST, [manifest_id], "pushed without a tag", after=reviews.window()
             )
-        events.record(
-            Event.Action.PUSH,
-            name,
-            actor,
-            tag=tag,
-            digest=digest,
-            media_type=parsed.media_type,
-            size=len(payload),
-        )
+        for tag in names or ("",):
+            events.record(
+                Event.Action.PUSH,
+                name,
+                actor,
+                tag=tag,
+                digest=digest,
+                media_type=parsed.media_type,
+                size=len(payload),
+            )
     crash_points.reached("manifest_committed")
-    return PushedManifest(digest, parsed.subject.digest if parsed.subject else None)
+    return PushedManifest(digest, parsed.subject.digest if parsed.subject else None, names)
+
+
+def _digest_of_tag(repository_id: int, tag: str, payload: bytes) -> str:
+    """The digest by which a manifest is kept that is pushed by tag alone.
+
+    It is that by which the tag has these bytes already, else that by which they are here, else
+    their sha256: what somebody has pushed by its sha512 does not change its name.
+    """
+    known = [digests.of(payload, algorithm) for algorithm in digests.ALGORITHMS]
+    current = Tag.objects.filter(name=tag, ended_at=None, manifest_id=OuterRef("pk"))
+    here = Manifest.objects.filter(
+        repository_id=repository_id, digest__in=known, deleted_at=None
+    ).order_by(Exists(current).desc(), "digest")
+    return here.values_list("digest", flat=True).first() or known[0]
 
 
 def _links(repository_id: int, parsed: ParsedManifest, sizes: dict[str, int | None]) -> list[int]:
@@ -253,13 +281,11 @@ def delete(name: str, digest: str, actor: Actor) -> None:
     the way, where a live index lists it. An index that nothing live needs is not in the way.
     """
     repositories.require_deletion()
-    digests.check(digest)
     with database.atomic():
         repository_id = repositories.hold(name)
-        found = Manifest.objects.filter(
-            repository_id=repository_id, digest=digest, deleted_at=None
-        ).first()
-        if found is None:
+        found = Manifest.objects.filter(repository_id=repository_id, digest=digest, deleted_at=None)
+        manifest = found.first() if digests.is_digest(digest) else None
+        if manifest is None:
             raise RegistryError(Code.MANIFEST_UNKNOWN, reference=digest)
         holder = holding.live_index_of(repository_id, digest)
         if holder is not None:
@@ -271,9 +297,13 @@ def delete(name: str, digest: str, actor: Actor) -> None:
                 holder=holder.digest,
             )
         now = timezone.now()
-        Manifest.objects.filter(pk=found.pk).update(deleted_at=now, deleted_by=actor.name)
-        Tag.objects.filter(manifest_id=found.pk, ended_at=None).update(
+        Manifest.objects.filter(pk=manifest.pk).update(deleted_at=now, deleted_by=actor.name)
+        Tag.objects.filter(manifest_id=manifest.pk, ended_at=None).update(
             ended_at=now, ended_by=actor.name
         )
-        reviews.queue(Review.Kind.MANIFEST, [found.pk], "manifest deleted", after=reviews.window())
-        events.record(Event.Action.DELETE, name, actor, digest=digest, media_type=found.media_type)
+        reviews.queue(
+            Review.Kind.MANIFEST, [manifest.pk], "manifest deleted", after=reviews.window()
+        )
+        events.record(
+            Event.Action.DELETE, name, actor, digest=digest, media_type=manifest.media_type
+        )

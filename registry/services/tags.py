@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.db.models import Subquery
 from django.utils import timezone
@@ -21,15 +21,31 @@ SELECT t.name FROM registry_repository r
 JOIN registry_tag t ON t.repository_id = r.id AND t.ended_at IS NULL AND t.name > %s
 WHERE r.name = %s AND r.closed_at IS NULL ORDER BY t.name LIMIT %s
 """
+MAX_AT_ONCE = 100
+"""Tags that one push sets. The specification asks for ten at least."""
+
 _COSIGN_KINDS = ("sig", "att", "sbom")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 
 
+def is_tag(text: str) -> bool:
+    """Whether `text` follows the grammar of tags."""
+    return _TAG.fullmatch(text) is not None
+
+
 def check(name: str) -> str:
     """`name` where it follows the grammar of tags. Raises TAG_INVALID."""
-    if not _TAG.fullmatch(name):
+    if not is_tag(name):
         raise RegistryError(Code.TAG_INVALID)
     return name
+
+
+def check_all(names: Iterable[str]) -> tuple[str, ...]:
+    """`names`, each once and in their order. Raises TAG_INVALID, for too many with 414."""
+    found = tuple(dict.fromkeys(check(name) for name in names))
+    if len(found) > MAX_AT_ONCE:
+        raise RegistryError(Code.TAG_INVALID, f"a push sets at most {MAX_AT_ONCE} tags", status=414)
+    return found
 
 
 def page(repository: str, last: str, limit: int) -> list[str]:
@@ -71,13 +87,13 @@ def point(repository_id: int, name: str, manifest_id: int, digest: str, actor: A
 def delete(repository: str, name: str, actor: Actor) -> None:
     """Take a tag away; what it pointed at stays until nothing else holds it.
 
-    Raises MANIFEST_UNKNOWN, UNSUPPORTED, TAG_INVALID.
+    Raises MANIFEST_UNKNOWN, NAME_UNKNOWN, UNSUPPORTED.
     """
     repositories.require_deletion()
-    check(name)
     with database.atomic():
         repository_id = repositories.hold(repository)
-        current = Tag.objects.filter(repository_id=repository_id, name=name, ended_at=None).first()
+        found = Tag.objects.filter(repository_id=repository_id, name=name, ended_at=None)
+        current = found.first() if is_tag(name) else None
         if current is None:
             raise RegistryError(Code.MANIFEST_UNKNOWN, f"there is no tag {name}", tag=name)
         Tag.objects.filter(pk=current.pk).update(ended_at=timezone.now(), ended_by=actor.name)

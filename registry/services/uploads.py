@@ -13,7 +13,6 @@ import itertools
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 
 from django.conf import settings
 from django.utils import timezone
@@ -23,13 +22,18 @@ from registry import digest as digests
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import UploadSession
-from registry.services import blobs, database, repositories
+from registry.services import blobs, database, repositories, upload_parts
 from registry.storage import chosen as storage
 from registry.storage.base import Part, StorageUnavailable
 
 
-def start(name: str, actor: Actor) -> UploadSession:
-    """Open a session for an upload into the repository `name`, which a first push opens."""
+def start(name: str, actor: Actor, algorithm: str = digests.SHA256) -> UploadSession:
+    """Open a session for an upload into the repository `name`, which a first push opens.
+
+    `algorithm` is that of the digest which is to come: so the bytes are hashed as they come. It
+    binds nobody. Raises DIGEST_INVALID.
+    """
+    digests.check_algorithm(algorithm)
     repository_id = repositories.find_for_push(name, actor)
     if repository_id is None:
         with database.atomic():
@@ -37,6 +41,7 @@ def start(name: str, actor: Actor) -> UploadSession:
     return UploadSession.objects.create(
         repository_id=repository_id,
         opened_by=actor.name,
+        algorithm=algorithm,
         expires_at=timezone.now() + settings.REGISTRY_UPLOAD_EXPIRY,
     )
 
@@ -58,19 +63,58 @@ def find(name: str, session_id: uuid.UUID, actor: Actor) -> UploadSession:
     return session
 
 
-def append(session: UploadSession, chunks: Iterable[bytes], start: int | None) -> None:
+def store_whole(
+    name: str, digest: str, chunks: Iterable[bytes], actor: Actor, announced: int | None = None
+) -> None:
+    """Make a blob of the repository `name` of what has come in one request (end-4b).
+
+    `announced` is how many bytes the client says there are. What is refused leaves nothing, not
+    even a repository that this would have opened.
+
+    Raises DIGEST_INVALID, SIZE_INVALID, DENIED.
+    """
+    digests.check(digest)
+    repositories.find_for_push(name, actor)
+    _require_room(0, announced)
+    store, folder = storage.current(), uuid.uuid4()
+    try:
+        whole = store.write(folder, _limited(chunks, 0), digests.algorithm_of(digest))
+        if whole.digest != digest:
+            raise RegistryError(Code.DIGEST_INVALID, digest=digest)
+        # What takes long is done here: the transaction holds its repository.
+        store.stage(folder, whole, digest)
+        with database.atomic():
+            _become(repositories.hold_or_open(name, actor), folder, whole, digest)
+    except BaseException:
+        with contextlib.suppress(StorageUnavailable):
+            store.discard(folder)
+        raise
+    crash_points.reached("blob_committed")
+    store.discard(folder)
+
+
+def append(
+    session: UploadSession,
+    chunks: Iterable[bytes],
+    start: int | None,
+    announced: int | None = None,
+) -> None:
     """Add `chunks` at the end of the upload; `session` then has the new offset.
 
-    `start` is where the client believes the end to be, None where it did not say. Of two clients
-    that append at once one wins, and the other is told where the upload stands.
+    `start` is where the client believes the end to be, `announced` how many bytes it says that
+    there are; each None where it did not say. Of two clients that append at once one wins, and the
+    other is told where the upload stands.
 
     Raises RANGE_INVALID, BLOB_UPLOAD_UNKNOWN, SIZE_INVALID.
     """
     _require_open(session)
     if start is not None and start != session.offset:
         raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
+    _require_room(session.offset, announced)
     try:
-        part = storage.current().write(session.pk, _limited(chunks, session.offset))
+        part = storage.current().write(
+            session.pk, _limited(chunks, session.offset), session.algorithm
+        )
     except FileNotFoundError as error:
         raise _ended_meanwhile() from error
     _count(session, part)
@@ -85,12 +129,17 @@ def _require_open(session: UploadSession) -> None:
         raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
 
 
-def _limited(chunks: Iterable[bytes], offset: int) -> Iterator[bytes]:
+def _require_room(offset: int, more: int | None) -> None:
+    """Raises SIZE_INVALID with 413 where `more` bytes behind `offset` would be too many."""
     limit = settings.REGISTRY_MAX_BLOB_SIZE
+    if offset + (more or 0) > limit:
+        raise RegistryError(Code.SIZE_INVALID, f"a blob has at most {limit} bytes", status=413)
+
+
+def _limited(chunks: Iterable[bytes], offset: int) -> Iterator[bytes]:
     for chunk in chunks:
+        _require_room(offset, len(chunk))
         offset += len(chunk)
-        if offset > limit:
-            raise RegistryError(Code.SIZE_INVALID, f"a blob has at most {limit} bytes", status=413)
         yield chunk
 
 
@@ -100,17 +149,14 @@ def _count(session: UploadSession, part: Part) -> None:
     if part.size == 0:
         store.discard(session.pk, part)
         return
-    parts = [*session.parts, asdict(part)]
     offset = session.offset + part.size
     # In a transaction, since writers wait for their turn at its beginning only.
     with database.atomic():
         won = UploadSession.objects.filter(
             pk=session.pk, offset=session.offset, committed_digest=""
-        ).update(
-            offset=offset,
-            parts=parts,
-            expires_at=timezone.now() + settings.REGISTRY_UPLOAD_EXPIRY,
-        )
+        ).update(offset=offset, expires_at=timezone.now() + settings.REGISTRY_UPLOAD_EXPIRY)
+        if won:
+            upload_parts.add(session, part)
     if not won:
         store.discard(session.pk, part)
         current = UploadSession.objects.filter(pk=session.pk, committed_digest="").first()
@@ -118,18 +164,25 @@ def _count(session: UploadSession, part: Part) -> None:
             # Its folder was removed when it was ended, and the part has made it again.
             store.discard(session.pk)
             raise _ended_meanwhile()
-        session.offset, session.parts = current.offset, current.parts
+        session.offset = current.offset
         raise RegistryError(
             Code.RANGE_INVALID, "another request moved the end", offset=session.offset
         )
     crash_points.reached("part_counted")
-    session.offset, session.parts = offset, parts
+    session.offset = offset
 
 
-def commit(session: UploadSession, digest: str, chunks: Iterable[bytes], start: int | None) -> None:
+def commit(
+    session: UploadSession,
+    digest: str,
+    chunks: Iterable[bytes],
+    start: int | None,
+    announced: int | None = None,
+) -> None:
     """End the upload with the last `chunks` (mostly none): from here on it is a blob.
 
-    Runs twice with the same result. A wrong digest leaves the session as it was, without `chunks`.
+    `start` and `announced` are as for `append`. Runs twice with the same result. A wrong digest
+    leaves the session as it was, without `chunks`.
 
     Raises DIGEST_INVALID, RANGE_INVALID, BLOB_UPLOAD_UNKNOWN, SIZE_INVALID.
     """
@@ -140,12 +193,11 @@ def commit(session: UploadSession, digest: str, chunks: Iterable[bytes], start: 
         return
     if start is not None and start != session.offset:
         raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
+    _require_room(session.offset, announced)
     store = storage.current()
     made: list[Part] = []
     try:
-        whole = _whole(session, digests.algorithm_of(digest), chunks, made)
-        if whole.digest != digest:
-            raise RegistryError(Code.DIGEST_INVALID, digest=digest)
+        whole = _whole(session, digest, chunks, made)
         # What takes long is done here: the transaction holds its repository.
         store.stage(session.pk, whole, digest)
         _finish(session, whole, digest)
@@ -161,12 +213,14 @@ def commit(session: UploadSession, digest: str, chunks: Iterable[bytes], start: 
     store.discard(session.pk)
 
 
-def _whole(
-    session: UploadSession, algorithm: str, chunks: Iterable[bytes], made: list[Part]
-) -> Part:
-    """One part with all of the upload, `chunks` at its end. `made` gets what was written for it."""
-    store = storage.current()
-    parts = [Part(**part) for part in session.parts]
+def _whole(session: UploadSession, digest: str, chunks: Iterable[bytes], made: list[Part]) -> Part:
+    """One part with all of the upload, `chunks` at its end. `made` gets what was written for it.
+
+    Raises DIGEST_INVALID where it is not `digest`, before several parts are written as one: who
+    guesses makes the node read, and never write.
+    """
+    store, algorithm = storage.current(), digests.algorithm_of(digest)
+    parts = upload_parts.of(session)
     rest = _limited(chunks, session.offset)
     first = next(rest, None)
     # Mostly nothing is left to write: one PATCH has carried all of it.
@@ -175,10 +229,17 @@ def _whole(
         made.append(last)
         if last.size or not parts:
             parts.append(last)
-    if len(parts) == 1 and digests.algorithm_of(parts[0].digest) == algorithm:
-        return parts[0]
+    found = parts[0].digest
+    if len(parts) > 1 or digests.algorithm_of(found) != algorithm:
+        found = store.digest(session.pk, parts, algorithm)
+    if found != digest:
+        raise RegistryError(Code.DIGEST_INVALID, digest=digest)
+    if len(parts) == 1:
+        return Part(parts[0].name, parts[0].size, digest)
     whole = store.join(session.pk, parts, algorithm)
     made.append(whole)
+    if whole.digest != digest:
+        raise StorageUnavailable("the parts of an upload read differently twice")
     return whole
 
 
@@ -205,22 +266,28 @@ def _finish(session: UploadSession, whole: Part, digest: str) -> None:
         # Of two commits at once, one finds the session taken.
         claimed = UploadSession.objects.filter(
             pk=session.pk, offset=session.offset, committed_digest=""
-        ).update(committed_digest=digest, parts=[])
+        ).update(committed_digest=digest)
         if not claimed:
             if not _has_become(session, digest):
                 raise _ended_meanwhile()
             return
-        blobs.grant(repository.pk, digest, whole.size)
-        crash_points.reached("blob_rows_written")
-        storage.current().commit(session.pk, whole, digest, staged=True)
+        upload_parts.forget([session.pk])
+        _become(repository.pk, session.pk, whole, digest)
     crash_points.reached("blob_committed")
     session.committed_digest = digest
+
+
+def _become(repository_id: int, folder: uuid.UUID, whole: Part, digest: str) -> None:
+    """Make a staged part a blob of the repository, in the transaction that holds it."""
+    blobs.grant(repository_id, digest, whole.size)
+    crash_points.reached("blob_rows_written")
+    storage.current().commit(folder, whole, digest, staged=True)
 
 
 def cancel(session: UploadSession) -> None:
     """End an upload without a blob."""
     _require_open(session)
-    UploadSession.objects.filter(pk=session.pk).delete()
+    upload_parts.end([session.pk])
     storage.current().discard(session.pk)
 
 
@@ -233,7 +300,7 @@ def purge_expired(limit: int) -> int:
     )
     for session_id in expired:
         # The row first: a request that comes now finds no session instead of half of one.
-        UploadSession.objects.filter(pk=session_id).delete()
+        upload_parts.end([session_id])
         crash_points.reached("upload_row_deleted")
         storage.current().discard(session_id)
     return len(expired)

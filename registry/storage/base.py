@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO, Protocol
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
 from uuid import UUID
 
 CHUNK = 1024 * 1024
@@ -23,10 +23,6 @@ class Part:
     name: str
     size: int
     digest: str
-
-    def as_json(self) -> dict[str, Any]:
-        """The form in which a session's row keeps it."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +54,12 @@ class BlobStore(Protocol):
         When this returns, the part survives a crash. Memory stays flat however long the part is.
         When `chunks` raises, the part is removed and the exception goes on. No chunks make a part
         of no bytes.
+        """
+
+    def digest(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> str:
+        """The digest of `parts` one after the other, read and not written.
+
+        Raises `FileNotFoundError` where one of them is lost.
         """
 
     def join(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> Part:

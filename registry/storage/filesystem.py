@@ -152,16 +152,22 @@ class FilesystemStore:
             os.close(descriptor)
         return Part(name, size, f"{algorithm}:{hasher.hexdigest()}")
 
+    def digest(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> str:
+        """See `BlobStore.digest`."""
+        return digests.of_chunks(self._content(session, parts), algorithm)
+
     def join(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> Part:
         """See `BlobStore.join`."""
+        return self.write(session, self._content(session, parts), algorithm)
 
-        def content() -> Iterator[bytes]:
-            for part in parts:
-                with paths.part(self.root, session, part.name).open("rb", buffering=0) as file:
-                    while chunk := file.read(CHUNK):
-                        yield chunk
-
-        return self.write(session, content(), algorithm)
+    def _content(self, session: UUID, parts: Iterable[Part]) -> Iterator[bytes]:
+        for part in parts:
+            with (
+                _named_failures(),
+                paths.part(self.root, session, part.name).open("rb", buffering=0) as file,
+            ):
+                while chunk := file.read(CHUNK):
+                    yield chunk
 
     def take_over(self, session: UUID, source: Path, digest: str) -> Part:
         """A part that is a hard link to `source`, whose bytes the caller knows to be `digest`.

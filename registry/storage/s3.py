@@ -61,16 +61,19 @@ class S3Store:
             writer.finish(hasher.digest() if algorithm == "sha256" else None)
         return Part(name, size, f"{algorithm}:{hasher.hexdigest()}")
 
+    def digest(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> str:
+        """See `BlobStore.digest`."""
+        return digests.of_chunks(self._content(session, parts), algorithm)
+
     def join(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> Part:
         """See `BlobStore.join`. The bytes pass through here: they have to be hashed anew."""
+        return self.write(session, self._content(session, parts), algorithm)
 
-        def content() -> Iterator[bytes]:
-            for part in parts:
-                with self._read(self._part(session, part)) as reader:
-                    while chunk := reader.read(CHUNK):
-                        yield chunk
-
-        return self.write(session, content(), algorithm)
+    def _content(self, session: UUID, parts: Iterable[Part]) -> Iterator[bytes]:
+        for part in parts:
+            with self._read(self._part(session, part)) as reader:
+                while chunk := reader.read(CHUNK):
+                    yield chunk
 
     def stage(self, session: UUID, part: Part, digest: str) -> None:
         """See `BlobStore.stage`."""

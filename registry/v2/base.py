@@ -160,6 +160,22 @@ def last_entry(request: HttpRequest) -> str:
     return request.GET.get("last", "").replace("\0", "")
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """handler400: what no view could be asked for."""
+    return refuse(request, _named(SuspiciousOperation()))
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """handler404: whatever the process does not serve at all."""
+    return UnknownView()(request)
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """handler500: a fault of ours. Django has logged it."""
+    failed = RegistryError(Code.UNAVAILABLE, "the registry has failed, and logged why", status=500)
+    return refuse(request, failed)
+
+
 class UnknownView:
     """Whatever else lies below the registry's addresses: 404 in the protocol's form."""
 

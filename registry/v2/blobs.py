@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from registry import delivery, ranges
 from registry import digest as digests
 from registry.auth import Caller
-from registry.delivery import blob_response
 from registry.services import blobs
 from registry.v2.base import RegistryView, empty
 from tokens.access import Access
@@ -23,7 +23,10 @@ class BlobView(RegistryView):
             found = blobs.promise(name, digest)
         else:
             found = blobs.find(name, digest)
-        return blob_response(
+        kept = delivery.fields_of(digest)
+        if ranges.is_known(request.META.get("HTTP_IF_NONE_MATCH"), kept["ETag"]):
+            return empty(304, kept)
+        return delivery.blob_response(
             digest,
             found.size,
             method=method,

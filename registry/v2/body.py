@@ -21,10 +21,15 @@ class Body:
     def __init__(self, environ: dict[str, Any]) -> None:
         self._environ = environ
         self._input = environ["wsgi.input"]
-        self.is_chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+        self.is_chunked = _is_chunked(environ.get("HTTP_TRANSFER_ENCODING", ""))
         self.length = None if self.is_chunked else _length(environ.get("CONTENT_LENGTH"))
         self.expected: int | None = None
         """How long a chunked body has to be, where the client has said so elsewhere."""
+
+    @property
+    def announced(self) -> int | None:
+        """How many bytes the client says that there are, None where it has not said."""
+        return self.expected if self.length is None else self.length
 
     def chunks(self) -> Iterator[bytes]:
         """The body in pieces. Raises SIZE_INVALID where it ends before its announced length."""
@@ -89,6 +94,20 @@ class Body:
                 raise too_large
             pieces.append(chunk)
         return b"".join(pieces)
+
+
+def _is_chunked(codings: str) -> bool:
+    """Whether the body is in the chunked coding. Raises UNSUPPORTED with 501 for any other.
+
+    A body that is compressed on the way would be stored as it is, under a digest that nobody could
+    ask for (RFC 9112, 6.1).
+    """
+    found = codings.strip(" \t").lower()
+    if found not in ("", "chunked"):
+        raise RegistryError(
+            Code.UNSUPPORTED, "of transfer codings only chunked is understood", status=501
+        )
+    return bool(found)
 
 
 def _length(text: str | None) -> int:

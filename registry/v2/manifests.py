@@ -1,14 +1,31 @@
-"""end-3, end-7, end-9: manifests by tag or digest."""
+"""end-3, end-7a, end-7b, end-9: manifests by tag or digest."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from registry import ranges
 from registry.auth import Caller
+from registry.errors import Code, RegistryError
 from registry.services import manifests, tags
 from registry.v2.base import RegistryView, empty
 from registry.v2.body import Body
+
+
+class _Pushed(HttpResponse):
+    """A 201 that names each tag of the query in a field of its own, as end-7b has it."""
+
+    def __init__(self, headers: dict[str, str], tags: Sequence[str]) -> None:
+        super().__init__(status=201, headers=headers)
+        del self.headers["Content-Type"]
+        self.tags = tags
+
+    def items(self) -> list[tuple[str, str]]:
+        """The fields that go out; Django keeps one value for each name."""
+        return [*super().items(), *(("OCI-Tag", tag) for tag in self.tags)]
 
 
 class ManifestView(RegistryView):
@@ -16,44 +33,41 @@ class ManifestView(RegistryView):
 
     def get(self, request: HttpRequest, caller: Caller, name: str, reference: str) -> HttpResponse:
         """The stored bytes with the stored type, whatever ``Accept`` says: one digest, one type."""
-        manifests.check_reference(reference)
         found = manifests.find(name, reference)
         etag = f'"{found.digest}"'
         headers = {"Docker-Content-Digest": found.digest, "ETag": etag}
-        if _matches(request.META.get("HTTP_IF_NONE_MATCH"), etag):
+        if ranges.is_known(request.META.get("HTTP_IF_NONE_MATCH"), etag):
             return empty(304, headers)
         headers["Content-Length"] = str(len(found.payload))
         body = b"" if request.method == "HEAD" else found.payload
         return HttpResponse(body, content_type=found.media_type, headers=headers)
 
     def put(self, request: HttpRequest, caller: Caller, name: str, reference: str) -> HttpResponse:
-        """Store a manifest under a tag or its digest."""
+        """Store a manifest under a tag or its digest; end-7b: with it, under tags of the query."""
         manifests.check_reference(reference)
+        more_tags = request.GET.getlist("tag")
+        if more_tags and ":" not in reference:
+            raise RegistryError(Code.TAG_INVALID, "the parameter tag goes with a digest")
+        tags.check_all(more_tags)
         payload = Body(request.META).read_whole(settings.REGISTRY_MAX_MANIFEST_SIZE)
         content_type = request.META.get("CONTENT_TYPE")
-        pushed = manifests.push(name, reference, payload, content_type, caller.acting_in(name))
+        pushed = manifests.push(
+            name, reference, payload, content_type, caller.acting_in(name), more_tags
+        )
         headers = {
             "Location": f"/v2/{name}/manifests/{pushed.digest}",
             "Docker-Content-Digest": pushed.digest,
         }
         if pushed.subject is not None:
             headers["OCI-Subject"] = pushed.subject
-        return empty(201, headers)
+        return _Pushed(headers, pushed.tags if more_tags else ())
 
     def delete(
         self, request: HttpRequest, caller: Caller, name: str, reference: str
     ) -> HttpResponse:
         """Delete a manifest with its tags, or one tag alone."""
-        manifests.check_reference(reference)
         if ":" in reference:
             manifests.delete(name, reference, caller.acting_in(name))
         else:
             tags.delete(name, reference, caller.acting_in(name))
         return empty(202)
-
-
-def _matches(field: str | None, etag: str) -> bool:
-    if not field:
-        return False
-    candidates = [part.strip().removeprefix("W/") for part in field.split(",")]
-    return etag in candidates or etag.strip('"') in candidates or "*" in candidates

@@ -1,4 +1,4 @@
-"""end-4a, 4b, 5, 6, 11, 13, 14: uploads, in one request or many, and mounts.
+"""end-4a, 4b, 4c, 5, 6, 11, 13, 14: uploads, in one request or many, and mounts.
 
 The address of a session carries its state, signed with ``http_secret``: a client that did not get
 it from here can't use the session, not even with a token for the repository. It is relative, so
@@ -71,6 +71,7 @@ class UploadsView(RegistryView):
     def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """201 where it is a blob already, else 202 with the session's address."""
         mount, digest = _single(request, "mount"), _single(request, "digest")
+        algorithm = digests.check_algorithm(_single(request, "digest-algorithm") or digests.SHA256)
         if mount is not None:
             digests.check(mount)
             source = _single(request, "from")
@@ -83,14 +84,11 @@ class UploadsView(RegistryView):
                     return _created(name, mount)
         elif digest is not None:
             digests.check(digest)
-            session = uploads.start(name, caller.acting_in(name))
-            try:
-                uploads.commit(session, digest, Body(request.META).chunks(), None)
-            except BaseException:
-                uploads.cancel(session)
-                raise
+            body = Body(request.META)
+            actor = caller.acting_in(name)
+            uploads.store_whole(name, digest, body.chunks(), actor, body.announced)
             return _created(name, digest)
-        session = uploads.start(name, caller.acting_in(name))
+        session = uploads.start(name, caller.acting_in(name), algorithm)
         return empty(202, _session_headers(session, name))
 
 
@@ -123,7 +121,7 @@ class UploadView(RegistryView):
         found = self._session(request, caller, name, session)
         body = Body(request.META)
         start = _start(request, body)
-        _explaining(found, name, uploads.append, body.chunks(), start)
+        _explaining(found, name, uploads.append, body.chunks(), start, body.announced)
         return empty(202, _session_headers(found, name))
 
     def put(self, request: HttpRequest, caller: Caller, name: str, session: str) -> HttpResponse:
@@ -132,7 +130,7 @@ class UploadView(RegistryView):
         digest = digests.check(_single(request, "digest"))
         body = Body(request.META)
         start = _start(request, body)
-        _explaining(found, name, uploads.commit, digest, body.chunks(), start)
+        _explaining(found, name, uploads.commit, digest, body.chunks(), start, body.announced)
         return _created(name, digest)
 
     def delete(self, request: HttpRequest, caller: Caller, name: str, session: str) -> HttpResponse:

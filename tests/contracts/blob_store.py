@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from registry.storage.base import CHUNK, BlobStore, Part
+from registry.storage.base import CHUNK, BlobStore
 
 
 def digest_of(body: bytes, algorithm: str = "sha256") -> str:
@@ -51,7 +51,6 @@ class BlobStoreContract:
         whole = b"".join(chunks)
         part = store.write(uuid.uuid4(), iter(chunks), algorithm)
         assert (part.size, part.digest) == (len(whole), digest_of(whole, algorithm))
-        assert Part(**part.as_json()) == part
 
     def test_a_committed_part_is_a_blob(self, store: BlobStore) -> None:
         digest = put(store, b"hello")
@@ -79,6 +78,7 @@ class BlobStoreContract:
         session = uuid.uuid4()
         parts = [store.write(session, [piece]) for piece in (b"hello", b"", b" ", b"world")]
         for algorithm in ("sha256", "sha512"):
+            assert store.digest(session, parts, algorithm) == digest_of(b"hello world", algorithm)
             whole = store.join(session, parts, algorithm)
             assert (whole.size, whole.digest) == (11, digest_of(b"hello world", algorithm))
         assert self.parts_left(store) == 6
@@ -93,6 +93,8 @@ class BlobStoreContract:
         store.discard(session, part)
         with pytest.raises(FileNotFoundError):
             store.join(session, [part, part])
+        with pytest.raises(FileNotFoundError):
+            store.digest(session, [part])
         assert self.parts_left(store) == 0
 
     def test_committing_what_is_lost_says_so(self, store: BlobStore) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import os
 from typing import Any
 
@@ -78,17 +80,111 @@ def test_a_range_works(carol: Person, digest: str, field: str, start: int, end: 
     assert response.headers["Content-Length"] == str(end - start)
 
 
-@pytest.mark.parametrize("field", ["bytes=0-", "bytes=0-199", "bytes=-200", "bytes=-500"])
-def test_a_range_of_everything_is_everything(carol: Person, digest: str, field: str) -> None:
+@pytest.mark.parametrize(
+    "field",
+    [
+        "bytes=0-",
+        "bytes=0-199",
+        "bytes=-200",
+        "bytes=-500",
+        "Bytes=0-",
+        "bytes=0-,",
+        "bytes=0-,999-",
+    ],
+)
+def test_a_range_of_everything_is_a_range(carol: Person, digest: str, field: str) -> None:
+    """Clients that seek ask so whether they may: 200 would tell them no."""
     response = carol.send("GET", f"/v2/{APP}/blobs/{digest}", Range=field)
-    assert response.status_code in (200, 206)
+    assert response.status_code == 206
+    assert response.headers["Content-Range"] == "bytes 0-199/200"
     assert content_of(response) == BODY
+
+
+def parts_of(response: Any) -> list[tuple[str, bytes]]:
+    """The parts of a multipart answer, by the standard library's reading of it."""
+    content = content_of(response)
+    assert len(content) == int(response.headers["Content-Length"])
+    head = f"Content-Type: {response.headers['Content-Type']}\r\n\r\n".encode()
+    message = email.message_from_bytes(head + content, policy=email.policy.HTTP)
+    assert message.get_content_type() == "multipart/byteranges"
+    found = []
+    for part in message.iter_parts():
+        assert part.get_content_type() == "application/octet-stream"
+        found.append((part["Content-Range"], part.get_payload(decode=True)))
+    return found
+
+
+LARGE = bytes(range(48, 112)) * 4096
+"""256 KiB without an end of line, which the standard library would touch."""
+
+
+@pytest.mark.parametrize(
+    ("field", "wanted"),
+    [
+        ("bytes=100-199,200000-200099", [(100, 200), (200_000, 200_100)]),
+        ("bytes=200000-200099, 0-0 ,\t-5", [(200_000, 200_100), (0, 1), (262_139, 262_144)]),
+        ("bytes=0-9,0-9", [(0, 10), (0, 10)]),
+        ("bytes=0-0,,1-1,", [(0, 1), (1, 2)]),
+        ("bytes=5-9,900000-,262143-", [(5, 10), (262_143, 262_144)]),
+        ("bytes=" + ",".join(f"{n * 40}-{n * 40 + 9}" for n in range(1024)),
+         [(n * 40, n * 40 + 10) for n in range(1024)]),
+    ],
+)  # fmt: skip
+def test_several_ranges_work(carol: Person, field: str, wanted: list[tuple[int, int]]) -> None:
+    """RFC 9110, 14.6: in the order in which they were asked for, and each by itself."""
+    digest = images.push_blob(APP, LARGE)
+    response = carol.send("GET", f"/v2/{APP}/blobs/{digest}", Range=field)
+    assert response.status_code == 206
+    assert "Content-Range" not in response.headers
+    assert response.headers["Docker-Content-Digest"] == digest
+    assert parts_of(response) == [
+        (f"bytes {start}-{end - 1}/{len(LARGE)}", LARGE[start:end]) for start, end in wanted
+    ]
 
 
 @pytest.mark.parametrize(
     "field",
     [
-        "bytes=5-2", "bytes=a-b", "bytes=", "bytes=-", "lines=1-2", "bytes 0-1", "bytes=0-1,4-5",
+        "bytes=0-,0-", "bytes=0-200000,100000-", "bytes=0-1,5-2", "bytes=0-1,x", "bytes=0-1;4-5",
+        "bytes=" + "0-0," * 1025,
+        "bytes=" + ",".join(f"{n}-{n}" for n in range(0, 3000, 2)),
+    ],
+)  # fmt: skip
+def test_ranges_are_never_more_than_everything(carol: Person, field: str) -> None:
+    digest = images.push_blob(APP, LARGE)
+    response = carol.send("GET", f"/v2/{APP}/blobs/{digest}", Range=field)
+    assert (response.status_code, content_of(response)) == (200, LARGE)
+
+
+def test_one_of_several_that_is_there_is_one(carol: Person) -> None:
+    digest = images.push_blob(APP, LARGE)
+    response = carol.send("GET", f"/v2/{APP}/blobs/{digest}", Range="bytes=900000-,3-5,-0")
+    assert (response.status_code, content_of(response)) == (206, LARGE[3:6])
+    assert response.headers["Content-Range"] == f"bytes 3-5/{len(LARGE)}"
+
+
+@pytest.mark.parametrize("form", ['"{}"', 'W/"{}"', '"x", "{}"', "{}", "*"])
+def test_what_the_client_has_is_not_sent_again(carol: Person, digest: str, form: str) -> None:
+    field = form.format(digest)
+    for method in ("GET", "HEAD"):
+        path = f"/v2/{APP}/blobs/{digest}"
+        response = carol.send(method, path, If_None_Match=field, Range="bytes=0-1")
+        assert (response.status_code, response.content) == (304, b"")
+        assert response.headers["ETag"] == f'"{digest}"'
+        assert "Content-Length" not in response.headers
+
+
+def test_a_condition_tells_nothing_of_what_is_not_here(carol: Person, digest: str) -> None:
+    path = f"/v2/acme/other/blobs/{digest}"
+    assert_refused(carol.send("GET", path, If_None_Match="*"), Code.BLOB_UNKNOWN)
+    other = carol.send("GET", f"/v2/{APP}/blobs/{digest}", If_None_Match='"sha256:0"')
+    assert (other.status_code, content_of(other)) == (200, BODY)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "bytes=5-2", "bytes=a-b", "bytes=", "bytes=-", "lines=1-2", "bytes 0-1", "bytes=0-1,4-5", "bytes=,",
         "bytes=--1", "0-5", "bytes=\u0661-\u0662", "bytes=0x1-0x2", "bytes=1_0-2_0",
     ],
 )  # fmt: skip

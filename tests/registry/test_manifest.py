@@ -144,12 +144,14 @@ def test_numbers_that_json_does_not_have_are_refused(constant: str) -> None:
         {"schemaVersion": 2.0}, {"schemaVersion": None},
         {"mediaType": 5}, {"mediaType": "application/json\r\nX-Evil: 1"}, {"mediaType": ""},
         {"config": ...}, {"config": None}, {"config": "x"}, {"config": []}, {"config": {}},
-        {"layers": ...}, {"layers": None}, {"layers": {}}, {"layers": [None]}, {"layers": ["x"]},
-        {"layers": [[]]}, {"manifests": []}, {"manifests": None},
+        {"layers": {}}, {"layers": ""}, {"layers": [None]}, {"layers": ["x"]},
+        {"layers": [[]]}, {"manifests": []}, {"manifests": ""},
         {"subject": "x"}, {"subject": {}}, {"subject": descriptor(digest="sha256:zz")},
         {"annotations": []}, {"annotations": {"a": 1}}, {"annotations": {"a": None}},
         {"annotations": "x"},
-        {"artifactType": 5}, {"artifactType": "no type"}, {"artifactType": "a/b\r\nX: 1"},
+        {"artifactType": 5}, {"artifactType": "a/b\r\nX: 1"}, {"artifactType": "a/" + "b" * 254},
+        {"artifactType": "a\0b"}, {"artifactType": "\ud800"},
+        {"config": descriptor(mediaType="a/b\n")}, {"config": descriptor(mediaType="a" * 5000)},
     ],
 )  # fmt: skip
 def test_malformed_fields_are_refused(changes: dict[str, Any]) -> None:
@@ -162,8 +164,7 @@ def test_malformed_fields_are_refused(changes: dict[str, Any]) -> None:
         {"digest": "sha256:zz"}, {"digest": None}, {"digest": 5}, {"digest": ["sha256"]},
         {"digest": f"sha256:{'A' * 64}"}, {"digest": DIGEST + "\n"}, {"digest": f"md5:{'a' * 32}"},
         {"size": -1}, {"size": "5"}, {"size": 5.0}, {"size": True}, {"size": None}, {"size": 2**63},
-        {"mediaType": None}, {"mediaType": ""}, {"mediaType": 5}, {"mediaType": "x"},
-        {"mediaType": "a/" + "b" * 5000}, {"mediaType": "a/b\n"}, {"mediaType": "a/b; c=d"},
+        {"mediaType": 5}, {"mediaType": ["a/b"]},
         {"urls": "http://x"}, {"urls": [5]}, {"urls": {}},
         {"artifactType": 5},
     ],
@@ -173,6 +174,40 @@ def test_malformed_descriptors_are_refused(changes: dict[str, Any]) -> None:
     assert_invalid(document(config=descriptor(**changes)))
     assert_invalid(document(subject=descriptor(**changes)))
     assert_invalid(index(manifests=[descriptor(**changes)]), media_types.OCI_INDEX)
+
+
+OPAQUE = [
+    None, "", "x", "text/plain; charset=utf-8", "a/b\n", "a/" + "b" * 5000, "\ud800", "a\0b", "💥",
+    "application/vnd.dev.sigstore.bundle+json;version=0.2", *media_types.INDEXES,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("media_type", [..., *OPAQUE])
+def test_what_decides_nothing_is_not_looked_at(media_type: Any) -> None:
+    """The media types of layers, children and subjects, and artifact types that a list gives."""
+    given = {
+        name: value for name, value in descriptor(mediaType=media_type).items() if value is not ...
+    }
+    found = parse(document(layers=[given], subject=given))
+    assert found.layers[0].media_type == (media_type if isinstance(media_type, str) else "")
+    assert not found.layers[0].is_foreign
+    child = given if media_type is ... else given | {"artifactType": media_type}
+    assert parse(index(manifests=[child], subject=given), media_types.OCI_INDEX).children
+
+
+@pytest.mark.parametrize("absent", [..., None])
+def test_lists_that_are_null_or_absent_are_empty(absent: Any) -> None:
+    assert parse(document(layers=absent, manifests=absent)).layers == ()
+    found = parse(index(manifests=absent, config=absent, layers=absent), media_types.OCI_INDEX)
+    assert (found.is_index, found.children) == (True, ())
+
+
+@pytest.mark.parametrize("media_type", ["", "text/plain; charset=utf-8", "x", None, ...])
+def test_the_type_of_a_config_is_that_of_the_artifact(media_type: Any) -> None:
+    config = {k: v for k, v in descriptor(mediaType=media_type).items() if v is not ...}
+    wanted = media_type if isinstance(media_type, str) else ""
+    assert parse(document(config=config)).artifact_type == wanted
+    assert parse(document(config=config, artifactType="no type")).artifact_type == "no type"
 
 
 @pytest.mark.parametrize("changes", [{"config": descriptor()}, {"layers": []}, {"manifests": {}}])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -300,6 +301,43 @@ def test_a_strange_platform_is_no_reason_to_refuse(
     child = images.push_image(APP, None).descriptor | {"platform": platform}
     value = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [child]}
     assert put(bob, "v1", value).status_code == 201
+    assert carol.send("GET", f"/gitlab/v1/repositories/{APP}/tags/list/").status_code == 200
+
+
+@pytest.mark.parametrize("media_type", ["text/plain; charset=utf-8", "", "\ud800", "a\0b", None])
+def test_what_is_opaque_is_stored_as_it_came(
+    bob: Person, carol: Person, media_type: str | None
+) -> None:
+    """podman's artifacts and Sigstore's bundles have parameters; some tools leave types empty."""
+    subject = images.push_image(APP, "v1")
+    bundle = "application/vnd.dev.sigstore.bundle+json;version=0.2"
+    value = manifest(artifactType=bundle, subject=subject.descriptor)
+    value["layers"][0]["mediaType"] = media_type
+    if media_type is None:
+        del value["layers"][0]["mediaType"]
+    assert put(bob, "a", value).status_code == 201
+    assert carol.send("GET", f"/v2/{APP}/manifests/a").content == images.encoded(value)
+    listed = carol.send("GET", f"/v2/{APP}/referrers/{subject.digest}").json()["manifests"]
+    assert [entry["artifactType"] for entry in listed] == [bundle]
+    query = urlencode({"artifactType": bundle})
+    found = carol.send("GET", f"/v2/{APP}/referrers/{subject.digest}?{query}").json()
+    assert len(found["manifests"]) == 1
+    assert carol.send("GET", f"/gitlab/v1/repositories/{APP}/tags/list/").status_code == 200
+
+
+@pytest.mark.parametrize("key", ["layers", "manifests"])
+@pytest.mark.parametrize("absent", [False, True])
+def test_no_list_is_an_empty_one(bob: Person, carol: Person, key: str, absent: bool) -> None:
+    """As Go's writers leave it where nothing is in it."""
+    images.push_blob(APP, images.EMPTY_CONFIG)
+    value = images.document(images.EMPTY_CONFIG, []) if key == "layers" else {
+        "schemaVersion": 2, "mediaType": media_types.OCI_INDEX
+    }  # fmt: skip
+    value[key] = None
+    if absent:
+        del value[key]
+    assert put(bob, "v1", value).status_code == 201
+    assert carol.send("GET", f"/v2/{APP}/manifests/v1").content == images.encoded(value)
     assert carol.send("GET", f"/gitlab/v1/repositories/{APP}/tags/list/").status_code == 200
 
 

@@ -28,6 +28,7 @@ from registry.services import (
     statistics,
     tag_details,
     tags,
+    upload_parts,
     uploads,
 )
 from registry.services.garbage import holding, reviews
@@ -122,6 +123,7 @@ QUERIES: dict[str, Callable[[int], object]] = {
     "below a path": lambda _: repository_details.below("seed", "", 20),
     "events": lambda _: events.after(0, 20),
     "upload session": lambda pk: uploads.find(LARGE, open_session(pk).pk, ACTOR),
+    "parts of an upload": lambda seeded: upload_parts.of(open_session(seeded)),
     "expired uploads": lambda _: uploads.purge_expired(10),
     "next review": lambda _: reviews.next_due_at(),
     "due reviews": lambda _: list(

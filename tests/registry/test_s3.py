@@ -167,6 +167,21 @@ def test_behind_nginx_the_answer_only_names_the_object(
     assert_refused(past, Code.RANGE_INVALID, status=416)
 
 
+def test_several_ranges_ask_the_store_once_where_they_are_near(
+    carol: Person, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = os.urandom(300_000)
+    digest = images.push_blob(APP, body)
+    asked = Asked(store, monkeypatch)
+    response = blob(carol, digest, Range="bytes=10-19,1000-1009,290000-290009,5-6")
+    assert response.status_code == 206
+    content = b"".join(response.streaming_content)
+    for start, end in ((10, 20), (1000, 1010), (290_000, 290_010), (5, 7)):
+        head = f"Content-Range: bytes {start}-{end - 1}/300000\r\n\r\n".encode()
+        assert head + body[start:end] + b"\r\n--" in content
+    assert asked.operations == ["GetObject"] * 3
+
+
 def test_a_manifest_asks_for_all_its_blobs_side_by_side(
     bob: Person, store: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from registry.errors import Code
 from registry.models import Blob, RepositoryBlob
+from registry.storage.filesystem import FilesystemStore
 from tests.refusals import assert_refused
 from tests.registry import images
 from tests.registry.base import APP, Person, content_of
@@ -83,6 +84,24 @@ def test_sha512_works(bob: Person) -> None:
     assert_created(bob.send("PUT", f"{location}&digest={digest}"), digest)
     assert content_of(bob.send("GET", f"/v2/{APP}/blobs/{digest}")) == body
     assert bob.send("GET", f"/v2/{APP}/blobs/{digest_of(body)}").status_code == 404
+
+
+def test_an_algorithm_may_be_named_ahead(bob: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """end-4c: then the bytes are hashed by it as they come, and are not read again at the end."""
+    monkeypatch.setattr(FilesystemStore, "join", None)
+    monkeypatch.setattr(FilesystemStore, "digest", None, raising=False)
+    body = images.content()
+    digest = digest_of(body, "sha512")
+    location = bob.send("POST", f"{UPLOADS}?digest-algorithm=sha512").headers["Location"]
+    assert bob.send("PATCH", location, body).status_code == 202
+    assert_created(bob.send("PUT", f"{location}&digest={digest}"), digest)
+
+
+def test_another_digest_than_was_named_works(bob: Person) -> None:
+    body = images.content()
+    location = bob.send("POST", f"{UPLOADS}?digest-algorithm=sha512").headers["Location"]
+    bob.send("PATCH", location, body)
+    assert_created(bob.send("PUT", f"{location}&digest={digest_of(body)}"), digest_of(body))
 
 
 def test_an_empty_blob_works(bob: Person) -> None:

@@ -8,8 +8,11 @@ import pytest
 from django.test import RequestFactory
 from django.urls import resolve
 
+from registry import media_types
 from registry.errors import Code
+from registry.services import manifests
 from tests.refusals import assert_challenged, assert_refused
+from tests.registry import images
 from tests.registry.base import APP, Person, mint
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
@@ -96,3 +99,48 @@ def test_head_is_answered_without_content(path: str, status: int) -> None:
     response = matched.func(request, *matched.args, **matched.kwargs)
     assert (response.status_code, response.content) == (status, b"")
     assert int(response.headers["Content-Length"]) > 0
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/favicon.ico", "/jwt/x", "/v3/x", "/gitlab", "/-/x", "//", "/x%0a"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
+def test_what_is_not_the_registrys_is_no_page(nobody: Person, path: str, method: str) -> None:
+    response = nobody.send(method, path)
+    assert_refused(response, Code.UNSUPPORTED, 404)
+    assert response.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
+
+
+def test_a_fault_of_ours_is_no_page(carol: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(manifests, "find", fail)
+    carol.raise_request_exception = carol.compares = False
+    response = carol.send("GET", f"/v2/{APP}/manifests/v1")
+    assert_refused(response, Code.UNAVAILABLE, 500)
+    assert b"ZeroDivisionError" not in response.content
+
+
+@pytest.mark.parametrize("slashes", ["//", "///", "/" * 50])
+def test_slashes_in_front_are_read_over(bob: Person, slashes: str) -> None:
+    """Not by a redirect, which would lose a body."""
+    payload = images.push_image(APP, "v1").payload
+
+    def ask(method: str, path: str, body: bytes = b"", token: str | None = None) -> Any:
+        # Where the test's client takes the path from; it would read a host in it.
+        return bob.generic(
+            method,
+            path,
+            body,
+            content_type=media_types.OCI_MANIFEST,
+            HTTP_AUTHORIZATION=f"Bearer {token or bob.token_for(path)}",
+            PATH_INFO=slashes + path.lstrip("/"),
+        )
+
+    assert ask("GET", "/v2/", token=mint("bob")).status_code == 200
+    assert ask("PUT", f"/v2/{APP}/manifests/v2", payload).status_code == 201
+    assert ask("GET", f"/v2/{APP}/manifests/v2").content == payload
+    refused = ask("GET", f"/v2/{APP}/manifests/none")
+    assert_refused(refused, Code.MANIFEST_UNKNOWN)
+    assert_refused(ask("GET", "/v2/nothing"), Code.UNSUPPORTED, 404)

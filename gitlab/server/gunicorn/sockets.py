@@ -35,7 +35,19 @@ def use(aside: Aside) -> None:
     _aside = aside
 
 
-class ClientSocket(socket.socket):
+class GivesLeave:
+    """Tells a client that waits with its body to go on, as soon as somebody wants to read it."""
+
+    owes_leave = False
+    """Whether a client waits for ``100 Continue``."""
+
+    def _give_leave(self, flags: int = 0) -> None:
+        if self.owes_leave and not flags & socket.MSG_PEEK:
+            self.owes_leave = False
+            self.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")  # type: ignore[attr-defined]
+
+
+class ClientSocket(GivesLeave, socket.socket):
     """A connection without TLS."""
 
     @classmethod
@@ -49,6 +61,7 @@ class ClientSocket(socket.socket):
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """See `socket.socket.recv`."""
+        self._give_leave(flags)
         timeout = self.gettimeout()
         if flags or timeout == 0:
             return super().recv(size, flags)
@@ -66,6 +79,11 @@ class ClientSocket(socket.socket):
                     return super().recv(size, socket.MSG_DONTWAIT)
                 except BlockingIOError:
                     continue
+
+    def recv_into(self, *arguments: Any) -> int:
+        """See `socket.socket.recv_into`."""
+        self._give_leave()
+        return super().recv_into(*arguments)
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         """See `socket.socket.sendall`."""
@@ -110,7 +128,7 @@ class ClientSocket(socket.socket):
             raise _broken()
 
 
-class TLSClientSocket(ssl.SSLSocket):
+class TLSClientSocket(GivesLeave, ssl.SSLSocket):
     """A connection with TLS, of which half a record may have come."""
 
     def do_handshake(self, block: bool = False) -> None:
@@ -127,6 +145,7 @@ class TLSClientSocket(ssl.SSLSocket):
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """See `ssl.SSLSocket.recv`."""
+        self._give_leave()
         if self.gettimeout() == 0:
             return super().recv(buflen, flags)
         if self.gettimeout() is not None:
@@ -134,6 +153,11 @@ class TLSClientSocket(ssl.SSLSocket):
                 return super().recv(buflen, flags)
         with ExitStack() as away:
             return self._patiently(lambda: super(TLSClientSocket, self).recv(buflen, flags), away)
+
+    def recv_into(self, *arguments: Any) -> int:
+        """See `ssl.SSLSocket.recv_into`."""
+        self._give_leave()
+        return super().recv_into(*arguments)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """See `ssl.SSLSocket.sendall`."""

@@ -25,10 +25,11 @@ from concurrent.futures import Future
 from typing import Any
 
 from gunicorn import util
+from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import InvalidRequestLine, LimitRequestHeaders
 from gunicorn.workers import gthread
 
-from gitlab.server.gunicorn import sockets
+from gitlab.server.gunicorn import errors, sockets
 from gitlab.server.gunicorn.threads import RequestThreads
 
 _STAY = 2
@@ -60,6 +61,7 @@ class BerthWorker(gthread.ThreadWorker):
         gunicorn ends itself where a worker can't begin. That is right for a fault in the code,
         which would be the same again; a descriptor may be free a second later.
         """
+        errors.use()
         try:
             super().init_process()
         except Exception as error:
@@ -83,7 +85,9 @@ class BerthWorker(gthread.ThreadWorker):
 
         def with_aside(environ: dict[str, Any], start_response: Any) -> Any:
             environ["berth.aside"] = aside
-            return application(environ, start_response)
+            if not _owes_leave(environ["gunicorn.socket"]):
+                return application(environ, start_response)
+            return application(environ, _closing_without_leave(environ, start_response))
 
         self.wsgi = with_aside
 
@@ -104,6 +108,24 @@ class BerthWorker(gthread.ThreadWorker):
             conn.sock.setblocking(True)
             util.close_graceful(conn.sock)
         return keep
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """See `gunicorn.workers.gthread.ThreadWorker.handle_request`.
+
+        Who waits for leave to send a body (RFC 9110, 10.1.1) gets it when the body is first read,
+        where gunicorn would give it before anybody has looked at the request.
+        """
+        waits = req._expected_100_continue  # noqa: SLF001 - there is no other way to know
+        if not waits or not isinstance(conn.sock, sockets.GivesLeave):
+            return super().handle_request(req, conn)
+        req._expected_100_continue = False  # noqa: SLF001
+        conn.sock.owes_leave = True
+        try:
+            keep = super().handle_request(req, conn)
+            # Whether the body comes all the same nobody can know.
+            return keep and not (conn.sock.owes_leave and _is_unread(req.body))
+        finally:
+            conn.sock.owes_leave = False
 
     def finish_request(self, conn: Any, fs: Future[Any]) -> None:
         """See `gunicorn.workers.gthread.ThreadWorker.finish_request`."""
@@ -160,6 +182,28 @@ class BerthWorker(gthread.ThreadWorker):
             finally:
                 conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         return verdict
+
+
+def _owes_leave(connection: Any) -> bool:
+    return getattr(connection, "owes_leave", False)
+
+
+def _closing_without_leave(environ: dict[str, Any], start_response: Any) -> Any:
+    """`start_response`, which says ``Connection: close`` where the body was not asked for."""
+    connection, body = environ["gunicorn.socket"], environ["wsgi.input"]
+
+    def start(*arguments: Any) -> Any:
+        if connection.owes_leave and _is_unread(body):
+            start_response.__self__.force_close()
+        return start_response(*arguments)
+
+    return start
+
+
+def _is_unread(body: Any) -> bool:
+    """Whether some of a body is still to come; it may have been sent without waiting."""
+    reader = body.reader
+    return bool(reader.length if isinstance(reader, LengthReader) else reader.parser)
 
 
 _MORE = TimeoutError()

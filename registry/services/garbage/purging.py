@@ -14,6 +14,7 @@ from registry.models import (
     Tag,
     UploadSession,
 )
+from registry.services import upload_parts
 from registry.services.garbage import judging, reviews
 from registry.services.garbage.batches import Batch
 from registry.storage import chosen as storage
@@ -89,7 +90,7 @@ def _purge_uploads(repository: Repository) -> bool:
             :PURGE_BATCH
         ]
     )
-    UploadSession.objects.filter(pk__in=ids).delete()
+    upload_parts.end(ids)
     for session_id in ids:
         storage.current().discard(session_id)
     return bool(ids)

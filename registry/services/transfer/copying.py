@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from registry import digest as digests
-from registry.models import Blob, UploadSession
+from registry.models import Blob, UploadPart, UploadSession
+from registry.services import database
 from registry.storage import chosen as storage
 from registry.storage import paths
 from registry.storage.base import CHUNK
@@ -82,7 +83,9 @@ def load(folder: Path, *, by_link: bool) -> Iterator[int]:
         if storage.current().size(digest) != size:
             _load_one(digest, source, by_link=by_link)
         yield size
-    UploadSession.objects.all().delete()
+    with database.atomic():
+        UploadSession.objects.all().delete()
+        UploadPart.objects.all().delete()
     if missing:
         raise Incomplete(f"{len(missing)} blobs are not in the backup, such as {missing[0]}")
 

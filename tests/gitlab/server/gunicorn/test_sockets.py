@@ -163,3 +163,20 @@ class TestSending:
                 send(what)  # type: ignore[operator]
         assert aside.entered == 1
         assert not aside.is_in.is_set()
+
+
+@pytest.mark.parametrize("into", [False, True])
+def test_leave_is_given_once_and_when_somebody_reads(
+    ends: tuple[socket.socket, ClientSocket], into: bool
+) -> None:
+    client, server = ends
+    server.owes_leave = True
+    client.sendall(b"body")
+    assert server.recv(4, socket.MSG_PEEK) == b"body"
+    with pytest.raises(BlockingIOError):
+        client.recv(100, socket.MSG_DONTWAIT)
+    for _ in range(2):
+        assert (server.recv_into(bytearray(2)) if into else len(server.recv(2))) == 2
+    assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    with pytest.raises(BlockingIOError):
+        client.recv(100, socket.MSG_DONTWAIT)

@@ -1,0 +1,46 @@
+"""The durable parts of uploads: a row for each, so that the thousandth costs what the first did."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+
+from registry.models import UploadPart, UploadSession
+from registry.services import database
+from registry.storage.base import Part
+
+
+def add(session: UploadSession, part: Part) -> None:
+    """Count a part at the session's offset, in the transaction that has just moved it."""
+    UploadPart.objects.create(
+        session_id=session.pk,
+        offset=session.offset,
+        name=part.name,
+        size=part.size,
+        digest=part.digest,
+    )
+
+
+def of(session: UploadSession) -> list[Part]:
+    """The parts that make up the session's bytes up to its offset, in order.
+
+    Raises `FileNotFoundError` where another request has ended it meanwhile.
+    """
+    rows = UploadPart.objects.filter(session_id=session.pk, offset__lt=session.offset)
+    found = [Part(*row) for row in rows.order_by("offset").values_list("name", "size", "digest")]
+    if sum(part.size for part in found) != session.offset:
+        raise FileNotFoundError(f"the parts of upload {session.pk}")
+    return found
+
+
+def forget(sessions: Collection[uuid.UUID]) -> None:
+    """Remove the rows of the parts of `sessions`, in the transaction that ends these."""
+    UploadPart.objects.filter(session_id__in=list(sessions)).delete()
+
+
+def end(sessions: Collection[uuid.UUID]) -> None:
+    """Remove sessions with their parts: the rows alone, bytes are the caller's."""
+    with database.atomic():
+        # First the sessions: who appends to one holds it, and has added its part when it is free.
+        UploadSession.objects.filter(pk__in=list(sessions)).delete()
+        forget(sessions)
