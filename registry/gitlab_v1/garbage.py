@@ -18,6 +18,7 @@ from registry.services.garbage import collection as garbage
 from registry.services.garbage import forecast, holders, leases, reviews
 from registry.services.garbage.batches import receipts_after
 from registry.v2.base import empty, page_size
+from registry.v2.pages import fitting
 
 _EXPIRED_UPLOADS = 100
 _LEASE = 3600
@@ -107,7 +108,7 @@ class ReceiptsView(GarbageView):
         """What was removed, in order, after the receipt ``after``."""
         limit = page_size(request, default=100)
         found = receipts_after(cursor(request), limit)
-        body = [
+        body = (
             {
                 "id": receipt.pk,
                 "kind": receipt.kind,
@@ -121,8 +122,8 @@ class ReceiptsView(GarbageView):
                 "run": str(receipt.run),
             }
             for receipt in found
-        ]
-        return JsonResponse(body, safe=False)
+        )
+        return JsonResponse(fitting(body)[0], safe=False)
 
 
 class WhyView(GarbageView):
