@@ -18,6 +18,7 @@ from django.conf import settings
 
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
+from registry.visible import EVERYTHING, Visible
 from tokens.access import Access
 from tokens.issue import SERVICE
 from tokens.keys import UnusableKey
@@ -36,6 +37,10 @@ ACTIONS = {
 """What a method needs on the repository in the path, unless its view says otherwise."""
 
 CATALOG = Access("registry", "catalog", ("*",))
+STATISTICS = Access("registry", "statistics", ("*",))
+
+_MAX_ACTOR = 255
+"""Characters of a name that tables keep. Other token servers may have longer ones than GitLab."""
 
 _CACHED_TOKENS = 4096
 _BUNDLE_CHECK_INTERVAL = 2.0
@@ -164,7 +169,8 @@ class Caller:
         if self._claims is None:
             return Actor()
         claims = self._claims
-        return Actor(claims.subject or "", claims.user or "", claims.issued_at)
+        name = _legible(claims.subject or "")[:_MAX_ACTOR]
+        return Actor(name, _legible(claims.user or ""), claims.issued_at)
 
     def acting_in(self, name: str) -> Actor:
         """As `actor`, with the project for which the token lets the caller act on a repository."""
@@ -180,6 +186,19 @@ class Caller:
         """Whether the token covers `needed`."""
         return self._claims is not None and self._claims.grants(needed)
 
+    @property
+    def visible(self) -> Visible:
+        """The repositories that the caller may hear of: those that the token lets them pull.
+
+        All of them with GitLab's own right to statistics.
+        """
+        if self._claims is None:
+            return Visible((), ())
+        own = self._claims.subject is None
+        if own and self._claims.grants(STATISTICS):
+            return EVERYTHING
+        return Visible.by(self._claims.access, wildcards=own)
+
     def require(self, needed: Access | None) -> None:
         """Raises UNAUTHORIZED, with the challenge that tells the client which token to get.
 
@@ -191,6 +210,12 @@ class Caller:
             reason = self._claims.refusals.get(needed.name, "")
             raise _challenge(needed, "insufficient_scope", reason)
         raise _challenge(needed, self._error)
+
+
+def _legible(text: str) -> str:
+    """`text` as a database takes it: without NUL, and with U+FFFD for half a surrogate pair."""
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return whole.replace("\0", "")
 
 
 def _challenge(needed: Access | None, error: str, reason: str = "") -> RegistryError:

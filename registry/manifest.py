@@ -20,6 +20,10 @@ from registry.errors import Code, RegistryError
 MAX_REFERENCES = 10_000
 """Descriptors in one manifest."""
 
+MAX_PLATFORMS = 64
+"""Different platforms that an index is known to be for. What it says is served as it came; this is
+what lists of tags tell, where more would only be in the way."""
+
 _MAX_SIZE = 2**63 - 1
 _LONGEST_TYPE = 255
 """Characters of an artifact type: it is kept in a column of its own, and referrers are listed by
@@ -102,9 +106,14 @@ class ParsedManifest:
 
     @property
     def platforms(self) -> list[dict[str, str]]:
-        """The platforms that an index names, without the attestations that buildx adds."""
+        """The platforms that an index names, each once, at most `MAX_PLATFORMS`.
+
+        Without the attestations that buildx adds.
+        """
         named = [child.platform for child in self.children if child.platform]
-        return [platform for platform in named if platform.get("os") != "unknown"]
+        known = [platform for platform in named if platform.get("os") != "unknown"]
+        different = {tuple(platform.items()): platform for platform in known}
+        return list(different.values())[:MAX_PLATFORMS]
 
 
 def parse(payload: bytes, content_type: str | None) -> ParsedManifest:

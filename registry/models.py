@@ -150,6 +150,11 @@ class Manifest(models.Model):
                 condition=Q(subject_digest__isnull=False),
                 name="manifest_referrers",
             ),
+            models.Index(
+                fields=["repository", "subject_digest", "artifact_type", "digest"],
+                condition=Q(subject_digest__isnull=False),
+                name="manifest_referrers_by_type",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -178,6 +178,15 @@ class Berth(Table):
     Example: undo_window = "2d"
     """
 
+    events_kept: Duration = timedelta(days=365)
+    """How long the registry keeps its events and the receipts of what it removed. Whoever wants
+    them longer reads them before (`/gitlab/v1/events/`, `/gitlab/v1/garbage/receipts/`). With `0`
+    they are kept for ever.
+
+    Default: `365d`.
+    Example: events_kept = "90d"
+    """
+
     upload_expiry: Duration = timedelta(days=7)
     """How long an upload that is not continued is kept.
 

@@ -8,20 +8,31 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gitlab.audit.services import record
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.registry import Registry
-from gitlab.container_registry.client.responses import Freed, Interval, Part, TagDetails, TagsPage
+from gitlab.container_registry.client.responses import (
+    Freed,
+    Interval,
+    Part,
+    StoredManifest,
+    TagDetails,
+    TagsPage,
+)
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.namespaces import user_access
 from gitlab.namespaces.loaders import require_in_project
+from gitlab.namespaces.models import AccessLevel, Namespace, Project
 from gitlab.namespaces.policies import Ability
-from gitlab.principals import Person
+from gitlab.principals import Anybody, Person
 from gitlab.refusals import Conflict, Invalid, NotFound
 
 SHOWN_HISTORY = 50
+SHOWN_PARTS = 100
+"""Platforms or layers on the page of a tag. Clients take no image with more layers than 127."""
 MAX_TAGS_AT_ONCE = 100
 
 
@@ -29,40 +40,61 @@ MAX_TAGS_AT_ONCE = 100
 class Described:
     """A tag. `details` is None where it has been deleted; `history` has the latest first.
 
-    `platforms` are an index's manifests, `attestations` what is in it besides, `layers` an image's.
+    `older` is the interval behind which there is more history, 0 where there is none.
+    `platforms` are an index's manifests, `layers` an image's, `SHOWN_PARTS` of each at most;
+    `more_platforms` and `more_layers` say how many more there are, `attestations` how many
+    statements about the platforms.
     """
 
     name: str
     details: TagDetails | None
     history: Sequence[Interval]
+    older: int = 0
     platforms: list[Part] = field(default_factory=list)
-    attestations: list[Part] = field(default_factory=list)
     layers: list[Part] = field(default_factory=list)
+    attestations: int = 0
+    more_platforms: int = 0
+    more_layers: int = 0
 
 
 def describe(
-    repository: ContainerRepository, tag: str, *, registry: Registry | None = None
+    repository: ContainerRepository,
+    tag: str,
+    *,
+    behind: int = 0,
+    registry: Registry | None = None,
 ) -> Described:
-    """A tag that is there, or was. Raises `NotFound` for one that never was."""
+    """A tag that is there, or was, with its history behind the interval `behind`, 0 for the start.
+
+    Raises `NotFound` for one that never was.
+    """
     registry = registry or clients.for_pages()
     details = registry.tag(repository.path, tag)
     own = registry.own
-    history = own.history(repository.path, tag, n=SHOWN_HISTORY) if own else []
-    if details is None:
-        if not history:
-            raise NotFound("no such tag")
-        return Described(tag, None, history)
-    manifest = registry.manifest(repository.path, details.digest)
-    if manifest is None:
-        return Described(tag, details, history)
-    children = manifest.parts("manifests")
-    return Described(
+    n = SHOWN_HISTORY + 1
+    history = own.history(repository.path, tag, n=n, last=behind) if own else []
+    if details is None and not history:
+        raise NotFound("no such tag")
+    found = Described(
         tag,
         details,
-        history,
-        platforms=[part for part in children if not part.is_attestation],
-        attestations=[part for part in children if part.is_attestation],
-        layers=manifest.parts("layers"),
+        history[:SHOWN_HISTORY],
+        older=history[SHOWN_HISTORY - 1].id if len(history) > SHOWN_HISTORY else 0,
+    )
+    manifest = registry.manifest(repository.path, details.digest) if details else None
+    return found if manifest is None else _with_parts(found, manifest)
+
+
+def _with_parts(found: Described, manifest: StoredManifest) -> Described:
+    children, layers = manifest.parts("manifests"), manifest.parts("layers")
+    platforms = [part for part in children if not part.is_attestation]
+    return replace(
+        found,
+        platforms=platforms[:SHOWN_PARTS],
+        layers=layers[:SHOWN_PARTS],
+        attestations=len(children) - len(platforms),
+        more_platforms=len(platforms[SHOWN_PARTS:]),
+        more_layers=len(layers[SHOWN_PARTS:]),
     )
 
 
@@ -82,17 +114,34 @@ def tags_of(
 
 
 def freed_by(
+    reader: Anybody,
     repository: ContainerRepository,
     tags: Sequence[str] = (),
     *,
     registry: Registry | None = None,
 ) -> Freed | None:
-    """What deleting these tags, or without any the whole image, would free.
+    """What deleting these tags, or without any the whole image, would free, for `reader` to see.
 
-    None where the registry can't tell.
+    They are told of images that they may pull: those of the project, in which they may delete, and
+    those of the namespace at the top where they are a member who may. Whether anything else has the
+    same bytes is not theirs to know. None where the registry can't tell.
     """
     own = (registry or clients.for_pages()).own
-    return own.freed(repository.path, tags) if own else None
+    if own is None:
+        return None
+    return own.freed(repository.path, tags, seen=_seen(reader, repository.project))
+
+
+def _seen(reader: Anybody, project: Project) -> list[str]:
+    """Which images somebody may pull who may delete some of a project's."""
+    seen = [project.full_path, f"{project.full_path}/*"]
+    top = project.full_path.partition("/")[0]
+    namespace = Namespace.objects.filter(full_path=top).first()
+    if namespace is not None:
+        access = user_access.in_namespace(reader, namespace)
+        if access.admin or access.level >= AccessLevel.REPORTER:
+            seen.append(f"{top}/*")
+    return seen
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,12 @@ def json_object(request: HttpRequest) -> dict[str, Any]:
     return body
 
 
-def cursor(request: HttpRequest) -> int:
-    """The ``after`` of a list that is read in order. Raises PAGINATION_NUMBER_INVALID."""
-    text = request.GET.get("after", "0")
+def cursor(request: HttpRequest, parameter: str = "after") -> int:
+    """The id after which a list begins, 0 without one. Raises PAGINATION_NUMBER_INVALID."""
+    text = request.GET.get(parameter, "0")
     if not text.isascii() or not text.isdecimal() or len(text) > 18:
-        raise RegistryError(Code.PAGINATION_NUMBER_INVALID, after=text[:40])
+        details: dict[str, Any] = {parameter: text[:40]}
+        raise RegistryError(Code.PAGINATION_NUMBER_INVALID, **details)
     return int(text)
 
 

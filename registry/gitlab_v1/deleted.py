@@ -8,10 +8,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
-from registry.gitlab_v1.base import is_id, json_object, timestamp
+from registry.gitlab_v1.base import cursor, is_id, json_object, timestamp
 from registry.services import deleted, repositories, tags, undo
 from registry.services.garbage import freed
 from registry.v2.base import RegistryView, page_size
+from registry.v2.pages import fitting, next_link
 from tokens.access import Access
 
 _MAX_FREED_TAGS = 1000
@@ -22,7 +23,11 @@ class FreedView(RegistryView):
     """``GET /gitlab/v1/berth/freed/<path>/?tags=a,b``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-        """What deleting these tags would free; without ``tags``, the whole image."""
+        """What deleting these tags would free; without ``tags``, the whole image.
+
+        As shared with other images counts what the token lets the caller pull. ``exact`` is false
+        where so much hangs on it that the numbers are the least.
+        """
         repository_id = repositories.get_id(name)
         names = [tag for tag in request.GET.get("tags", "").split(",") if tag]
         if len(names) > _MAX_FREED_TAGS:
@@ -31,12 +36,17 @@ class FreedView(RegistryView):
             )
         for tag in names:
             tags.check(tag)
-        found = freed.by_tags(repository_id, names) if names else freed.by_repository(repository_id)
+        visible = caller.visible
+        if names:
+            found = freed.by_tags(repository_id, names, visible)
+        else:
+            found = freed.by_repository(repository_id, visible)
         return JsonResponse(
             {
                 "manifests": found.manifests,
                 "alone_bytes": found.alone,
                 "shared_bytes": found.shared,
+                "exact": found.is_exact,
             }
         )
 
@@ -47,10 +57,12 @@ class DeletedTagsView(RegistryView):
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """Deleted tags at and below a path within the undo window, the latest first.
 
-        ``interval`` is what ``restore/`` takes; ``until`` is when that is over.
+        ``interval`` is what ``restore/`` takes; ``until`` is when that is over. With ``last``,
+        those behind that interval.
         """
-        found = deleted.tags_below(name, page_size(request, default=100))
-        body = [
+        limit = page_size(request, default=100) or 1
+        found = deleted.tags_below(name, limit + 1, last=cursor(request, "last"))
+        entries = (
             {
                 "path": tag.repository,
                 "name": tag.name,
@@ -62,8 +74,10 @@ class DeletedTagsView(RegistryView):
                 "until": timestamp(tag.until),
             }
             for tag in found
-        ]
-        return JsonResponse(body, safe=False)
+        )
+        body, has_more = fitting(entries, limit)
+        headers = next_link(request.path, n=limit, last=body[-1]["interval"]) if has_more else {}
+        return JsonResponse(body, safe=False, headers=headers)
 
 
 class RestoreView(RegistryView):

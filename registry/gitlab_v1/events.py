@@ -10,6 +10,7 @@ from registry.auth import Caller
 from registry.gitlab_v1.base import cursor, timestamp
 from registry.services import events
 from registry.v2.base import RegistryView, page_size
+from registry.v2.pages import fitting
 from tokens.access import Access
 
 EVENTS = Access("registry", "events", ("*",))
@@ -23,9 +24,12 @@ class EventsView(RegistryView):
         return EVENTS
 
     def get(self, request: HttpRequest, caller: Caller) -> HttpResponse:
-        """What happened, in order, after the event ``after``."""
+        """What happened, in order, after the event ``after``.
+
+        Whoever asks again after the last one, until there is none, has read them all.
+        """
         found = events.after(cursor(request), page_size(request, default=100))
-        body = [
+        body = (
             {
                 "id": event.pk,
                 "at": timestamp(event.at),
@@ -40,5 +44,5 @@ class EventsView(RegistryView):
                 "user": event.user,
             }
             for event in found
-        ]
-        return JsonResponse(body, safe=False)
+        )
+        return JsonResponse(fitting(body)[0], safe=False)

@@ -13,13 +13,17 @@ from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1 import verifications
 from registry.gitlab_v1.base import GarbageView, cursor, timestamp
-from registry.services import uploads
+from registry.services import retention, uploads
 from registry.services.garbage import collection as garbage
 from registry.services.garbage import forecast, holders, leases, reviews
 from registry.services.garbage.batches import receipts_after
 from registry.v2.base import empty, page_size
+from registry.v2.pages import fitting
 
 _EXPIRED_UPLOADS = 100
+_SWEPT = 1000
+"""Events and receipts that go with one call, where their time is over."""
+
 _LEASE = 3600
 """Seconds, where the caller does not say."""
 
@@ -28,7 +32,8 @@ class ReviewsView(GarbageView):
     """``POST /gitlab/v1/garbage/reviews/``."""
 
     def post(self, request: HttpRequest, caller: Caller) -> HttpResponse:
-        """Review the next batch of candidates, and remove uploads whose time is over.
+        """Review the next batch of candidates, and remove uploads, events and receipts whose time
+        is over.
 
         With ``dry_run=true`` say what would go, and change nothing.
         """
@@ -37,6 +42,7 @@ class ReviewsView(GarbageView):
             return _dry_run(limit)
         expired = uploads.purge_expired(_EXPIRED_UPLOADS)
         uploads.sweep_left()
+        retention.sweep(_SWEPT)
         run = garbage.review(limit)
         return JsonResponse(
             {
@@ -107,7 +113,7 @@ class ReceiptsView(GarbageView):
         """What was removed, in order, after the receipt ``after``."""
         limit = page_size(request, default=100)
         found = receipts_after(cursor(request), limit)
-        body = [
+        body = (
             {
                 "id": receipt.pk,
                 "kind": receipt.kind,
@@ -121,8 +127,8 @@ class ReceiptsView(GarbageView):
                 "run": str(receipt.run),
             }
             for receipt in found
-        ]
-        return JsonResponse(body, safe=False)
+        )
+        return JsonResponse(fitting(body)[0], safe=False)
 
 
 class WhyView(GarbageView):

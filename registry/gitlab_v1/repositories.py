@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
@@ -12,6 +11,7 @@ from registry.errors import Code, RegistryError
 from registry.gitlab_v1.base import flag, json_object, timestamp
 from registry.services import renaming, repositories, repository_details
 from registry.v2.base import RegistryView, empty, last_entry, page_size
+from registry.v2.pages import fitting, next_link
 from tokens.access import Access
 
 REPOSITORY_ID = "Gitlab-Repository-Id"
@@ -137,12 +137,7 @@ class DescendantsView(RegistryView):
         """The repositories at and below a path that have a tag."""
         limit = page_size(request, default=100) or 1
         found = repository_details.below(name, last_entry(request), limit)
-        headers = {}
-        if len(found) > limit:
-            found = found[:limit]
-            query = urlencode({"n": limit, "last": found[-1].name})
-            headers = {"Link": f'<{request.path}?{query}>; rel="next"'}
-        body = [
+        entries = (
             {
                 "name": repository.name.rpartition("/")[2],
                 "path": repository.name,
@@ -150,5 +145,7 @@ class DescendantsView(RegistryView):
                 "updated_at": timestamp(repository.updated_at),
             }
             for repository in found
-        ]
+        )
+        body, has_more = fitting(entries, limit)
+        headers = next_link(request.path, n=limit, last=body[-1]["path"]) if has_more else {}
         return JsonResponse(body, safe=False, headers=headers)

@@ -6,14 +6,13 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from registry.auth import Caller
+from registry.auth import STATISTICS, Caller
 from registry.errors import Code, RegistryError
 from registry.services import repositories, statistics
 from registry.services.statistics import Statistics
 from registry.v2.base import RegistryView
 from tokens.access import Access
 
-STATISTICS = Access("registry", "statistics", ("*",))
 _MAX_PATHS = 100
 
 
@@ -28,7 +27,7 @@ class StatisticsView(RegistryView):
         """A list with an object for each path, in the order asked for.
 
         A caller who may not see all statistics may ask for one path that they may pull. Each counts
-        what is at and below it.
+        what is at and below it, as shared with what else the token lets them pull.
         """
         paths = list(dict.fromkeys(request.GET.getlist("path")))
         if not 0 < len(paths) <= _MAX_PATHS:
@@ -38,7 +37,8 @@ class StatisticsView(RegistryView):
         if not caller.may(STATISTICS):
             one = len(paths) == 1
             caller.require(Access.repository(paths[0], "pull") if one else STATISTICS)
-        return JsonResponse([_as_json(statistics.of(path)) for path in paths], safe=False)
+        found = [statistics.of(path, caller.visible) for path in paths]
+        return JsonResponse([_as_json(each) for each in found], safe=False)
 
 
 def _as_json(found: Statistics) -> dict[str, Any]:

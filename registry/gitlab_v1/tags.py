@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from registry.auth import Caller
-from registry.gitlab_v1.base import flag, timestamp
+from registry.gitlab_v1.base import cursor, flag, timestamp
 from registry.services import repositories, tag_details, tags
 from registry.services.tag_details import TagDetails, TagPage
 from registry.v2.base import RegistryView, last_entry, page_size
+from registry.v2.pages import fitting, next_link
 
 
 def _as_json(tag: TagDetails) -> dict[str, Any]:
@@ -54,19 +56,31 @@ class TagsView(RegistryView):
             name_exact=asked["name_exact"],
             sort=asked["sort"] or "name",
         )
-        body = [_as_json(tag) for tag in page.tags]
+        types = None
         if with_referrers:
             types = [part for part in asked["referrer_type"].split(",") if part]
-            found = tag_details.referrers(repository_id, [tag.digest for tag in page.tags], types)
-            for entry in body:
-                entry["referrers"] = [
-                    {"artifactType": referrer.artifact_type, "digest": referrer.digest}
-                    for referrer in found.get(entry["digest"], ())
-                ]
+        # From the marker on, so that a page that is cut short still touches its neighbour.
+        body, is_cut = fitting(_entries(repository_id, page.from_marker, types))
+        page = page.cut_to(len(body)) if is_cut else page
         kept = {key: value for key, value in asked.items() if value} | {"n": str(limit)}
         if with_referrers:
             kept["referrers"] = "true"
+        body = body[::-1] if page.is_backwards else body
         return JsonResponse(body, safe=False, headers=_links(request.path, kept, page))
+
+
+def _entries(
+    repository_id: int, found: Iterable[TagDetails], types: list[str] | None
+) -> Iterator[dict[str, Any]]:
+    """Tags as the API says them, with their referrers of these types unless that is None."""
+    for tag, some in tag_details.with_referrers(repository_id, found, types):
+        entry = _as_json(tag)
+        if types is not None:
+            entry["referrers"] = [
+                {"artifactType": referrer.artifact_type, "digest": referrer.digest}
+                for referrer in some
+            ]
+        yield entry
 
 
 def _links(path: str, kept: dict[str, str], page: TagPage) -> dict[str, str]:
@@ -94,10 +108,15 @@ class HistoryView(RegistryView):
     """``GET /gitlab/v1/berth/history/<path>/?tag=``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-        """What the tag pointed at, from when to when, the latest first."""
+        """What the tag pointed at, from when to when, the latest first.
+
+        With ``last``, what was before that interval.
+        """
         tag = tags.check(request.GET.get("tag", ""))
-        intervals = tags.history(repositories.get_id(name), tag, page_size(request, default=100))
-        body = [
+        limit = page_size(request, default=100) or 1
+        repository_id = repositories.get_id(name)
+        intervals = tags.history(repository_id, tag, limit, last=cursor(request, "last"))
+        entries = (
             {
                 "id": interval.pk,
                 "digest": interval.digest,
@@ -108,5 +127,8 @@ class HistoryView(RegistryView):
                 "restorable": interval.manifest_id is not None,
             }
             for interval in intervals
-        ]
-        return JsonResponse(body, safe=False)
+        )
+        body, has_more = fitting(entries, limit)
+        query = {"tag": tag, "n": limit, "last": body[-1]["id"] if body else 0}
+        headers = next_link(request.path, **query) if has_more else {}
+        return JsonResponse(body, safe=False, headers=headers)

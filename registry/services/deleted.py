@@ -17,13 +17,15 @@ _TAGS = """
 SELECT r.name, t.id, t.name, t.digest, t.size, t.ended_at, t.ended_by
 FROM registry_repository r
 JOIN registry_tag t ON t.repository_id = r.id AND t.ended_at > %s AND t.manifest_id IS NOT NULL
-WHERE r.closed_at IS NULL AND (r.name = %s OR (r.name > %s AND r.name < %s))
+WHERE r.closed_at IS NULL AND (r.name = %s OR (r.name > %s AND r.name < %s)){behind}
 AND NOT EXISTS (
     SELECT 1 FROM registry_tag later
     WHERE later.repository_id = t.repository_id AND later.name = t.name AND later.id > t.id
 )
 ORDER BY t.ended_at DESC, t.id DESC LIMIT %s
 """
+_BEHIND = """
+AND (t.ended_at, t.id) < (SELECT l.ended_at, l.id FROM registry_tag l WHERE l.id = %s)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,17 @@ class DeletedTag:
     until: dt.datetime
 
 
-def tags_below(path: str, limit: int) -> list[DeletedTag]:
-    """Up to `limit` deleted tags of repositories at and below `path`, the latest first."""
+def tags_below(path: str, limit: int, *, last: int = 0) -> list[DeletedTag]:
+    """Up to `limit` deleted tags of repositories at and below `path`, the latest first.
+
+    Those behind the interval with the id `last`, where one is given.
+    """
     window = reviews.window()
     since = timezone.now() - window
     with connections[database.ALIAS].cursor() as cursor:
-        cursor.execute(_TAGS, [since, path, f"{path}/", f"{path}0", limit])
+        sql = _TAGS.format(behind=_BEHIND if last else "")
+        behind = [last] if last else []
+        cursor.execute(sql, [since, path, f"{path}/", f"{path}0", *behind, limit])
         rows = cursor.fetchall()
     return [
         DeletedTag(name, pk, tag, digest, size, ended_at, ended_by, ended_at + window)

@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from registry.models import Manifest
 from registry.services import repositories
 
+MAX_READ = 512 * 1024
+"""Bytes of a manifest whose annotations are told. Of a larger one the manifest itself tells them:
+it would take up to its own size, for each of a page, and many times that in memory."""
 
-def page(name: str, digest: str, artifact_type: str, last: str, limit: int) -> list[dict[str, Any]]:
-    """Descriptors of the referrers of `digest` after the digest `last`, one more than `limit`.
+MAX_READ_FOR_A_PAGE = 4 * 1024 * 1024
+"""Bytes of manifests that are read for one page."""
+
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Page:
+    """Descriptors in order of digest, which are made as they are taken, and whether others follow.
+
+    Where the manifests are large, fewer than were asked for. There is always one where there are
+    any.
+    """
+
+    descriptors: Iterator[dict[str, Any]] = field(default_factory=lambda: iter(()))
+    has_more: bool = False
+
+
+def page(name: str, digest: str, artifact_type: str, last: str, limit: int) -> Page:
+    """Up to `limit` descriptors of the referrers of `digest` after the digest `last`.
 
     A subject that nobody has pushed may have referrers, and an unknown repository has none.
     """
     repository_id = repositories.find_id(name)
     if repository_id is None:
-        return []
+        return Page()
     found = Manifest.objects.filter(
         repository_id=repository_id, subject_digest=digest, deleted_at=None
     )
@@ -24,10 +47,34 @@ def page(name: str, digest: str, artifact_type: str, last: str, limit: int) -> l
         found = found.filter(artifact_type=artifact_type)
     if last:
         found = found.filter(digest__gt=last)
-    return [_descriptor(manifest) for manifest in found.order_by("digest")[: limit + 1]]
+    columns = ("pk", "digest", "media_type", "artifact_type", "size")
+    rows = list(found.order_by("digest").only(*columns)[: limit + 1])
+    read = _fitting(rows[:limit])
+    payloads = _payloads([row.pk for row in read if row.size <= MAX_READ])
+    descriptors = (_descriptor(row, payloads.get(row.pk, b"{}")) for row in read)
+    return Page(descriptors, len(read) < len(rows))
 
 
-def _descriptor(manifest: Manifest) -> dict[str, Any]:
+def _fitting(rows: list[Manifest]) -> list[Manifest]:
+    """The first of `rows`: as many as are read for one page."""
+    left = MAX_READ_FOR_A_PAGE
+    for position, row in enumerate(rows):
+        left -= row.size if row.size <= MAX_READ else 0
+        if left < 0:
+            return rows[:position]
+    return rows
+
+
+def _payloads(ids: list[int]) -> dict[int, bytes]:
+    """By id the bytes of manifests; those that went a moment ago are left out."""
+    found: dict[int, bytes] = {}
+    for start in range(0, len(ids), _BATCH):
+        rows = Manifest.objects.filter(pk__in=ids[start : start + _BATCH])
+        found |= {pk: bytes(payload) for pk, payload in rows.values_list("pk", "payload")}
+    return found
+
+
+def _descriptor(manifest: Manifest, payload: bytes) -> dict[str, Any]:
     descriptor: dict[str, Any] = {
         "mediaType": manifest.media_type,
         "digest": manifest.digest,
@@ -35,7 +82,7 @@ def _descriptor(manifest: Manifest) -> dict[str, Any]:
     }
     if manifest.artifact_type:
         descriptor["artifactType"] = manifest.artifact_type
-    annotations = json.loads(bytes(manifest.payload)).get("annotations")
+    annotations = json.loads(payload).get("annotations")
     if annotations:
         descriptor["annotations"] = annotations
     return descriptor

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import F, Q, QuerySet, Value, Window
@@ -22,6 +22,14 @@ MAX_REFERRERS = 100
 """Of one tag in a list. All of them are in ``/v2/<name>/referrers/<digest>``."""
 
 _BATCH = 500
+_READ = 100
+"""Tags that are read at once with what they say."""
+
+_MAX_PLATFORMS = 4000
+"""Platforms in one page. There are many where each tag names many, and then it is a shorter one."""
+
+_REFERRED = 20
+"""Tags whose referrers are looked up at once."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +58,27 @@ class Referrer:
 
 @dataclass(frozen=True)
 class TagPage:
-    """A page in the order asked for, and whether there are tags before and behind it."""
+    """A page in the order asked for, and whether there are tags before and behind it.
+
+    It may be shorter than was asked for, where its tags say much. `is_backwards`: it is the page
+    before a tag, and ends there.
+    """
 
     tags: list[TagDetails]
     has_previous: bool
     has_next: bool
+    is_backwards: bool = False
+
+    @property
+    def from_marker(self) -> list[TagDetails]:
+        """The tags, the nearest first to the one that the page was asked from."""
+        return self.tags[::-1] if self.is_backwards else self.tags
+
+    def cut_to(self, count: int) -> TagPage:
+        """The page with so many tags, those nearest to the one that it was asked from."""
+        if self.is_backwards:
+            return replace(self, tags=self.tags[-count:], has_previous=True)
+        return replace(self, tags=self.tags[:count], has_next=True)
 
 
 def page(
@@ -88,13 +112,35 @@ def page(
     column = _COLUMNS[sort.removeprefix("-")]
     if marker:
         found = found.filter(_beyond(repository_id, marker, column, descending))
-    rows = list(_ordered(found, column, descending)[: limit + 1])
-    more = len(rows) > limit
-    rows = rows[:limit]
+    shown, more = _fitting(_read(_ordered(found, column, descending), limit + 1), limit)
     if backwards:
-        rows.reverse()
-        return TagPage([_details(tag) for tag in rows], more, True)
-    return TagPage([_details(tag) for tag in rows], bool(last), more)
+        return TagPage(shown[::-1], more, True, is_backwards=True)
+    return TagPage(shown, bool(last), more)
+
+
+def _read(ordered: QuerySet[Tag], count: int) -> Iterator[Tag]:
+    """The first `count` tags with their manifests. Of many only as many are read as are taken."""
+    if count <= _READ + 1:
+        yield from ordered.select_related("manifest").defer("manifest__payload")[:count]
+        return
+    ids = list(ordered.values_list("pk", flat=True)[:count])
+    for start in range(0, len(ids), _READ):
+        some = ids[start : start + _READ]
+        rows = Tag.objects.select_related("manifest").defer("manifest__payload").in_bulk(some)
+        yield from (rows[pk] for pk in some if pk in rows)
+
+
+def _fitting(rows: Iterable[Tag], limit: int) -> tuple[list[TagDetails], bool]:
+    """The first of `rows`, at most `limit` and not too much to tell; whether there are more."""
+    found: list[TagDetails] = []
+    left = _MAX_PLATFORMS
+    for tag in rows:
+        details = _details(tag)
+        left -= len(details.platforms)
+        if len(found) == limit or (found and left < 0):
+            return found, True
+        found.append(details)
+    return found, False
 
 
 def find(repository_id: int, name: str) -> TagDetails:
@@ -108,6 +154,23 @@ def find(repository_id: int, name: str) -> TagDetails:
     if found is None:
         raise RegistryError(Code.MANIFEST_UNKNOWN, tag=name)
     return _details(found)
+
+
+def with_referrers(
+    repository_id: int, tags: Iterable[TagDetails], artifact_types: Sequence[str] | None
+) -> Iterator[tuple[TagDetails, list[Referrer]]]:
+    """Each tag with what refers to it, as `referrers` tells; with nothing where no types are given.
+
+    Asked for a few at a time, so that nobody waits for what is left out in the end.
+    """
+    waiting = list(tags)
+    for start in range(0, len(waiting), _REFERRED):
+        some = waiting[start : start + _REFERRED]
+        found: dict[str, list[Referrer]] = {}
+        if artifact_types is not None:
+            found = referrers(repository_id, [tag.digest for tag in some], artifact_types)
+        for tag in some:
+            yield tag, found.get(tag.digest, [])
 
 
 def referrers(
@@ -139,8 +202,7 @@ def referrers(
 def _ordered(found: QuerySet[Tag], column: str, descending: bool) -> QuerySet[Tag]:
     sign = "-" if descending else ""
     keys = ["name"] if column == "name" else [column, "id"]
-    ordered = found.order_by(*(sign + key for key in keys))
-    return ordered.select_related("manifest").defer("manifest__payload")
+    return found.order_by(*(sign + key for key in keys))
 
 
 def _beyond(repository_id: int, marker: str, column: str, descending: bool) -> Q:

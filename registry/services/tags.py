@@ -139,7 +139,12 @@ def end_signatures(
         events.record(Event.Action.DELETE, name, Actor(), tag=tag.name, digest=tag.digest)
 
 
-def history(repository_id: int, name: str, limit: int) -> list[Tag]:
-    """The intervals of a tag, the latest first."""
+def history(repository_id: int, name: str, limit: int, *, last: int = 0) -> list[Tag]:
+    """The intervals of a tag, the latest first, behind that with the id `last` where one is given.
+
+    One more than `limit` where there are more.
+    """
     found = Tag.objects.filter(repository_id=repository_id, name=name)
-    return list(found.order_by("-pk")[:limit])
+    if last:
+        found = found.filter(pk__lt=last)
+    return list(found.order_by("-pk")[: limit + 1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 
@@ -13,12 +12,8 @@ from registry import media_types
 from registry.auth import CATALOG, Caller
 from registry.services import catalog, referrers, tags
 from registry.v2.base import RegistryView, last_entry, page_size
+from registry.v2.pages import fitting, next_link
 from tokens.access import Access
-
-
-def next_link(path: str, **parameters: Any) -> dict[str, str]:
-    """The ``Link`` header of a page that has a next one (RFC 8288), relative to the host."""
-    return {"Link": f'<{path}?{urlencode(parameters)}>; rel="next"'}
 
 
 def json_response(body: dict[str, Any], headers: dict[str, str]) -> HttpResponse:
@@ -64,19 +59,21 @@ class ReferrersView(RegistryView):
     """``GET /v2/<name>/referrers/<digest>``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str, digest: str) -> HttpResponse:
-        """An index of the manifests whose subject is `digest`; empty where there are none."""
+        """An index of the manifests whose subject is `digest`; empty where there are none.
+
+        A page ends by bytes too: the link leads to the rest.
+        """
         digests.check(digest)
-        artifact_type = request.GET.get("artifactType", "")
+        artifact_type = request.GET.get("artifactType", "").replace("\0", "")
         limit = page_size(request)
-        found = referrers.page(name, digest, artifact_type, last_entry(request), limit)
+        page = referrers.page(name, digest, artifact_type, last_entry(request), limit)
+        found, has_more = fitting(page.descriptors, limit)
         headers = {}
-        if len(found) > limit:
-            found = found[:limit]
-            if found:
-                parameters: dict[str, Any] = {"n": limit, "last": found[-1]["digest"]}
-                if artifact_type:
-                    parameters["artifactType"] = artifact_type
-                headers = next_link(f"/v2/{name}/referrers/{digest}", **parameters)
+        if found and (has_more or page.has_more):
+            parameters: dict[str, Any] = {"n": limit, "last": found[-1]["digest"]}
+            if artifact_type:
+                parameters["artifactType"] = artifact_type
+            headers = next_link(f"/v2/{name}/referrers/{digest}", **parameters)
         if artifact_type:
             headers["OCI-Filters-Applied"] = "artifactType"
         index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": found}

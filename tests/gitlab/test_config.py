@@ -133,6 +133,7 @@ NUMBERS = dict.fromkeys(
         "berth.token_leeway",
         "berth.gc_review_delay",
         "berth.undo_window",
+        "berth.events_kept",
         "berth.upload_expiry",
         "berth.database_timeout",
         "berth.processes",

@@ -129,6 +129,7 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
         "[s.REGISTRY_UNDO_WINDOW.total_seconds(), s.CONTAINER_REGISTRY_UNDO_WINDOW.total_seconds()]",
         [120, 120],
     ),
+    "berth.events_kept": ("5d", "s.REGISTRY_EVENTS_KEPT.days", 5),
     "berth.upload_expiry": ("3h", "s.REGISTRY_UPLOAD_EXPIRY.total_seconds()", 10800),
     "berth.delete_enabled": (False, "s.REGISTRY_DELETE_ENABLED", False),
     "berth.push_creates_projects": (False, "s.PUSH_CREATES_PROJECTS", False),

@@ -288,3 +288,9 @@ def test_a_database_that_is_gone_is_no_stack_trace(
     assert_refused(response, Code.UNAVAILABLE)
     assert 1 <= int(response.headers["Retry-After"]) <= 60
     assert b"10.0.0.1" not in response.content
+
+
+def test_a_subject_that_is_no_text_is_kept_as_far_as_it_is_one() -> None:
+    token = mint("a\ud800\0b" + "x" * 300, Access.repository(APP, "pull", "push"))
+    actor = Caller(f"Bearer {token}").actor
+    assert actor.name == "a\ufffdb" + "x" * 252

@@ -247,6 +247,50 @@ def test_what_is_damaged_there_is_not_taken(
     assert verify("--read-data")[0] == 0
 
 
+@pytest.mark.parametrize("how", ["--copy", "--link"])
+def test_links_that_lead_out_are_not_followed(
+    store: FilesystemStore, tmp_path: Path, how: str
+) -> None:
+    """Nor are digests that are paths: whoever writes there reads nothing of the machine."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"a secret of this machine")
+    digest = hashlib.sha256(secret.read_bytes()).hexdigest()
+    root = tmp_path / "theirs/docker/registry/v2"
+    blob = root / f"blobs/sha256/{digest[:2]}/{digest}"
+    blob.mkdir(parents=True)
+    (blob / "data").symlink_to(secret)
+    image = root / "repositories/acme/evil"
+    for link in (f"_layers/sha256/{digest}", f"_manifests/revisions/sha256/{digest}"):
+        (image / link).mkdir(parents=True)
+    (image / f"_layers/sha256/{digest}/link").write_text(f"sha256:{digest}")
+    outside = tmp_path / "link"
+    outside.write_text(f"sha256:{digest}")
+    (image / f"_manifests/revisions/sha256/{digest}/link").symlink_to(outside)
+    for tag, said in (("a", f"sha256:{digest}"), ("b", "sha256:../../../../../secret"), ("c", "")):
+        (image / f"_manifests/tags/{tag}/current").mkdir(parents=True)
+        (image / f"_manifests/tags/{tag}/current/link").write_text(said)
+    out = io.StringIO()
+    with pytest.raises(SystemExit):
+        call_command("registry_import", str(tmp_path / "theirs"), how, stdout=out)
+    assert out.getvalue().count("a link leads out of the folder") == 2
+    assert "4 faults" in out.getvalue()
+    assert list(store.blobs()) == []
+    assert not Manifest.objects.exists()
+
+
+def test_it_warns_of_names_that_gitlab_cannot_hold(theirs: Theirs) -> None:
+    said = io.StringIO()
+    names = {name for name, _ in theirs.contents}
+    call_command("registry_import", str(theirs.folder), stdout=io.StringIO(), stderr=said)
+    alone = [name for name in names if "/" not in name]
+    assert bool(alone) == ("which have no group" in said.getvalue())
+    said = io.StringIO()
+    mapped = [f"--map={name}=one/name" for name in names]
+    call_command("registry_import", str(theirs.folder), *mapped, stdout=io.StringIO(), stderr=said)
+    assert "which have no group" not in said.getvalue()
+    assert ("become one: one/name" in said.getvalue()) == (len(names) > 1)
+
+
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="holds no docker/registry/v2"):
         call_command("registry_import", str(tmp_path))

@@ -7,7 +7,7 @@ import pytest
 from registry import media_types
 from registry.errors import Code
 from tests.refusals import assert_challenged, assert_refused
-from tests.registry import images
+from tests.registry import images, largest
 from tests.registry.base import APP, Person
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
@@ -75,6 +75,23 @@ def test_pages_lead_through_everything(carol: Person) -> None:
         assert response.headers["OCI-Filters-Applied"] == "artifactType"
     assert set(found) == pushed
     assert len(found) == 5
+
+
+def test_pages_end_by_bytes_and_lead_through_everything(carol: Person) -> None:
+    pushed = {*largest.push_annotated(APP, 2), *largest.push_annotated(APP, 9, 500_000)}
+    found, path = {}, f"/v2/{APP}/referrers/{largest.SUBJECT}"
+    for _ in range(20):
+        response = carol.send("GET", path)
+        assert len(response.content) < 2 * 1024 * 1024
+        assert response.json()["manifests"]
+        found |= {each["digest"]: each for each in response.json()["manifests"]}
+        path = response.headers.get("Link", "").partition(">")[0].lstrip("<")
+        if not path:
+            break
+    assert found.keys() == pushed
+    told = [each for each in found.values() if "annotations" in each]
+    assert {each["size"] > 512 * 1024 for each in told} == {False}
+    assert len(told) == 9
 
 
 def test_a_page_of_nothing_has_no_link(carol: Person) -> None:

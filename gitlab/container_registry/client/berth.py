@@ -117,26 +117,29 @@ class BerthRegistry(OverV2):
         )
         return None if answer.status_code == 404 else TagDetails.read(as_json(answer))
 
-    def history(self, path: str, tag: str, *, n: int = 100) -> list[Interval]:
-        """What a tag pointed at, the latest first."""
+    def history(self, path: str, tag: str, *, n: int = 100, last: int = 0) -> list[Interval]:
+        """What a tag pointed at, the latest first; behind the interval `last` where it is given."""
         answer = self._own(
             "GET",
             _call("history", path),
             Access.repository(path, "pull"),
-            {"tag": tag, "n": str(n)},
+            {"tag": tag, "n": str(n), **({"last": str(last)} if last else {})},
             accept=(200, 404),
         )
         return [] if answer.status_code == 404 else [Interval.read(row) for row in as_json(answer)]
 
-    def freed(self, path: str, tags: Sequence[str] = ()) -> Freed | None:
+    def freed(
+        self, path: str, tags: Sequence[str] = (), *, seen: Sequence[str] = ()
+    ) -> Freed | None:
         """What deleting these tags would free; without any, what deleting the image would.
 
+        As shared counts what the images `seen` need too, where ``group/*`` means all below a path.
         None where this registry can't tell.
         """
         answer = self._own(
             "GET",
             _call("freed", path),
-            Access.repository(path, "pull"),
+            tuple(Access.repository(name, "pull") for name in dict.fromkeys((path, *seen))),
             {"tags": ",".join(tags[:MAX_FREED_TAGS])} if tags else {},
             accept=(200, 404),
         )

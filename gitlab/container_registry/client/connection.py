@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from gitlab.container_registry.client import tokens as tokens_for_jobs
+from gitlab.container_registry.client.responses import read_json
 from gitlab.server import request_id
 from tokens.access import Access
 
@@ -111,7 +112,7 @@ class Connection:
 def as_json(answer: httpx.Response) -> Any:
     """The body of an answer. Raises `RegistryUnavailable` where it is no JSON."""
     try:
-        return answer.json()
+        return read_json(answer.content)
     except ValueError as error:
         raise RegistryUnavailable("the registry's answer is not JSON") from error
 
@@ -119,7 +120,7 @@ def as_json(answer: httpx.Response) -> Any:
 def _refusal(answer: httpx.Response) -> RegistryRefused:
     code, message = "UNKNOWN", f"the registry answers {answer.status_code}"
     try:
-        first = answer.json()["errors"][0]
+        first = read_json(answer.content)["errors"][0]
         code, message = str(first["code"]), str(first.get("message") or message)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         pass

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gitlab.container_registry.client.responses import Part, Platform, StoredManifest, moment
+from gitlab.container_registry.client.responses import (
+    Part,
+    Platform,
+    StoredManifest,
+    moment,
+    read_json,
+)
+
+MAX_PLATFORMS = 64
+"""Of an index, as our own registry tells them."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,8 @@ class Contents:
 def document(payload: bytes) -> Mapping[str, Any]:
     """A JSON object; an empty one where it is none."""
     try:
-        found = json.loads(payload)
-    except (ValueError, RecursionError):
+        found = read_json(payload)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -73,5 +81,5 @@ def of_index(manifest: StoredManifest, children: list[Contents]) -> Contents:
         {digest: size for child in children for digest, size in child.blobs.items()},
         artifact_type=str(document(manifest.payload).get("artifactType") or ""),
         created_at=max(times, default=None),
-        platforms=tuple(part.platform for part in parts if part.platform),
+        platforms=tuple(part.platform for part in parts if part.platform)[:MAX_PLATFORMS],
     )

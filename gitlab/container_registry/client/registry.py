@@ -80,11 +80,16 @@ class Registry(Protocol):
 class OwnApi(Registry, Protocol):
     """What a registry with the API below ``/gitlab/v1/`` can be asked besides."""
 
-    def history(self, path: str, tag: str, *, n: int = 100) -> list[Interval]:
-        """What a tag pointed at, the latest first."""
+    def history(self, path: str, tag: str, *, n: int = 100, last: int = 0) -> list[Interval]:
+        """What a tag pointed at, the latest first; behind the interval `last` where it is given."""
 
-    def freed(self, path: str, tags: Sequence[str] = ()) -> Freed | None:
-        """What deleting these tags would free; without any, what deleting the image would."""
+    def freed(
+        self, path: str, tags: Sequence[str] = (), *, seen: Sequence[str] = ()
+    ) -> Freed | None:
+        """What deleting these tags would free; without any, what deleting the image would.
+
+        As shared counts what the images `seen` need too, where ``group/*`` means all below a path.
+        """
 
     def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
         """Tags of the images at and below `path` that can be brought back, the latest first."""

@@ -10,6 +10,26 @@ from typing import Any, Self
 
 Object = Mapping[str, Any]
 
+MAX_MARKS = 1_000_000
+"""Quotes and brackets in a manifest that is read for a page. Each costs many times its byte in
+memory; ten thousand descriptors with all that is usual in them have half of that."""
+
+
+def read_json(payload: bytes) -> Any:
+    """The value of a JSON document, in which every text is one.
+
+    The one way in for what a registry says. JSON may hold half of a surrogate pair (``\\ud800``),
+    which no encoding has: U+FFFD stands in its place. Raises `ValueError`.
+    """
+    try:
+        found = json.loads(payload)
+        if b"\\ud" in payload or b"\\uD" in payload:
+            units = json.dumps(found, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
+            found = json.loads(units.decode("utf-16-le", "replace"))
+    except RecursionError as error:
+        raise ValueError("the JSON is nested too deeply") from error
+    return found
+
 
 def moment(text: object) -> dt.datetime | None:
     """A time of RFC 3339, or None where there is none."""
@@ -113,9 +133,9 @@ class TagDetails:
             published_by=body.get("published_by") or "",
             platforms=tuple(
                 Platform(
-                    entry.get("os") or "",
-                    entry.get("architecture") or "",
-                    entry.get("variant") or "",
+                    str(entry.get("os") or ""),
+                    str(entry.get("architecture") or ""),
+                    str(entry.get("variant") or ""),
                 )
                 for entry in body.get("platforms") or []
             ),
@@ -164,10 +184,12 @@ class StoredManifest:
     payload: bytes
 
     def parts(self, key: str) -> list[Part]:
-        """``layers`` or ``manifests``; nothing where it has none of these."""
+        """``layers`` or ``manifests``; nothing where it has none, or says too much to be read."""
+        if sum(map(self.payload.count, (b'"', b"[", b"{"))) > MAX_MARKS:
+            return []
         try:
-            return [Part.read(entry) for entry in json.loads(self.payload).get(key) or []]
-        except (ValueError, TypeError, AttributeError):
+            return [Part.read(entry) for entry in read_json(self.payload).get(key) or []]
+        except (ValueError, TypeError, AttributeError, OverflowError):
             return []
 
 
@@ -265,11 +287,15 @@ class DeletedTag:
 
 @dataclass(frozen=True)
 class Freed:
-    """What a deletion would free: bytes that nothing else needs, and those that others share."""
+    """What a deletion would free: bytes that nothing else needs, and those that others share.
+
+    Where `is_exact` is false, so much hangs on it that the numbers are the least.
+    """
 
     alone_bytes: int = 0
     shared_bytes: int = 0
     manifests: int = 0
+    is_exact: bool = True
 
     @classmethod
     def read(cls, body: Object) -> Self:
@@ -278,6 +304,7 @@ class Freed:
             alone_bytes=body.get("alone_bytes") or 0,
             shared_bytes=body.get("shared_bytes") or 0,
             manifests=body.get("manifests") or 0,
+            is_exact=body.get("exact") is not False,
         )
 
 

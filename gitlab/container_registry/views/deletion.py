@@ -47,14 +47,16 @@ def _freed(
 ) -> tuple[Freed | None, str]:
     """What it would free, None where the registry can't tell; and why it can't be asked."""
     try:
-        return services.freed_by(image, tags), ""
+        return services.freed_by(request.user, image, tags), ""
     except (RegistryUnavailable, RegistryRefused) as error:
         return None, note_trouble(request, image, error)
 
 
 def _numbers(first: tuple[str, str], freed: Freed | None) -> list[tuple[str, str]]:
     numbers = [first]
-    if freed is not None:
+    if freed is not None and not freed.is_exact:
+        numbers.append(("Frees", "too much hangs on it to be counted"))
+    elif freed is not None:
         numbers.append(("Frees", mebibytes(freed.alone_bytes)))
         if freed.shared_bytes:
             numbers.append(("Stays, shared", mebibytes(freed.shared_bytes)))

@@ -154,6 +154,8 @@ def kind_of(tag: TagDetails) -> str:
 @or_sign_in
 def detail(request: HttpRequest, path: str, pk: int, tag: str) -> HttpResponse:
     """What a tag points at, how to pull it, what it pointed at before."""
+    asked = request.GET.get("behind", "")
+    behind = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 19 else 0
     image = repositories.get_container_repository_for(request.user, pk, project=path)
     context = {
         **image_page(image, request.user, (tag, "")),
@@ -163,7 +165,7 @@ def detail(request: HttpRequest, path: str, pk: int, tag: str) -> HttpResponse:
         "delete_url": f"{image_url(image, 'tags_delete')}?{urlencode({'selected': tag})}",
     }
     try:
-        found = services.describe(image, tag)
+        found = services.describe(image, tag, behind=behind)
     except (RegistryUnavailable, RegistryRefused) as error:
         context["trouble"] = note_trouble(request, image, error)
         return render(request, "container_registry/tag.html", context)
@@ -173,7 +175,9 @@ def detail(request: HttpRequest, path: str, pk: int, tag: str) -> HttpResponse:
         "details": details,
         "kind": kind_of(details) if details else "",
         "history": [_past(image, past, details) for past in found.history],
-        "ended": found.history[0] if found.history and not details else None,
+        "ended": found.history[0] if found.history and not details and not behind else None,
+        "older_url": f"?behind={found.older}#history" if found.older else "",
+        "newest_url": f"{image_url(image, 'tag', tag=tag)}#history" if behind else "",
         "pull": client_commands.pull(image.path, tag=tag),
     }
     if details:

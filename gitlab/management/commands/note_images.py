@@ -21,6 +21,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="the names; - reads them from stdin")
         parser.add_argument("--create-projects", action="store_true", help="make missing projects")
+        parser.add_argument(
+            "--create-groups",
+            action="store_true",
+            help="make missing groups at the top too: of group/project/image the first",
+        )
         parser.add_argument("--owner", help="the username in whose name they are made")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -30,10 +35,10 @@ class Command(BaseCommand):
         from gitlab.refusals import Forbidden, Invalid, NotFound
 
         owner = None
-        if options["create_projects"]:
+        if options["create_projects"] or options["create_groups"]:
             owner = User.objects.filter(username=options["owner"] or "").first()
             if owner is None:
-                raise CommandError("--create-projects needs --owner with the name of a person.")
+                raise CommandError("To create, --owner needs the name of a person.")
         source = options["file"]
         text = sys.stdin.read() if str(source) == "-" else source.read_text()
         left: list[str] = []
@@ -41,6 +46,9 @@ class Command(BaseCommand):
         for name in filter(None, map(str.strip, text.splitlines())):
             try:
                 image = image_paths([name]).get(name)
+                if image is None and owner is not None and options["create_groups"]:
+                    _create_group(name, owner)
+                    image = image_paths([name]).get(name)
                 if image is not None and image.project is None and owner is not None:
                     repositories.create_project_of(image, by=owner, reason="import")
                     image = image_paths([name]).get(name)
@@ -56,3 +64,17 @@ class Command(BaseCommand):
             self.stdout.write(f"    {line}")
         if left:
             sys.exit(1)
+
+
+def _create_group(name: str, owner: Any) -> None:
+    """The group at the top in which an image lies; the next segment is its project's.
+
+    Raises `Invalid` and `Forbidden`.
+    """
+    from gitlab.namespaces.services import create_group
+    from gitlab.refusals import Invalid
+
+    top, _, below = name.partition("/")
+    if not below:
+        raise Invalid({"path": "an image lies in a project, and that in a group: map it to one"})
+    create_group(owner, path=top)

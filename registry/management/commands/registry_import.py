@@ -59,6 +59,7 @@ class Command(BaseCommand):
         results: list[dict[str, Any]] = []
         mapped = [_pair(text) for text in options["map"]]
         names = list(source.names())
+        self._warn([renamed(name, mapped) for name in names])
         importer = importing.Importer(source, options["link"], options["trust"])
         faults = 0
         done: list[str] = []
@@ -84,6 +85,20 @@ class Command(BaseCommand):
             self.stdout.write(f"{len(names)} repositories, {faults} faults.")
         if faults:
             sys.exit(1)
+
+    def _warn(self, names: list[str]) -> None:
+        """Before anything is taken over: names that lie in no namespace, where GitLab has none."""
+        alone = [name for name in names if "/" not in name]
+        if alone:
+            self.stderr.write(
+                f"GitLab's side can't hold {len(alone)} of {len(names)} names, which have no"
+                f" group: {', '.join(alone[:10])}{', …' if alone[10:] else ''}."
+                " Stop here and use --map =GROUP to put them below one.",
+                str,
+            )
+        doubles = sorted(name for name in set(names) if names.count(name) > 1)
+        if doubles:
+            self.stderr.write(f"Several repositories become one: {', '.join(doubles[:10])}.", str)
 
     def _say(self, number: int, total: int, name: str, result: importing.Result) -> None:
         arrow = f" → {result.name}" if name != result.name else ""

@@ -32,6 +32,8 @@ from registry.storage import chosen as storage
 MOST_ITEMS = 1000
 """Things that an answer lists; the counts and the bytes are of all."""
 
+_BATCH = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -173,6 +175,20 @@ class _Simulation:
         self._waiting[key] = candidate
         heapq.heappush(self._queue, candidate)
 
+    def _learn_ids(self, kind: str, targets: set[int]) -> None:
+        """The ids of the rows of targets that wait already, many at once: `_push` asks for each.
+
+        What is not there yet is numbered in the order in which it will be queued.
+        """
+        new = sorted(target for target in targets if (kind, target) not in self._ids)
+        for start in range(0, len(new), _BATCH):
+            some = new[start : start + _BATCH]
+            known = dict(
+                Review.objects.filter(kind=kind, target__in=some).values_list("target", "pk")
+            )
+            for target in some:
+                self._ids[kind, target] = known.get(target) or next(self._new_ids)
+
     def _tidy(self) -> None:
         while self._queue:
             first = self._queue[0]
@@ -256,10 +272,13 @@ class _Simulation:
     ) -> None:
         self._note("manifest", manifest.digest, repository.name, manifest.size, candidate)
         left = holding.dependents([(manifest.pk, repository.pk, manifest.digest)])
-        for link in sorted(left.links - self._links):
-            self._queue_anew(Review.Kind.LINK, link, "manifest removed")
-        for dependent in sorted(left.manifests - self._manifests):
-            self._queue_anew(Review.Kind.MANIFEST, dependent, "index or subject removed")
+        for kind, targets, reason in (
+            (Review.Kind.LINK, left.links - self._links, "manifest removed"),
+            (Review.Kind.MANIFEST, left.manifests - self._manifests, "index or subject removed"),
+        ):
+            self._learn_ids(kind, targets)
+            for target in sorted(targets):
+                self._queue_anew(kind, target, reason)
         for tag in tags.signatures_of([(repository.pk, manifest.digest)]):
             if tag.manifest_id is not None and tag.pk not in self._ended_tags:
                 self._ended_tags[tag.pk] = (tag.manifest_id, self._now)

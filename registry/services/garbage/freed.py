@@ -12,43 +12,61 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from registry.models import (
-    Manifest,
-    ManifestBlob,
-    ManifestChild,
-    Repository,
-    RepositoryBlob,
-    Tag,
-)
-from registry.services import tags
+from django.db.models import Exists, OuterRef, Q, Sum
+
+from registry.models import Manifest, ManifestChild, Repository, RepositoryBlob, Tag
+from registry.services import statistics, tags
 from registry.services.garbage import holding
+from registry.visible import EVERYTHING, Visible
 
 _BATCH = 500
 
 
+MOST_MANIFESTS = 2000
+"""Manifests that may fall with tags. What more hangs on them is not counted."""
+
+MOST_ROWS = 20_000
+"""References of these that are followed."""
+
+
+class _TooMuch(Exception):
+    """More hangs on the tags than is counted while somebody waits."""
+
+
 @dataclass(frozen=True)
 class Freed:
-    """`alone` bytes go with the deletion, `shared` ones stay because something else needs them."""
+    """`alone` bytes go with the deletion, `shared` ones stay because something else needs them.
 
-    manifests: int
-    alone: int
-    shared: int
+    Where `is_exact` is false, more goes than could be counted: the numbers are the least.
+    """
+
+    manifests: int = 0
+    alone: int = 0
+    shared: int = 0
+    is_exact: bool = True
 
 
-def by_tags(repository_id: int, names: list[str]) -> Freed:
-    """What deleting tags would free; nothing where the repository keeps untagged manifests."""
+def by_tags(repository_id: int, names: list[str], visible: Visible = EVERYTHING) -> Freed:
+    """What deleting tags would free; nothing where the repository keeps untagged manifests.
+
+    What other repositories need counts as far as these are `visible`.
+    """
     if not Repository.objects.filter(pk=repository_id, collect_untagged=True).exists():
-        return Freed(0, 0, 0)
+        return Freed()
     named = Tag.objects.filter(repository_id=repository_id, name__in=names, ended_at=None)
     fall = _Fall(repository_id, set(named.values_list("pk", flat=True)))
-    fall.reach({pk for pk in named.values_list("manifest_id", flat=True) if pk is not None})
-    return _freed(repository_id, fall.gone())
+    try:
+        fall.reach({pk for pk in named.values_list("manifest_id", flat=True) if pk is not None})
+        return _freed(repository_id, fall.gone(), visible)
+    except _TooMuch:
+        return Freed(is_exact=False)
 
 
-def by_repository(repository_id: int) -> Freed:
-    """What deleting the whole repository would free."""
-    everything = Manifest.objects.filter(repository_id=repository_id, deleted_at=None)
-    return _freed(repository_id, dict(everything.values_list("pk", "digest")))
+def by_repository(repository_id: int, visible: Visible = EVERYTHING) -> Freed:
+    """What deleting the whole repository would free; see `by_tags`."""
+    manifests = Manifest.objects.filter(repository_id=repository_id, deleted_at=None).count()
+    held = statistics.held_by(repository_id, visible)
+    return Freed(manifests, held.size - held.shared, held.shared, held.is_exact)
 
 
 def _batches(values: Iterable[Any]) -> Iterator[list[Any]]:
@@ -72,12 +90,20 @@ class _Fall:
     held_by: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     """By id of a manifest within reach those of others that it holds."""
 
+    rows: int = 0
+    """References that were followed."""
+
     staying: set[int] = field(default_factory=set)
     """The ids of those that something out of reach holds."""
 
     def reach(self, ids: set[int]) -> None:
-        """Take in manifests, and all that only they may hold."""
+        """Take in manifests, and all that only they may hold. Raises `_TooMuch`."""
         while ids:
+            if len(self.reached) + len(ids) > MOST_MANIFESTS:
+                raise _TooMuch
+            self.rows += holding.weight(sorted(ids), MOST_ROWS - self.rows)
+            if self.rows > MOST_ROWS:
+                raise _TooMuch
             here = Manifest.objects.filter(repository_id=self.repository_id, deleted_at=None)
             found: list[tuple[int, str]] = []
             for some in _batches(ids):
@@ -114,19 +140,22 @@ class _Fall:
 
     def _look_up(self, ids: list[int]) -> None:
         """Note what holds manifests, from within reach and from outside."""
-        by_digest = {self.reached[pk]: pk for pk in ids}
-        for tag, pk in Tag.objects.filter(manifest_id__in=ids, ended_at=None).values_list(
-            "pk", "manifest_id"
+        by_digest = {digest: pk for pk, digest in self.reached.items()}
+        tags = Tag.objects.filter(manifest_id__in=ids, ended_at=None).exclude(pk__in=self.tags)
+        self.staying.update(pk for pk in tags.values_list("manifest_id", flat=True) if pk)
+        for parent, digest in ManifestChild.objects.filter(parent_id__in=ids).values_list(
+            "parent_id", "digest"
         ):
-            if tag not in self.tags and pk is not None:
-                self.staying.add(pk)
-        indexes = ManifestChild.objects.filter(
-            repository_id=self.repository_id,
-            digest__in=list(by_digest),
-            parent__deleted_at=None,
+            if digest in by_digest:
+                self._held(parent, by_digest[digest])
+        # Of what may list one of them thousands of times, one row each says enough.
+        outside = holding.listings(self.repository_id, OuterRef("digest")).filter(
+            parent__deleted_at=None
         )
-        for digest, parent in indexes.values_list("digest", "parent_id"):
-            self._held(parent, by_digest[digest])
+        listed = Manifest.objects.filter(
+            Exists(outside.exclude(parent_id__in=list(self.reached))), pk__in=ids
+        )
+        self.staying.update(listed.values_list("pk", flat=True))
         referrers = Manifest.objects.filter(pk__in=ids, subject_digest__isnull=False)
         rows = list(referrers.values_list("pk", "subject_digest"))
         above = Manifest.objects.filter(
@@ -148,49 +177,36 @@ class _Fall:
             self.staying.add(manifest_id)
 
 
-def _freed(repository_id: int, gone: dict[int, str]) -> Freed:
+def _freed(repository_id: int, gone: dict[int, str], visible: Visible) -> Freed:
     """The bytes of what manifests name, given by id with their digests."""
     known = [(pk, repository_id, digest) for pk, digest in gone.items()]
-    links: dict[int, tuple[int, int, str]] = {}
-    for some in _batches(holding.dependents(known).links):
-        found = RepositoryBlob.objects.filter(pk__in=some)
-        rows = found.values_list("pk", "blob_id", "blob__size", "blob__digest")
-        links |= {link: (blob, size, digest) for link, blob, size, digest in rows}
-    staying = _needed(repository_id, links, gone)
-    elsewhere: set[int] = set()
-    for some in _batches({blob for blob, _, _ in links.values()}):
-        rights = RepositoryBlob.objects.filter(blob_id__in=some, repository__closed_at=None)
-        others = rights.exclude(repository_id=repository_id)
-        elsewhere.update(others.values_list("blob_id", flat=True))
     alone = shared = 0
-    for link, (blob, size, _) in links.items():
-        if link in staying or blob in elsewhere:
-            shared += size
-        else:
-            alone += size
+    for some in _batches(holding.dependents(known).links):
+        links = RepositoryBlob.objects.filter(pk__in=some)
+        size = links.aggregate(size=Sum("blob__size"))["size"] or 0
+        stay = links.filter(_needed(repository_id, list(gone)) | _elsewhere(repository_id, visible))
+        staying = stay.aggregate(size=Sum("blob__size"))["size"] or 0
+        alone += size - staying
+        shared += staying
     return Freed(len(gone), alone, shared)
 
 
-def _needed(
-    repository_id: int, links: dict[int, tuple[int, int, str]], gone: dict[int, str]
-) -> set[int]:
-    """The rights among `links` whose blobs manifests name that stay."""
-    staying: set[int] = set()
-    for some in _batches(links):
-        users = ManifestBlob.objects.filter(link_id__in=some, manifest__deleted_at=None)
-        staying.update(
-            link
-            for link, manifest in users.values_list("link_id", "manifest_id")
-            if manifest not in gone
-        )
-    by_digest = {digest: link for link, (_, _, digest) in links.items()}
-    for some in _batches(by_digest):
-        listings = ManifestChild.objects.filter(
-            repository_id=repository_id, digest__in=some, parent__deleted_at=None
-        )
-        staying.update(
-            by_digest[digest]
-            for digest, parent in listings.values_list("digest", "parent_id")
-            if parent not in gone
-        )
-    return staying
+def _needed(repository_id: int, gone: list[int]) -> Q:
+    """The condition of rights whose blobs manifests name that stay."""
+    users = holding.references(OuterRef("pk")).filter(manifest__deleted_at=None)
+    named = holding.listings(repository_id, OuterRef("blob__digest")).filter(
+        parent__deleted_at=None
+    )
+    return Q(Exists(users.exclude(manifest_id__in=gone))) | Q(
+        Exists(named.exclude(parent_id__in=gone))
+    )
+
+
+def _elsewhere(repository_id: int, visible: Visible) -> Q:
+    """The condition of rights to blobs that other repositories may serve too."""
+    others = RepositoryBlob.objects.filter(
+        visible.where("repository__name"),
+        blob_id=OuterRef("blob_id"),
+        repository__closed_at=None,
+    )
+    return Q(Exists(others.exclude(repository_id=repository_id)))

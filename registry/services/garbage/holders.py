@@ -31,6 +31,12 @@ from registry.storage import chosen as storage
 MOST = 100
 """Chains that an answer lists, and things that it looks at for each."""
 
+MOST_STEPS = 100
+"""Manifests that are looked at for an answer, each with about ten queries."""
+
+DEEPEST = 40
+"""Steps of a chain. What leads further is not followed."""
+
 Step = dict[str, Any]
 
 
@@ -158,6 +164,9 @@ class _Search:
         known = self._ends.get(manifest.pk)
         if known is not None and not self._has_room():
             return known
+        if self._steps >= MOST_STEPS:
+            self._answer.is_whole = False
+            return _End(None, "more refers to it than was looked at")
         self._steps += 1
         self._under_way.add(manifest.pk)
         step = {"kind": "manifest", "digest": manifest.digest, "media_type": manifest.media_type}
@@ -191,7 +200,8 @@ class _Search:
     def _of_tag(self, tag: Tag, repository: Repository, chain: list[Step]) -> _End:
         """A tag holds for good; one of cosign's until a window after the image that it names."""
         image = holding.subjects(repository.pk, signed_by(tag.name)).defer("payload").first()
-        if image is not None and image.pk not in self._under_way:
+        follows = image is not None and image.pk not in self._under_way
+        if image is not None and follows and len(chain) <= DEEPEST:
             end = self._of_manifest(image, [*chain, {"kind": "signed image"}])
             if end.at is not None:
                 at = end.at + reviews.window()
@@ -212,7 +222,7 @@ class _Search:
             subjects = holding.subjects(repository.pk, manifest.subject_digest)
             above += [("subject", row) for row in subjects.defer("payload").exclude(pk=manifest.pk)]
         for relation, row in above:
-            if self._steps > MOST * MOST:
+            if len(chain) > DEEPEST:
                 self._answer.is_whole = False
                 yield _End(None, "more refers to it than was looked at")
                 return
@@ -241,7 +251,7 @@ class _Search:
         return _End(None, f"{words}, and no review waits: registry_verify --repair queues one")
 
     def _has_room(self) -> bool:
-        return len(self._answer.holders) < MOST and self._steps < MOST * MOST
+        return len(self._answer.holders) < MOST and self._steps < MOST_STEPS
 
     def _hold(self, repository: Repository, chain: list[Step], until: dt.datetime | None) -> None:
         if len(self._answer.holders) >= MOST:

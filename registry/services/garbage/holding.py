@@ -141,6 +141,27 @@ def dependents(gone: Sequence[tuple[int, int, str]]) -> Dependents:
     )
 
 
+def weight(manifests: Sequence[int], limit: int) -> int:
+    """How many rows `dependents` would read for manifests of one repository; at most `limit` + 1.
+
+    They are given by id.
+    """
+    found = 0
+    for some in _batches(list(manifests)):
+        for rows in (
+            ManifestBlob.objects.filter(manifest_id__in=some),
+            ManifestChild.objects.filter(parent_id__in=some),
+            Manifest.objects.filter(
+                repository_id__in=Manifest.objects.filter(pk=some[0]).values("repository_id"),
+                subject_digest__in=Manifest.objects.filter(pk__in=some).values("digest"),
+            ),
+        ):
+            found += rows[: limit + 1 - found].count()
+            if found > limit:
+                return found
+    return found
+
+
 def links_of(pairs: Sequence[tuple[int, str]]) -> Iterator[int]:
     """The ids of the rights to blobs, given as a repository's id and a digest."""
     for some in _batches(pairs):

@@ -35,6 +35,8 @@ from registry.storage.base import CHUNK, BlobStore, Part
 from registry.storage.filesystem import FilesystemStore
 
 ACTOR = Actor("import")
+_MAX_LINK = 1024
+"""Bytes of one of distribution's link files, which hold a digest."""
 
 
 @dataclass
@@ -54,8 +56,12 @@ class NotThere(Exception):
     """The folder is no distribution's."""
 
 
+class Outside(FileNotFoundError):
+    """A link leads out of the folder. Whoever could write there would have any file read."""
+
+
 class Source:
-    """A folder of distribution's, read and never written."""
+    """A folder of distribution's, read and never written. Links that lead out are not followed."""
 
     def __init__(self, root: Path) -> None:
         """`root` is the one in its configuration, or ``docker/registry/v2`` below it."""
@@ -63,6 +69,7 @@ class Source:
         self.root = nested if nested.is_dir() else root
         if not (self.root / "repositories").is_dir() or not (self.root / "blobs").is_dir():
             raise NotThere(f"{root} holds no docker/registry/v2 with blobs and repositories")
+        self._real = self.root.resolve()
 
     def names(self) -> Iterator[str]:
         """The repositories, in order."""
@@ -74,9 +81,29 @@ class Source:
             below[:] = [name for name in below if not name.startswith("_")]
 
     def data(self, digest: str) -> Path:
-        """The file of a blob or a manifest."""
+        """The file of a blob or a manifest. Raises `FileNotFoundError`, and `Outside`."""
         algorithm, _, encoded = digest.partition(":")
-        return self.root / "blobs" / algorithm / encoded[:2] / encoded / "data"
+        return self._inside(self.root / "blobs" / algorithm / encoded[:2] / encoded / "data")
+
+    def _inside(self, path: Path) -> Path:
+        """The file that `path` leads to. Raises `FileNotFoundError`, and `Outside`."""
+        try:
+            found = path.resolve(strict=True)
+        except (OSError, RuntimeError) as error:  # A ring of links is a RuntimeError.
+            raise FileNotFoundError(path) from error
+        if not found.is_relative_to(self._real):
+            raise Outside(path)
+        if not found.is_file():
+            raise FileNotFoundError(path)
+        return found
+
+    def _said(self, link: Path) -> str:
+        """What a link of distribution's says; nothing where it leads out or is none."""
+        try:
+            with self._inside(link).open("rb") as file:
+                return file.read(_MAX_LINK).decode("ascii", "replace").strip()
+        except FileNotFoundError:
+            return ""
 
     def layers(self, name: str) -> Iterator[str]:
         """The digests that a repository may serve."""
@@ -86,7 +113,7 @@ class Source:
         """Whether a repository may serve a blob."""
         algorithm, _, encoded = digest.partition(":")
         link = self.root / "repositories" / name / "_layers" / algorithm / encoded / "link"
-        return link.is_file() and link.read_text().strip() == digest
+        return self._said(link) == digest
 
     def revisions(self, name: str) -> Iterator[str]:
         """The digests of its manifests, tagged or not."""
@@ -97,13 +124,13 @@ class Source:
         for link in sorted(
             (self.root / "repositories" / name / "_manifests" / "tags").glob("*/current/link")
         ):
-            yield link.parent.parent.name, link.read_text().strip()
+            yield link.parent.parent.name, self._said(link)
 
     def _links(self, folder: Path) -> Iterator[str]:
         for link in sorted(folder.glob("*/*/link")):
             digest = f"{link.parent.parent.name}:{link.parent.name}"
             # A deleted one leaves its folder, and a crash an empty file.
-            if digests.is_digest(digest) and link.read_text().strip() == digest:
+            if digests.is_digest(digest) and self._said(link) == digest:
                 yield digest
 
 
@@ -133,6 +160,8 @@ class Importer:
     def _try(self, result: Result, what: str, act: Callable[[], None]) -> None:
         try:
             act()
+        except Outside:
+            result.faults.append(f"{result.name}: {what}: a link leads out of the folder")
         except FileNotFoundError:
             result.faults.append(f"{result.name}: {what}: its bytes are not there")
         except RegistryError as error:
@@ -197,6 +226,7 @@ class Importer:
         result.manifests += 1
 
     def _payload(self, digest: str) -> bytes:
+        digests.check(digest)
         payload = self.source.data(digest).read_bytes()
         _require_digest(digest, digests.of(payload, _algorithm(digest)))
         return payload

@@ -50,6 +50,7 @@ class PlayedRegistry:
         self.manifests: dict[str, StoredManifest] = {}
         self.calls: list[tuple[Any, ...]] = []
         self.trouble: Exception | None = None
+        self.seen: list[str] = []
         self.freed_bytes = Freed(218 * 1024 * 1024, 40 * 1024 * 1024, 3)
 
     # What tests put in
@@ -137,9 +138,10 @@ class PlayedRegistry:
         self._answer()
         return self.now.get(path, {}).get(tag)
 
-    def history(self, path: str, tag: str, *, n: int = 100) -> list[Interval]:
+    def history(self, path: str, tag: str, *, n: int = 100, last: int = 0) -> list[Interval]:
         self._answer()
-        return self.past.get((path, tag), [])[:n]
+        found = self.past.get((path, tag), [])
+        return [past for past in found if not last or past.id < last][:n]
 
     def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
         self._answer()
@@ -167,8 +169,9 @@ class PlayedRegistry:
         self._answer()
         return self.manifests.get(reference)
 
-    def freed(self, path: str, tags: Sequence[str] = ()) -> Freed:
+    def freed(self, path: str, tags: Sequence[str] = (), *, seen: Sequence[str] = ()) -> Freed:
         self._answer()
+        self.seen = list(seen)
         return self.freed_bytes
 
     def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:

@@ -10,6 +10,8 @@ from django.contrib.messages import get_messages
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.responses import Freed
+from gitlab.namespaces import user_access
+from gitlab.namespaces.models import AccessLevel, Namespace
 from gitlab.ui.toasts import toast_of
 
 pytestmark = [pytest.mark.engineless, pytest.mark.django_db]
@@ -63,6 +65,24 @@ class TestTags:
         pushed.freed_bytes = Freed()
         page = browser(bob).get(f"{url}/tags/delete", {"selected": "v1"}).content.decode()
         assert "nothing is freed" in page
+
+    def test_more_than_can_be_counted_is_said(
+        self, url: Any, pushed: Any, browser: Any, bob: Any
+    ) -> None:
+        pushed.freed_bytes = Freed(is_exact=False)
+        page = browser(bob).get(f"{url}/tags/delete", {"selected": "v1"}).content.decode()
+        assert "too much hangs on it to be counted" in page
+        assert "nothing is freed" not in page
+
+    def test_what_is_shared_counts_as_far_as_the_reader_may_pull(
+        self, url: Any, pushed: Any, browser: Any, alice: Any, bob: Any
+    ) -> None:
+        project, top = ["acme/app", "acme/app/*"], "acme/*"
+        browser(alice).get(f"{url}/tags/delete", {"selected": "v1"})
+        assert pushed.seen == [*project, top]
+        browser(bob).get(f"{url}/tags/delete", {"selected": "v1"})
+        level = user_access.in_namespace(bob, Namespace.objects.get(full_path="acme")).level
+        assert pushed.seen == ([*project, top] if level >= AccessLevel.REPORTER else project)
 
     def test_a_table_posts_its_choice_and_is_asked_first(
         self, url: Any, pushed: Any, browser: Any, alice: Any

@@ -51,3 +51,15 @@ def test_projects_are_made_if_wanted(make_person: Any, tmp_path: Path) -> None:
         assert note(names, "--create-projects", "--owner", "alice")[0] == 0
     assert Project.objects.filter(full_path="alice/new").count() == 1
     assert ContainerRepository.objects.filter(path="alice/new/cache").count() == 1
+
+
+def test_groups_are_made_if_wanted(alice: Any, tmp_path: Path) -> None:
+    names = tmp_path / "names"
+    names.write_text("fresh/app/cache\nfresh/other\nalone\n")
+    code, said = note(names, "--create-groups", "--owner", alice.username)
+    assert code == 1
+    assert "2 images are noted." in said
+    assert "alone" in said
+    found = Project.objects.filter(full_path__startswith="fresh/").order_by("full_path")
+    assert [project.full_path for project in found] == ["fresh/app", "fresh/other"]
+    assert Project.objects.filter(namespace__full_path="fresh", visibility="private").count() == 2

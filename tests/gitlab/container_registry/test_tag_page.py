@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from gitlab.container_registry.client.connection import RegistryUnavailable
-from gitlab.container_registry.client.responses import StoredManifest
+from gitlab.container_registry.client.responses import (
+    Interval,
+    StoredManifest,
+    TagDetails,
+    read_json,
+)
 from tests.gitlab.container_registry.conftest import INDEX, MANIFEST, digest
 
 pytestmark = [pytest.mark.engineless, pytest.mark.django_db]
@@ -109,3 +115,98 @@ def test_a_registry_that_does_not_answer(url: Any, played: Any, browser: Any, al
     response = browser(alice).get(url)
     assert response.status_code == 200
     assert "The registry does not answer" in response.content.decode()
+
+
+# The largest content, and text that is no text
+
+
+def listing(count: int, **more: Any) -> bytes:
+    """An index of `count` platforms, all different."""
+    children = [
+        {
+            "digest": f"sha256:{number:064x}",
+            "size": 1,
+            "mediaType": MANIFEST,
+            "platform": {"os": "linux", "architecture": f"arch{number}"},
+        }
+        for number in range(count)
+    ]
+    return json.dumps({"manifests": children, **more}).encode()
+
+
+def test_an_index_of_ten_thousand_platforms(
+    url: Any, played: Any, browser: Any, carol: Any
+) -> None:
+    played.manifests[digest("b")] = StoredManifest(INDEX, listing(10_000))
+    played.push("acme/app/web", "Latest", "b", media_type=INDEX)
+    page = browser(carol).get(url).content
+    assert len(page) < 1024 * 1024
+    assert page.count(b"Copy pull command") == 100
+    assert b"and 9,900 more, which the manifest lists" in page
+
+
+def test_an_image_of_ten_thousand_layers(url: Any, played: Any, browser: Any, carol: Any) -> None:
+    layers = json.loads(listing(10_000))["manifests"]
+    payload = json.dumps({"layers": layers}).encode()
+    played.manifests[digest("b")] = StoredManifest(MANIFEST, payload)
+    played.push("acme/app/web", "Latest", "b")
+    page = browser(carol).get(url).content
+    assert len(page) < 1024 * 1024
+    assert b"and 9,900 more, which the manifest lists" in page
+
+
+def test_a_manifest_that_would_fill_the_memory_is_not_read() -> None:
+    full = b'{"manifests": [' + b",".join([b"[]"] * 1_300_000) + b"]}"
+    tracemalloc.start()
+    assert StoredManifest(INDEX, full).parts("manifests") == []
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1024 * 1024
+    deep = b'{"manifests": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    assert StoredManifest(INDEX, deep).parts("manifests") == []
+
+
+def test_a_long_history_has_pages(url: Any, played: Any, browser: Any, bob: Any) -> None:
+    for number in range(60):
+        played.push("acme/app/web", "Latest", "ab"[number % 2])
+    first = browser(bob).get(url)
+    assert len(first.context["history"]) == 50
+    older = browser(bob).get(f"{url}{first.context['older_url']}")
+    ids = [line["past"].id for page in (first, older) for line in page.context["history"]]
+    assert ids == sorted(set(ids), reverse=True)
+    assert len(ids) == 60
+    assert older.context["older_url"] == ""
+    for odd in ("x", "-1", "9" * 30, "\u0661"):
+        assert browser(bob).get(f"{url}?behind={odd}").context["history"]
+
+
+HOSTILE = ["\ud800", "a\udfffb", "\0", "<b>&", "\u202e", "x" * 10_000]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_text_that_is_no_text(url: Any, played: Any, browser: Any, carol: Any, text: str) -> None:
+    """In every field that a registry tells, read as its answers are read, and on every page."""
+    part = {"digest": text, "size": 1, "mediaType": text, "artifactType": text}
+    document = {
+        "manifests": [{**part, "platform": {"os": text, "architecture": text, "variant": text}}],
+        "layers": [part],
+        "annotations": {text: text},
+    }
+    details = {
+        **dict.fromkeys(("digest", "media_type", "config_digest", "artifact_type"), text),
+        **dict.fromkeys(("created_at", "published_at", "published_by"), text),
+        "platforms": [{"os": text, "architecture": text, "variant": text}],
+        "name": "Latest",
+    }
+    past = dict.fromkeys(("digest", "from", "until", "pushed_by", "ended_by"), text) | {"id": 1}
+    played.push("acme/app/web", "Latest", "b")
+    read = read_json(json.dumps([details, past]).encode())
+    played.now["acme/app/web"]["Latest"] = TagDetails.read(read[0])
+    played.past["acme/app/web", "Latest"] = [Interval.read(read[1])]
+    found = played.now["acme/app/web"]["Latest"]
+    played.manifests[found.digest] = StoredManifest(INDEX, json.dumps(document).encode())
+    for address in (url, url.rpartition("/tags/")[0], url.rpartition("/tags/")[0] + "/tags/delete"):
+        page = browser(carol).get(address)
+        assert page.status_code in (200, 403, 404)
+        assert b"<b>&" not in page.content
+    assert browser(carol).get(url).status_code == 200

@@ -4,18 +4,23 @@ what.
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.db import connections
 
 from registry.errors import Code
-from registry.models import Tag
-from registry.services import tags
+from registry.manifest import MAX_PLATFORMS
+from registry.models import Manifest, Tag
+from registry.services import manifests, tag_details, tags
 from tests.refusals import assert_challenged, assert_refused
-from tests.registry import images
-from tests.registry.base import APP, Person
+from tests.registry import images, largest
+from tests.registry.base import APP, Person, mint
+from tokens.access import Access
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 
@@ -238,10 +243,11 @@ def test_the_past_outlives_what_was_collected(carol: Person, clock: Any) -> None
 # What a deletion frees
 
 
-def freed(person: Person, query: str = "") -> dict[str, int]:
-    response = person.send("GET", f"/gitlab/v1/berth/freed/{APP}/{query}")
+def freed(person: Person, query: str = "", **more: Any) -> dict[str, int]:
+    response = person.send("GET", f"/gitlab/v1/berth/freed/{APP}/{query}", **more)
     assert response.status_code == 200, response.content
     found: dict[str, int] = response.json()
+    assert found.pop("exact") is True
     return found
 
 
@@ -250,12 +256,47 @@ def test_freed(carol: Person) -> None:
     images.push_image(APP, "v1", config=b"{}", layers=[shared, images.content(70)])
     images.push_image(APP, "v2", config=b"{}", layers=[shared, elsewhere])
     images.push_image("acme/other", "v1", layers=[elsewhere])
-    assert freed(carol, "?tags=v1") == {"manifests": 1, "alone_bytes": 70, "shared_bytes": 1002}
-    assert freed(carol, "?tags=v2") == {"manifests": 1, "alone_bytes": 0, "shared_bytes": 1302}
+
+    def said(query: str = "") -> dict[str, int]:
+        both = [Access.repository(name, "pull") for name in (APP, "acme/other")]
+        return freed(carol, query, token=mint("carol", *both))
+
+    assert said("?tags=v1") == {"manifests": 1, "alone_bytes": 70, "shared_bytes": 1002}
+    assert said("?tags=v2") == {"manifests": 1, "alone_bytes": 0, "shared_bytes": 1302}
     everything = {"manifests": 2, "alone_bytes": 1072, "shared_bytes": 300}
-    assert freed(carol, "?tags=v1,v2") == everything
-    assert freed(carol) == everything
-    assert freed(carol, "?tags=none") == {"manifests": 0, "alone_bytes": 0, "shared_bytes": 0}
+    assert said("?tags=v1,v2") == everything
+    assert said() == everything
+    assert said("?tags=none") == {"manifests": 0, "alone_bytes": 0, "shared_bytes": 0}
+
+
+def test_nobody_learns_what_is_elsewhere(mallory: Person, gitlab: Person) -> None:
+    """Who can guess a private layer pushes it, and can't tell whether anybody else has it."""
+    guessed, unknown = images.content(300), images.content(300)
+    images.push_image("acme/secret", "v1", layers=[guessed])
+    for name, layer in (("mallory/evil", guessed), ("mallory/other", unknown)):
+        images.push_image(name, "v1", config=b"{}", layers=[layer])
+    answers = {}
+    for name in ("mallory/evil", "mallory/other"):
+        # A star is GitLab's own: in a person's token it is a name that nothing has.
+        access = [Access.repository(each, "pull") for each in (name, "mallory/*", "acme/*")]
+        token = mint("mallory", *access, Access("registry", "statistics", ("*",)))
+        own = mint(None, access[0], access[1])
+        answers[name] = [
+            {key: value for key, value in found.items() if "bytes" in key}
+            for each in (token, own)
+            for found in (
+                mallory.send("GET", f"/gitlab/v1/berth/freed/{name}/", token=each).json(),
+                mallory.send("GET", f"/gitlab/v1/berth/freed/{name}/?tags=v1", token=each).json(),
+                mallory.send("GET", f"/gitlab/v1/statistics/?path={name}", token=each).json()[0],
+            )
+        ]
+    assert answers["mallory/evil"][:3] == answers["mallory/other"][:3]
+    assert answers["mallory/evil"][0] == {"alone_bytes": 302, "shared_bytes": 0}
+    # With all of mallory's images in the token the configuration counts as shared, the layer not.
+    assert answers["mallory/evil"][3:] == answers["mallory/other"][3:]
+    assert answers["mallory/evil"][3] == {"alone_bytes": 300, "shared_bytes": 2}
+    (found,) = gitlab.send("GET", "/gitlab/v1/statistics/?path=mallory/evil").json()
+    assert found["shared_bytes"] == 302
 
 
 def test_freed_looks_at_what_an_index_and_another_tag_hold(carol: Person) -> None:
@@ -293,3 +334,66 @@ def test_it_checks_access(mallory: Person, nobody: Person) -> None:
         assert_challenged(nobody.send("GET", path), f"repository:{APP}:pull")
         response = mallory.send("GET", path)
         assert_challenged(response, f"repository:{APP}:pull", "insufficient_scope")
+
+
+# Lists that end
+
+
+def test_long_history_and_many_deleted_tags_have_pages(alice: Person) -> None:
+    for _ in range(5):
+        images.push_image(APP, "v1")
+    for number in range(5):
+        images.push_image(APP, f"gone{number}")
+        tags.delete(APP, f"gone{number}", images.ALICE)
+    for call, key, count in (("history", "id", 5), ("deleted-tags", "interval", 5)):
+        found: list[int] = []
+        path = f"/gitlab/v1/berth/{call}/{APP}/?tag=v1&n=2"
+        while path:
+            response = alice.send("GET", path)
+            assert 0 < len(response.json()) <= 2
+            found += [entry[key] for entry in response.json()]
+            path = links(response).get("next", "")
+        assert found == sorted(set(found), reverse=True)
+        assert len(found) == count
+    odd = alice.send("GET", f"/gitlab/v1/berth/history/{APP}/?tag=v1&last=x")
+    assert_refused(odd, Code.PAGINATION_NUMBER_INVALID)
+
+
+@pytest.mark.parametrize("sort", ["name", "-name", "-published_at"])
+def test_a_page_that_says_much_is_shorter(
+    carol: Person, sort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images.push_image(APP, "a")
+    digest = largest.push_platforms(APP, "b")
+    for name in "cdefg":
+        images.push_manifest(APP, name, json.loads(manifests.find(APP, digest).payload))
+    monkeypatch.setattr(tag_details, "_MAX_PLATFORMS", 150)
+    found, path = [], f"{LIST}?n=100&sort={sort}"
+    while path:
+        response = carol.send("GET", path)
+        found.append(names(response))
+        path = links(response).get("next", "")
+    assert max(map(len, found)) < 5
+    assert sorted(sum(found, [])) == list("abcdefg")
+    back, path = [], f"{LIST}?n=100&sort={sort}&before={found[-1][-1]}"
+    while path:
+        response = carol.send("GET", path)
+        back = names(response) + back
+        path = links(response).get("previous", "")
+    assert back == sum(found, [])[:-1]
+
+
+def test_an_index_is_known_for_some_of_its_platforms(carol: Person) -> None:
+    largest.push_platforms(APP, "all")
+    (tag,) = carol.send("GET", LIST).json()
+    assert len(tag["platforms"]) == MAX_PLATFORMS
+    assert len({json.dumps(each) for each in tag["platforms"]}) == MAX_PLATFORMS
+
+
+def test_longer_lists_from_before_are_cut() -> None:
+    image = images.push_image(APP, "v1")
+    long = [{"os": "linux", "architecture": f"a{number % 100}"} for number in range(300)]
+    Manifest.objects.filter(digest=image.digest).update(platforms=long)
+    migration = importlib.import_module("registry.migrations.0007_ends_of_lists")
+    migration.cut(apps, connections["registry"].schema_editor(atomic=False))
+    assert Manifest.objects.get(digest=image.digest).platforms == long[:64]

@@ -262,3 +262,27 @@ def test_deleted_tags() -> None:
     assert str(played.asked[0].url) == f"http://registry{path}?n=5"
     access = [{"type": "repository", "name": "acme/app", "actions": ["pull"]}]
     assert played.claims()["access"] == access
+
+
+def test_half_of_a_surrogate_pair_is_no_text() -> None:
+    registry, _ = _client(
+        httpx.Response(200, content=b'{"name": "a\\ud800b\\uD83D\\uDCA5", "path": "\\uDFFF"}')
+    )
+    found = registry.repository("acme/app")
+    assert (found.name, found.path) == ("a\ufffdb\U0001f4a5", "\ufffd")
+    registry, _ = _client(
+        httpx.Response(403, content=b'{"errors": [{"code": "DENIED", "message": "\\ud800"}]}')
+    )
+    with pytest.raises(RegistryRefused, match="\ufffd"):
+        registry.repository("acme/app")
+    registry, _ = _client(httpx.Response(200, content=b"[" * 100_000))
+    with pytest.raises(RegistryUnavailable):
+        registry.repository("acme/app")
+
+
+def test_what_is_shared_counts_what_the_token_covers() -> None:
+    registry, played = _client(httpx.Response(200, json={"manifests": 1, "exact": False}))
+    assert registry.freed("acme/app", seen=["acme/app", "acme/*"]).is_exact is False
+    claims = played.claims()
+    assert [entry["name"] for entry in claims["access"]] == ["acme/app", "acme/*"]
+    assert "sub" not in claims
