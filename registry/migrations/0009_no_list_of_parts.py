@@ -1,7 +1,7 @@
 """The lists that have become rows. By itself: PostgreSQL alters no table that rows wait for.
 
-The column stays, with a default of the database's own: nodes of the version before, which go on while
-others are replaced, still write it.
+The column stays, with a default of the database's own: nodes of the version before, which go on
+while others are replaced, still write it.
 """
 
 from django.db import migrations, models

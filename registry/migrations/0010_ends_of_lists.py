@@ -26,7 +26,7 @@ def cut(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0006_repositories_of_projects"),
+        ("registry", "0009_no_list_of_parts"),
     ]
 
     operations = [
