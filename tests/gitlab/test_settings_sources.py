@@ -135,6 +135,11 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.hsts": ("30d", "s.CONFIG.berth.hsts.days", 30),
     "berth.signup_enabled": (True, "s.SIGNUP_ENABLED", True),
     "berth.max_manifest_size": (1000, "s.REGISTRY_MAX_MANIFEST_SIZE", 1000),
+    "berth.cors_origins": (
+        ["https://ui.test", "http://localhost:3000"],
+        "s.CORS_ORIGINS",
+        ["https://ui.test", "http://localhost:3000"],
+    ),
     "berth.max_blob_size": (2000, "s.REGISTRY_MAX_BLOB_SIZE", 2000),
     "berth.max_page": (30, "s.REGISTRY_MAX_PAGE", 30),
     "berth.max_scopes": (4, "s.TOKENS_MAX_SCOPES", 4),
