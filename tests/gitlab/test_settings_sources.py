@@ -135,11 +135,6 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.hsts": ("30d", "s.CONFIG.berth.hsts.days", 30),
     "berth.signup_enabled": (True, "s.SIGNUP_ENABLED", True),
     "berth.max_manifest_size": (1000, "s.REGISTRY_MAX_MANIFEST_SIZE", 1000),
-    "berth.cors_origins": (
-        ["https://ui.test", "http://localhost:3000"],
-        "s.CORS_ORIGINS",
-        ["https://ui.test", "http://localhost:3000"],
-    ),
     "berth.max_blob_size": (2000, "s.REGISTRY_MAX_BLOB_SIZE", 2000),
     "berth.max_page": (30, "s.REGISTRY_MAX_PAGE", 30),
     "berth.max_scopes": (4, "s.TOKENS_MAX_SCOPES", 4),
@@ -149,6 +144,11 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
         [5000, 5000],
     ),
     "berth.trusted_proxies": (["10.0.0.0/8"], "s.TRUSTED_PROXIES", ["10.0.0.0/8"]),
+    "berth.cors_origins": (
+        ["https://ui.test", "http://localhost:3000"],
+        "s.CORS_ORIGINS",
+        ["https://ui.test", "http://localhost:3000"],
+    ),
     "berth.tls_certificate": (
         "/t.crt",
         "[str(s.CONFIG.berth.tls_certificate), s.SESSION_COOKIE_SECURE]",
