@@ -87,6 +87,10 @@ MIDDLEWARE = [
     "gitlab.server.metrics.requests.MetricsMiddleware",
     *(_WEB_MIDDLEWARE if "web" in ROLES else []),
 ]
+CORS_ORIGINS = CONFIG.berth.cors_origins
+if CORS_ORIGINS:
+    WSGI_SHORTCUT = ""
+    MIDDLEWARE.insert(2, "gitlab.server.cors.CorsMiddleware")
 _LIMITS = CONFIG.berth.rate_limits
 RATE_LIMITS = {
     kind: per_minute

@@ -76,6 +76,7 @@ SHOWN_BY: dict[str, str] = {
     "berth.max_scopes": f"{_NODE}::test_the_largest_of_each",
     "berth.max_form_size": f"{_NODE}::test_the_largest_of_each",
     "berth.trusted_proxies": f"{_NODE}::test_rates",
+    "berth.cors_origins": "gitlab/server/test_cors.py::test_a_page_of_a_listed_origin_may_read",
     "berth.tls_certificate": "e2e/test_tls.py::test_docker",
     "berth.tls_key": "e2e/test_tls.py::test_docker",
     "berth.registry_ca_bundle": "e2e/test_tls.py::test_the_pages_and_the_worker_trust_the_registry",

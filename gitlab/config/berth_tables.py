@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from gitlab.config.values import PROJECT, Duration, Listener, Networks, Roles, Table
+from gitlab.config.values import PROJECT, Duration, Listener, Networks, Origins, Roles, Table
 
 
 class RateLimits(Table):
@@ -270,6 +270,15 @@ class Berth(Table):
 
     Default: none.
     Example: trusted_proxies = ["10.0.0.0/8"]
+    """
+
+    cors_origins: Origins = []
+    """Origins whose pages may read the registry and get tokens, as a browser of registries does
+    that is served elsewhere. They may ask and delete with the token of whoever uses them, and push
+    nothing. On both sides: the registry's node, and the one that gives tokens.
+
+    Default: none.
+    Example: cors_origins = ["https://registry-ui.example.com"]
     """
 
     tls_certificate: Path | None = None

@@ -83,6 +83,13 @@ def _networks(values: list[str]) -> list[str]:
     return values
 
 
+def _origins(values: list[str]) -> list[str]:
+    for value in values:
+        if value != value.lower() or _bare_address(value) != value:
+            raise ValueError("an origin is as browsers send it, as in https://ui.example.com")
+    return values
+
+
 def comma_list(value: object) -> object:
     return (
         [part.strip() for part in value.split(",") if part.strip()]
@@ -97,6 +104,7 @@ BareAddress = Annotated[str, AfterValidator(_bare_address)]
 Listener = Annotated[str, AfterValidator(_listener)]
 Names = Annotated[list[str], BeforeValidator(comma_list)]
 Networks = Annotated[Names, AfterValidator(_networks)]
+Origins = Annotated[Names, AfterValidator(_origins)]
 Role = Literal["web", "registry"]
 Roles = Annotated[list[Role], BeforeValidator(comma_list), Field(min_length=1)]
 

@@ -155,6 +155,7 @@ OTHERS = {
     "registry.storage.accel_prefix": "/-/blobs",
     "berth.roles": "web",
     "berth.trusted_proxies": "10.0.0.0/8, 127.0.0.1",
+    "berth.cors_origins": "https://ui.test, http://localhost:3000",
     "berth.max_form_size": "65536",
     "berth.hsts": "30d",
     "berth.log_format": "json",

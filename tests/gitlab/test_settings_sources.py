@@ -145,6 +145,11 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
         [5000, 5000],
     ),
     "berth.trusted_proxies": (["10.0.0.0/8"], "s.TRUSTED_PROXIES", ["10.0.0.0/8"]),
+    "berth.cors_origins": (
+        ["https://ui.test", "http://localhost:3000"],
+        "s.CORS_ORIGINS",
+        ["https://ui.test", "http://localhost:3000"],
+    ),
     "berth.tls_certificate": (
         "/t.crt",
         "[str(s.CONFIG.berth.tls_certificate), s.SESSION_COOKIE_SECURE]",
