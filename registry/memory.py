@@ -2,8 +2,8 @@
 
 glibc's allocator adapts to what it sees: after the first large block it keeps blocks of that size
 in its heaps, one a thread, where a single small object above them holds them for good. A process
-that has read a few manifests of four megabytes then stays as large as it was. Here blocks from a quarter
-of a megabyte on stay apart and go back at once, and two heaps serve all threads.
+that has read a few manifests of four megabytes then stays as large as it was. Here blocks from a
+quarter of a megabyte on stay apart and go back at once, and two heaps serve all threads.
 """
 
 from __future__ import annotations
