@@ -29,6 +29,7 @@ urlpatterns = [
     path("gitlab/v1/garbage/why/<reference:digest>", garbage.WhyView()),
     path("gitlab/v1/statistics/", statistics.StatisticsView()),
     # Calls of our own: what is called stands first and the name last, whatever words it holds.
+    path("gitlab/v1/berth/", repositories.DiscoveryView()),
     path("gitlab/v1/berth/repository/<name:name>/", repositories.RepositoryView()),
     path("gitlab/v1/berth/tags/<name:name>/", tags.TagsView()),
     path("gitlab/v1/berth/tag/<name:name>/", tags.TagView()),

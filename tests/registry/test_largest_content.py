@@ -121,6 +121,7 @@ ELSEWHERE = {
     "v2/<name:rest>": "404",
     "gitlab/v1/": "says nothing of content",
     "gitlab/v1/diagnosis/": "says nothing of content",
+    "gitlab/v1/berth/": "says nothing of content",
     "gitlab/v1/garbage/lease/": "says nothing of content",
     "gitlab/v1/garbage/verifications/": "answers with counts",
     "gitlab/v1/berth/restore/<name:name>/": "names at most what was asked for",

@@ -53,7 +53,7 @@ class BerthRegistry(OverV2):
     def ping(self) -> RegistryInfo:
         """Who answers. Raises `RegistryUnavailable`."""
         answer = self._connection.call("GET", "/v2/", None, accept=(200, 401))
-        own = self._connection.call("GET", "/gitlab/v1/", None, accept=(200, 401, 404))
+        own = self._connection.call("GET", "/gitlab/v1/berth/", None, accept=(200, 401, 404))
         return RegistryInfo(
             version=answer.headers.get("gitlab-container-registry-version", ""),
             has_own_api=own.status_code != 404,

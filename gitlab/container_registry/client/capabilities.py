@@ -1,8 +1,10 @@
 """Which API the registry has: asked once, remembered, asked again when there is reason to.
 
-``GET /gitlab/v1/`` answers 200 or 401 where the registry has the API for GitLab. One that has it is
-believed until it answers otherwise; one that has not may be upgraded, so it is asked again after a
-minute; and one that has never answered is taken for ours, whose calls then say what is the matter.
+``GET /gitlab/v1/berth/`` answers 200 or 401 where the registry has our API. GitLab's own registry,
+whose ``/gitlab/v1/`` is a part of it, answers 404 there, and is spoken to by ``/v2/``. One that has
+it is believed until it answers otherwise; one that has not may be upgraded, so it is asked again
+after a minute; and one that has never answered is taken for ours, whose calls then say what is the
+matter.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ class Capabilities:
     def _ask(self) -> None:
         before = self._has_own_api
         try:
-            answer = self._connection.call("GET", "/gitlab/v1/", None, accept=(200, 401, 404))
+            answer = self._connection.call("GET", "/gitlab/v1/berth/", None, accept=(200, 401, 404))
         except RegistryUnavailable:
             self._until = time.monotonic() + AFTER_SILENCE
             return
@@ -63,5 +65,5 @@ class Capabilities:
         self._has_own_api = answer.status_code != 404
         self._until = float("inf") if self._has_own_api else time.monotonic() + ASKED_AGAIN
         if before is not self._has_own_api:
-            what = "has the API for GitLab" if self._has_own_api else "is one without /gitlab/v1/"
+            what = "has the API for GitLab" if self._has_own_api else "is one without Berth's API"
             log.info("the registry %s", what)

@@ -39,6 +39,8 @@ def test_discovery(carol: Person, nobody: Person) -> None:
     response = nobody.send("GET", "/gitlab/v1/", token=mint("carol"))
     assert response.status_code == 200
     assert_challenged(nobody.send("GET", "/gitlab/v1/"), None)
+    assert nobody.send("GET", "/gitlab/v1/berth/", token=mint("carol")).status_code == 200
+    assert_challenged(nobody.send("GET", "/gitlab/v1/berth/"), None)
 
 
 def test_details(carol: Person) -> None:

@@ -43,7 +43,7 @@ def registry() -> Any:
         asked = 0
 
         def __call__(self, request: pytest.FixtureRequest) -> Any:
-            assert request.url.path == "/gitlab/v1/"
+            assert request.url.path == "/gitlab/v1/berth/"
             assert "Authorization" not in request.headers
             self.asked += 1
             if isinstance(self.answer, Exception):
