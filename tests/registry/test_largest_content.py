@@ -122,6 +122,7 @@ ELSEWHERE = {
     "gitlab/v1/": "says nothing of content",
     "gitlab/v1/diagnosis/": "says nothing of content",
     "gitlab/v1/berth/": "says nothing of content",
+    "^/+": "leads to the others",
     "gitlab/v1/garbage/lease/": "says nothing of content",
     "gitlab/v1/garbage/verifications/": "answers with counts",
     "gitlab/v1/berth/restore/<name:name>/": "names at most what was asked for",
