@@ -280,9 +280,13 @@ class Node:
             if path.is_file() and path.relative_to(root).parts[0] not in ("blobs", "uploads")
         }
 
-    def parts(self) -> int:
-        """How many parts of uploads lie in the store."""
-        return sum(len(names) for _, _, names in os.walk(self.home / "registry" / "uploads"))
+    def parts(self, location: str = "") -> int:
+        """How many parts of uploads lie in the store; with the address of a session, its own."""
+        folder = self.home / "registry" / "uploads"
+        if location:
+            session = location.partition("/uploads/")[2].partition("?")[0].strip("/")
+            folder = folder / session[:2] / session
+        return sum(len(names) for _, _, names in os.walk(folder))
 
     def images_known_to_gitlab(self) -> list[tuple[Any, ...]]:
         """GitLab's rows about images and projects."""
