@@ -39,6 +39,9 @@ SELECT m.digest, m.media_type, m.payload FROM registry_repository r
 JOIN registry_manifest m ON m.repository_id = r.id AND m.digest = %s
 WHERE r.name = %s AND r.closed_at IS NULL AND m.deleted_at IS NULL
 """
+_BY_OTHER_DIGEST = """
+SELECT 1 FROM registry_manifest WHERE repository_id = %s AND digest = %s AND deleted_at IS NULL
+"""
 _BATCH = 500
 
 
@@ -145,6 +148,9 @@ def _digest_of_tag(repository_id: int, tag: str, payload: bytes) -> str:
     their sha256: what somebody has pushed by its sha512 does not change its name.
     """
     known = [digests.of(payload, algorithm) for algorithm in digests.ALGORITHMS]
+    # The common case, by the index and without the ORM: nobody has pushed it by another digest.
+    if database.one(_BY_OTHER_DIGEST, [repository_id, *known[1:]]) is None:
+        return known[0]
     current = Tag.objects.filter(name=tag, ended_at=None, manifest_id=OuterRef("pk"))
     here = Manifest.objects.filter(
         repository_id=repository_id, digest__in=known, deleted_at=None
