@@ -20,7 +20,7 @@ from gitlab.ui.navigation import Heading, Link, Section
 
 _SECTIONS = {
     "People": {"User": "users", "PersonalAccessToken": "key-round"},
-    "Places": {"Namespace": "folder", "Project": "package", "Member": "user-plus"},
+    "Groups and projects": {"Namespace": "folder", "Project": "package", "Member": "user-plus"},
     "Registry": {"ContainerRepository": "container"},
     "Record": {"AuditEvent": "scroll-text"},
 }

@@ -86,9 +86,14 @@ def prepare_secrets(config: Configuration) -> None:
             keys.write_secret(path, secrets.token_urlsafe(48).encode())
 
 
+def root_password_path(config: Configuration) -> Path:
+    """Where the first administrator's generated password is kept, if it was not printed."""
+    return config.home / "secrets" / "initial_root_password"
+
+
 def keep_root_password(config: Configuration, password: str) -> Path:
-    """The file that holds the first administrator's generated password, mode 0600."""
-    path = config.home / "secrets" / "initial_root_password"
+    """Write the first administrator's generated password to its file, mode 0600."""
+    path = root_password_path(config)
     path.unlink(missing_ok=True)
     keys.write_secret(path, f"{password}\n".encode())
     return path

@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from gitlab.config import PROJECT, Configuration
+from gitlab.node import preparation
 from gitlab.node.supervision import Supervisor, read_procfile
 
 _ROLE_OF = {"web": "web", "registry": "registry", "worker": "web"}
@@ -141,7 +142,9 @@ def _ready(config: Configuration) -> str:
     lines = ["", "Ready."]
     if "web" in config.roles:
         lines.append(f"    GitLab     {config.external_url}")
-        lines.append("               user root; its password was printed when it was made, and")
+        kept = preparation.root_password_path(config)
+        where = f"is in {kept}" if kept.exists() else "was printed when it was made"
+        lines.append(f"               user root; its password {where}, and")
         lines.append("               `manage.py changepassword root` sets a new one")
     if "registry" in config.roles:
         lines.append(f"    Registry   {config.registry_external_url}")
