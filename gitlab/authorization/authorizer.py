@@ -232,5 +232,6 @@ def _create_project(
 
 
 def _plain(access: Access, meta: _Meta) -> Access:
-    """The access as it is signed."""
-    return Access(access.type, access.name, access.actions, dict(meta))
+    """The access as it is signed. Of a project that is not there the token says nothing."""
+    known = dict(meta) if meta.image.project is not None else {}
+    return Access(access.type, access.name, access.actions, known)

@@ -113,5 +113,10 @@ def test_an_owner_learns_that_nothing_is_there(bob: Any, mallory: Any) -> None:
         identity = AUTHORIZER.authenticate(user.username, PASSWORD, address="")
         return AUTHORIZER.authorize(identity, [Access.parse("repository:bob/nothing:pull")])
 
-    assert [str(access) for access in granted(bob)] == ["repository:bob/nothing:pull"]
+    (access,) = granted(bob)
+    assert str(access) == "repository:bob/nothing:pull"
+    identity = AUTHORIZER.authenticate(bob.username, PASSWORD, address="")
+    (signed,) = AUTHORIZER.record(identity, [access])
+    assert signed.meta == {}, "there is no project of which a token could say anything"
+    assert not Project.objects.exists()
     assert granted(mallory) == []

@@ -12,28 +12,9 @@ from gitlab.namespaces import services
 from gitlab.namespaces.models import Namespace, PathChange, Project, Route
 from gitlab.path_changes import services as path_changes
 from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
-from tests.gitlab.path_changes.renaming import NamesOnly, images, in_step, push
+from tests.gitlab.path_changes.renaming import images, in_step, push
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def acme(alice: Any, bob: Any, make_group: Any) -> Any:
-    return make_group("acme", owner=alice, developers=[bob])
-
-
-@pytest.fixture
-def web(acme: Any, make_project: Any, make_image: Any) -> Any:
-    project = make_project("acme/web")
-    make_image("acme/web", of=project)
-    make_image("acme/web/cache/arm", of=project)
-    make_project("acme/web-2")
-    return project
-
-
-@pytest.fixture
-def registry() -> Any:
-    return NamesOnly("acme/web", "acme/web/cache/arm", "acme/web-2")
 
 
 class TestPathOfAProject:
