@@ -258,6 +258,7 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = DEBUG
 
 # What both sides agree upon.
+UNDO_WINDOW = CONFIG.berth.undo_window
 TOKENS_AUTHORIZER = "gitlab.authorization.authorizer.GitLabAuthorizer"
 TOKENS_ISSUER = (
     CONFIG.gitlab_rails.registry_issuer if "web" in ROLES else CONFIG.registry.registry_issuer
@@ -294,7 +295,6 @@ REGISTRY_STORAGE = {
 REGISTRY_HEALTH_STORAGEDRIVER_ENABLED = CONFIG.registry.health_storagedriver_enabled
 REGISTRY_DELETE_ENABLED = CONFIG.berth.delete_enabled
 REGISTRY_GC_REVIEW_DELAY = CONFIG.berth.gc_review_delay
-REGISTRY_UNDO_WINDOW = CONFIG.berth.undo_window
 REGISTRY_EVENTS_KEPT = CONFIG.berth.events_kept
 REGISTRY_UPLOAD_EXPIRY = CONFIG.berth.upload_expiry
 REGISTRY_MAX_MANIFEST_SIZE = CONFIG.berth.max_manifest_size
@@ -309,7 +309,6 @@ CONTAINER_REGISTRY_CA_BUNDLE = CONFIG.berth.registry_ca_bundle
 CONTAINER_REGISTRY_HOST_PORT = CONFIG.registry_host_port
 CONTAINER_REGISTRY_PLAIN_HTTP = CONFIG.plain_http
 CONTAINER_REGISTRY_EVENTS_SECRET = CONFIG.secret("events_secret")
-CONTAINER_REGISTRY_UNDO_WINDOW = CONFIG.berth.undo_window
 PUSH_CREATES_PROJECTS = CONFIG.berth.push_creates_projects
 SIGNUP_ENABLED = CONFIG.berth.signup_enabled
 FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins

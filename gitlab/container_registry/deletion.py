@@ -206,7 +206,7 @@ def _ours(row: ContainerRepository) -> _Rows:
 
 def _remember(row: ContainerRepository, registry: Registry) -> None:
     """Keep what an undo of the deletion needs, before anything is deleted. Twice is once."""
-    if registry.own is None or not settings.CONTAINER_REGISTRY_UNDO_WINDOW:
+    if registry.own is None or not settings.UNDO_WINDOW:
         return
     details = registry.repository(row.path, size=False)
     if details is None or not details.id:

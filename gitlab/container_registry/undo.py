@@ -150,7 +150,7 @@ class Gone:
 def deleted_images(by: Anybody, project: Project) -> list[Gone]:
     """The images that can be brought back, the latest first. Raises `Forbidden`."""
     require_in_project(by, project, Ability.ADMIN_IMAGE)
-    window = settings.CONTAINER_REGISTRY_UNDO_WINDOW
+    window = settings.UNDO_WINDOW
     since = timezone.now() - window
     DeletedImage.objects.filter(deleted_at__lte=since).delete()
     there = ContainerRepository.objects.filter(project=project).values("name")
@@ -222,9 +222,7 @@ def restore_image(
 
 def _read(ticket: str, project: Project, pk: int) -> dict[str, Any]:
     try:
-        known: dict[str, Any] = signing.loads(
-            ticket, salt=_SALT, max_age=settings.CONTAINER_REGISTRY_UNDO_WINDOW
-        )
+        known: dict[str, Any] = signing.loads(ticket, salt=_SALT, max_age=settings.UNDO_WINDOW)
     except signing.BadSignature:
         return {}
     return known if (known["row"], known["project"]) == (pk, project.pk) else {}

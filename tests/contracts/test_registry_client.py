@@ -142,7 +142,7 @@ def test_what_is_kept_without_a_tag(client: BerthRegistry, settings: Any) -> Non
     image = images.push_image(APP, None)
     assert client.keep_untagged(APP, keep=True)
     assert not client.keep_untagged("acme/none", keep=True)
-    settings.REGISTRY_GC_REVIEW_DELAY = settings.REGISTRY_UNDO_WINDOW = dt.timedelta(0)
+    settings.REGISTRY_GC_REVIEW_DELAY = settings.UNDO_WINDOW = dt.timedelta(0)
     Review.objects.update(due_at=timezone.now())
     client.review_garbage()
     assert client.manifest(APP, image.digest) is not None
@@ -159,7 +159,7 @@ def test_events(client: BerthRegistry) -> None:
 
 
 def test_collecting_and_verifying(client: BerthRegistry, settings: Any) -> None:
-    settings.REGISTRY_GC_REVIEW_DELAY = settings.REGISTRY_UNDO_WINDOW = dt.timedelta(0)
+    settings.REGISTRY_GC_REVIEW_DELAY = settings.UNDO_WINDOW = dt.timedelta(0)
     images.push_image(APP, None)
     run = client.review_garbage()
     assert run.removed

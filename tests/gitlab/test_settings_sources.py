@@ -124,11 +124,7 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.token_expire_delay": (2.5, "s.TOKENS_LIFETIME", 150),
     "berth.token_leeway": ("3s", "s.TOKENS_LEEWAY", 3),
     "berth.gc_review_delay": ("90s", "s.REGISTRY_GC_REVIEW_DELAY.total_seconds()", 90),
-    "berth.undo_window": (
-        "2m",
-        "[s.REGISTRY_UNDO_WINDOW.total_seconds(), s.CONTAINER_REGISTRY_UNDO_WINDOW.total_seconds()]",
-        [120, 120],
-    ),
+    "berth.undo_window": ("2m", "s.UNDO_WINDOW.total_seconds()", 120),
     "berth.events_kept": ("5d", "s.REGISTRY_EVENTS_KEPT.days", 5),
     "berth.upload_expiry": ("3h", "s.REGISTRY_UPLOAD_EXPIRY.total_seconds()", 10800),
     "berth.delete_enabled": (False, "s.REGISTRY_DELETE_ENABLED", False),

@@ -63,7 +63,7 @@ def findings() -> list[Finding]:
 @pytest.fixture(autouse=True)
 def _nothing_is_young(settings: Any) -> None:
     settings.REGISTRY_GC_REVIEW_DELAY = dt.timedelta(0)
-    settings.REGISTRY_UNDO_WINDOW = dt.timedelta(hours=1)
+    settings.UNDO_WINDOW = dt.timedelta(hours=1)
 
 
 @pytest.mark.parametrize("point", PUSH)

@@ -253,7 +253,7 @@ def test_what_a_crash_has_left_is_swept_once_an_hour(
 
 def test_a_copy_that_a_crash_has_left_is_swept(store: S3Store, clock: Any, settings: Any) -> None:
     """Copied to where blobs are, and died before its row: the slow round removes it, later."""
-    settings.REGISTRY_GC_REVIEW_DELAY = settings.REGISTRY_UNDO_WINDOW = dt.timedelta(hours=1)
+    settings.REGISTRY_GC_REVIEW_DELAY = settings.UNDO_WINDOW = dt.timedelta(hours=1)
     image = images.push_image(APP, "v1")
     session = uploads.start(APP, images.ALICE)
     part = store.write(session.pk, [b"left by a crash"])

@@ -202,7 +202,7 @@ def test_no_state_that_a_registry_comes_into_is_a_fault(
     seed: int, clock: Any, settings: Any
 ) -> None:
     settings.REGISTRY_GC_REVIEW_DELAY = dt.timedelta(hours=1)
-    settings.REGISTRY_UNDO_WINDOW = dt.timedelta(hours=2)
+    settings.UNDO_WINDOW = dt.timedelta(hours=2)
     registry = RandomRegistry(1000 + seed, clock)
     for _ in range(6):
         registry.do(30)
@@ -312,7 +312,7 @@ class Busy:
 
 @pytest.mark.django_db(databases=["registry"], transaction=True)
 def test_no_false_alarm_on_a_busy_registry(settings: Any, store: FilesystemStore) -> None:
-    settings.REGISTRY_GC_REVIEW_DELAY = settings.REGISTRY_UNDO_WINDOW = dt.timedelta(seconds=0)
+    settings.REGISTRY_GC_REVIEW_DELAY = settings.UNDO_WINDOW = dt.timedelta(seconds=0)
     busy = Busy(8)
     for thread in busy.threads:
         thread.start()

@@ -97,7 +97,7 @@ def is_foreign() -> bool:
 
 def undo_until() -> str:
     """Until when a deletion of now can be undone, in words; "" where it can't."""
-    if not settings.CONTAINER_REGISTRY_UNDO_WINDOW or is_foreign():
+    if not settings.UNDO_WINDOW or is_foreign():
         return ""
-    end = timezone.now() + settings.CONTAINER_REGISTRY_UNDO_WINDOW
+    end = timezone.now() + settings.UNDO_WINDOW
     return f"{end:%a} {end.day} {end:%b %H:%M} UTC"

@@ -24,7 +24,7 @@ def grace() -> dt.timedelta:
 
 def window() -> dt.timedelta:
     """How long what was deleted stays whole: the longer of the grace and the undo window."""
-    return max(grace(), settings.REGISTRY_UNDO_WINDOW)
+    return max(grace(), settings.UNDO_WINDOW)
 
 
 def queue(

@@ -67,7 +67,7 @@ def test_images_are_for_maintainers(gone: Any, played: Any, browser: Any, bob: A
 def test_one_that_is_over_or_there_again_is_not_listed(
     gone: Any, played: Any, browser: Any, alice: Any, settings: Any
 ) -> None:
-    settings.CONTAINER_REGISTRY_UNDO_WINDOW = dt.timedelta(days=7)
+    settings.UNDO_WINDOW = dt.timedelta(days=7)
     known = DeletedImage.objects.get()
     repositories.note(gone.project, PATH, by=alice)
     assert "ticket" not in browser(alice).get(URL).content.decode()
@@ -122,5 +122,5 @@ def test_the_page_of_images_leads_there(
     index = "/acme/app/container_registry"
     assert URL in browser(bob).get(index).content.decode()
     assert URL not in browser(carol).get(index).content.decode()
-    settings.CONTAINER_REGISTRY_UNDO_WINDOW = dt.timedelta(0)
+    settings.UNDO_WINDOW = dt.timedelta(0)
     assert URL not in browser(bob).get(index).content.decode()

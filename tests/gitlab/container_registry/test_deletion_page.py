@@ -106,7 +106,7 @@ class TestTags:
     def test_without_a_window_there_is_no_undo(
         self, url: Any, pushed: Any, browser: Any, bob: Any, settings: Any
     ) -> None:
-        settings.CONTAINER_REGISTRY_UNDO_WINDOW = settings.CONTAINER_REGISTRY_UNDO_WINDOW * 0
+        settings.UNDO_WINDOW = settings.UNDO_WINDOW * 0
         page = browser(bob).get(f"{url}/tags/delete", {"selected": "v1"}).content.decode()
         assert "It can't be undone" in page.replace("&#x27;", "'")
         response = browser(bob).post(f"{url}/tags/delete", {"selected": "v1", "confirmed": "yes"})

@@ -238,5 +238,5 @@ class TestImage:
         self, web: Any, url: Any, ticket: Any, played: Any, browser: Any, alice: Any, settings: Any
     ) -> None:
         self._goes(web, played)
-        settings.CONTAINER_REGISTRY_UNDO_WINDOW = dt.timedelta(seconds=-1)
+        settings.UNDO_WINDOW = dt.timedelta(seconds=-1)
         assert browser(alice).post(f"{url}/restore", {"ticket": ticket}).status_code == 404

@@ -28,7 +28,7 @@ RECEIPTS = "/gitlab/v1/garbage/receipts/"
 @pytest.fixture
 def _at_once(settings: Any) -> None:
     """Neither grace nor undo: everything is due when it is queued."""
-    settings.REGISTRY_GC_REVIEW_DELAY = settings.REGISTRY_UNDO_WINDOW = dt.timedelta(0)
+    settings.REGISTRY_GC_REVIEW_DELAY = settings.UNDO_WINDOW = dt.timedelta(0)
 
 
 def settled_events(gitlab: Person, count: int) -> list[Any]:

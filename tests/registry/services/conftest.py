@@ -14,7 +14,7 @@ from django.db import connections
 @pytest.fixture
 def short_delays(settings: Any) -> None:
     """An hour of grace and of undo, so that a day is enough for anything."""
-    settings.REGISTRY_GC_REVIEW_DELAY = settings.REGISTRY_UNDO_WINDOW = dt.timedelta(hours=1)
+    settings.REGISTRY_GC_REVIEW_DELAY = settings.UNDO_WINDOW = dt.timedelta(hours=1)
 
 
 @pytest.fixture

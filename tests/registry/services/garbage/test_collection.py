@@ -34,7 +34,7 @@ pytestmark = [
 
 
 def test_a_moved_tag_releases_its_manifest_after_the_window(clock: Any, settings: Any) -> None:
-    settings.REGISTRY_UNDO_WINDOW = 7 * DAY
+    settings.UNDO_WINDOW = 7 * DAY
     old = images.push_image(APP, "v1")
     images.push_image(APP, "v1")
     clock.advance(days=6)
@@ -51,7 +51,7 @@ def test_a_moved_tag_releases_its_manifest_after_the_window(clock: Any, settings
 def test_what_was_deleted_stays_whole_for_the_undo_window(
     clock: Any, settings: Any, store: FilesystemStore, by_digest: bool
 ) -> None:
-    settings.REGISTRY_UNDO_WINDOW = 7 * DAY
+    settings.UNDO_WINDOW = 7 * DAY
     image = images.push_image(APP, "v1")
     if by_digest:
         manifests.delete(APP, image.digest, ALICE)
@@ -70,7 +70,7 @@ def test_what_was_deleted_stays_whole_for_the_undo_window(
 
 
 def test_an_untagged_push_waits_for_the_window(clock: Any, settings: Any) -> None:
-    settings.REGISTRY_UNDO_WINDOW = 7 * DAY
+    settings.UNDO_WINDOW = 7 * DAY
     images.push_image(APP, None)
     clock.advance(days=6)
     garbage.review(1000)

@@ -187,9 +187,7 @@ def test_pushes_and_collectors_at_once(
     # No grace at all, so that every review is due at once.
     from django.test import override_settings
 
-    with override_settings(
-        REGISTRY_GC_REVIEW_DELAY=dt.timedelta(0), REGISTRY_UNDO_WINDOW=dt.timedelta(0)
-    ):
+    with override_settings(REGISTRY_GC_REVIEW_DELAY=dt.timedelta(0), UNDO_WINDOW=dt.timedelta(0)):
         results = at_once(
             lambda: push("acme/a", 0),
             lambda: push("acme/b", 1),

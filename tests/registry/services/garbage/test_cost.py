@@ -34,7 +34,7 @@ REPOSITORIES = 4
 
 @pytest.fixture(autouse=True)
 def _at_once(settings: Any) -> None:
-    settings.REGISTRY_GC_REVIEW_DELAY = settings.REGISTRY_UNDO_WINDOW = dt.timedelta(0)
+    settings.REGISTRY_GC_REVIEW_DELAY = settings.UNDO_WINDOW = dt.timedelta(0)
 
 
 def fill(name: str, count: int) -> None:

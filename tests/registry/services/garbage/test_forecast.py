@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(databases=["registry"])
 @pytest.fixture(autouse=True)
 def _hours(settings: Any) -> None:
     settings.REGISTRY_GC_REVIEW_DELAY = dt.timedelta(hours=1)
-    settings.REGISTRY_UNDO_WINDOW = dt.timedelta(hours=2)
+    settings.UNDO_WINDOW = dt.timedelta(hours=2)
 
 
 def stored(store: FilesystemStore) -> int:

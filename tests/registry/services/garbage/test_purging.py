@@ -62,7 +62,7 @@ def test_a_closed_repository_is_purged_in_batches(
 def test_a_closed_repository_waits_for_the_undo_window(
     clock: Any, settings: Any, store: FilesystemStore
 ) -> None:
-    settings.REGISTRY_UNDO_WINDOW = 7 * DAY
+    settings.UNDO_WINDOW = 7 * DAY
     image = images.push_image(APP, "v1")
     repository_id = repositories.close(APP, ALICE)
     clock.advance(days=6)
@@ -76,7 +76,7 @@ def test_what_dangled_when_a_repository_was_closed_goes_after_its_return(
     clock: Any, settings: Any, store: FilesystemStore
 ) -> None:
     """Reviews of a closed repository are dropped, so its return has to queue them again."""
-    settings.REGISTRY_UNDO_WINDOW = 7 * DAY
+    settings.UNDO_WINDOW = 7 * DAY
     image = images.push_image(APP, "v1")
     dangling = images.push_blob(APP, images.content())
     untagged = images.push_image(APP, None)
