@@ -16,7 +16,8 @@ from django.test import Client
 from django.utils import timezone
 
 from gitlab.container_registry.client.berth import BerthRegistry
-from gitlab.container_registry.client.connection import RegistryRefused
+from gitlab.container_registry.client.capabilities import Capabilities
+from gitlab.container_registry.client.connection import Connection, RegistryRefused
 from registry.models import Review
 from registry.services.garbage import collection as garbage
 from tests.registry import images
@@ -65,8 +66,11 @@ def client() -> BerthRegistry:
     return BerthRegistry("http://registry.example", missing=missing, transport=InProcess())
 
 
-def test_who_answers(client: BerthRegistry) -> None:
-    assert client.ping().has_own_api
+def test_it_is_known_for_ours() -> None:
+    """By what the choice of a client asks, and by an answer, not for want of one."""
+    asked = Capabilities(Connection("http://registry.example", transport=InProcess()))
+    assert asked.has_own_api
+    assert asked._has_own_api is True
 
 
 def test_reading(client: BerthRegistry) -> None:

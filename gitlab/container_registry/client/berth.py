@@ -21,7 +21,6 @@ from gitlab.container_registry.client.responses import (
     Garbage,
     Happened,
     Interval,
-    RegistryInfo,
     RepositoryDetails,
     ReviewRun,
     TagDetails,
@@ -49,15 +48,6 @@ class BerthRegistry(OverV2):
         return self
 
     # What is there
-
-    def ping(self) -> RegistryInfo:
-        """Who answers. Raises `RegistryUnavailable`."""
-        answer = self._connection.call("GET", "/v2/", None, accept=(200, 401))
-        own = self._connection.call("GET", "/gitlab/v1/berth/", None, accept=(200, 401, 404))
-        return RegistryInfo(
-            version=answer.headers.get("gitlab-container-registry-version", ""),
-            has_own_api=own.status_code != 404,
-        )
 
     def repository(
         self, path: str, *, size: bool = True, below: bool = False

@@ -43,14 +43,6 @@ def moment(text: object) -> dt.datetime | None:
 
 
 @dataclass(frozen=True)
-class RegistryInfo:
-    """Which registry it is, and whether it has the API under ``/gitlab/v1/``."""
-
-    version: str
-    has_own_api: bool
-
-
-@dataclass(frozen=True)
 class RepositoryDetails:
     """One image. `size_bytes` is None where the size was not asked for.
 

@@ -28,11 +28,6 @@ def for_registry(name: str) -> str:
     return for_access(Access("registry", name, ("*",)))
 
 
-def full_access(*paths: str) -> str:
-    """A token for everything in these images."""
-    return for_access(*(Access.repository(path, "*") for path in paths))
-
-
 def to_rename(path: str, new_path: str) -> tuple[Access, ...]:
     """What a rename needs: all of the old path, and to push where the image goes."""
     parent = new_path.rpartition("/")[0]
@@ -41,8 +36,3 @@ def to_rename(path: str, new_path: str) -> tuple[Access, ...]:
         Access.repository(f"{path}/*", "pull"),
         Access.repository(f"{parent}/*" if parent else new_path, "push"),
     )
-
-
-def pull_nested(path: str) -> str:
-    """A token to pull an image and everything below it."""
-    return for_access(Access.repository(path, "pull"), Access.repository(f"{path}/*", "pull"))
