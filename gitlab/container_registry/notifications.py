@@ -6,6 +6,7 @@ Source: distribution's documentation, "Work with notifications".
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from gitlab.container_registry.client.connection import USER_AGENT
@@ -17,6 +18,8 @@ MEDIA_TYPE = "application/vnd.docker.distribution.events.v1+json"
 MAX_EVENTS = 1000
 
 _MANIFESTS = ("manifest", "image.index")
+_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]{32,128}")
+"""A digest by OCI's grammar: other text never becomes a part of a URL."""
 
 
 class Malformed(ValueError):
@@ -50,7 +53,10 @@ def _push(event: dict[str, Any]) -> Push | None:
     is_manifest = any(word in str(target.get("mediaType", "")) for word in _MANIFESTS)
     if not is_manifest or _part(event, "request").get("useragent") == USER_AGENT:
         return None
-    return Push(path, at, str(actor.get("name") or "")[:255])
+    digest = str(target.get("digest") or "")
+    return Push(
+        path, at, str(actor.get("name") or "")[:255], digest if _DIGEST.fullmatch(digest) else ""
+    )
 
 
 def _part(event: dict[str, Any], name: str) -> dict[str, Any]:

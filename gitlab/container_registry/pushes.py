@@ -31,11 +31,15 @@ _PLACES_AT_ONCE = 100
 
 @dataclass(frozen=True)
 class Push:
-    """Something was pushed to the image `path`; `by` is the token's subject, "" if it had none."""
+    """Something was pushed to the image `path`; `by` is the token's subject, "" if it had none.
+
+    `digest` is that of the manifest, "" where what told of the push came after its tag.
+    """
 
     path: str
     at: dt.datetime
     by: str = ""
+    digest: str = ""
 
 
 def note(pushes: Iterable[Push], registry: Registry) -> list[str]:
@@ -70,8 +74,7 @@ def _note_image(push: Push, image: ImagePath | None, registry: Registry) -> bool
         log.warning("%s was pushed, and there is no project for it", push.path)
         return False
     # The row is gone by now, or was never there: what the registry has now was pushed since.
-    details = registry.repository(push.path, size=False)
-    if details is None or not details.tags_count:
+    if not _is_there(push, registry):
         return False
     by = User.objects.filter(username=push.by).first() if push.by else None
     try:
@@ -80,3 +83,15 @@ def _note_image(push: Push, image: ImagePath | None, registry: Registry) -> bool
         return False
     log.info("%s is known again by its push", push.path)
     return _note_time(push)
+
+
+def _is_there(push: Push, registry: Registry) -> bool:
+    """Whether the registry has the image: a tag of it, or else the manifest that was pushed.
+
+    docker's registry notifies of a manifest before it writes the tag: whoever asks for tags right
+    then finds none, and a notification that was answered is never repeated.
+    """
+    details = registry.repository(push.path, size=False)
+    if details is not None and details.tags_count:
+        return True
+    return bool(push.digest) and registry.manifest(push.path, push.digest) is not None

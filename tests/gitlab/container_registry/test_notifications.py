@@ -12,6 +12,7 @@ from django.test import Client
 
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.client.connection import RegistryUnavailable
+from gitlab.container_registry.client.responses import StoredManifest
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.notifications import MAX_EVENTS, MEDIA_TYPE
 
@@ -67,6 +68,16 @@ def test_a_new_image_and_its_last_push_are_known(post: Any, there: Any, app: Any
         2026, 11, 20, 10, tzinfo=dt.UTC
     )
     assert AuditEvent.objects.get(action="container_repository.create").actor == bob
+
+
+def test_a_push_is_told_before_its_tag_is_there(post: Any, played: Any, app: Any) -> None:
+    """docker's registry notifies of the manifest, and writes the tag after that."""
+    played.manifests["sha256:" + "b" * 64] = StoredManifest(IMAGE, b"{}")
+    for digest, noted in (("c" * 64, []), ("../..", []), (None, []), ("b" * 64, ["acme/app/web"])):
+        told = event()
+        told["target"]["digest"] = digest and f"sha256:{digest}"
+        assert post(told).json() == {"noted": noted}
+    assert ContainerRepository.objects.get().path == "acme/app/web"
 
 
 def test_twice_is_as_once_and_an_older_one_changes_nothing(post: Any, there: Any, app: Any) -> None:
