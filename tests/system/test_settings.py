@@ -176,7 +176,7 @@ def test_the_secret_of_uploads(site: Configured) -> None:
     session = address.rpartition("/")[2]
     key = hashlib.sha256(b"registry.upload" + SECRETS["REGISTRY__HTTP_SECRET"].encode()).digest()
     repository, expires, algorithm, signature = state.split(".")
-    told = "\0".join((session, repository, expires, algorithm, "root/app", "root"))
+    told = f"{session}\0{repository}\0{expires}\0{algorithm}\0root/app\0root"
     assert signature == hmac.new(key, told.encode(), "sha256").hexdigest()
 
 
