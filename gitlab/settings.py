@@ -296,6 +296,10 @@ REGISTRY_HEALTH_STORAGEDRIVER_ENABLED = CONFIG.registry.health_storagedriver_ena
 REGISTRY_DELETE_ENABLED = CONFIG.berth.delete_enabled
 REGISTRY_GC_REVIEW_DELAY = CONFIG.berth.gc_review_delay
 REGISTRY_EVENTS_KEPT = CONFIG.berth.events_kept
+# By the names alone, or where GitLab's side is on the node by its groups and projects too.
+REGISTRY_IMPORT_OBJECTIONS = (
+    "gitlab.container_registry.imports.objections" if "web" in ROLES else "tokens.names.objections"
+)
 REGISTRY_UPLOAD_EXPIRY = CONFIG.berth.upload_expiry
 REGISTRY_MAX_MANIFEST_SIZE = CONFIG.berth.max_manifest_size
 REGISTRY_MAX_BLOB_SIZE = CONFIG.berth.max_blob_size

@@ -143,7 +143,7 @@ def assert_all_there(theirs: Theirs, store: FilesystemStore, prefix: str = "") -
 
 def test_as_json(theirs: Theirs, capsys: pytest.CaptureFixture[str]) -> None:
     said = json.loads(take_over(theirs, "--map==moved", "--format=json"))
-    assert said["faults"] == 0
+    assert (said["faults"], said["objections"], said["dry_run"]) == (0, {}, False)
     assert [(row["from"], row["name"]) for row in said["repositories"]] == [
         (name, f"moved/{name}") for name in ("other", "team/app", "team/app/cache")
     ]
@@ -278,19 +278,70 @@ def test_links_that_lead_out_are_not_followed(
     assert not Manifest.objects.exists()
 
 
-def test_it_warns_of_names_that_gitlab_cannot_hold(theirs: Theirs) -> None:
-    said = io.StringIO()
+def test_it_warns_of_names_that_gitlab_cannot_hold(
+    theirs: Theirs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is taken over, and on a registry's node by the names alone."""
+    said = json.loads(take_over(theirs, "--format=json", "--dry-run"))
+    assert said["objections"] == {"other": "has no group"}
+    warned = capsys.readouterr().err
+    assert warned.index("other has no group") < warned.index("[1/3]")
+    maps = ["--map=other=admin/one", "--map=team/app/cache=a/b/c/d/e", "--map=team=one/tags"]
+    said = json.loads(take_over(theirs, "--format=json", "--dry-run", *maps))
+    assert said["objections"] == {
+        "admin/one": "“admin” is reserved at the top",
+        "one/tags/app": "“tags” is reserved",
+        "a/b/c/d/e": "has more than 2 levels below a/b",
+    }
+    capsys.readouterr()
     names = {name for name, _ in theirs.contents}
-    call_command("registry_import", str(theirs.folder), stdout=io.StringIO(), stderr=said)
-    alone = [name for name in names if "/" not in name]
-    assert bool(alone) == ("which have no group" in said.getvalue())
-    said = io.StringIO()
     mapped = [f"--map={name}=one/name" for name in names]
-    call_command("registry_import", str(theirs.folder), *mapped, stdout=io.StringIO(), stderr=said)
-    assert "which have no group" not in said.getvalue()
-    assert ("become one: one/name" in said.getvalue()) == (len(names) > 1)
+    assert not json.loads(take_over(theirs, "--format=json", "--dry-run", *mapped))["objections"]
+    assert "become one: one/name" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_it_all_and_changes_nothing(
+    theirs: Theirs, store: FilesystemStore, tmp_path: Path
+) -> None:
+    names = tmp_path / "names"
+    dry = json.loads(
+        take_over(theirs, "--map==a", "--format=json", "--dry-run", f"--names={names}")
+    )
+    assert names.read_text().splitlines() == ["a/other", "a/team/app", "a/team/app/cache"]
+    assert not Repository.objects.exists()
+    assert list(store.blobs()) == []
+    real = json.loads(take_over(theirs, "--map==a", "--format=json"))
+    counted = ("from", "name", "blobs", "manifests", "tags", "faults")
+    for forecast, done in zip(dry["repositories"], real["repositories"], strict=True):
+        assert [forecast[key] for key in counted] == [done[key] for key in counted]
+        assert forecast["bytes"] >= done["bytes"]
+    again = json.loads(take_over(theirs, "--map==a", "--format=json", "--dry-run"))
+    assert {row["blobs"] + row["manifests"] + row["tags"] for row in again["repositories"]} == {0}
+    assert "Nothing was changed" in take_over(theirs, "--dry-run")
+
+
+def test_a_manifest_that_is_too_large_is_not_read_whole(theirs: Theirs, settings: Any) -> None:
+    settings.REGISTRY_MAX_MANIFEST_SIZE = 10
+    out = io.StringIO()
+    with pytest.raises(SystemExit):
+        call_command("registry_import", str(theirs.folder), stdout=out)
+    assert "a manifest has at most 10 bytes" in out.getvalue()
+    assert not Manifest.objects.exists()
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="holds no docker/registry/v2"):
         call_command("registry_import", str(tmp_path))
+
+
+@pytest.mark.parametrize("location", ["s3://", "s3:///prefix"])
+def test_a_bucket_that_is_none(location: str) -> None:
+    with pytest.raises(CommandError, match="s3://bucket/prefix"):
+        call_command("registry_import", location)
+
+
+def test_what_does_not_go_together() -> None:
+    with pytest.raises(CommandError, match="--link"):
+        call_command("registry_import", "s3://bucket", "--link")
+    with pytest.raises(CommandError, match="no S3 store"):
+        call_command("registry_import", "s3://bucket", "--same-store")
