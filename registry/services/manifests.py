@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef
@@ -269,7 +269,11 @@ def _refer(repository_id: int, manifest_id: int, parsed: ParsedManifest, links: 
     for start in range(0, len(links), _BATCH):
         reviews.drop(Review.Kind.LINK, links[start : start + _BATCH])
     # What need not be here may come later: it is held from then on, as manifest or as blob.
-    listed = {child.digest for child in parsed.children} | parsed.foreign_blobs
+    list_digests(repository_id, manifest_id, parsed.listed)
+
+
+def list_digests(repository_id: int, manifest_id: int, listed: Iterable[str]) -> None:
+    """The rows by which a manifest lists digests, in a transaction that holds the repository."""
     ManifestChild.objects.bulk_create(
         [
             ManifestChild(parent_id=manifest_id, repository_id=repository_id, digest=digest)
