@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,44 +66,54 @@ class Theirs:
         return self.manifest(name, tag, images.document(config, layers, **more))
 
 
-@pytest.fixture(scope="module")
-def theirs(tmp_path_factory: pytest.TempPathFactory) -> Theirs:
-    """What they have written, after they were stopped."""
+@contextmanager
+def serving(folder: Path, storage: dict[str, Any]) -> Iterator[str]:
+    """The URL of a docker-registry that keeps its images as `storage` says."""
     program = components.require("docker-registry")
-    folder = tmp_path_factory.mktemp("theirs")
     port = components.free_port()
-    (folder / "config.yml").write_text(
-        json.dumps(
-            {
-                "version": "0.1",
-                "log": {"level": "error"},
-                "storage": {
-                    "filesystem": {"rootdirectory": str(folder / "root")},
-                    "delete": {"enabled": True},
-                },
-                "http": {"addr": f"127.0.0.1:{port}", "secret": "theirs"},
-            }
-        )
-    )
+    config = {
+        "version": "0.1",
+        "log": {"level": "error"},
+        "storage": {**storage, "delete": {"enabled": True}},
+        "http": {"addr": f"127.0.0.1:{port}", "secret": "theirs"},
+    }
+    (folder / "config.yml").write_text(json.dumps(config))
+    # Its store is what its configuration says, and not what the environment says of AWS.
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("AWS_")}
     with (folder / "log").open("wb") as log:
-        popen = subprocess.Popen([program, "serve", folder / "config.yml"], stdout=log, stderr=log)
+        popen = subprocess.Popen(
+            [program, "serve", folder / "config.yml"], stdout=log, stderr=log, env=environment
+        )
     try:
-        registry = Theirs(folder / "root", f"http://127.0.0.1:{port}")
+        url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with suppress(httpx.TransportError):
-                httpx.get(f"{registry.url}/v2/")
+                httpx.get(f"{url}/v2/")
                 break
             time.sleep(0.1)
-        fill(registry)
+        yield url
     finally:
         popen.terminate()
         popen.wait(10)
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Theirs:
+    """What they have written, after they were stopped."""
+    folder = tmp_path_factory.mktemp("theirs")
+    storage = {"filesystem": {"rootdirectory": str(folder / "root")}}
+    with serving(folder, storage) as url:
+        registry = Theirs(folder / "root", url)
+        fill(registry)
     return registry
 
 
-def fill(theirs: Theirs) -> None:
-    """Images that share layers, an index, a referrer, what is untagged, deleted and unclaimed."""
+def fill(theirs: Theirs, smallest: bytes = b"") -> None:
+    """Images that share layers, an index, a referrer, what is untagged, deleted and unclaimed.
+
+    One has a layer of the `smallest` blob that their store takes.
+    """
     shared = images.content(3000)
     one = theirs.image("team/app", "v1", [shared, images.content(2000)])
     two = theirs.image("team/app", None, [shared])
@@ -113,7 +125,7 @@ def fill(theirs: Theirs) -> None:
     )
     theirs.image("team/app", None, [images.content(50)], subject=one)
     theirs.image("team/app/cache", "latest", [shared])
-    theirs.image("other", "latest", [b""])
+    theirs.image("other", "latest", [smallest])
     gone = theirs.image("other", None, [images.content()])
     assert httpx.delete(f"{theirs.url}/v2/other/manifests/{gone['digest']}").status_code == 202
     del theirs.payloads["other", gone["digest"]]

@@ -18,7 +18,7 @@ from registry.services import manifests
 from registry.services.transfer import bucket_source
 from registry.storage.filesystem import FilesystemStore
 from tests.e2e.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS
-from tests.registry.test_import import Theirs, assert_all_there, theirs
+from tests.registry.test_import import Theirs, assert_all_there, fill, serving, theirs
 from tests.registry.test_verify import verify
 
 __all__ = ["theirs"]  # The fixture.
@@ -87,6 +87,31 @@ def test_all_of_it_bit_for_bit(
     _, again = take_over(s3, f"{prefix}/docker/registry/v2/", "--map==moved")
     assert {row["blobs"] + row["manifests"] + row["tags"] for row in again["repositories"]} == {0}
     assert SECRET_KEY not in caplog.text
+
+
+def test_what_their_own_driver_has_written(
+    s3: SeaweedFS, tmp_path: Path, store: FilesystemStore
+) -> None:
+    """Not a copy of a folder: docker's registry on the bucket itself."""
+    prefix = f"theirs/{uuid.uuid4().hex}"
+    driver = {
+        "region": "us-east-1",
+        "regionendpoint": s3.endpoint,
+        "bucket": BUCKET,
+        "rootdirectory": f"/{prefix}",
+        "accesskey": ACCESS_KEY,
+        "secretkey": SECRET_KEY,
+        "secure": False,
+        "v4auth": True,
+    }
+    with serving(tmp_path, {"s3": driver}) as url:
+        pushed = Theirs(tmp_path, url)
+        fill(pushed, smallest=b"1")  # Their driver completes an upload without parts for none.
+    code, said = take_over(s3, prefix)
+    assert (code, said["faults"]) == (0, 0)
+    assert_all_there(pushed, store)
+    assert Tag.objects.filter(ended_at=None).count() == 5
+    assert verify("--read-data")[0] == 0
 
 
 def test_what_is_lost_or_damaged_there_is_named(
