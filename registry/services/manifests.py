@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef
@@ -271,7 +271,11 @@ def _refer(repository_id: int, manifest_id: int, parsed: ParsedManifest, links: 
     database.insert_new("registry_manifestblob", [(manifest_id, link_id) for link_id in links])
     reviews.drop(Review.Kind.LINK, links)
     # What need not be here may come later: it is held from then on, as manifest or as blob.
-    listed = {child.digest for child in parsed.children} | parsed.foreign_blobs
+    list_digests(repository_id, manifest_id, parsed.listed)
+
+
+def list_digests(repository_id: int, manifest_id: int, listed: Iterable[str]) -> None:
+    """The rows by which a manifest lists digests, in a transaction that holds the repository."""
     database.insert_new(
         "registry_manifestchild",
         [(manifest_id, repository_id, digest) for digest in sorted(listed)],
