@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from gitlab.api import metadata, paths, users  # noqa: F401 - `paths` registers converters
+from gitlab.api import (
+    metadata,
+    namespaces,
+    paths,  # noqa: F401 - it registers converters
+    projects,
+    users,
+)
 from gitlab.api.base import Nothing
 
 app_name = "api"
@@ -13,6 +19,17 @@ _V4: list[URLPattern | URLResolver] = [
     path("version", metadata.Version.as_view()),
     path("metadata", metadata.Metadata.as_view()),
     path("user", users.CurrentUser.as_view()),
+    path("users/<api_id:id>/projects", projects.ProjectsOfUser.as_view()),
+    path("namespaces", namespaces.Namespaces.as_view()),
+    path("namespaces/<api_id:id>", namespaces.OneNamespace.as_view()),
+    path("namespaces/<api_text:path>/exists", namespaces.NamespaceExists.as_view()),
+    path("projects", projects.Projects.as_view()),
+    path("projects/user/<api_number:user_id>", projects.ProjectForUser.as_view()),
+    path("projects/<api_id:id>", projects.OneProject.as_view()),
+    path("projects/<api_id:id>/archive", projects.Archive.as_view()),
+    path("projects/<api_id:id>/unarchive", projects.Unarchive.as_view()),
+    path("projects/<api_id:id>/transfer", projects.Transfer.as_view()),
+    path("groups/<api_id:id>/projects", projects.ProjectsOfGroup.as_view()),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

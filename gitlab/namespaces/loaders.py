@@ -67,7 +67,10 @@ def _nothing(user: Anybody, reference: Reference, likely: str = "x") -> NotFound
 def require_in_project(user: Anybody, project: Project, ability: Ability) -> Project:
     """`project`, with `abilities` filled. Raises `NotFound`, `Forbidden`."""
     project.abilities = policies.project_abilities(
-        user_access.in_project(user, project), project.visibility, project.registry_access
+        user_access.in_project(user, project),
+        project.visibility,
+        project.registry_access,
+        archived=project.archived,
     )
     _refuse_unless(project.abilities, ability, Ability.READ_PROJECT)
     return project

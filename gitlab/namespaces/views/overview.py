@@ -15,9 +15,9 @@ from gitlab.namespaces import loaders, members, queries
 from gitlab.namespaces.models import Namespace, Project, RegistryAccess
 from gitlab.namespaces.paths import RESERVED_AT_TOP
 from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.roles import Roles
 from gitlab.namespaces.sidebars import group_frame, project_frame, registry_url
 from gitlab.namespaces.views.listing import (
-    Roles,
     around,
     group_rows,
     page_of,

@@ -10,9 +10,7 @@ import pytest
 from django.test import Client
 
 from tests.gitlab import factories
-from tests.gitlab.container_registry.conftest import PlayedRegistry, app, played, web
-
-__all__ = ["PlayedRegistry", "app", "played", "web"]
+from tests.gitlab.played_registry import *  # noqa: F403
 
 V4 = "/api/v4/"
 
