@@ -50,9 +50,7 @@ class PageParameters(Parameters):
 def ordering(given: Mapping[str, Any], orders: Orders, default: str) -> tuple[str, ...]:
     """The columns to order by. `default` is a name of `orders`, with a minus for descending."""
     name = given.get("order_by", default.removeprefix("-"))
-    descending = default.startswith("-") if "order_by" not in given else True
-    if "sort" in given:
-        descending = given["sort"] == "desc"
+    descending = given["sort"] == "desc" if "sort" in given else default.startswith("-")
     columns = orders[name]
     return tuple(f"-{column}" for column in columns) if descending else columns
 

@@ -139,6 +139,14 @@ class Commas(serializers.ListField):
         return super().to_internal_value(data)
 
 
+class Day(serializers.DateField):
+    """A day, ``2026-11-29``; an empty text takes it away."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """The day, or None."""
+        return super().run_validation(None if data == "" else data)
+
+
 def identifier(**options: Any) -> serializers.IntegerField:
     """The field of an id."""
     return serializers.IntegerField(min_value=0, max_value=MAX_ID, **options)

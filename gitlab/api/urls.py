@@ -5,15 +5,26 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from gitlab.api import (
+    groups,
+    members,
     metadata,
     namespaces,
     paths,  # noqa: F401 - it registers converters
     projects,
     users,
 )
-from gitlab.api.base import Nothing
+from gitlab.api.base import Endpoint, Nothing
 
 app_name = "api"
+
+
+def _of_both(address: str, endpoint: type[Endpoint]) -> list[URLPattern]:
+    """An address below that of a project, and below that of a group; `kind` says which."""
+    return [
+        path(f"{kind}s/<api_id:id>/{address}", endpoint.as_view(), {"kind": kind})
+        for kind in ("project", "group")
+    ]
+
 
 _V4: list[URLPattern | URLResolver] = [
     path("version", metadata.Version.as_view()),
@@ -29,7 +40,17 @@ _V4: list[URLPattern | URLResolver] = [
     path("projects/<api_id:id>/archive", projects.Archive.as_view()),
     path("projects/<api_id:id>/unarchive", projects.Unarchive.as_view()),
     path("projects/<api_id:id>/transfer", projects.Transfer.as_view()),
+    path("groups", groups.Groups.as_view()),
+    path("groups/<api_id:id>", groups.OneGroup.as_view()),
     path("groups/<api_id:id>/projects", projects.ProjectsOfGroup.as_view()),
+    path("groups/<api_id:id>/subgroups", groups.Subgroups.as_view()),
+    path("groups/<api_id:id>/descendant_groups", groups.DescendantGroups.as_view()),
+    *_of_both("members", members.Members),
+    *_of_both("members/all", members.AllMembers),
+    *_of_both("members/all/<api_number:user_id>", members.OneOfAllMembers),
+    *_of_both("members/<api_number:user_id>", members.OneMember),
+    *_of_both("invitations", members.Invitations),
+    *_of_both("invitations/<api_text:email>", members.OneInvitation),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

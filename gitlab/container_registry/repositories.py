@@ -24,7 +24,7 @@ from gitlab.container_registry.image_paths import ImagePath
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import services
 from gitlab.namespaces.loaders import require_in_project
-from gitlab.namespaces.models import Namespace, Project
+from gitlab.namespaces.models import Namespace, Project, Routable
 from gitlab.namespaces.policies import Ability
 from gitlab.pagination import Page
 from gitlab.principals import Actor, Anybody, Person
@@ -154,17 +154,26 @@ def stored_by(project: Project, *, registry: Registry | None = None) -> int | No
 
 
 def sizes_of(
-    projects: Sequence[Project], *, registry: Registry | None = None
+    routables: Sequence[Routable], *, registry: Registry | None = None
 ) -> dict[int, int | None]:
-    """Bytes of the images of each project, by its id, a few asked at the same time; None where the
-    registry can't tell.
+    """Bytes of the images at and below each project or group, by its id, shared layers once.
+
+    A few are asked for at the same time. None where the registry can't tell.
     """
-    if not projects:
+    if not routables:
         return {}
-    registry = registry or clients.for_pages()
+    known = registry or clients.for_pages()
+
+    def size(routable: Routable) -> int | None:
+        try:
+            found = known.repository(routable.full_path, below=True)
+        except (RegistryUnavailable, RegistryRefused):
+            return None
+        return found.size_bytes if found else 0
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        sizes = pool.map(lambda project: stored_by(project, registry=registry), projects)
-        return dict(zip((project.pk for project in projects), sizes, strict=True))
+        sizes = pool.map(size, routables)
+        return dict(zip((routable.pk for routable in routables), sizes, strict=True))
 
 
 def _details(
