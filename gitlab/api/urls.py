@@ -10,6 +10,7 @@ from gitlab.api import (
     metadata,
     namespaces,
     paths,  # noqa: F401 - it registers converters
+    personal_access_tokens,
     projects,
     users,
 )
@@ -30,6 +31,25 @@ _V4: list[URLPattern | URLResolver] = [
     path("version", metadata.Version.as_view()),
     path("metadata", metadata.Metadata.as_view()),
     path("user", users.CurrentUser.as_view()),
+    path("user/personal_access_tokens", personal_access_tokens.TokensOfOneself.as_view()),
+    path("users", users.Users.as_view()),
+    path("users/<api_id:id>", users.OneUser.as_view()),
+    path("users/<api_id:id>/block", users.Block.as_view()),
+    path("users/<api_id:id>/unblock", users.Unblock.as_view()),
+    path("users/<api_id:id>/deactivate", users.Deactivate.as_view()),
+    path("users/<api_id:id>/activate", users.Activate.as_view()),
+    path(
+        "users/<api_number:user_id>/personal_access_tokens",
+        personal_access_tokens.TokensOfUser.as_view(),
+    ),
+    path("personal_access_tokens", personal_access_tokens.PersonalAccessTokens.as_view()),
+    path("personal_access_tokens/self", personal_access_tokens.ThisToken.as_view()),
+    path("personal_access_tokens/self/rotate", personal_access_tokens.RotateThisToken.as_view()),
+    path("personal_access_tokens/<api_number:id>", personal_access_tokens.OneToken.as_view()),
+    path(
+        "personal_access_tokens/<api_number:id>/rotate",
+        personal_access_tokens.RotateToken.as_view(),
+    ),
     path("users/<api_id:id>/projects", projects.ProjectsOfUser.as_view()),
     path("namespaces", namespaces.Namespaces.as_view()),
     path("namespaces/<api_id:id>", namespaces.OneNamespace.as_view()),
