@@ -92,12 +92,12 @@ def page_of(
     return Listed(found[:size], by_number(request, number, size, total, more=len(found) > size))
 
 
-def too_far() -> ApiError:
+def too_far(most: int = SKIPPED) -> ApiError:
     """What is behind so many rows is found by key alone."""
     return ApiError(
         405,
         {
-            "error": f"Offset pagination has a maximum allowed offset of {SKIPPED}. Remaining"
+            "error": f"Offset pagination has a maximum allowed offset of {most}. Remaining"
             " records can be retrieved using keyset pagination."
         },
     )

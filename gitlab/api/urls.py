@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from gitlab.api import (
@@ -12,6 +13,8 @@ from gitlab.api import (
     paths,  # noqa: F401 - it registers converters
     personal_access_tokens,
     projects,
+    registry_repositories,
+    registry_tags,
     users,
 )
 from gitlab.api.base import Endpoint, Nothing
@@ -26,6 +29,25 @@ def _of_both(address: str, endpoint: type[Endpoint]) -> list[URLPattern]:
         for kind in ("project", "group")
     ]
 
+
+_IMAGES = "projects/<api_id:id>/registry/repositories"
+_IMAGE = f"{_IMAGES}/<api_number:repository_id>"
+
+_REGISTRY: list[URLPattern | URLResolver] = []
+if settings.CONTAINER_REGISTRY_ENABLED:
+    _REGISTRY = [
+        path(_IMAGES, registry_repositories.ProjectRepositories.as_view()),
+        path(
+            "groups/<api_id:id>/registry/repositories",
+            registry_repositories.GroupRepositories.as_view(),
+        ),
+        path(
+            "registry/repositories/<api_number:id>", registry_repositories.OneRepository.as_view()
+        ),
+        path(_IMAGE, registry_repositories.ProjectRepository.as_view()),
+        path(f"{_IMAGE}/tags", registry_tags.Tags.as_view()),
+        path(f"{_IMAGE}/tags/<api_text:tag_name>", registry_tags.OneTag.as_view()),
+    ]
 
 _V4: list[URLPattern | URLResolver] = [
     path("version", metadata.Version.as_view()),
@@ -65,6 +87,7 @@ _V4: list[URLPattern | URLResolver] = [
     path("groups/<api_id:id>/projects", projects.ProjectsOfGroup.as_view()),
     path("groups/<api_id:id>/subgroups", groups.Subgroups.as_view()),
     path("groups/<api_id:id>/descendant_groups", groups.DescendantGroups.as_view()),
+    *_REGISTRY,
     *_of_both("members", members.Members),
     *_of_both("members/all", members.AllMembers),
     *_of_both("members/all/<api_number:user_id>", members.OneOfAllMembers),

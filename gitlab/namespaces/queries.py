@@ -18,6 +18,7 @@ from gitlab.namespaces.models import (
     Namespace,
     PathChange,
     Project,
+    RegistryAccess,
     Routable,
     Visibility,
 )
@@ -126,6 +127,22 @@ def groups_visible_to(
     elif top_only:
         rows = rows.filter(parent__isnull=True)
     return _matching(rows.order_by("full_path"), search)
+
+
+def projects_with_readable_images(user: Anybody) -> QuerySet[Project]:
+    """The projects whose images somebody may read, as `policies.project_abilities` says of each."""
+    rows = Project.objects.filter(pending_delete_at__isnull=True).exclude(
+        registry_access=RegistryAccess.DISABLED
+    )
+    person = principals.somebody(user)
+    if person is not None and person.is_superuser:
+        return rows.order_by("full_path")
+    groups, projects = _memberships(user, AccessLevel.REPORTER)
+    seen = Q(visibility__in=_visibilities(user), registry_access=RegistryAccess.ENABLED)
+    seen |= Q(pk__in=projects) | _below(groups)
+    if person is not None:
+        seen |= Q(namespace__owner_id=person.pk)
+    return rows.filter(seen).order_by("full_path")
 
 
 def projects_at_or_below(rows: QuerySet[Project], namespace: Namespace) -> QuerySet[Project]:
