@@ -6,7 +6,9 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from gitlab.api import (
+    audit_events,
     groups,
+    instance,
     members,
     metadata,
     namespaces,
@@ -52,6 +54,12 @@ if settings.CONTAINER_REGISTRY_ENABLED:
 _V4: list[URLPattern | URLResolver] = [
     path("version", metadata.Version.as_view()),
     path("metadata", metadata.Metadata.as_view()),
+    path("application/settings", instance.ApplicationSettings.as_view()),
+    path("application/statistics", instance.Statistics.as_view()),
+    path("audit_events", audit_events.AuditEvents.as_view()),
+    path("audit_events/<api_number:id>", audit_events.OneAuditEvent.as_view()),
+    *_of_both("audit_events", audit_events.AuditEventsOf),
+    *_of_both("audit_events/<api_number:audit_event_id>", audit_events.OneAuditEventOf),
     path("user", users.CurrentUser.as_view()),
     path("user/personal_access_tokens", personal_access_tokens.TokensOfOneself.as_view()),
     path("users", users.Users.as_view()),
