@@ -49,6 +49,7 @@ _WEB_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "rest_framework",
+    "drf_spectacular",
     "csp",
     "gitlab.accounts",
     "gitlab.namespaces",
@@ -57,6 +58,7 @@ _WEB_APPS = [
     "gitlab.container_registry",
     "gitlab.audit",
     "gitlab.ui",
+    "gitlab.api",
 ]
 # Commands, migrations and tests see both sides; a process that serves one loads that one only.
 INSTALLED_APPS = [
@@ -68,6 +70,7 @@ INSTALLED_APPS = [
 _WEB_MIDDLEWARE = [
     "gitlab.server.health.HealthMiddleware",
     "gitlab.server.middleware.ClientAddressMiddleware",
+    "gitlab.api.paths.EncodedPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "gitlab.audit.middleware.OriginMiddleware",
     "gitlab.server.middleware.TokenEndpointMiddleware",
@@ -217,6 +220,14 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "gitlab.api.schema.OperationSchema"}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "Berth",
+    "DESCRIPTION": "GitLab's REST API v4, as far as groups, projects and images go.",
+    "VERSION": "v4",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
 CSRF_FAILURE_VIEW = "gitlab.ui.views.csrf_failure"
 LOGIN_URL = "accounts:sign_in"
 LOGIN_REDIRECT_URL = "/"
