@@ -2,8 +2,8 @@
 
     Token (abstract: what every kind has) ◄── PersonalAccessToken ──► accounts.User
 
-Deploy, project and group tokens join as further tables of `Token`, told apart by their prefix. Only
-the SHA-256 of a token is kept: its 160 random bits need no slow hash.
+The kinds are told apart by the prefix of their text, of which only a digest is kept: see
+`token_text`.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,16 +10,14 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from gitlab.access_tokens import token_text
 from gitlab.access_tokens.models import PersonalAccessToken, is_usable
+from gitlab.access_tokens.token_text import Prefix, digest_of
 from gitlab.accounts.rows import PERSON_COLUMNS, PersonRow
 from gitlab.audit.services import record
 from gitlab.principals import Person
 from gitlab.refusals import Forbidden, Invalid, NotFound
 from gitlab.server.databases import rows
-
-PERSONAL_PREFIX = "glpat-"
-_RANDOM_BYTES = 24
-"""192 bits, 32 characters."""
 
 SCOPES: dict[str, str] = {
     "api": "Everything that you may do.",
@@ -88,18 +84,9 @@ def registry_abilities(scopes: Iterable[str]) -> frozenset[str]:
     return frozenset().union(*(_ABILITIES.get(scope, frozenset()) for scope in scopes))
 
 
-def digest_of(text: str) -> str:
-    """What is stored of a token."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _new_text() -> str:
-    return PERSONAL_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
-
-
 def looks_like_one(text: str) -> bool:
     """Whether `text` has the prefix of a token of ours."""
-    return text.startswith(PERSONAL_PREFIX)
+    return token_text.is_of(Prefix.PERSONAL, text)
 
 
 def create(
@@ -157,7 +144,7 @@ def _check_within(within: TokenRow, scopes: Sequence[str], expires_at: dt.date |
 def _insert(
     user: Person, *, by: Person, scopes: Sequence[str], action: str = "create", **columns: Any
 ) -> tuple[PersonalAccessToken, str]:
-    text = _new_text()
+    text = token_text.generate(Prefix.PERSONAL)
     with transaction.atomic():
         token = PersonalAccessToken.objects.create(
             user_id=user.pk,
@@ -253,6 +240,8 @@ def find(text: str) -> TokenRow | None:
     Every request of docker for a token comes through here. Written out, since composing the query
     costs five times as much as running it.
     """
+    if not token_text.may_exist(text):
+        return None
     found = rows.read(TokenRow, _FIND, [digest_of(text)])
     return found[0] if found else None
 
