@@ -23,7 +23,11 @@ class Actor(Protocol):
 
     @property
     def username(self) -> str:
-        """The name that is kept in records and signed into tokens."""
+        """The name that is signed into tokens, and so is in the registry's records."""
+
+    @property
+    def label(self) -> str:
+        """The name that is kept in our own record, for people: that of a person is `username`."""
 
 
 class Person(Actor, Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 
 from django import forms
 from django.utils import timezone
@@ -43,24 +44,29 @@ ABOUT = {
 }
 
 
+def _scopes(
+    choices: Sequence[tuple[str, str]], about: Mapping[str, About], *initial: str
+) -> forms.MultipleChoiceField:
+    return forms.MultipleChoiceField(
+        label="What it may do",
+        choices=choices,
+        initial=initial,
+        error_messages={"required": "Choose at least one."},
+        widget=ExplainedCheckboxes(about),
+    )
+
+
 def _day(days: int) -> str:
     return (timezone.now().date() + dt.timedelta(days=days)).isoformat()
 
 
-class TokenForm(forms.Form):
-    """A new personal access token."""
+class NewTokenForm(forms.Form):
+    """What every kind of token asks for."""
 
     name = forms.CharField(
         max_length=255,
         help_text="What uses it, and where: you will want to know when you take it back.",
         widget=forms.TextInput({"autofocus": True, "autocomplete": "off"}),
-    )
-    scopes = forms.MultipleChoiceField(
-        label="What it may do",
-        choices=OFFERED,
-        initial=["read_registry", "write_registry"],
-        error_messages={"required": "Choose at least one."},
-        widget=ExplainedCheckboxes(ABOUT),
     )
     expires_at = forms.DateField(
         label="Expires on",
@@ -73,3 +79,38 @@ class TokenForm(forms.Form):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.fields["expires_at"].widget.attrs["min"] = _day(1)
+
+
+class TokenForm(NewTokenForm):
+    """A new personal access token."""
+
+    scopes = _scopes(OFFERED, ABOUT, "read_registry", "write_registry")
+
+    field_order = ["name", "scopes", "expires_at"]
+
+
+class DeployTokenForm(NewTokenForm):
+    """A new deploy token of a project or group."""
+
+    username = forms.CharField(
+        label="User name",
+        max_length=255,
+        required=False,
+        help_text="What it signs in as. Empty: gitlab+deploy-token- and a number.",
+        widget=forms.TextInput(
+            {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+    )
+    scopes = _scopes(
+        OFFERED[:2],
+        {
+            "read_registry": About("docker pull, of every image that it reaches.", "download"),
+            "write_registry": About(
+                "docker push to projects that are there. docker also needs to pull for that.",
+                "upload",
+            ),
+        },
+        "read_registry",
+    )
+
+    field_order = ["name", "username", "scopes", "expires_at"]

@@ -1,6 +1,7 @@
 """What signs in instead of a password.
 
-    Token (abstract: what every kind has) ◄── PersonalAccessToken ──► accounts.User
+    Token (abstract: what every kind has) ◄─┬─ PersonalAccessToken ──► accounts.User
+                                            └─ DeployToken ──► a project or a group
 
 The kinds are told apart by the prefix of their text, of which only a digest is kept: see
 `token_text`.
@@ -12,7 +13,10 @@ import datetime as dt
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
+
+from gitlab.namespaces.models import Namespace, Project, Routable
 
 
 def is_usable(revoked_at: dt.datetime | None, expires_at: dt.date | None) -> bool:
@@ -71,3 +75,49 @@ class PersonalAccessToken(Token):
             models.Index(fields=["user", "-created_at"], name="pat_by_user"),
             models.Index(fields=["name", "id"], name="pat_by_name"),
         ]
+
+
+class DeployToken(Token):
+    """Pulls and pushes images of one project, or of all below one group, as nobody's account."""
+
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, null=True, blank=True, related_name="deploy_tokens"
+    )
+    namespace = models.ForeignKey(
+        Namespace, on_delete=models.CASCADE, null=True, blank=True, related_name="deploy_tokens"
+    )
+    chosen_username = models.CharField(max_length=255, blank=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="deploy_token_of_exactly_one",
+                condition=Q(project__isnull=False, namespace__isnull=True)
+                | Q(project__isnull=True, namespace__isnull=False),
+            ),
+        ]
+
+    @property
+    def username(self) -> str:
+        """The name that it signs in with."""
+        return self.chosen_username or default_username(self.pk)
+
+    @property
+    def owner(self) -> Routable:
+        """The project or group that it is of."""
+        owner = self.project or self.namespace
+        assert owner is not None
+        return owner
+
+
+def default_username(pk: int) -> str:
+    """GitLab's name for a deploy token. No person can be called so."""
+    return f"gitlab+deploy-token-{pk}"

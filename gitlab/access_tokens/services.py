@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from gitlab.access_tokens import token_text
+from gitlab.access_tokens import checks, token_text
+from gitlab.access_tokens.checks import check_expiry, check_name, check_scopes, usable
 from gitlab.access_tokens.models import PersonalAccessToken, is_usable
 from gitlab.access_tokens.token_text import Prefix, digest_of
 from gitlab.accounts.rows import PERSON_COLUMNS, PersonRow
@@ -33,16 +34,8 @@ SCOPES: dict[str, str] = {
 }
 """Every scope that can be stored, and what it is for."""
 
-_ABILITIES: dict[str, frozenset[str]] = {
-    "api": frozenset(["read", "create", "admin"]),
-    "read_api": frozenset(["read"]),
-    "read_registry": frozenset(["read"]),
-    "write_registry": frozenset(["create"]),
-}
 ROTATED_FOR = dt.timedelta(days=7)
 """How long a token lasts that was rotated, unless somebody says otherwise: as in GitLab."""
-
-_USED_EVERY = dt.timedelta(minutes=10)
 
 
 class TokenRow(NamedTuple):
@@ -79,11 +72,6 @@ WHERE t.digest = %s
 """
 
 
-def registry_abilities(scopes: Iterable[str]) -> frozenset[str]:
-    """What of ``read``, ``create`` and ``admin`` the scopes carry for images."""
-    return frozenset().union(*(_ABILITIES.get(scope, frozenset()) for scope in scopes))
-
-
 def looks_like_one(text: str) -> bool:
     """Whether `text` has the prefix of a token of ours."""
     return token_text.is_of(Prefix.PERSONAL, text)
@@ -108,25 +96,16 @@ def create(
     by = by or user
     if by.pk != user.pk and not by.is_superuser:
         raise Forbidden("Only administrators make tokens for others.")
-    name = name.strip()
-    if not name or len(name) > 255:
-        raise Invalid({"name": "A name of 1 to 255 characters."})
+    name = check_name(name)
     if len(description) > 255:
         raise Invalid({"description": "At most 255 characters."})
-    unknown = sorted(set(scopes) - set(SCOPES))
-    if unknown or not scopes:
-        raise Invalid({"scopes": f"At least one of {', '.join(SCOPES)}."})
-    _check_expiry(expires_at)
+    scopes = check_scopes(scopes, SCOPES)
+    check_expiry(expires_at)
     if within is not None:
         _check_within(within, scopes, expires_at)
     return _insert(
         user, by=by, name=name, scopes=scopes, expires_at=expires_at, description=description
     )
-
-
-def _check_expiry(expires_at: dt.date | None) -> None:
-    if expires_at is not None and expires_at <= timezone.now().date():
-        raise Invalid({"expires_at": "A day in the future."})
 
 
 def _check_within(within: TokenRow, scopes: Sequence[str], expires_at: dt.date | None) -> None:
@@ -148,7 +127,7 @@ def _insert(
     with transaction.atomic():
         token = PersonalAccessToken.objects.create(
             user_id=user.pk,
-            scopes=[scope for scope in SCOPES if scope in set(scopes)],
+            scopes=list(scopes),
             digest=digest_of(text),
             **columns,
         )
@@ -167,10 +146,10 @@ def rotate(
     `by` does not administer, `Invalid` for ``expires_at`` and for one that is not usable.
     """
     _require(by, token)
-    _check_expiry(expires_at)
+    check_expiry(expires_at)
     today = timezone.now().date()
-    usable = PersonalAccessToken.objects.filter(pk=token.pk).filter(_usable(today))
-    if not usable.update(revoked_at=timezone.now()):
+    still = PersonalAccessToken.objects.filter(usable(), pk=token.pk)
+    if not still.update(revoked_at=timezone.now()):
         raise Invalid("The token is revoked or expired already.")
     return _insert(
         token.user,
@@ -226,12 +205,7 @@ def having_state(
     rows: QuerySet[PersonalAccessToken], *, active: bool
 ) -> QuerySet[PersonalAccessToken]:
     """Those of `rows` that are usable, or the others."""
-    usable = _usable(timezone.now().date())
-    return rows.filter(usable if active else ~usable)
-
-
-def _usable(today: dt.date) -> Q:
-    return Q(revoked_at__isnull=True) & (Q(expires_at__isnull=True) | Q(expires_at__gt=today))
+    return rows.filter(usable() if active else ~usable())
 
 
 def find(text: str) -> TokenRow | None:
@@ -257,6 +231,5 @@ def authenticate(text: str) -> TokenRow | None:
 
 def note_use(token: TokenRow) -> None:
     """Keep when the token was last used, written at most every ten minutes."""
-    now = timezone.now()
-    if token.last_used_at is None or token.last_used_at < now - _USED_EVERY:
-        PersonalAccessToken.objects.filter(pk=token.id).update(last_used_at=now)
+    if not checks.is_use_noted(token.last_used_at):
+        PersonalAccessToken.objects.filter(pk=token.id).update(last_used_at=timezone.now())

@@ -98,6 +98,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.pk
 
     @property
+    def label(self) -> str:
+        """How the record names them: see `principals.Actor`."""
+        return self.username
+
+    @property
     def is_blocked(self) -> bool:
         """Whether an administrator has locked them out."""
         return self.state == self.State.BLOCKED

@@ -26,6 +26,11 @@ class PersonRow(NamedTuple):
         return self.id
 
     @property
+    def label(self) -> str:
+        """How the record names them."""
+        return self.username
+
+    @property
     def is_active(self) -> bool:
         """Whether they may sign in and act."""
         return self.state == "active"

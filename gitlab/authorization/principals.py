@@ -14,7 +14,7 @@ from typing import Protocol
 from gitlab.container_registry.image_paths import ImagePath
 from gitlab.namespaces import user_access
 from gitlab.namespaces.models import AccessLevel
-from gitlab.namespaces.policies import UserAccess
+from gitlab.namespaces.policies import NOBODY, UserAccess
 from gitlab.principals import Actor, Person
 
 
@@ -81,3 +81,39 @@ class PersonPrincipal:
                 level = AccessLevel.OWNER
             result[image.path] = user_access.of_person(self.person, level)
         return result
+
+
+@dataclass(frozen=True)
+class DeployTokenPrincipal:
+    """A deploy token: in its project, or below its group, it stands where a developer stands.
+
+    Elsewhere it is nobody, and reads what is public. It makes no project.
+    """
+
+    actor: Actor
+    abilities: frozenset[str]
+    project_id: int | None
+    namespace_id: int | None
+
+    @property
+    def creator(self) -> Person | None:
+        """Nobody: the project has to be there."""
+        return None
+
+    @property
+    def lists_catalog(self) -> bool:
+        """Never."""
+        return False
+
+    def access_to(self, images: Collection[ImagePath]) -> dict[str, UserAccess]:
+        """Without a query: by where it is from."""
+        return {image.path: self._access_to(image) for image in images}
+
+    def _access_to(self, image: ImagePath) -> UserAccess:
+        covers = self.namespace_id in image.ancestors
+        if image.project is None:
+            # It sees the group, and can make no project there.
+            return UserAccess(level=AccessLevel.REPORTER) if covers else NOBODY
+        if covers or image.project.id == self.project_id:
+            return UserAccess(level=AccessLevel.DEVELOPER)
+        return NOBODY

@@ -47,7 +47,7 @@ def project_heading(project: Project) -> Heading:
 
 
 def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[Section]:
-    """Active: ``overview``, ``registry``, ``members``, ``settings``."""
+    """Active: ``overview``, ``registry``, ``members``, ``tokens``, ``settings``."""
     at = {"path": project.full_path}
     links = [Link("Overview", url_of(project), "package", active == "overview")]
     registry = registry_url(project)
@@ -56,6 +56,9 @@ def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[S
     if Ability.READ_MEMBERS in project.abilities:
         url = reverse("namespaces:project_members", kwargs=at)
         links.append(Link("Members", url, "users", active == "members"))
+    if Ability.READ_DEPLOY_TOKENS in project.abilities:
+        url = reverse("access_tokens:project_deploy_tokens", kwargs=at)
+        links.append(Link("Tokens", url, "key-round", active == "tokens"))
     if Ability.ADMIN_PROJECT in project.abilities:
         url = reverse("namespaces:project_edit", kwargs=at)
         links.append(Link("Settings", url, "settings", active == "settings"))
@@ -73,13 +76,16 @@ def project_frame(project: Project, user: Anybody, active: str, *more: Crumb) ->
 
 
 def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Section]:
-    """Of a group or a person's own namespace. Active: ``overview``, ``members``, ``settings``."""
+    """Of a group or a person's own namespace. Active: ``overview members tokens settings``."""
     links = [Link("Overview", url_of(group), "folder", active == "overview")]
     if group.is_group:
         at = {"path": group.full_path}
         if Ability.READ_MEMBERS in group.abilities:
             url = reverse("namespaces:group_members", kwargs=at)
             links.append(Link("Members", url, "users", active == "members"))
+        if Ability.READ_DEPLOY_TOKENS in group.abilities:
+            url = reverse("access_tokens:group_deploy_tokens", kwargs=at)
+            links.append(Link("Tokens", url, "key-round", active == "tokens"))
         if Ability.ADMIN_GROUP in group.abilities:
             url = reverse("namespaces:group_edit", kwargs=at)
             links.append(Link("Settings", url, "settings", active == "settings"))

@@ -25,6 +25,7 @@ __all__ = [
     "carol",
     "enqueued",
     "fake_registry",
+    "make_deploy_token",
     "make_group",
     "make_image",
     "make_person",
@@ -119,6 +120,24 @@ def token(user: Any, *scopes: str, expired: bool = False, revoked: bool = False)
     return text
 
 
+def deploy_token(
+    of: Any, *scopes: str, expired: bool = False, revoked: bool = False, **columns: Any
+) -> tuple[Any, str]:
+    """A new deploy token of a project or group, and its text."""
+    from gitlab.access_tokens import deploy_tokens
+
+    root = person("root", is_superuser=True)
+    row, text = deploy_tokens.create(
+        root, of, name="test", scopes=scopes or ["read_registry", "write_registry"], **columns
+    )
+    if expired:
+        row.expires_at = timezone.now().date()
+        row.save()
+    if revoked:
+        deploy_tokens.revoke(root, row)
+    return row, text
+
+
 class FakeRegistry:
     """Stands where `BerthRegistry` stands. Images are numbers of things left to delete."""
 
@@ -202,6 +221,11 @@ def make_image(db: None) -> Callable[..., Any]:
 @pytest.fixture
 def make_token(db: None) -> Callable[..., str]:
     return token
+
+
+@pytest.fixture
+def make_deploy_token(db: None) -> Callable[..., tuple[Any, str]]:
+    return deploy_token
 
 
 @pytest.fixture

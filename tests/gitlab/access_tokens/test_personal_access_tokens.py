@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from gitlab.access_tokens import services
+from gitlab.access_tokens import checks, services
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.audit.models import AuditEvent
 from gitlab.refusals import Forbidden, Invalid, NotFound
@@ -101,7 +101,7 @@ def test_others_may_neither_make_nor_revoke_nor_load(alice: Any, mallory: Any, r
 
 
 def test_what_scopes_carry_for_images() -> None:
-    carried = services.registry_abilities
+    carried = checks.registry_abilities
     assert carried(["api"]) == {"read", "create", "admin"}
     assert carried(["read_registry", "write_registry"]) == {"read", "create"}
     assert carried(["read_user"]) == frozenset()

@@ -18,7 +18,6 @@ MATRIX = json.loads(
 )
 ACTORS = {actor["id"]: actor for actor in MATRIX["actors"]}
 WAITING = {
-    "deploy": "deploy tokens come later",
     "job": "job tokens come later",
     "twofa": "two factors come later",
 }
@@ -45,12 +44,29 @@ def _parameters() -> list[Any]:
     ]
 
 
-def _credentials(actor: dict[str, Any], user: Any) -> dict[str, str]:
+_DEPLOY_SCOPES = {
+    "dt_read": ["read_registry"],
+    "dt_write": ["write_registry"],
+    "dt_read_repository": ["read_repository"],
+}
+
+
+def _deploy_token(name: str, project: Any) -> tuple[Any, str]:
+    owner = {"dt_group_rw": project.namespace}.get(name, project)
+    if name == "dt_other_rw":
+        owner = factories.project("acme/other")
+    return factories.deploy_token(
+        owner, *_DEPLOY_SCOPES.get(name, []), revoked=name == "dt_revoked"
+    )
+
+
+def _credentials(actor: dict[str, Any], user: Any, project: Any) -> dict[str, str]:
     kind, name = actor["kind"], actor["id"]
     if kind == "none":
         return {}
     if kind == "deploy":
-        return {"HTTP_AUTHORIZATION": basic("gitlab+deploy-token-1", "gldt-unknown")}
+        token, text = _deploy_token(name, project)
+        return {"HTTP_AUTHORIZATION": basic(token.username, text)}
     if kind == "job":
         return {"HTTP_AUTHORIZATION": basic("gitlab-ci-token", "glcbt-unknown")}
     if name.startswith("pat_expired"):
@@ -93,7 +109,7 @@ def test_who_may_do_what(cell: dict[str, Any]) -> None:
     response = Client().get(
         "/jwt/auth",
         {"service": "container_registry", "scope": _scopes(cell["action"])},
-        **_credentials(actor, user),
+        **_credentials(actor, user, project),
     )
 
     expected = cell["expect"]
