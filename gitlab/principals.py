@@ -54,6 +54,10 @@ class Person(Actor, Protocol):
         """Whether they administer the installation."""
 
     @property
+    def is_bot(self) -> bool:
+        """Whether it is no human: a project's or group's access token acts as one."""
+
+    @property
     def external(self) -> bool:
         """Whether they see only what is public and what they are a member of."""
 

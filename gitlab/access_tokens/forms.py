@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from django import forms
 from django.utils import timezone
 
+from gitlab.namespaces.models import AccessLevel
 from gitlab.ui.widgets import About, ExplainedCheckboxes
 
 DEFAULT_DAYS = 90
@@ -114,3 +115,43 @@ class DeployTokenForm(NewTokenForm):
     )
 
     field_order = ["name", "username", "scopes", "expires_at"]
+
+
+_BY_ROLE = {
+    "read_registry": About("docker pull, of every image that its role reaches.", "download"),
+    "write_registry": About(
+        "docker push, where its role may. docker also needs to pull for that.", "upload"
+    ),
+    "read_api": ABOUT["read_api"],
+    "api": About("The whole API and every image, deleting included.", "shield-alert"),
+}
+
+
+class ResourceTokenForm(NewTokenForm):
+    """A new access token of a project or group. `highest` is the highest role that may be given."""
+
+    scopes = _scopes(
+        [*OFFERED[:3], ("api", "Everything that its role may do")], _BY_ROLE, "read_registry"
+    )
+
+    field_order = ["name", "access_level", "scopes", "expires_at"]
+
+    def __init__(self, highest: int, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [(value, label) for value, label in AccessLevel.choices if value <= highest]
+        self.fields["access_level"] = forms.TypedChoiceField(
+            label="Role", choices=choices, coerce=int, initial=AccessLevel.DEVELOPER
+        )
+        self.order_fields(self.field_order)
+
+
+class RotateForm(forms.Form):
+    """How long the next one lasts."""
+
+    expires_at = forms.DateField(
+        label="Expires on",
+        required=False,
+        initial=lambda: _day(DEFAULT_DAYS),
+        help_text="Refused from the beginning of this day (UTC). Empty: in a week.",
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+    )

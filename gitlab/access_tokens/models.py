@@ -1,6 +1,7 @@
 """What signs in instead of a password.
 
     Token (abstract: what every kind has) ◄─┬─ PersonalAccessToken ──► accounts.User
+                                            │        └──► a project or a group, whose bot it is
                                             └─ DeployToken ──► a project or a group
 
 The kinds are told apart by the prefix of their text, of which only a digest is kept: see
@@ -16,7 +17,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from gitlab.namespaces.models import Namespace, Project, Routable
+from gitlab.namespaces.models import AccessLevel, Namespace, Project, Routable
 
 
 def is_usable(revoked_at: dt.datetime | None, expires_at: dt.date | None) -> bool:
@@ -63,11 +64,21 @@ class Token(models.Model):
 
 
 class PersonalAccessToken(Token):
-    """Signs in as its user, limited to its scopes."""
+    """Signs in as its user, limited to its scopes.
+
+    That of a project or group has a bot for its user, and `access_level` is the bot's level there.
+    """
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="access_tokens"
     )
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, null=True, blank=True, related_name="access_tokens"
+    )
+    namespace = models.ForeignKey(
+        Namespace, on_delete=models.CASCADE, null=True, blank=True, related_name="access_tokens"
+    )
+    access_level = models.PositiveSmallIntegerField(choices=AccessLevel, null=True, blank=True)
 
     class Meta:
         ordering = ["-created_at"]
@@ -75,6 +86,19 @@ class PersonalAccessToken(Token):
             models.Index(fields=["user", "-created_at"], name="pat_by_user"),
             models.Index(fields=["name", "id"], name="pat_by_name"),
         ]
+        constraints = [
+            models.CheckConstraint(
+                name="pat_of_one_at_most",
+                condition=Q(project__isnull=True, namespace__isnull=True, access_level__isnull=True)
+                | Q(project__isnull=False, namespace__isnull=True, access_level__isnull=False)
+                | Q(project__isnull=True, namespace__isnull=False, access_level__isnull=False),
+            ),
+        ]
+
+    @property
+    def owner(self) -> Routable | None:
+        """The project or group that it is of; None for a person's own."""
+        return self.project or self.namespace
 
 
 class DeployToken(Token):

@@ -14,6 +14,7 @@ from gitlab.access_tokens import checks, token_text
 from gitlab.access_tokens.checks import check_expiry, check_name, check_scopes, usable
 from gitlab.access_tokens.models import PersonalAccessToken, is_usable
 from gitlab.access_tokens.token_text import Prefix, digest_of
+from gitlab.accounts import bots
 from gitlab.accounts.rows import PERSON_COLUMNS, PersonRow
 from gitlab.audit.services import record
 from gitlab.principals import Person
@@ -53,6 +54,7 @@ class TokenRow(NamedTuple):
     user_state: str
     user_external: bool
     user_is_superuser: bool
+    user_type: str
 
     @property
     def owner(self) -> PersonRow:
@@ -94,6 +96,8 @@ def create(
     ``description``; `Forbidden` where it is somebody else's and `by` does not administer.
     """
     by = by or user
+    if user.is_bot or by.is_bot:
+        raise Forbidden("A bot makes no tokens, and has the one that it was made for.")
     if by.pk != user.pk and not by.is_superuser:
         raise Forbidden("Only administrators make tokens for others.")
     name = check_name(name)
@@ -103,7 +107,7 @@ def create(
     check_expiry(expires_at)
     if within is not None:
         _check_within(within, scopes, expires_at)
-    return _insert(
+    return insert(
         user, by=by, name=name, scopes=scopes, expires_at=expires_at, description=description
     )
 
@@ -120,10 +124,12 @@ def _check_within(within: TokenRow, scopes: Sequence[str], expires_at: dt.date |
         raise Invalid({"expires_at": f"Not after the token that makes it: {end.isoformat()}."})
 
 
-def _insert(
+def insert(
     user: Person, *, by: Person, scopes: Sequence[str], action: str = "create", **columns: Any
 ) -> tuple[PersonalAccessToken, str]:
+    """Write a token that has been looked at; the row and its text."""
     text = token_text.generate(Prefix.PERSONAL)
+    level = columns.get("access_level")
     with transaction.atomic():
         token = PersonalAccessToken.objects.create(
             user_id=user.pk,
@@ -131,12 +137,12 @@ def _insert(
             digest=digest_of(text),
             **columns,
         )
-        path = user.username
-        record(f"access_token.{action}", by=by, target=token, path=path, scopes=token.scopes)
+        path = token.owner.full_path if token.owner is not None else user.username
+        details = {"scopes": token.scopes} | ({"level": level} if level else {})
+        record(f"access_token.{action}", by=by, target=token, path=path, **details)
     return token, text
 
 
-@transaction.atomic
 def rotate(
     by: Person, token: PersonalAccessToken, *, expires_at: dt.date | None = None
 ) -> tuple[PersonalAccessToken, str]:
@@ -146,19 +152,32 @@ def rotate(
     `by` does not administer, `Invalid` for ``expires_at`` and for one that is not usable.
     """
     _require(by, token)
+    return replace(by, token, expires_at=expires_at)
+
+
+@transaction.atomic
+def replace(
+    by: Person, token: PersonalAccessToken, *, expires_at: dt.date | None = None
+) -> tuple[PersonalAccessToken, str]:
+    """As `rotate`, where it is known that `by` may."""
     check_expiry(expires_at)
-    today = timezone.now().date()
+    expires_at = expires_at or timezone.now().date() + ROTATED_FOR
     still = PersonalAccessToken.objects.filter(usable(), pk=token.pk)
     if not still.update(revoked_at=timezone.now()):
         raise Invalid("The token is revoked or expired already.")
-    return _insert(
+    if token.owner is not None:
+        token.user.memberships.update(expires_at=expires_at)
+    return insert(
         token.user,
         by=by,
         action="rotate",
         name=token.name,
         description=token.description,
         scopes=token.scopes,
-        expires_at=expires_at or today + ROTATED_FOR,
+        expires_at=expires_at,
+        project=token.project,
+        namespace=token.namespace,
+        access_level=token.access_level,
     )
 
 
@@ -167,20 +186,33 @@ def _require(by: Person, token: PersonalAccessToken) -> None:
         raise NotFound("no such token")
 
 
-@transaction.atomic
 def revoke(by: Person, token: PersonalAccessToken) -> PersonalAccessToken:
     """Refuse a token from now on. Twice is the same as once.
 
     Raises `NotFound` where it is somebody else's and `by` does not administer.
     """
     _require(by, token)
+    return end(by, token)
+
+
+@transaction.atomic
+def end(by: Person, token: PersonalAccessToken) -> PersonalAccessToken:
+    """As `revoke`, where it is known that `by` may. A bot ends with its token."""
     changed = PersonalAccessToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(
         revoked_at=timezone.now()
     )
     if changed:
-        record("access_token.revoke", by=by, target=token, path=token.user.username)
-    token.refresh_from_db()
+        record("access_token.revoke", by=by, target=token, path=_path_of(token))
+        if token.owner is not None:
+            token.user.memberships.all().delete()
+            bots.end(token.user_id)
+    token.refresh_from_db(fields=["revoked_at"])
     return token
+
+
+def _path_of(token: PersonalAccessToken) -> str:
+    """Where the record says that a token is."""
+    return token.owner.full_path if token.owner is not None else token.user.username
 
 
 def get_for(user: Person, pk: int) -> PersonalAccessToken:

@@ -8,6 +8,7 @@
     admin_container_image                                x        x
     admin_project, admin_members                         x        x
     manage_deploy_tokens                                 x        x
+    manage_resource_access_tokens                        x        x
     remove_project                                                x
 
 Public is seen by everybody, internal by whoever is signed in and not external, private by members.
@@ -38,6 +39,7 @@ class Ability(StrEnum):
 
     READ_DEPLOY_TOKENS = "read_deploy_token"
     MANAGE_DEPLOY_TOKENS = "manage_deploy_tokens"
+    MANAGE_ACCESS_TOKENS = "manage_resource_access_tokens"
 
     READ_GROUP = "read_group"
     CREATE_PROJECT = "create_projects"
@@ -69,6 +71,7 @@ _PROJECT_BY_LEVEL = {
     Ability.REMOVE_PROJECT: AccessLevel.OWNER,
     Ability.READ_DEPLOY_TOKENS: AccessLevel.MAINTAINER,
     Ability.MANAGE_DEPLOY_TOKENS: AccessLevel.MAINTAINER,
+    Ability.MANAGE_ACCESS_TOKENS: AccessLevel.MAINTAINER,
 }
 _IMAGES_BY_LEVEL = {
     Ability.READ_IMAGE: AccessLevel.REPORTER,
@@ -86,6 +89,7 @@ _GROUP_BY_LEVEL = {
     Ability.REMOVE_GROUP: AccessLevel.OWNER,
     Ability.READ_DEPLOY_TOKENS: AccessLevel.MAINTAINER,
     Ability.MANAGE_DEPLOY_TOKENS: AccessLevel.OWNER,
+    Ability.MANAGE_ACCESS_TOKENS: AccessLevel.OWNER,
 }
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "carol",
     "enqueued",
     "fake_registry",
+    "make_access_token",
     "make_deploy_token",
     "make_group",
     "make_image",
@@ -138,6 +139,15 @@ def deploy_token(
     return row, text
 
 
+def access_token(of: Any, *scopes: str, level: int = 40, **columns: Any) -> tuple[Any, str]:
+    """A new access token of a project or group, and its text."""
+    from gitlab.access_tokens import resource_tokens
+
+    root = person("root", is_superuser=True)
+    columns = {"name": "test", "scopes": scopes or ["api"], "access_level": level} | columns
+    return resource_tokens.create(root, of, **columns)
+
+
 class FakeRegistry:
     """Stands where `BerthRegistry` stands. Images are numbers of things left to delete."""
 
@@ -221,6 +231,11 @@ def make_image(db: None) -> Callable[..., Any]:
 @pytest.fixture
 def make_token(db: None) -> Callable[..., str]:
     return token
+
+
+@pytest.fixture
+def make_access_token(db: None) -> Callable[..., tuple[Any, str]]:
+    return access_token
 
 
 @pytest.fixture

@@ -17,11 +17,17 @@ from gitlab.access_tokens.models import DeployToken
 from gitlab.access_tokens.views import new_text, owners
 from gitlab.namespaces.models import Project, Routable
 from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.sidebars import Crumb
 from gitlab.ui import form_errors
 from gitlab.ui.decorators import person, signed_in
 from gitlab.ui.toasts import add_toast
 
+_PAGE = "deploy_tokens"
 _FORM = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def _frame(request: HttpRequest, owner: Routable, *crumbs: Crumb) -> dict[str, Any]:
+    return owners.frame(request, owner, _PAGE, *crumbs)
 
 
 @signed_in
@@ -32,8 +38,8 @@ def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
     owner = owners.load(request, kind, path, Ability.READ_DEPLOY_TOKENS)
     inactive = request.GET.get("state") == "inactive"
     tokens = deploy_tokens.tokens_of(person(request), owner, active=not inactive)
-    here = owners.url(owner, "deploy_tokens")
-    context = owners.frame(request, owner, ("Deploy tokens", "")) | {
+    here = owners.url(owner, _PAGE)
+    context = _frame(request, owner, ("Deploy tokens", "")) | {
         "rows": [_row(owner, token) for token in tokens[: owners.SHOWN]],
         "inactive": inactive,
         "tabs": owners.state_tabs(here, inactive=inactive),
@@ -74,7 +80,7 @@ def _new(owner: Routable, text: str) -> dict[str, str] | None:
 def new(request: HttpRequest, kind: str, path: str) -> HttpResponse:
     """A new deploy token; afterwards it is shown once."""
     owner = owners.load(request, kind, path, Ability.MANAGE_DEPLOY_TOKENS)
-    back = owners.url(owner, "deploy_tokens")
+    back = owners.url(owner, _PAGE)
     form = DeployTokenForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -83,7 +89,7 @@ def new(request: HttpRequest, kind: str, path: str) -> HttpResponse:
             form_errors.show(form, error)
         else:
             return new_text.send(text, back)
-    context = owners.frame(request, owner, ("Deploy tokens", back), ("New", ""))
+    context = _frame(request, owner, ("Deploy tokens", back), ("New", ""))
     return render(
         request, "access_tokens/deploy_token_new.html", context | {"form": form, "back": back}
     )
@@ -96,12 +102,12 @@ def revoke(request: HttpRequest, kind: str, path: str, pk: int) -> HttpResponse:
     owner = owners.load(request, kind, path, Ability.MANAGE_DEPLOY_TOKENS)
     user = person(request)
     token = deploy_tokens.get_for(user, owner, pk)
-    back = owners.url(owner, "deploy_tokens")
+    back = owners.url(owner, _PAGE)
     if request.method == "POST":
         deploy_tokens.revoke(user, token)
         add_toast(request, f"{token.name} is revoked.")
         return redirect(back)
-    context = owners.frame(request, owner, ("Deploy tokens", back), ("Revoke", "")) | {
+    context = _frame(request, owner, ("Deploy tokens", back), ("Revoke", "")) | {
         "token": token,
         "title": f"Revoke {token.name}?",
         "here": request.path,

@@ -38,13 +38,13 @@ def url(owner: Routable, page: str, **kwargs: Any) -> str:
     return reverse(name, kwargs={"path": owner.full_path, **kwargs})
 
 
-def frame(request: HttpRequest, owner: Routable, *crumbs: Crumb) -> dict[str, Any]:
-    """The context of one of these pages."""
+def frame(request: HttpRequest, owner: Routable, active: str, *crumbs: Crumb) -> dict[str, Any]:
+    """The context of one of these pages; `active` is the link in the sidebar."""
     about: dict[str, Any]
     if isinstance(owner, Project):
-        about = project_frame(owner, request.user, "tokens", *crumbs)
+        about = project_frame(owner, request.user, active, *crumbs)
     else:
-        about = group_frame(owner, request.user, "tokens", *crumbs)
+        about = group_frame(owner, request.user, active, *crumbs)
     return {**about, "noun": noun(owner), "full_path": owner.full_path}
 
 
