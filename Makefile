@@ -21,7 +21,7 @@ export PYTHON ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help audit reference faults run test e2e e2e-all compose-test monitoring-test bench timing lint format typecheck coverage requirements install install-dev \
+.PHONY: help audit openapi reference faults run test e2e e2e-all compose-test monitoring-test bench timing lint format typecheck coverage requirements install install-dev \
 	test-packages check-packages python-gitlab clean
 
 help: ## List what there is
@@ -97,6 +97,9 @@ reference: $(RUN_STAMP) ## Write the reference in docs/configuration.md anew, fr
 	@{ sed '/^<!-- Everything below/q' docs/configuration.md; printf '\n## The addresses\n\n'; \
 		$(PY) manage.py show_config --format markdown; } >docs/configuration.md.new
 	@mv docs/configuration.md.new docs/configuration.md
+
+openapi: $(RUN_STAMP) ## Write the description of the API in docs/openapi.yaml anew, from the operations
+	$(PY) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 install: $(RUN_STAMP) ## Make the environment that Berth runs in
 
