@@ -8,6 +8,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.stamp-run
 DEV_STAMP := $(VENV)/.stamp-dev
 PYTHON_GITLAB_STAMP := .venv-python-gitlab/.stamp
+SCHEMATHESIS_STAMP := .venv-schemathesis/.stamp
 AUDIT_VENV := .venv-audit
 # One more than the two cores that it should do with: many tests wait for a clock or a client.
 JOBS ?= 3
@@ -22,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help audit openapi reference faults run test e2e e2e-all compose-test monitoring-test bench timing lint format typecheck coverage requirements install install-dev \
-	test-packages check-packages python-gitlab clean
+	test-packages check-packages python-gitlab schemathesis clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -113,6 +114,8 @@ check-packages: ## Say which of those packages are missing, and install nothing
 
 python-gitlab: $(PYTHON_GITLAB_STAMP) ## An environment of its own for PyPI's python-gitlab
 
+schemathesis: $(SCHEMATHESIS_STAMP) ## An environment of its own for schemathesis
+
 clean: ## Remove caches and reports; the environment and the state folder stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache htmlcov .coverage .coverage.* tests/.artifacts
 	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
@@ -128,4 +131,9 @@ $(DEV_STAMP): requirements-dev.txt requirements.txt scripts/make-environment
 # It is imported as `gitlab`, as our own package is, so the two never share an environment.
 $(PYTHON_GITLAB_STAMP): scripts/make-environment
 	@scripts/make-environment .venv-python-gitlab --package "python-gitlab>=8"
+	@touch $@
+
+# Its pytest plugin and its hypothesis would be those of our own tests too.
+$(SCHEMATHESIS_STAMP): scripts/make-environment
+	@scripts/make-environment .venv-schemathesis --package "schemathesis>=4,<5"
 	@touch $@

@@ -20,9 +20,10 @@ _MEANINGS = {
     401: "Nobody is known by this credential, or there is none.",
     403: "They, or their token, may not do this.",
     404: "There is no such thing, or whoever asks may not know.",
-    405: "The operation is not possible here.",
+    405: "The operation is not possible here, or the page is too far behind to ask by number.",
     409: "Not possible at this moment.",
     413: "The body is larger than 1 MiB.",
+    414: "The address is longer than 8 KB.",
     415: "The body is neither JSON nor a form.",
     422: "The registry refuses.",
     429: "Too many requests; `Retry-After` says how many seconds to wait.",
@@ -69,8 +70,9 @@ def described(
     statuses = {*_EVERYWHERE, *refuses}
     if takes is not None:
         statuses.add(400)
-    if method not in _READING:
-        statuses |= {413, 415}
+    if many:
+        statuses.add(405)
+    statuses |= {414} if method in _READING else {413, 415}
     responses: dict[int, Any] = {
         status: shown if shown is not None else OpenApiResponse(description="Done.")
     }
