@@ -64,6 +64,13 @@ def _nothing(user: Anybody, reference: Reference, likely: str = "x") -> NotFound
     return NotFound("nothing here")
 
 
+def no_project(user: Anybody) -> NotFound:
+    """What to raise where something of a project is asked for by an id that nothing has, after what
+    is asked where something has it that one may not see.
+    """
+    return _nothing(user, 0, "x/x")
+
+
 def require_in_project(user: Anybody, project: Project, ability: Ability) -> Project:
     """`project`, with `abilities` filled. Raises `NotFound`, `Forbidden`."""
     project.abilities = policies.project_abilities(
