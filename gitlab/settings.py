@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from whitenoise.compress import Compressor
+
 from gitlab.config import PROJECT, BadConfiguration, load
 from gitlab.server import logs
 
@@ -283,6 +285,8 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG
+# Besides whitenoise's own what only somebody asks for who debugs the viewer's code.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = [*Compressor.SKIP_COMPRESS_EXTENSIONS, "map"]
 
 # What both sides agree upon.
 UNDO_WINDOW = CONFIG.berth.undo_window
