@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from whitenoise.compress import Compressor
 
 from gitlab.config import PROJECT, BadConfiguration, load
 from gitlab.server import logs
@@ -226,7 +230,15 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Berth",
     "DESCRIPTION": "GitLab's REST API v4, as far as groups, projects and images go.",
     "VERSION": "v4",
-    "SERVE_INCLUDE_SCHEMA": False,
+    "PATH_CONVERTER_OVERRIDES": {
+        "api_id": {"type": "string", "description": "An id, or a path with its slashes as %2F."},
+        "api_number": {"type": "integer"},
+        "api_text": {"type": "string"},
+    },
+    "SCHEMA_PATH_PREFIX": "/api/v4/",
+    # What is worked out may be left out, where nobody asked for it.
+    "COMPONENT_NO_READ_ONLY_REQUIRED": True,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
 }
 CSRF_FAILURE_VIEW = "gitlab.ui.views.csrf_failure"
 LOGIN_URL = "accounts:sign_in"
@@ -256,6 +268,12 @@ CONTENT_SECURITY_POLICY = {
 
 STATIC_URL = "/static/"
 STATIC_ROOT = HOME / "static"
+# Of the package's two viewers the one that is shown, so that no other is copied and compressed.
+_SIDECAR = find_spec("drf_spectacular_sidecar")
+STATICFILES_DIRS: list[tuple[str, str]] = []
+if _SIDECAR is not None and _SIDECAR.origin is not None:
+    _FILES = Path(_SIDECAR.origin).parent / "static" / "drf_spectacular_sidecar"
+    STATICFILES_DIRS = [("swagger-ui", str(_FILES / "swagger-ui-dist"))]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -267,6 +285,8 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG
+# Besides whitenoise's own what only somebody asks for who debugs the viewer's code.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = [*Compressor.SKIP_COMPRESS_EXTENSIONS, "map"]
 
 # What both sides agree upon.
 UNDO_WINDOW = CONFIG.berth.undo_window

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -58,9 +59,10 @@ class AuditEventEntity(Entity):
         """`User`, `Project`, `Group`, or what else it is about."""
         return _KINDS.get(event.target_type, event.target_type)
 
-    def get_details(self, event: AuditEvent) -> DetailsEntity:
+    @extend_schema_field(DetailsEntity)
+    def get_details(self, event: AuditEvent) -> dict[str, Any]:
         """What is known."""
-        return {  # type: ignore[return-value]
+        return {
             "action": event.action,
             "author_name": event.actor_name,
             "target_id": event.target_id,
@@ -136,6 +138,7 @@ class AuditEventsOf(Endpoint):
     """``/projects/:id/audit_events`` and ``/groups/:id/audit_events``"""
 
     section = "Audit events"
+    of_both = True
 
     @operation(
         "List the audit events of a project or group",
@@ -153,6 +156,7 @@ class OneAuditEventOf(Endpoint):
     """``/projects/:id/audit_events/:audit_event_id``, and the same of a group"""
 
     section = "Audit events"
+    of_both = True
 
     @operation("Show an audit event of a project or group", gives=AuditEventEntity, refuses=[404])
     def get(self, request: Request, kind: str, id: int | str, audit_event_id: int) -> Response:

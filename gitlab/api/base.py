@@ -67,6 +67,9 @@ class Endpoint(APIView):
     names: Mapping[str, str] = {}
     """Arguments of the rules that clients know by another name: argument → parameter."""
 
+    of_both = False
+    """Whether projects and groups have it, below each of their addresses."""
+
     section = ""
     """The part of the documentation that it belongs to."""
 

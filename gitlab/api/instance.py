@@ -73,7 +73,7 @@ class ApplicationSettings(Endpoint):
         )
 
 
-class StatisticsEntity(Entity):
+class CountsEntity(Entity):
     """Counts, as texts with commas, as GitLab gives them."""
 
     users = serializers.CharField()
@@ -99,7 +99,7 @@ class Statistics(Endpoint):
     section = "Installation"
     administrators = True
 
-    @operation("Show the statistics", gives=StatisticsEntity)
+    @operation("Show the statistics", gives=CountsEntity)
     def get(self, request: Request) -> Response:
         """How many there are of each."""
         users = User.objects.all()

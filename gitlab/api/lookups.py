@@ -10,6 +10,7 @@ from gitlab.api.errors import not_found
 from gitlab.container_registry import repositories
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import loaders
+from gitlab.namespaces.loaders import IdOrPath
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.namespaces.policies import Ability
 from gitlab.principals import Anybody
@@ -26,31 +27,31 @@ def missing(noun: str) -> Iterator[None]:
 
 
 def project_for(
-    user: Anybody, reference: int | str, ability: Ability = Ability.READ_PROJECT
+    user: Anybody, id_or_path: IdOrPath, ability: Ability = Ability.READ_PROJECT
 ) -> Project:
     """The project of an id or a path. Raises `ApiError` 404, `Forbidden`."""
     with missing("Project"):
-        return loaders.get_project_for(user, reference, ability)
+        return loaders.get_project_for(user, id_or_path, ability)
 
 
 def group_for(
-    user: Anybody, reference: int | str, ability: Ability = Ability.READ_GROUP
+    user: Anybody, id_or_path: IdOrPath, ability: Ability = Ability.READ_GROUP
 ) -> Namespace:
     """The group of an id or a path. Raises `ApiError` 404, `Forbidden`."""
     with missing("Group"):
-        return loaders.get_group_for(user, reference, ability)
+        return loaders.get_group_for(user, id_or_path, ability)
 
 
 def namespace_for(
-    user: Anybody, reference: int | str, ability: Ability = Ability.READ_GROUP
+    user: Anybody, id_or_path: IdOrPath, ability: Ability = Ability.READ_GROUP
 ) -> Namespace:
     """The group or personal namespace of an id or a path. Raises `ApiError` 404, `Forbidden`."""
     with missing("Namespace"):
-        return loaders.get_namespace_for(user, reference, ability)
+        return loaders.get_namespace_for(user, id_or_path, ability)
 
 
 def repository_for(
-    user: Anybody, pk: int, ability: Ability, project: int | str | None = None
+    user: Anybody, pk: int, ability: Ability, project: IdOrPath | None = None
 ) -> ContainerRepository:
     """A container repository, of this project where one is given.
 
@@ -62,9 +63,9 @@ def repository_for(
         return repositories.get_container_repository_for(user, pk, ability, project=path)
 
 
-def user_called(reference: int | str) -> User:
+def user_called(id_or_path: IdOrPath) -> User:
     """The person of an id or a user name, whether they may sign in or not. Raises `ApiError`."""
-    by = {"pk": reference} if isinstance(reference, int) else {"username": reference}
+    by = {"pk": id_or_path} if isinstance(id_or_path, int) else {"username": id_or_path}
     found = User.objects.filter(**by).select_related("namespace").first()
     if found is None:
         raise not_found("User")

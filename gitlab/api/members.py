@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -54,11 +55,12 @@ class MemberEntity(UserBasic):
         """The first day on which it no longer holds."""
         return self._found.expires_at.isoformat() if self._found.expires_at else None
 
-    def get_created_by(self, user: Any) -> UserBasic | None:
+    @extend_schema_field(UserBasic(allow_null=True))
+    def get_created_by(self, user: Any) -> Any:
         """Who added them."""
         member = self._found.member
         by = member.created_by if member else None
-        return UserBasic(by).data if by else None  # type: ignore[return-value]
+        return UserBasic(by).data if by else None
 
     def get_membership_state(self, user: Any) -> str:
         """GitLab's word for a member who needs no approval."""
@@ -125,6 +127,7 @@ class Members(Endpoint):
     """``/projects/:id/members`` and ``/groups/:id/members``"""
 
     section = "Members"
+    of_both = True
     visitors = True
     inherited = False
 
@@ -195,6 +198,7 @@ class OneMember(Endpoint):
     """``/projects/:id/members/:user_id`` and ``/groups/:id/members/:user_id``"""
 
     section = "Members"
+    of_both = True
     visitors = True
 
     @operation("Show a member", gives=MemberEntity, refuses=[404])
@@ -233,6 +237,7 @@ class OneOfAllMembers(Endpoint):
     """``/projects/:id/members/all/:user_id`` and ``/groups/:id/members/all/:user_id``"""
 
     section = "Members"
+    of_both = True
     visitors = True
 
     @operation("Show a member, an inherited one too", gives=MemberEntity, refuses=[404])
@@ -270,6 +275,7 @@ class Invitations(Endpoint):
     """``/projects/:id/invitations`` and ``/groups/:id/invitations``"""
 
     section = "Members"
+    of_both = True
 
     @operation(
         "List invitations", takes=PageParameters, gives=InvitationEntity, many=True, refuses=[404]
@@ -320,6 +326,7 @@ class OneInvitation(Endpoint):
     """``/projects/:id/invitations/:email`` and ``/groups/:id/invitations/:email``"""
 
     section = "Members"
+    of_both = True
 
     @operation("Change an invitation", gives=InvitationEntity, refuses=[404])
     def put(self, request: Request, kind: str, id: int | str, email: str) -> Response:

@@ -84,7 +84,7 @@ class NumberConverter:
         return str(value)
 
 
-class ReferenceConverter(SegmentConverter):
+class IdOrPathConverter(SegmentConverter):
     """``<api_id:id>``: an id, or a path with its slashes encoded, or a user's name."""
 
     def to_python(self, value: str) -> int | str:  # type: ignore[override]
@@ -99,4 +99,4 @@ class ReferenceConverter(SegmentConverter):
 
 register_converter(SegmentConverter, "api_text")
 register_converter(NumberConverter, "api_number")
-register_converter(ReferenceConverter, "api_id")
+register_converter(IdOrPathConverter, "api_id")

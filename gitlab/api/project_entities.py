@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from gitlab.api.fields import Entity, Moment, UserBasic, api_url, web_url
@@ -99,19 +100,19 @@ class ProjectSimple(Entity):
 class ProjectEntity(ProjectSimple):
     """A project."""
 
-    updated_at = Moment()
-    visibility = serializers.ChoiceField(choices=Visibility.choices)
-    archived = serializers.BooleanField()
+    updated_at = Moment(read_only=True)
+    visibility = serializers.ChoiceField(choices=Visibility.choices, read_only=True)
+    archived = serializers.BooleanField(read_only=True)
     empty_repo = serializers.SerializerMethodField()
-    creator_id = serializers.IntegerField(allow_null=True)
-    owner = UserBasic(source="namespace.owner", required=False, help_text="Of a personal project.")
+    creator_id = serializers.IntegerField(allow_null=True, read_only=True)
+    owner = UserBasic(source="namespace.owner", read_only=True, help_text="Of a personal project.")
     container_registry_image_prefix = serializers.SerializerMethodField()
     container_registry_enabled = serializers.SerializerMethodField()
     container_registry_access_level = serializers.ChoiceField(
-        choices=RegistryAccess.choices, source="registry_access"
+        choices=RegistryAccess.choices, source="registry_access", read_only=True
     )
     keep_untagged = serializers.BooleanField(
-        help_text="Ours: manifests without a tag are not collected."
+        read_only=True, help_text="Ours: manifests without a tag are not collected."
     )
     permissions = serializers.SerializerMethodField()
     statistics = serializers.SerializerMethodField()
@@ -138,22 +139,25 @@ class ProjectEntity(ProjectSimple):
         """Whether images can be pushed at all."""
         return project.registry_access != RegistryAccess.DISABLED
 
-    def get_permissions(self, project: Project) -> PermissionsEntity:
+    @extend_schema_field(PermissionsEntity)
+    def get_permissions(self, project: Project) -> dict[str, Any]:
         """One's roles, null where there is none."""
         roles: Roles = self.context["roles"]
         direct = roles.projects.get(project.pk, 0)
-        return _permissions(direct, roles.level_above(project))  # type: ignore[return-value]
+        return _permissions(direct, roles.level_above(project))
 
-    def get_statistics(self, project: Project) -> StatisticsEntity:
+    @extend_schema_field(StatisticsEntity)
+    def get_statistics(self, project: Project) -> dict[str, Any]:
         """With `statistics=true`, for who may read the images."""
         size = self.context.get("statistics", {}).get(project.pk)
         nothing = {"repository_size": 0, "commit_count": 0}
-        return {"storage_size": size, "container_registry_size": size, **nothing}  # type: ignore[return-value]
+        return {"storage_size": size, "container_registry_size": size, **nothing}
 
-    def get__links(self, project: Project) -> ProjectLinks:
+    @extend_schema_field(ProjectLinks)
+    def get__links(self, project: Project) -> dict[str, Any]:
         """Where its parts are."""
         here = api_url(f"projects/{project.pk}")
-        return {  # type: ignore[return-value]
+        return {
             "self": here,
             "members": f"{here}/members",
             "repositories": f"{here}/registry/repositories",

@@ -163,7 +163,7 @@ def _create(by: Person, namespace: Namespace, given: Mapping[str, Any]) -> Proje
     return services.create_project(by, namespace=namespace, path=path, **_arguments(given))
 
 
-def _reference(value: str) -> int | str:
+def _id_or_path(value: str) -> int | str:
     """An id, or a path, as a parameter has it."""
     return int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else value
 
@@ -190,7 +190,7 @@ class Projects(Endpoint):
     def post(self, request: Request, given: dict[str, Any]) -> Response:
         """A new project in a group or in one's own namespace."""
         by = person(request)
-        where = _reference(given["namespace_id"]) if "namespace_id" in given else by.username
+        where = _id_or_path(given["namespace_id"]) if "namespace_id" in given else by.username
         project = _create(by, namespace_for(by, where), given)
         return Response(_shown(by, project), status=201)
 
@@ -212,7 +212,7 @@ class ProjectForUser(Endpoint):
     def post(self, request: Request, given: dict[str, Any], user_id: int) -> Response:
         """A new project in the namespace of this person, or in a group."""
         by, user = person(request), user_called(user_id)
-        where = _reference(given["namespace_id"]) if "namespace_id" in given else user.username
+        where = _id_or_path(given["namespace_id"]) if "namespace_id" in given else user.username
         return Response(_shown(by, _create(by, namespace_for(by, where), given)), status=201)
 
 
@@ -313,7 +313,7 @@ class Transfer(Endpoint):
         """To another namespace, with its images."""
         by = person(request)
         project = project_for(by, id, Ability.REMOVE_PROJECT)
-        namespace = namespace_for(by, _reference(given["namespace"]), Ability.CREATE_PROJECT)
+        namespace = namespace_for(by, _id_or_path(given["namespace"]), Ability.CREATE_PROJECT)
         project = path_changes.transfer_project(by, project, namespace=namespace)
         return Response(_shown(by, project))
 

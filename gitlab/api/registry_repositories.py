@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -89,11 +90,11 @@ class RepositoryEntity(Entity):
         found: RepositoryDetails | None = self.context.get("tags_count", {}).get(repository.path)
         return found.tags_count if found else 0
 
-    def get_tags(self, repository: ContainerRepository) -> list[TagName]:
+    @extend_schema_field(TagName(many=True))
+    def get_tags(self, repository: ContainerRepository) -> Any:
         """With `tags=true`, at most 1,000."""
         found = self.context.get("tags", {}).get(repository.path, [])
-        shown = TagName(found, many=True, context={"path": repository.path}).data
-        return list(shown)
+        return TagName(found, many=True, context={"path": repository.path}).data
 
     def get_size(self, repository: ContainerRepository) -> int | None:
         """Bytes, with `size=true`; null where the registry can't tell."""

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiResponse
-from rest_framework import serializers
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework import permissions, serializers
 
 from gitlab.api.parameters import Parameters
 
@@ -19,14 +20,29 @@ _MEANINGS = {
     401: "Nobody is known by this credential, or there is none.",
     403: "They, or their token, may not do this.",
     404: "There is no such thing, or whoever asks may not know.",
-    405: "The operation is not possible here.",
+    405: "The operation is not possible here, or the page is too far behind to ask by number.",
     409: "Not possible at this moment.",
     413: "The body is larger than 1 MiB.",
+    414: "The address is longer than 8 KB.",
     415: "The body is neither JSON nor a form.",
     422: "The registry refuses.",
     429: "Too many requests; `Retry-After` says how many seconds to wait.",
     503: "The registry does not answer.",
 }
+
+
+_PAGED = [
+    OpenApiParameter(name, str, OpenApiParameter.HEADER, response=[200], description=text)
+    for name, text in {
+        "Link": "The pages around this one: `prev`, `next`, `first`, `last`; by key `next` alone.",
+        "X-Total": "How many rows there are, up to 10,000; not by key.",
+        "X-Total-Pages": "How many pages there are; not by key.",
+        "X-Page": "The number of this page; not by key.",
+        "X-Per-Page": "How many rows a page has.",
+        "X-Next-Page": "The number of the next page, empty on the last; not by key.",
+        "X-Prev-Page": "The number of the page before, empty on the first; not by key.",
+    }.items()
+]
 
 
 class Refusal(serializers.Serializer[Any]):
@@ -54,8 +70,9 @@ def described(
     statuses = {*_EVERYWHERE, *refuses}
     if takes is not None:
         statuses.add(400)
-    if method not in _READING:
-        statuses |= {413, 415}
+    if many:
+        statuses.add(405)
+    statuses |= {414} if method in _READING else {413, 415}
     responses: dict[int, Any] = {
         status: shown if shown is not None else OpenApiResponse(description="Done.")
     }
@@ -66,6 +83,8 @@ def described(
         found["parameters"] = [takes] if takes is not None else []
     else:
         found["request"] = takes
+    if many:
+        found["parameters"] = [*found.get("parameters", []), *_PAGED]
     return found
 
 
@@ -73,9 +92,13 @@ class OperationSchema(AutoSchema):
     """Names and sections of operations, from their endpoints."""
 
     def get_operation_id(self) -> str:
-        """``list_projects``: the endpoint's class and the method."""
-        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self.view).__name__).lower()
-        return f"{self.method.lower()}_{name}"
+        """``get_projects``: the method and the endpoint's class; ``get_group_members`` where a
+        project and a group have the same.
+        """
+        name = _snake(type(self.view).__name__)
+        kind = re.match(r"/api/v4/(project|group)s/\{id\}/", self.path)
+        shared = kind is not None and getattr(self.view, "of_both", False)
+        return f"{self.method.lower()}_{f'{kind[1]}_' if shared and kind else ''}{name}"
 
     def get_tags(self) -> list[str]:
         """The section that the endpoint belongs to."""
@@ -84,3 +107,47 @@ class OperationSchema(AutoSchema):
     def get_filter_backends(self) -> list[Any]:
         """None: operations say what they take."""
         return []
+
+    def get_auth(self) -> list[dict[str, Any]]:
+        """Any credential; none where visitors may read."""
+        each = [name for names in super().get_auth() for name in names]
+        found: list[dict[str, Any]] = [{name: []} for name in each]
+        reading = self.method in permissions.SAFE_METHODS
+        return [*found, {}] if reading and getattr(self.view, "visitors", False) else found
+
+    def get_serializer_name(self, serializer: Any, direction: Any) -> str:
+        """``Project`` for a `ProjectEntity`; what is taken has its module before its name."""
+        kind = type(serializer)
+        if isinstance(serializer, Parameters):
+            module = kind.__module__.rpartition(".")[2].title().replace("_", "")
+            return module + kind.__name__.removeprefix("_")
+        return kind.__name__.removesuffix("Entity")
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+class TokenScheme(OpenApiAuthenticationExtension):
+    """How a token is sent."""
+
+    target_class = "gitlab.api.authentication.TokenAuthentication"
+    name = ["private_token", "bearer"]
+
+    def get_security_definition(self, auto_schema: Any) -> Any:
+        """In GitLab's header field, or in that of OAuth."""
+        return [
+            {"type": "apiKey", "in": "header", "name": "PRIVATE-TOKEN"},
+            {"type": "http", "scheme": "bearer"},
+        ]
+
+
+class SessionScheme(OpenApiAuthenticationExtension):
+    """The session of a page."""
+
+    target_class = "gitlab.api.authentication.SessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: Any) -> Any:
+        """A cookie, whose name has the port of the installation; `X-CSRFToken` for changes."""
+        return {"type": "apiKey", "in": "cookie", "name": "berth_session_"}

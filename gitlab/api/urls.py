@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from gitlab.api import (
     audit_events,
+    description,
     groups,
     instance,
     members,
@@ -105,6 +106,8 @@ _V4: list[URLPattern | URLResolver] = [
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("help/api", description.for_people, name="description"),
+    path("api/v4/openapi.json", description.for_programs, name="openapi"),
     path("api/v4/", include(_V4)),
     re_path(r"^api(?:/.*)?$", Nothing.as_view()),
 ]

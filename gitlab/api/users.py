@@ -29,15 +29,15 @@ from gitlab.refusals import Invalid
 class UserFull(UserBasic):
     """A person, as they and administrators know them."""
 
-    email = serializers.CharField()
+    email = serializers.CharField(read_only=True)
     public_email = serializers.SerializerMethodField()
-    commit_email = serializers.CharField(source="email")
-    created_at = Moment()
-    is_admin = serializers.BooleanField()
-    last_sign_in_at = Moment(source="last_login", allow_null=True)
-    current_sign_in_at = Moment(source="last_login", allow_null=True)
-    confirmed_at = Moment(source="created_at")
-    external = serializers.BooleanField()
+    commit_email = serializers.CharField(source="email", read_only=True)
+    created_at = Moment(read_only=True)
+    is_admin = serializers.BooleanField(read_only=True)
+    last_sign_in_at = Moment(source="last_login", allow_null=True, read_only=True)
+    current_sign_in_at = Moment(source="last_login", allow_null=True, read_only=True)
+    confirmed_at = Moment(source="created_at", read_only=True)
+    external = serializers.BooleanField(read_only=True)
     two_factor_enabled = serializers.SerializerMethodField()
     can_create_group = serializers.SerializerMethodField()
     can_create_project = serializers.SerializerMethodField()

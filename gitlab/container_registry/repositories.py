@@ -23,7 +23,7 @@ from gitlab.container_registry.client.responses import RepositoryDetails
 from gitlab.container_registry.image_paths import ImagePath
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import queries, services
-from gitlab.namespaces.loaders import require_in_project
+from gitlab.namespaces.loaders import no_project, require_in_project
 from gitlab.namespaces.models import Namespace, Project, Routable
 from gitlab.namespaces.policies import Ability
 from gitlab.pagination import Page
@@ -111,7 +111,7 @@ def get_container_repository_for(
         .first()
     )
     if row is None or (project is not None and row.project.full_path != project.lower()):
-        raise NotFound("no such image")
+        raise no_project(user)
     require_in_project(user, row.project, ability)
     return row
 

@@ -25,35 +25,35 @@ def _refuse_unless(allowed: frozenset[str], needed: Ability, basic: Ability) -> 
         raise Forbidden("You may not do this here.")
 
 
-Reference: TypeAlias = int | str
+IdOrPath: TypeAlias = int | str
 """What names a row: its id, or its full path in any case."""
 
 
-def _by(reference: Reference) -> dict[str, Any]:
-    return {"pk": reference} if isinstance(reference, int) else {"full_path": reference.lower()}
+def _by(id_or_path: IdOrPath) -> dict[str, Any]:
+    return {"pk": id_or_path} if isinstance(id_or_path, int) else {"full_path": id_or_path.lower()}
 
 
 def get_project_for(
-    user: Anybody, reference: Reference, ability: Ability = Ability.READ_PROJECT
+    user: Anybody, id_or_path: IdOrPath, ability: Ability = Ability.READ_PROJECT
 ) -> Project:
     """The project, for somebody who may do `ability` in it. Raises `NotFound`, `Forbidden`."""
     project = (
         Project.objects.select_related("namespace")
-        .filter(**_by(reference), pending_delete_at__isnull=True)
+        .filter(**_by(id_or_path), pending_delete_at__isnull=True)
         .first()
     )
     if project is None:
-        raise _nothing(user, reference, "x/x")
+        raise _nothing(user, id_or_path, "x/x")
     return require_in_project(user, project, ability)
 
 
-def _nothing(user: Anybody, reference: Reference, likely: str = "x") -> NotFound:
+def _nothing(user: Anybody, id_or_path: IdOrPath, likely: str = "x") -> NotFound:
     """What to raise where nothing is, after what is asked where something is that one may not see.
 
     Otherwise the time that an answer takes would tell the one from the other. Deeper paths are
     taken for projects: those are most. Of an id nobody knows the path; it might be like `likely`.
     """
-    full_path = likely if isinstance(reference, int) else reference.lower()
+    full_path = likely if isinstance(id_or_path, int) else id_or_path.lower()
     above, _, _ = full_path.rpartition("/")
     namespace = Namespace(pk=0, full_path=above or full_path)
     if above:
@@ -62,6 +62,13 @@ def _nothing(user: Anybody, reference: Reference, likely: str = "x") -> NotFound
         user_access.in_namespace(user, namespace)
         _belongs_below(user, namespace)
     return NotFound("nothing here")
+
+
+def no_project(user: Anybody) -> NotFound:
+    """What to raise where something of a project is asked for by an id that nothing has, after what
+    is asked where something has it that one may not see.
+    """
+    return _nothing(user, 0, "x/x")
 
 
 def require_in_project(user: Anybody, project: Project, ability: Ability) -> Project:
@@ -77,26 +84,26 @@ def require_in_project(user: Anybody, project: Project, ability: Ability) -> Pro
 
 
 def get_group_for(
-    user: Anybody, reference: Reference, ability: Ability = Ability.READ_GROUP
+    user: Anybody, id_or_path: IdOrPath, ability: Ability = Ability.READ_GROUP
 ) -> Namespace:
     """The group, for somebody who may do `ability` in it. Raises `NotFound`, `Forbidden`."""
-    return _get_namespace(user, ability, reference, kind=Namespace.Kind.GROUP)
+    return _get_namespace(user, ability, id_or_path, kind=Namespace.Kind.GROUP)
 
 
 def get_namespace_for(
-    user: Anybody, reference: Reference, ability: Ability = Ability.READ_GROUP
+    user: Anybody, id_or_path: IdOrPath, ability: Ability = Ability.READ_GROUP
 ) -> Namespace:
     """The group or personal namespace, as `get_group_for`. Raises `NotFound`, `Forbidden`."""
-    return _get_namespace(user, ability, reference)
+    return _get_namespace(user, ability, id_or_path)
 
 
 def _get_namespace(
-    user: Anybody, ability: Ability, reference: Reference, **lookup: str
+    user: Anybody, ability: Ability, id_or_path: IdOrPath, **lookup: str
 ) -> Namespace:
     rows = Namespace.objects.filter(pending_delete_at__isnull=True, **lookup)
-    namespace = rows.filter(**_by(reference)).first()
+    namespace = rows.filter(**_by(id_or_path)).first()
     if namespace is None:
-        raise _nothing(user, reference)
+        raise _nothing(user, id_or_path)
     return require_in_namespace(user, namespace, ability)
 
 

@@ -102,7 +102,9 @@ class Namespace(models.Model):
         ]
         indexes = [
             models.Index(fields=["kind", "full_path"], name="namespace_by_kind"),
+            # What the API can order groups by.
             models.Index(fields=["kind", "name", "id"], name="namespace_by_name"),
+            models.Index(fields=["kind", "id"], name="namespace_by_kind_and_id"),
             models.Index(
                 fields=["pending_delete_at"],
                 name="namespace_pending_delete",
@@ -177,6 +179,7 @@ class Project(models.Model):
             models.Index(fields=["created_at", "id"], name="project_by_creation"),
             models.Index(fields=["updated_at", "id"], name="project_by_update"),
             models.Index(fields=["name", "id"], name="project_by_name"),
+            models.Index(fields=["namespace", "created_at", "id"], name="project_by_age_in_group"),
             models.Index(fields=["namespace", "full_path"], name="project_by_namespace"),
             models.Index(
                 fields=["pending_delete_at"],

@@ -9,7 +9,7 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from gitlab.api.paths import EncodedPathMiddleware, ReferenceConverter, url_path
+from gitlab.api.paths import EncodedPathMiddleware, IdOrPathConverter, url_path
 
 pytestmark = pytest.mark.engineless
 
@@ -65,11 +65,11 @@ def test_other_addresses_are_left_alone(rf: RequestFactory) -> None:
         ("007", 7),
     ],
 )
-def test_a_reference(segment: str, value: Any) -> None:
-    assert ReferenceConverter().to_python(segment) == value
+def test_an_id_or_a_path(segment: str, value: Any) -> None:
+    assert IdOrPathConverter().to_python(segment) == value
 
 
 @pytest.mark.parametrize("segment", ["%00", "a%0Ab", "1" * 19, "%7F"])
-def test_what_is_no_reference(segment: str) -> None:
+def test_what_is_neither(segment: str) -> None:
     with pytest.raises(ValueError, match="no such"):
-        ReferenceConverter().to_python(segment)
+        IdOrPathConverter().to_python(segment)
