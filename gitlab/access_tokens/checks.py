@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 
+from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
 from gitlab.refusals import Invalid
 
 _USED_EVERY = dt.timedelta(minutes=10)
+_USED_ELSEWHERE_EVERY = dt.timedelta(minutes=1)
 
 _ABILITIES: dict[str, frozenset[str]] = {
     "api": frozenset(["read", "create", "admin"]),
@@ -47,12 +49,35 @@ def check_expiry(expires_at: dt.date | None) -> dt.date | None:
     return expires_at
 
 
+def last_day() -> dt.date | None:
+    """The latest day that may be chosen for personal, project and group tokens; None: any."""
+    longest: dt.timedelta = settings.MAX_TOKEN_LIFETIME
+    days = dt.timedelta(days=max(1, longest.days))
+    return timezone.now().date() + days if longest else None
+
+
+def limited_expiry(expires_at: dt.date | None) -> dt.date | None:
+    """As `check_expiry`, within the longest lifetime; where no day is given, its last."""
+    check_expiry(expires_at)
+    last = last_day()
+    if last is None:
+        return expires_at
+    if expires_at is not None and expires_at > last:
+        raise Invalid({"expires_at": f"At the latest {last.isoformat()}."})
+    return expires_at or last
+
+
 def usable() -> Q:
     """Which tokens may sign in today, as far as the token itself goes."""
     today = timezone.now().date()
     return Q(revoked_at__isnull=True) & (Q(expires_at__isnull=True) | Q(expires_at__gt=today))
 
 
-def is_use_noted(last_used_at: dt.datetime | None) -> bool:
-    """Whether a use is noted already that was short enough ago: within ten minutes."""
-    return last_used_at is not None and last_used_at >= timezone.now() - _USED_EVERY
+def is_use_noted(
+    last_used_at: dt.datetime | None, last_used_ip: str = "", *, client_ip: str = ""
+) -> bool:
+    """Whether a use is noted that was short enough ago: within ten minutes, or from another
+    address within one.
+    """
+    every = _USED_EVERY if last_used_ip == client_ip else _USED_ELSEWHERE_EVERY
+    return last_used_at is not None and last_used_at >= timezone.now() - every

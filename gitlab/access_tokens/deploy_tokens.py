@@ -47,6 +47,7 @@ class DeployTokenRow(NamedTuple):
     expires_at: dt.date | None
     revoked_at: dt.datetime | None
     last_used_at: dt.datetime | None
+    last_used_ip: str
     project_id: int | None
     namespace_id: int | None
 
@@ -77,8 +78,8 @@ class DeployTokenRow(NamedTuple):
 
 
 _FIND = """
-SELECT id, name, chosen_username, scopes, expires_at, revoked_at, last_used_at, project_id,
-namespace_id FROM access_tokens_deploytoken WHERE digest = %s
+SELECT id, name, chosen_username, scopes, expires_at, revoked_at, last_used_at, last_used_ip,
+project_id, namespace_id FROM access_tokens_deploytoken WHERE digest = %s
 """
 
 
@@ -190,7 +191,9 @@ def find(text: str) -> DeployTokenRow | None:
     return found[0] if found else None
 
 
-def note_use(token: DeployTokenRow) -> None:
-    """Keep when the token was last used, written at most every ten minutes."""
-    if not checks.is_use_noted(token.last_used_at):
-        DeployToken.objects.filter(pk=token.id).update(last_used_at=timezone.now())
+def note_use(token: DeployTokenRow, client_ip: str) -> None:
+    """Keep when the token was last used and from where: see `checks.is_use_noted`."""
+    if not checks.is_use_noted(token.last_used_at, token.last_used_ip, client_ip=client_ip):
+        DeployToken.objects.filter(pk=token.id).update(
+            last_used_at=timezone.now(), last_used_ip=client_ip
+        )

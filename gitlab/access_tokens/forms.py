@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django import forms
 from django.utils import timezone
 
+from gitlab.access_tokens import checks
+from gitlab.access_tokens.models import Token
 from gitlab.namespaces.models import AccessLevel
 from gitlab.ui.widgets import About, ExplainedCheckboxes
 
@@ -61,8 +64,25 @@ def _day(days: int) -> str:
     return (timezone.now().date() + dt.timedelta(days=days)).isoformat()
 
 
+def _proposed_day() -> str:
+    last = checks.last_day()
+    return min(_day(DEFAULT_DAYS), last.isoformat()) if last else _day(DEFAULT_DAYS)
+
+
+def _limit(field: forms.Field, *, lasts_for_ever: bool = False) -> None:
+    """Let a browser offer the days that are allowed, and say which those are."""
+    field.widget.attrs["min"] = _day(1)
+    last = None if lasts_for_ever else checks.last_day()
+    if last is not None:
+        field.widget.attrs["max"] = last.isoformat()
+        field.help_text = f"Refused from the beginning of this day (UTC), at the latest {last}."
+
+
 class NewTokenForm(forms.Form):
     """What every kind of token asks for."""
+
+    lasts_for_ever = False
+    """Whether the setting for the longest lifetime leaves it alone."""
 
     name = forms.CharField(
         max_length=255,
@@ -72,14 +92,14 @@ class NewTokenForm(forms.Form):
     expires_at = forms.DateField(
         label="Expires on",
         required=False,
-        initial=lambda: _day(DEFAULT_DAYS),
+        initial=_proposed_day,
         help_text="Refused from the beginning of this day (UTC). Empty: it works until revoked.",
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
     )
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.fields["expires_at"].widget.attrs["min"] = _day(1)
+        _limit(self.fields["expires_at"], lasts_for_ever=self.lasts_for_ever)
 
 
 class TokenForm(NewTokenForm):
@@ -92,6 +112,8 @@ class TokenForm(NewTokenForm):
 
 class DeployTokenForm(NewTokenForm):
     """A new deploy token of a project or group."""
+
+    lasts_for_ever = True
 
     username = forms.CharField(
         label="User name",
@@ -146,12 +168,26 @@ class ResourceTokenForm(NewTokenForm):
 
 
 class RotateForm(forms.Form):
-    """How long the next one lasts."""
+    """How long the next one lasts.
+
+    One that has ended is refused here: who sends the form twice has no stolen token.
+    """
 
     expires_at = forms.DateField(
         label="Expires on",
         required=False,
-        initial=lambda: _day(DEFAULT_DAYS),
+        initial=_proposed_day,
         help_text="Refused from the beginning of this day (UTC). Empty: in a week.",
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
     )
+
+    def __init__(self, token: Token, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.token = token
+        _limit(self.fields["expires_at"])
+
+    def clean(self) -> dict[str, Any]:
+        """Only a usable token is rotated."""
+        if not self.token.is_usable:
+            raise forms.ValidationError("It is revoked, rotated or expired already.")
+        return self.cleaned_data

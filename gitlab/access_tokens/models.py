@@ -39,6 +39,10 @@ class Token(models.Model):
     )
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # With a default of the database, for nodes of the version before.
+    last_used_ip = models.CharField(
+        max_length=64, blank=True, default="", db_default="", editable=False
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -79,12 +83,29 @@ class PersonalAccessToken(Token):
         Namespace, on_delete=models.CASCADE, null=True, blank=True, related_name="access_tokens"
     )
     access_level = models.PositiveSmallIntegerField(choices=AccessLevel, null=True, blank=True)
+    family_id = models.BigIntegerField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The id of the token that this one goes back to, by rotations; none for the first.",
+    )
+    rotated_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When another one took its place."
+    )
+    reused_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When it was used after that."
+    )
 
     class Meta:
         ordering = ["-created_at"]
         indexes = [
             models.Index(fields=["user", "-created_at"], name="pat_by_user"),
             models.Index(fields=["name", "id"], name="pat_by_name"),
+            models.Index(
+                fields=["family_id"],
+                name="pat_by_family",
+                condition=Q(family_id__isnull=False),
+            ),
         ]
         constraints = [
             models.CheckConstraint(
@@ -99,6 +120,11 @@ class PersonalAccessToken(Token):
     def owner(self) -> Routable | None:
         """The project or group that it is of; None for a person's own."""
         return self.project or self.namespace
+
+    @property
+    def path(self) -> str:
+        """Where it is of, for the record: its project or group, or its person."""
+        return self.owner.full_path if self.owner is not None else self.user.get_username()
 
 
 class DeployToken(Token):

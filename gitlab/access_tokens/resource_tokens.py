@@ -70,12 +70,11 @@ def create(
     scopes = checks.check_scopes(scopes, SCOPES)
     if len(description) > 255:
         raise Invalid({"description": "At most 255 characters."})
-    checks.check_expiry(expires_at)
     where: dict[str, Any] = {
         "project": owner if isinstance(owner, Project) else None,
         "namespace": None if isinstance(owner, Project) else owner,
         "access_level": level,
-        "expires_at": expires_at,
+        "expires_at": checks.limited_expiry(expires_at),
     }
     bot = bots.create(owner, name, external=by.external)
     Member.objects.create(user_id=bot.pk, created_by_id=by.person_id, **where)

@@ -10,8 +10,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from gitlab.access_tokens import checks, token_text
-from gitlab.access_tokens.checks import check_expiry, check_name, check_scopes, usable
+from gitlab.access_tokens import checks, rotation, token_text
+from gitlab.access_tokens.checks import check_name, check_scopes, last_day, limited_expiry, usable
 from gitlab.access_tokens.models import PersonalAccessToken, is_usable
 from gitlab.access_tokens.token_text import Prefix, digest_of
 from gitlab.accounts import bots
@@ -35,6 +35,8 @@ SCOPES: dict[str, str] = {
 }
 """Every scope that can be stored, and what it is for."""
 
+_FOR_ADMINISTRATORS = frozenset(["sudo", "admin_mode"])
+
 ROTATED_FOR = dt.timedelta(days=7)
 """How long a token lasts that was rotated, unless somebody says otherwise: as in GitLab."""
 
@@ -48,6 +50,9 @@ class TokenRow(NamedTuple):
     expires_at: dt.date | None
     revoked_at: dt.datetime | None
     last_used_at: dt.datetime | None
+    last_used_ip: str
+    rotated_at: dt.datetime | None
+    reused_at: dt.datetime | None
     user_id: int
     username: str
     user_name: str
@@ -59,7 +64,7 @@ class TokenRow(NamedTuple):
     @property
     def owner(self) -> PersonRow:
         """Whose it is."""
-        return PersonRow(*self[6:])
+        return PersonRow(*self[9:])
 
     @property
     def is_usable(self) -> bool:
@@ -68,7 +73,8 @@ class TokenRow(NamedTuple):
 
 
 _FIND = f"""
-SELECT t.id, t.name, t.scopes, t.expires_at, t.revoked_at, t.last_used_at, {PERSON_COLUMNS}
+SELECT t.id, t.name, t.scopes, t.expires_at, t.revoked_at, t.last_used_at,
+t.last_used_ip, t.rotated_at, t.reused_at, {PERSON_COLUMNS}
 FROM access_tokens_personalaccesstoken t JOIN accounts_user u ON u.id = t.user_id
 WHERE t.digest = %s
 """
@@ -104,9 +110,11 @@ def create(
     if len(description) > 255:
         raise Invalid({"description": "At most 255 characters."})
     scopes = check_scopes(scopes, SCOPES)
-    check_expiry(expires_at)
+    expires_at = limited_expiry(expires_at)
     if within is not None:
         _check_within(within, scopes, expires_at)
+    if not user.is_superuser and not _FOR_ADMINISTRATORS.isdisjoint(scopes):
+        raise Invalid({"scopes": f"For administrators: {', '.join(sorted(_FOR_ADMINISTRATORS))}."})
     return insert(
         user, by=by, name=name, scopes=scopes, expires_at=expires_at, description=description
     )
@@ -117,7 +125,7 @@ def _check_within(within: TokenRow, scopes: Sequence[str], expires_at: dt.date |
     more = sorted(set(scopes) - set(within.scopes))
     if more and "api" not in within.scopes:
         raise Invalid({"scopes": f"This token has not got {', '.join(more)} itself."})
-    if {"sudo", "admin_mode"} & set(more):
+    if _FOR_ADMINISTRATORS & set(more):
         raise Invalid({"scopes": f"This token has not got {', '.join(more)} itself."})
     end = within.expires_at
     if end is not None and (expires_at is None or expires_at > end):
@@ -155,30 +163,37 @@ def rotate(
     return replace(by, token, expires_at=expires_at)
 
 
-@transaction.atomic
 def replace(
     by: Person, token: PersonalAccessToken, *, expires_at: dt.date | None = None
 ) -> tuple[PersonalAccessToken, str]:
     """As `rotate`, where it is known that `by` may."""
-    check_expiry(expires_at)
-    expires_at = expires_at or timezone.now().date() + ROTATED_FOR
-    still = PersonalAccessToken.objects.filter(usable(), pk=token.pk)
-    if not still.update(revoked_at=timezone.now()):
-        raise Invalid("The token is revoked or expired already.")
-    if token.owner is not None:
-        token.user.memberships.update(expires_at=expires_at)
-    return insert(
-        token.user,
-        by=by,
-        action="rotate",
-        name=token.name,
-        description=token.description,
-        scopes=token.scopes,
-        expires_at=expires_at,
-        project=token.project,
-        namespace=token.namespace,
-        access_level=token.access_level,
-    )
+    if token.rotated_at is not None:
+        rotation.note_reuse(token.pk)
+        raise Invalid("The token is revoked or expired already, and so is all that came of it.")
+    if expires_at is None:
+        week = timezone.now().date() + ROTATED_FOR
+        expires_at = min(week, last_day() or week)
+    expires_at = limited_expiry(expires_at)
+    with transaction.atomic():
+        now = timezone.now()
+        still = PersonalAccessToken.objects.filter(usable(), pk=token.pk)
+        if not still.update(revoked_at=now, rotated_at=now):
+            raise Invalid("The token is revoked or expired already.")
+        if token.owner is not None:
+            token.user.memberships.update(expires_at=expires_at)
+        return insert(
+            token.user,
+            by=by,
+            action="rotate",
+            name=token.name,
+            description=token.description,
+            scopes=token.scopes,
+            expires_at=expires_at,
+            project=token.project,
+            namespace=token.namespace,
+            access_level=token.access_level,
+            family_id=token.family_id or token.pk,
+        )
 
 
 def _require(by: Person, token: PersonalAccessToken) -> None:
@@ -202,17 +217,11 @@ def end(by: Person, token: PersonalAccessToken) -> PersonalAccessToken:
         revoked_at=timezone.now()
     )
     if changed:
-        record("access_token.revoke", by=by, target=token, path=_path_of(token))
+        record("access_token.revoke", by=by, target=token, path=token.path)
         if token.owner is not None:
-            token.user.memberships.all().delete()
             bots.end(token.user_id)
     token.refresh_from_db(fields=["revoked_at"])
     return token
-
-
-def _path_of(token: PersonalAccessToken) -> str:
-    """Where the record says that a token is."""
-    return token.owner.full_path if token.owner is not None else token.user.username
 
 
 def get_for(user: Person, pk: int) -> PersonalAccessToken:
@@ -252,16 +261,29 @@ def find(text: str) -> TokenRow | None:
     return found[0] if found else None
 
 
-def authenticate(text: str) -> TokenRow | None:
+def authenticate(text: str, *, client_ip: str = "") -> TokenRow | None:
     """The token with this text if it may sign in now: neither expired nor revoked nor blocked."""
     token = find(text)
-    if token is None or not token.is_usable:
+    if token is None:
         return None
-    note_use(token)
+    if not token.is_usable:
+        note_refused(token)
+        return None
+    note_use(token, client_ip)
     return token
 
 
-def note_use(token: TokenRow) -> None:
-    """Keep when the token was last used, written at most every ten minutes."""
-    if not checks.is_use_noted(token.last_used_at):
-        PersonalAccessToken.objects.filter(pk=token.id).update(last_used_at=timezone.now())
+def note_use(token: TokenRow, client_ip: str) -> None:
+    """Keep when the token was last used and from where: see `checks.is_use_noted`."""
+    if not checks.is_use_noted(token.last_used_at, token.last_used_ip, client_ip=client_ip):
+        PersonalAccessToken.objects.filter(pk=token.id).update(
+            last_used_at=timezone.now(), last_used_ip=client_ip
+        )
+
+
+def note_refused(token: TokenRow) -> None:
+    """Somebody has used a token that is not usable: one that was rotated away is a thief's, or
+    its successor is.
+    """
+    if token.rotated_at is not None and token.reused_at is None:
+        rotation.note_reuse(token.id)

@@ -32,6 +32,7 @@ def _of_both(page: str, view: Callable[..., HttpResponse], name: str) -> list[UR
 urlpatterns: list[URLPattern | URLResolver] = [
     path(_AT, personal.index, name="index"),
     path(f"{_AT}/new", personal.new, name="new"),
+    path(f"{_AT}/<int:pk>/rotate", personal.rotate, name="rotate"),
     path(f"{_AT}/<int:pk>/revoke", personal.revoke, name="revoke"),
     *_of_both("access_tokens", resource_tokens.index, "access_tokens"),
     *_of_both("access_tokens/new", resource_tokens.new, "access_token_new"),

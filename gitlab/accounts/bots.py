@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 
 from gitlab.accounts.models import User
-from gitlab.namespaces.models import Project, Routable
+from gitlab.namespaces.models import Member, Project, Routable
 
 _MAIL_HOST = "noreply.invalid"
 """A name that can never be somebody's: RFC 2606."""
@@ -38,4 +38,6 @@ def name_of(name: str, owner: Routable) -> str:
 
 def end(bot_id: int) -> None:
     """It belongs nowhere from now on, and stays for the records that name it."""
-    User.objects.filter(pk=bot_id, user_type=User.Type.PROJECT_BOT).update(state=User.State.BLOCKED)
+    bot = User.objects.filter(pk=bot_id, user_type=User.Type.PROJECT_BOT)
+    bot.update(state=User.State.BLOCKED)
+    Member.objects.filter(user__in=bot).delete()

@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from gitlab.access_tokens import services
-from gitlab.access_tokens.forms import SHORT, TokenForm
+from gitlab.access_tokens import rotation, services
+from gitlab.access_tokens.forms import SHORT, RotateForm, TokenForm
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.access_tokens.views import new_text
 from gitlab.namespaces.sidebars import home_frame
@@ -41,6 +41,7 @@ def index(request: HttpRequest) -> HttpResponse:
         **home_frame(user, "tokens", ("Your account", ""), ("Access tokens", "")),
         "tokens": [_row(token) for token in services.tokens_of(user, active=not inactive)[:SHOWN]],
         "inactive": inactive,
+        "reused": rotation.reuses(services.tokens_of(user)),
         "tabs": [
             {"label": "Active", "url": here, "active": not inactive, "count": counts[0]},
             {
@@ -119,3 +120,23 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
         "back": reverse("access_tokens:index"),
     }
     return render(request, "access_tokens/revoke.html", context)
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def rotate(request: HttpRequest, pk: int) -> HttpResponse:
+    """Another one in the place of this one; afterwards it is shown once."""
+    user = person(request)
+    token = services.get_for(user, pk)
+    here = reverse("access_tokens:index")
+    form = RotateForm(token, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            _, text = services.rotate(user, token, **form.cleaned_data)
+        except ValidationError as error:
+            form_errors.show(form, error)
+        else:
+            return new_text.send(text, here)
+    crumbs = [("Your account", ""), ("Access tokens", here), ("Rotate", "")]
+    context = {**home_frame(user, "tokens", *crumbs), "form": form, "token": token, "back": here}
+    return render(request, "access_tokens/rotate.html", context)

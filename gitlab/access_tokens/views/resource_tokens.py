@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from gitlab.access_tokens import resource_tokens, services
+from gitlab.access_tokens import resource_tokens, rotation, services
 from gitlab.access_tokens.forms import SHORT, ResourceTokenForm, RotateForm
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.access_tokens.views import new_text, owners
@@ -49,6 +49,7 @@ def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
     context = _frame(request, owner) | {
         "rows": [_row(owner, token) for token in tokens[: owners.SHOWN]],
         "inactive": inactive,
+        "reused": rotation.reuses(resource_tokens.tokens_of(person(request), owner)),
         "tabs": owners.state_tabs(owners.url(owner, _PAGE), inactive=inactive),
         "new": _new(owner, new_text.of(request)),
         "new_url": owners.url(owner, "access_token_new"),
@@ -101,7 +102,7 @@ def rotate(request: HttpRequest, kind: str, path: str, pk: int) -> HttpResponse:
     owner = _load(request, kind, path)
     user = person(request)
     token = resource_tokens.get_for(user, owner, pk)
-    form = RotateForm(request.POST or None)
+    form = RotateForm(token, request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
             _, text = resource_tokens.rotate(user, token, **form.cleaned_data)

@@ -24,7 +24,7 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity | None:
     abilities = registry_abilities(token.scopes)
     if not abilities:
         raise InsufficientCredentials("the token has no scope for images")
-    deploy_tokens.note_use(token)
+    deploy_tokens.note_use(token, client_ip)
     return Identity(
         subject=token.username,
         auth_type=AUTH_TYPE,

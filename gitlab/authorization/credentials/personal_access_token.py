@@ -21,9 +21,10 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity | None:
         failed_logins.note_token(secret, client_ip)
         raise InvalidCredentials("unknown token")
     if not token.is_usable:
+        access_tokens.note_refused(token)
         raise InvalidCredentials("expired, revoked, or of a blocked user")
     abilities = registry_abilities(token.scopes)
     if not abilities:
         raise InsufficientCredentials("the token has no scope for images")
-    access_tokens.note_use(token)
+    access_tokens.note_use(token, client_ip)
     return identity_of(token.owner, "personal_access_token", abilities)

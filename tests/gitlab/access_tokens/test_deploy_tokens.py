@@ -145,7 +145,7 @@ def test_its_use_is_noted_every_ten_minutes(
         found = deploy_tokens.find(text)
         assert found is not None
         with django_assert_num_queries(queries):
-            deploy_tokens.note_use(found)
+            deploy_tokens.note_use(found, "")
 
 
 def test_it_goes_with_its_project(app: Any, make_deploy_token: Any) -> None:

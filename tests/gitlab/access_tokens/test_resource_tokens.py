@@ -180,8 +180,9 @@ class TestRotating:
 
         after, new = resource_tokens.rotate(bob, token, expires_at=SOON)
 
-        assert services.authenticate(old) is None
         assert services.authenticate(new) is not None
+        token.refresh_from_db()
+        assert (token.is_usable, services.find(old).revoked_at) == (False, token.revoked_at)
         assert (after.user, after.owner, after.access_level) == (token.user, app, 40)
         assert after.scopes == token.scopes
         assert Member.objects.get(user=token.user_id).expires_at == SOON

@@ -173,5 +173,5 @@ def test_it_costs_the_same_for_many(
         make_access_token(owner)
     client = as_(alice)
 
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         client.get(here)
