@@ -15,7 +15,7 @@ _USED_EVERY = dt.timedelta(minutes=10)
 _USED_ELSEWHERE_EVERY = dt.timedelta(minutes=1)
 
 _ABILITIES: dict[str, frozenset[str]] = {
-    "api": frozenset(["read", "create", "admin"]),
+    "api": frozenset(["read", "create", "delete", "admin"]),
     "read_api": frozenset(["read"]),
     "read_registry": frozenset(["read"]),
     "write_registry": frozenset(["create"]),
@@ -23,7 +23,7 @@ _ABILITIES: dict[str, frozenset[str]] = {
 
 
 def registry_abilities(scopes: Iterable[str]) -> frozenset[str]:
-    """What of ``read``, ``create`` and ``admin`` the scopes carry for images."""
+    """What of ``read``, ``create``, ``delete`` and ``admin`` the scopes carry for images."""
     return frozenset().union(*(_ABILITIES.get(scope, frozenset()) for scope in scopes))
 
 

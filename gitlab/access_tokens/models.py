@@ -2,7 +2,11 @@
 
     Token (abstract: what every kind has) ◄─┬─ PersonalAccessToken ──► accounts.User
                                             │        └──► a project or a group, whose bot it is
-                                            └─ DeployToken ──► a project or a group
+                                            ├─ DeployToken ──► a project or a group
+                                            └─ Runner ──► a project
+                                                  ▲
+                                                  └── Job ──► the person who started it
+    JobTokenAllowance: jobs of one project may pull from another
 
 The kinds are told apart by the prefix of their text, of which only a digest is kept: see
 `token_text`.
@@ -171,3 +175,72 @@ class DeployToken(Token):
 def default_username(pk: int) -> str:
     """GitLab's name for a deploy token. No person can be called so."""
     return f"gitlab+deploy-token-{pk}"
+
+
+class Runner(Token):
+    """A machine that runs a project's CI jobs: it obtains a token for each."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="runners")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["-created_at"]
+
+
+class Job(models.Model):
+    """One run of a CI job. Its token works while it is running and its time is not over."""
+
+    class Status(models.TextChoices):
+        RUNNING = "running", "Running"
+        SUCCESS = "success", "Passed"
+        FAILED = "failed", "Failed"
+        CANCELED = "canceled", "Canceled"
+
+    runner = models.ForeignKey(Runner, on_delete=models.CASCADE, related_name="jobs")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="jobs")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=255)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    status = models.CharField(max_length=16, choices=Status, default=Status.RUNNING)
+    started_at = models.DateTimeField(default=timezone.now, editable=False)
+    ends_at = models.DateTimeField(help_text="When its token ends, whatever becomes of the job.")
+    finished_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-started_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="job_status_known",
+                condition=Q(status__in=["running", "success", "failed", "canceled"]),
+            ),
+            models.CheckConstraint(
+                name="job_finished_or_running",
+                condition=Q(status="running", finished_at__isnull=True)
+                | (~Q(status="running") & Q(finished_at__isnull=False)),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["runner", "status"], name="job_by_runner"),
+            models.Index(fields=["ends_at"], name="job_by_end"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.status})"
+
+
+class JobTokenAllowance(models.Model):
+    """Jobs of `source` may pull from `project` what those who started them may."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="allowed_jobs")
+    source = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "source"], name="job_allowance_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source_id} → {self.project_id}"

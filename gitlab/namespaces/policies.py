@@ -8,7 +8,7 @@
     admin_container_image                                x        x
     admin_project, admin_members                         x        x
     manage_deploy_tokens                                 x        x
-    manage_resource_access_tokens                        x        x
+    manage_resource_access_tokens, admin_runners         x        x
     remove_project                                                x
 
 Public is seen by everybody, internal by whoever is signed in and not external, private by members.
@@ -40,6 +40,7 @@ class Ability(StrEnum):
     READ_DEPLOY_TOKENS = "read_deploy_token"
     MANAGE_DEPLOY_TOKENS = "manage_deploy_tokens"
     MANAGE_ACCESS_TOKENS = "manage_resource_access_tokens"
+    MANAGE_RUNNERS = "admin_runners"
 
     READ_GROUP = "read_group"
     CREATE_PROJECT = "create_projects"
@@ -72,6 +73,7 @@ _PROJECT_BY_LEVEL = {
     Ability.READ_DEPLOY_TOKENS: AccessLevel.MAINTAINER,
     Ability.MANAGE_DEPLOY_TOKENS: AccessLevel.MAINTAINER,
     Ability.MANAGE_ACCESS_TOKENS: AccessLevel.MAINTAINER,
+    Ability.MANAGE_RUNNERS: AccessLevel.MAINTAINER,
 }
 _IMAGES_BY_LEVEL = {
     Ability.READ_IMAGE: AccessLevel.REPORTER,

@@ -29,8 +29,10 @@ __all__ = [
     "make_deploy_token",
     "make_group",
     "make_image",
+    "make_job",
     "make_person",
     "make_project",
+    "make_runner",
     "make_token",
     "mallory",
     "root",
@@ -148,6 +150,23 @@ def access_token(of: Any, *scopes: str, level: int = 40, **columns: Any) -> tupl
     return resource_tokens.create(root, of, **columns)
 
 
+def runner(of: Any, **columns: Any) -> tuple[Any, str]:
+    """A new runner of a project, registered by root, and its token."""
+    from gitlab.access_tokens import job_tokens
+
+    root = person("root", is_superuser=True)
+    return job_tokens.create_runner(root, of, **({"name": "runner"} | columns))
+
+
+def job(of: Any, user: Any, **options: Any) -> tuple[Any, str]:
+    """A running job of a project that somebody who develops there has started, and its token."""
+    from gitlab.access_tokens import job_tokens
+
+    return job_tokens.start_job(
+        runner(of)[0], **({"name": "build", "username": user.username} | options)
+    )
+
+
 class FakeRegistry:
     """Stands where `BerthRegistry` stands. Images are numbers of things left to delete."""
 
@@ -236,6 +255,16 @@ def make_token(db: None) -> Callable[..., str]:
 @pytest.fixture
 def make_access_token(db: None) -> Callable[..., tuple[Any, str]]:
     return access_token
+
+
+@pytest.fixture
+def make_runner(db: None) -> Callable[..., tuple[Any, str]]:
+    return runner
+
+
+@pytest.fixture
+def make_job(db: None) -> Callable[..., tuple[Any, str]]:
+    return job
 
 
 @pytest.fixture

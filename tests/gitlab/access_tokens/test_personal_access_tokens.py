@@ -102,6 +102,6 @@ def test_others_may_neither_make_nor_revoke_nor_load(alice: Any, mallory: Any, r
 
 def test_what_scopes_carry_for_images() -> None:
     carried = checks.registry_abilities
-    assert carried(["api"]) == {"read", "create", "admin"}
+    assert carried(["api"]) == {"read", "create", "delete", "admin"}
     assert carried(["read_registry", "write_registry"]) == {"read", "create"}
     assert carried(["read_user"]) == frozenset()

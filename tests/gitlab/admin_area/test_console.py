@@ -41,12 +41,14 @@ def content(
     make_image: Any,
     make_token: Any,
     make_deploy_token: Any,
+    make_runner: Any,
 ) -> None:
     """A row of every model."""
     make_group("acme", owner=alice, developers=[bob])
     app = make_project("acme/app", reporters=[bob])
     make_token(alice, "api")
     make_deploy_token(app)
+    make_runner(app)
     reason = "UNSUPPORTED: <deletion> is off"
     make_image(
         "acme/app/web",
@@ -94,6 +96,7 @@ def test_what_it_has() -> None:
         "accounts.user",
         "access_tokens.deploytoken",
         "access_tokens.personalaccesstoken",
+        "access_tokens.runner",
         "namespaces.namespace",
         "namespaces.project",
         "namespaces.member",

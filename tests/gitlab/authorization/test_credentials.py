@@ -12,6 +12,7 @@ import jwt
 import pytest
 from django.test import Client
 
+from gitlab.access_tokens import job_tokens
 from tests.gitlab import factories
 from tests.people import PASSWORD, basic, person
 
@@ -43,6 +44,17 @@ def _access(level: int, *scopes: str, of: str = "") -> Callable[[Any, Any], tupl
     def make(app: Any, bob: Any) -> tuple[str, str]:
         owner = {"": app, "group": app.namespace}.get(of) or factories.project(of)
         return "whoever", factories.access_token(owner, *scopes, level=level)[1]
+
+    return make
+
+
+def _job(of: str = "", *, over: bool = False) -> Callable[[Any, Any], tuple[str, str]]:
+    def make(app: Any, bob: Any) -> tuple[str, str]:
+        owner = factories.project(of, developers=[bob]) if of else app
+        job, text = factories.job(owner, bob)
+        if over:
+            job_tokens.finish_job(job.runner, job.pk, "failed")
+        return "gitlab-ci-token", text
 
     return make
 
@@ -80,6 +92,10 @@ TABLE: dict[str, tuple[Callable[[Any, Any], tuple[str, str]], Row]] = {
     "project, maintainer, read_registry": (_access(40, "read_registry"), Row(200, PULL, 403)),
     "project, of another": (_access(50, "api", of="acme/other"), Row(200, set(), 404)),
     "group, developer": (_access(30, "api", of="group"), Row(200, PUSH, 200)),
+    "job": (_job(), Row(200, EVERYTHING, 401)),
+    "job, of another": (_job("acme/other"), Row(200, set(), 401)),
+    "job, over": (_job(over=True), Row(401, set(), 401)),
+    "runner": (lambda app, bob: ("x", factories.runner(app)[1]), Row(401, set(), 401)),
     "unknown personal": (lambda app, bob: ("bob", "glpat-unknown"), Row(401, set(), 401)),
     "unknown deploy": (lambda app, bob: ("bob", "gldt-unknown"), Row(401, set(), 401)),
     "unknown job": (lambda app, bob: ("gitlab-ci-token", "glcbt-1"), Row(401, set(), 401)),
