@@ -191,3 +191,25 @@ class RotateForm(forms.Form):
         if not self.token.is_usable:
             raise forms.ValidationError("It is revoked, rotated or expired already.")
         return self.cleaned_data
+
+
+class RunnerForm(forms.Form):
+    """A new runner of a project."""
+
+    name = forms.CharField(
+        max_length=255,
+        help_text="Which machine it is, and where.",
+        widget=forms.TextInput({"autofocus": True, "autocomplete": "off"}),
+    )
+
+
+class AllowanceForm(forms.Form):
+    """A project whose jobs may pull from this one."""
+
+    source = forms.CharField(
+        label="Project",
+        max_length=255,
+        widget=forms.TextInput(
+            {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from django.http import HttpResponse
 from django.urls import URLPattern, URLResolver, path
 
-from gitlab.access_tokens.views import deploy_tokens, personal, resource_tokens
+from gitlab.access_tokens.views import deploy_tokens, personal, resource_tokens, runners
 from gitlab.namespaces import converters  # noqa: F401  (registers full_path)
 
 app_name = "access_tokens"
@@ -19,6 +19,8 @@ _OF = {
     "group": "groups/<full_path:path>/-/settings",
     "project": "<full_path:path>/-/settings",
 }
+
+_RUNNERS = f"{_OF['project']}/runners"
 
 
 def _of_both(page: str, view: Callable[..., HttpResponse], name: str) -> list[URLPattern]:
@@ -34,6 +36,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_AT}/new", personal.new, name="new"),
     path(f"{_AT}/<int:pk>/rotate", personal.rotate, name="rotate"),
     path(f"{_AT}/<int:pk>/revoke", personal.revoke, name="revoke"),
+    path(_RUNNERS, runners.index, name="project_runners"),
+    path(f"{_RUNNERS}/new", runners.new, name="project_runner_new"),
+    path(f"{_RUNNERS}/<int:pk>/revoke", runners.revoke, name="project_runner_revoke"),
+    path(f"{_RUNNERS}/allowed", runners.allow, name="project_runner_allow"),
+    path(f"{_RUNNERS}/allowed/<int:pk>/remove", runners.disallow, name="project_runner_disallow"),
     *_of_both("access_tokens", resource_tokens.index, "access_tokens"),
     *_of_both("access_tokens/new", resource_tokens.new, "access_token_new"),
     *_of_both("access_tokens/<int:pk>/rotate", resource_tokens.rotate, "access_token_rotate"),

@@ -63,10 +63,11 @@ def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[S
 
 
 def _credentials(kind: str, owner: Routable, active: str) -> list[Section]:
-    """Active: ``access_tokens``, ``deploy_tokens``."""
+    """Active: ``access_tokens``, ``deploy_tokens``, ``runners``."""
     pages = [
         (Ability.MANAGE_ACCESS_TOKENS, "access_tokens", "Access tokens", "key-round"),
         (Ability.READ_DEPLOY_TOKENS, "deploy_tokens", "Deploy tokens", "server"),
+        (Ability.MANAGE_RUNNERS, "runners", "Runners", "cpu"),
     ]
     links = [
         Link(
