@@ -86,7 +86,7 @@ class ReadsRows:
 
     @contextmanager
     def together(self: Any) -> Iterator[Callable[[str, Sequence[Any]], Sent]]:
-        """A function that sends statements, in a transaction, which are all done at the end.
+        """A function that sends statements which are all done at the end.
 
         An engine that is elsewhere gets them at once, and waits for none of them.
         """
