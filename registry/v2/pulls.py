@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from django.db import DatabaseError, InterfaceError
 
-from registry import delivery
+from registry import delivery, memory
 from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import RegistryError
@@ -72,6 +72,7 @@ def answer(environ: Mapping[str, Any]) -> Answer | None:
 
 def _manifest(name: str, reference: str, method: str) -> Answer:
     found = manifests.find(name, manifests.check_reference(reference))
+    memory.let_go(len(found.payload))
     headers = [
         ("Docker-Content-Digest", found.digest),
         ("ETag", f'"{found.digest}"'),
