@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks import loads, seeding
 from benchmarks.docker_images import Docker
-from benchmarks.loads import Payloads
+from benchmarks.loads import Measured, Payloads
 from benchmarks.seeding import BIG, CONFIG, MIB, REPOSITORIES, TAGS
 from benchmarks.servers import Server
+from benchmarks.small_writes import blobs, manifests, mounts
 
 Measure = Callable[[Server], float]
 
@@ -50,6 +52,11 @@ def of_the_registry(token: str, seconds: float) -> list[Work]:
         moved = loads.volume(server, big, bearer, connections=4, seconds=seconds)
         return (server.cpu_seconds() - before) / (moved * seconds / 1024**3)
 
+    def small(load: Callable[..., Measured], **options: Any) -> Measure:
+        return lambda server: load(server, token, **options)
+
+    missing = "/v2/bench/app/manifests/not-there"
+
     def push(payloads: Payloads, *, chunked: bool) -> Measure:
         return lambda server: loads.time_push(server, token, payloads, chunked=chunked)
 
@@ -72,6 +79,19 @@ def of_the_registry(token: str, seconds: float) -> list[Work]:
         Work("push 64 MB with length", 1.5, "s", push(medium, chunked=False), "less"),
         Work("push 512 MB chunked", 1.5, "s", push(large, chunked=True), "less"),
         Work("push 512 MB with length", 1.5, "s", push(large, chunked=False), "less"),
+        Work("blob 4 KB, one by one", 1.3, "blobs/s", small(blobs, clients=1, seconds=seconds)),
+        Work("blob 4 KB, 8 clients", 1.3, "blobs/s", small(blobs, clients=8, seconds=seconds)),
+        Work("new manifest, new tag", 1.2, "PUT/s", small(manifests, known=False, seconds=seconds)),
+        Work(
+            "known manifest, new tag", 1.2, "PUT/s", small(manifests, known=True, seconds=seconds)
+        ),
+        Work("mount", 1.5, "mounts/s", small(mounts)),
+        Work(
+            "manifest GET, 404",
+            3,
+            "requests/s",
+            lambda server: loads.rate(server, missing, bearer, seconds=seconds, status=404),
+        ),
         Work("tags/list first page", 10, "requests/s", rate(tags, 2)),
         Work("tags/list last page", 10, "requests/s", rate(f"{tags}&last=v{TAGS - 101:06}", 2)),
         Work("_catalog middle page", 20, "requests/s", rate(middle, 2)),

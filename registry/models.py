@@ -241,6 +241,11 @@ class Tag(models.Model):
                 condition=Q(ended_at__isnull=False),
                 name="tag_ended",
             ),
+            models.Index(
+                fields=["ended_at"],
+                condition=Q(ended_at__isnull=False),
+                name="tag_ended_first",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -59,6 +59,11 @@ app.conf.update(
             "schedule": 3600.0,
             "options": {"expires": 3600},
         },
+        "sweep audit events": {
+            "task": "workers.tasks.sweep_audit_events",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
         "verify a slice": {
             "task": "workers.tasks.verify_slice",
             "schedule": 60.0,

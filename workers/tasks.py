@@ -7,6 +7,7 @@ import logging
 from celery import shared_task
 
 from gitlab.accounts import sessions
+from gitlab.audit import retention
 from gitlab.container_registry import deletion, events, garbage, untagged
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.jobs import enqueue
@@ -81,3 +82,11 @@ def verify_slice() -> None:
 def sweep_sessions() -> None:
     """Remove what sessions that are over have left."""
     sessions.sweep()
+
+
+@shared_task
+def sweep_audit_events() -> None:
+    """Remove the audit events whose time is over."""
+    gone = retention.sweep()
+    if gone:
+        log.info("removed %s audit events whose time was over", gone)

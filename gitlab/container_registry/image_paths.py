@@ -16,8 +16,7 @@ from typing import NamedTuple
 
 from gitlab.namespaces.paths import prefixes
 from gitlab.server.databases import rows
-
-MAX_LEVELS_BELOW = 2
+from tokens.names import MAX_LEVELS_BELOW
 
 
 class NamespaceRow(NamedTuple):

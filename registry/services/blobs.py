@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
-from registry.models import Blob, Event, ManifestBlob, RepositoryBlob, Review, Tombstone
+from registry.models import Event, RepositoryBlob, Review
 from registry.services import database, events, repositories
 from registry.services.garbage import holding, reviews
 from registry.storage import chosen as storage
@@ -21,6 +21,20 @@ JOIN registry_blob b ON b.digest = %s
 JOIN registry_repositoryblob l ON l.repository_id = r.id AND l.blob_id = b.id
 LEFT JOIN registry_review v ON v.kind = 'link' AND v.target = l.id
 WHERE r.name = %s AND r.closed_at IS NULL
+"""
+_PUT = """
+INSERT INTO registry_blob (digest, size, created_at) VALUES (%s, %s, %s)
+ON CONFLICT (digest) DO UPDATE SET size = excluded.size RETURNING id
+"""
+_LINK = """
+INSERT INTO registry_repositoryblob (repository_id, blob_id, created_at) VALUES (%s, %s, %s)
+ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL RETURNING id
+"""
+_NAMED = "SELECT 1 FROM registry_manifestblob WHERE link_id = %s LIMIT 1"
+_HERE = """
+SELECT b.digest, l.id, b.size, l.deleted_at FROM registry_blob b
+JOIN registry_repositoryblob l ON l.repository_id = %s AND l.blob_id = b.id
+WHERE b.digest IN ({holes})
 """
 _BATCH = 500
 
@@ -63,12 +77,11 @@ def links_here(repository_id: int, digests: Iterable[str]) -> dict[str, tuple[in
     names = list(digests)
     found: dict[str, tuple[int, int]] = {}
     for start in range(0, len(names), _BATCH):
-        rows = RepositoryBlob.objects.filter(
-            repository_id=repository_id, blob__digest__in=names[start : start + _BATCH]
-        ).values_list("blob__digest", "pk", "blob__size", "deleted_at")
+        some = names[start : start + _BATCH]
+        sql = _HERE.format(holes=", ".join(["%s"] * len(some)))
         found |= {
             digest: (link_id, size)
-            for digest, link_id, size, deleted_at in rows
+            for digest, link_id, size, deleted_at in database.rows(sql, [repository_id, *some])
             if deleted_at is None or _is_back(repository_id, digest, link_id)
         }
     return found
@@ -96,24 +109,17 @@ def grant(repository_id: int, digest: str, size: int) -> None:
     blob is held from here on, and a tombstone of the digest is cleared, or waited for while its
     holder unlinks the old bytes. The right is protected for the grace.
     """
-    blob = Blob(digest=digest, size=size)
-    Blob.objects.bulk_create(
-        [blob], update_conflicts=True, unique_fields=["digest"], update_fields=["size"]
-    )
-    Tombstone.objects.filter(digest=digest).delete()
-    _link(repository_id, Blob.objects.only("pk").get(digest=digest).pk, "uploaded")
+    blob = database.changed(_PUT, [digest, size, timezone.now()])
+    assert blob is not None
+    database.change("DELETE FROM registry_tombstone WHERE digest = %s", [digest])
+    _link(repository_id, blob[0], "uploaded")
 
 
 def _link(repository_id: int, blob_id: int, reason: str) -> None:
-    RepositoryBlob.objects.bulk_create(
-        [RepositoryBlob(repository_id=repository_id, blob_id=blob_id)], ignore_conflicts=True
-    )
-    links = RepositoryBlob.objects.only("pk", "deleted_at")
-    link = links.get(repository_id=repository_id, blob_id=blob_id)
-    if link.deleted_at is not None:
-        RepositoryBlob.objects.filter(pk=link.pk).update(deleted_at=None)
-    if not ManifestBlob.objects.filter(link=link).exists():
-        reviews.queue(Review.Kind.LINK, [link.pk], reason)
+    link = database.changed(_LINK, [repository_id, blob_id, timezone.now()])
+    assert link is not None
+    if database.one(_NAMED, [link[0]]) is None:
+        reviews.queue(Review.Kind.LINK, [link[0]], reason)
 
 
 def mount(name: str, digest: str, source: str, actor: Actor) -> bool:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.utils import timezone
+
 from registry.actor import Actor
 from registry.models import Event
-from registry.services import cursors
+from registry.services import cursors, database
+
+_RECORD = """
+INSERT INTO registry_event
+(at, action, repository, renamed_from, tag, digest, media_type, size, actor, "user")
+VALUES (%s, %s, %s, '', %s, %s, %s, %s, %s, %s)
+"""
 
 
 def record(
@@ -21,16 +29,8 @@ def record(
 ) -> None:
     """Write one event."""
     cursors.announce(Event)
-    Event.objects.create(
-        action=action,
-        repository=repository,
-        tag=tag,
-        digest=digest,
-        media_type=media_type,
-        size=size,
-        actor=actor.name,
-        user=actor.user,
-    )
+    values = [timezone.now(), action.value, repository, tag, digest, media_type, size]
+    database.change(_RECORD, [*values, actor.name, actor.user])
 
 
 def record_renames(names: Sequence[tuple[str, str]], actor: Actor) -> None:

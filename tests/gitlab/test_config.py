@@ -134,6 +134,8 @@ NUMBERS = dict.fromkeys(
         "berth.gc_review_delay",
         "berth.undo_window",
         "berth.events_kept",
+        "berth.tag_history_kept",
+        "berth.audit_events_kept",
         "berth.upload_expiry",
         "berth.database_timeout",
         "berth.processes",

@@ -126,6 +126,8 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.gc_review_delay": ("90s", "s.REGISTRY_GC_REVIEW_DELAY.total_seconds()", 90),
     "berth.undo_window": ("2m", "s.UNDO_WINDOW.total_seconds()", 120),
     "berth.events_kept": ("5d", "s.REGISTRY_EVENTS_KEPT.days", 5),
+    "berth.tag_history_kept": ("6d", "s.REGISTRY_TAG_HISTORY_KEPT.days", 6),
+    "berth.audit_events_kept": ("7d", "s.AUDIT_EVENTS_KEPT.days", 7),
     "berth.upload_expiry": ("3h", "s.REGISTRY_UPLOAD_EXPIRY.total_seconds()", 10800),
     "berth.delete_enabled": (False, "s.REGISTRY_DELETE_ENABLED", False),
     "berth.push_creates_projects": (False, "s.PUSH_CREATES_PROJECTS", False),

@@ -175,8 +175,9 @@ def test_the_secret_of_uploads(site: Configured) -> None:
     address, _, state = begun.headers["Location"].partition("?_state=")
     session = address.rpartition("/")[2]
     key = hashlib.sha256(b"registry.upload" + SECRETS["REGISTRY__HTTP_SECRET"].encode()).digest()
-    expected = hmac.new(key, f"{session}:root/app".encode(), "sha256").hexdigest()
-    assert state == expected
+    repository, expires, algorithm, signature = state.split(".")
+    told = f"{session}\0{repository}\0{expires}\0{algorithm}\0root/app\0root"
+    assert signature == hmac.new(key, told.encode(), "sha256").hexdigest()
 
 
 def test_the_largest_of_each(site: Configured, wire: Wire) -> None:

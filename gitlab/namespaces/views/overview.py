@@ -13,7 +13,6 @@ from django.views.decorators.http import require_safe
 
 from gitlab.namespaces import loaders, members, queries
 from gitlab.namespaces.models import Namespace, Project, RegistryAccess, Routable
-from gitlab.namespaces.paths import RESERVED_AT_TOP
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import group_frame, project_frame, registry_url
 from gitlab.namespaces.views.listing import (
@@ -26,6 +25,7 @@ from gitlab.namespaces.views.listing import (
 )
 from gitlab.ui import client_commands
 from gitlab.ui.decorators import or_sign_in
+from tokens.names import RESERVED_AT_TOP
 
 _SUBGROUPS = 50
 _IMAGES = 5

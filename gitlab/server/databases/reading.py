@@ -33,6 +33,15 @@ class ReadsRows:
         with self.wrap_database_errors:
             return self._execute(sql, parameters).fetchone()
 
+    def change(self: Any, sql: str, parameters: Sequence[Any]) -> int:
+        """Run a statement in a transaction; how many rows it changed. Raises Django's errors."""
+        if self.connection is None or self.force_debug_cursor:
+            with self.cursor() as cursor:
+                cursor.execute(sql, parameters)
+                return int(cursor.rowcount)
+        with self.wrap_database_errors:
+            return int(self._execute(sql, parameters).rowcount)
+
     def _execute(self: Any, sql: str, parameters: Sequence[Any]) -> Any:
         if self.vendor == "sqlite":
             sql = _with_marks(sql)

@@ -15,6 +15,16 @@ from django.utils import timezone
 from registry.models import Review
 from registry.services import database
 
+_QUEUE = """
+INSERT INTO registry_review (kind, target, reason, queued_at, due_at, attempts)
+VALUES (%s, %s, %s, %s, %s, 0)
+ON CONFLICT (kind, target) DO UPDATE SET due_at = excluded.due_at, reason = excluded.reason
+"""
+
+
+_DROP = "DELETE FROM registry_review WHERE kind = %s AND target IN ({holes})"
+_BATCH = 500
+
 
 def grace() -> dt.timedelta:
     """How long a dangling thing is left alone."""
@@ -41,18 +51,17 @@ def queue(
     """
     now = timezone.now()
     due = now + (grace() if after is None else after)
-    database.insert(
-        Review,
-        ("kind", "target", "reason", "queued_at", "due_at", "attempts"),
-        [(kind.value, target, reason, now, due, 0) for target in sorted(set(targets))],
-        "ON CONFLICT (kind, target) DO UPDATE SET due_at = excluded.due_at,"
-        " reason = excluded.reason",
-    )
+    values = [[kind.value, target, reason, now, due] for target in sorted(set(targets))]
+    database.change_many(_QUEUE, values)
 
 
 def drop(kind: Review.Kind, targets: Iterable[int]) -> None:
     """`targets` are in use: there is nothing to review."""
-    Review.objects.filter(kind=kind, target__in=list(targets)).delete()
+    values = list(targets)
+    for start in range(0, len(values), _BATCH):
+        some = values[start : start + _BATCH]
+        sql = _DROP.format(holes=", ".join(["%s"] * len(some)))
+        database.change(sql, [kind.value, *some])
 
 
 def promise_link(link_id: int) -> bool:

@@ -22,6 +22,7 @@ from registry import digest as digests
 from registry.models import Blob, Manifest, RepositoryBlob, Review, Tombstone
 from registry.services import database
 from registry.services.garbage import holding, reviews
+from registry.services.verification import listing
 from registry.storage import chosen as storage
 from registry.storage.base import CHUNK, StorageFull, StorageUnavailable, StoredBlob
 
@@ -160,14 +161,12 @@ class Verifier:
             ids.append(pk)
             total += size
         page = Page(str(ids[-1]) if ids else None)
-        fields = ("pk", "digest", "size", "payload")
-        for pk, digest, size, payload in Manifest.objects.filter(pk__in=ids).values_list(*fields):
+        rows = Manifest.objects.filter(pk__in=ids)
+        for row in rows.only("pk", "digest", "media_type", "size", "payload"):
             page.checked += 1
-            page.bytes += len(payload)
-            real = digests.of(bytes(payload), digests.algorithm_of(digest))
-            if real != digest or len(payload) != size:
-                detail = f"its {len(payload)} bytes have another digest or size ({size})"
-                page.findings.append(Finding("damaged manifest", digest, detail, tags_of(pk)))
+            page.bytes += len(row.payload)
+            if finding := _wrong_manifest(row):
+                page.findings.append(finding)
         return page
 
     def _rows(self, kind: str, detail: str, sql: str, position: str) -> Page:
@@ -270,6 +269,20 @@ def _sizes(names: list[str]) -> dict[str, int | StorageUnavailable | None]:
         except StorageUnavailable as error:
             sizes[digest] = error
     return sizes
+
+
+def _wrong_manifest(row: Manifest) -> Finding | None:
+    payload = bytes(row.payload)
+    real = digests.of(payload, digests.algorithm_of(row.digest))
+    if real != row.digest or len(payload) != row.size:
+        detail = f"its {len(payload)} bytes have another digest or size ({row.size})"
+        return Finding("damaged manifest", row.digest, detail, tags_of(row.pk))
+    if missing := listing.unrecorded(row.pk, row.media_type, payload):
+        detail = f"{row.digest} lists {len(missing)} digests that no row says, as {min(missing)}"
+        # Removed meanwhile? Then its rows went with it.
+        if Manifest.objects.filter(pk=row.pk).exists():
+            return Finding("unrecorded list", str(row.pk), detail, tags_of(row.pk))
+    return None
 
 
 def _missing_or_truncated(row: Blob) -> Finding | None:
