@@ -102,7 +102,9 @@ class Transport(filesystem.Transport):
 
     Channel = Channel
 
-    def drain_events(self, connection: Any, timeout: float | None = None) -> Any:
+    def drain_events(  # type: ignore[override]
+        self, connection: Any, timeout: float | None = None
+    ) -> Any:
         """See kombu's. Celery asks for two seconds, in which it does not look whether to stop."""
         return super().drain_events(connection, timeout and min(timeout, _LONGEST))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 import tracemalloc
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from django.test.utils import CaptureQueriesContext
 
 from registry import digest as digests
 from registry import urls
-from registry.models import Tag
 from registry.services import tags
 from tests.registry import images, largest
 from tests.registry.base import APP, Person, content_of, mint
@@ -49,17 +49,13 @@ def content(clock: Any) -> Content:
     largest.push_nested(APP, "nested", 12, 3000)
     largest.push_present(APP, "present", 300)
     platforms = largest.push_platforms(APP, "platforms")
-    for number in range(60):
-        Tag.objects.create(
-            repository_id=Tag.objects.get(name="platforms", ended_at=None).repository_id,
-            manifest_id=Tag.objects.get(name="platforms", ended_at=None).manifest_id,
-            name=f"p{number}",
-            digest=platforms,
-        )
+    largest.tag_also(APP, "platforms", (f"p{number}" for number in range(60)))
     first, last = largest.push_chain(APP, "chain", 400)
-    for _ in range(30):
-        largest.push_platforms(APP, "moved")
-        tags.delete(APP, "moved", images.ALICE)
+    largest.push_platforms(APP, "moved")
+    tags.delete(APP, "moved", images.ALICE)
+    for number in range(30):
+        ended = {"ended_at": clock.now() - dt.timedelta(minutes=number), "ended_by": "x" * 255}
+        largest.tag_also(APP, "platforms", ["moved"], started_by="x" * 255, **ended)
     tags.delete(APP, "nested", images.ALICE)
     largest.push_nested(APP, "nested", 12, 3000)
     clock.advance(days=60)
