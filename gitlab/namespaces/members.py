@@ -7,10 +7,13 @@ stays. `by` is who does it; refusals as in `services`.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from gitlab.audit.services import record
@@ -182,15 +185,39 @@ def _direct(routable: Routable, user: Person) -> Member:
     return member
 
 
-def members_of(routable: Routable) -> list[Membership]:
-    """Everybody who belongs here, each once with the highest level; by level, then by name.
-
-    Of two equal levels the nearer one is shown. Expired memberships are left out.
-    """
+def _where(routable: Routable, *, inherited: bool) -> Q:
+    """The members of a project or group, with those of the groups above where `inherited`."""
+    if not inherited:
+        return _of(routable)
     namespace = routable.namespace if isinstance(routable, Project) else routable
     above = Q(namespace__full_path__in=prefixes(namespace.full_path))
-    where = above | Q(project=routable) if isinstance(routable, Project) else above
-    rows = user_access.live_members().filter(where).select_related("user", "namespace", "project")
+    return above | Q(project=routable) if isinstance(routable, Project) else above
+
+
+def user_ids_of(routable: Routable, *, inherited: bool = True) -> Q:
+    """Which people belong here, as a condition on their rows; expired memberships don't count."""
+    rows = user_access.live_members().filter(_where(routable, inherited=inherited))
+    found = Q(pk__in=rows.values("user_id"))
+    namespace = routable.namespace if isinstance(routable, Project) else routable
+    if namespace.owner_id is not None:
+        found |= Q(pk=namespace.owner_id)
+    return found
+
+
+def members_of(
+    routable: Routable, *, among: Collection[int] | None = None, inherited: bool = True
+) -> list[Membership]:
+    """Everybody who belongs here, each once with the highest level; by level, then by name.
+
+    `among` limits to people of these ids; without `inherited` only those are there who belong to
+    the project or group itself, the owner of a personal namespace included. Of two equal levels the
+    nearer one is shown. Expired memberships are left out.
+    """
+    namespace = routable.namespace if isinstance(routable, Project) else routable
+    rows = user_access.live_members().filter(_where(routable, inherited=inherited))
+    if among is not None:
+        rows = rows.filter(user_id__in=among)
+    rows = rows.select_related("user", "namespace", "project", "created_by")
     found = [
         Membership(
             user=row.user,
@@ -203,10 +230,24 @@ def members_of(routable: Routable) -> list[Membership]:
         for row in rows
         if (source := row.project or row.namespace) is not None
     ]
-    if namespace.owner is not None:
-        found.append(
-            Membership(namespace.owner, AccessLevel.OWNER, namespace, namespace != routable)
-        )
+    owner = namespace.owner
+    if owner is not None and (among is None or owner.pk in among):
+        found.append(Membership(owner, AccessLevel.OWNER, namespace, namespace != routable))
     found.sort(key=lambda one: (one.level, len(one.source.full_path)))
     highest = {one.user.pk: one for one in found}
     return sorted(highest.values(), key=lambda one: (-one.level, one.user.username))
+
+
+def people_of(routable: Routable) -> QuerySet[Any]:
+    """Everybody who belongs here, by user name."""
+    return get_user_model().objects.filter(user_ids_of(routable)).order_by("username")
+
+
+def highest_of(routable: Routable, count: int) -> list[Membership]:
+    """The first `count` of `members_of`, at a cost that does not grow with how many there are."""
+    rows = user_access.live_members().filter(_where(routable, inherited=True))
+    people = rows.values("user_id").annotate(level=Max("access_level"))
+    some = people.order_by("-level", "user__username")[:count]
+    namespace = routable.namespace if isinstance(routable, Project) else routable
+    owner = {namespace.owner_id} if namespace.owner_id is not None else set()
+    return members_of(routable, among={row["user_id"] for row in some} | owner)[:count]

@@ -272,6 +272,16 @@ def close_if_lost() -> bool:
     return True
 
 
+def close_kept() -> None:
+    """Close the connection that this thread keeps, outside of a transaction.
+
+    The next query opens another, in a few milliseconds.
+    """
+    connection = connections[ALIAS]
+    if not connection.in_atomic_block:
+        connection.close()
+
+
 def hold_openings(*, others_too: bool) -> None:
     """Until the transaction ends, nobody renames; with `others_too` nobody opens a name either.
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from django.db import DatabaseError, InterfaceError
 
-from registry import delivery
+from registry import delivery, memory
 from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import RegistryError
@@ -97,6 +97,7 @@ def _not_there(error: RegistryError, method: str) -> Answer:
 
 
 def _manifest(found: manifests.StoredManifest, method: str) -> Answer:
+    memory.let_go(len(found.payload))
     headers = [
         ("Docker-Content-Digest", found.digest),
         ("ETag", f'"{found.digest}"'),
