@@ -70,7 +70,8 @@ def described(
     statuses = {*_EVERYWHERE, *refuses}
     if takes is not None:
         statuses.add(400)
-    if many:
+    paged = takes is not None and "per_page" in takes().fields
+    if paged:
         statuses.add(405)
     statuses |= {414} if method in _READING else {413, 415}
     responses: dict[int, Any] = {
@@ -83,7 +84,7 @@ def described(
         found["parameters"] = [takes] if takes is not None else []
     else:
         found["request"] = takes
-    if many:
+    if paged:
         found["parameters"] = [*found.get("parameters", []), *_PAGED]
     return found
 
