@@ -8,6 +8,7 @@ PY := $(VENV)/bin/python
 RUN_STAMP := $(VENV)/.stamp-run
 DEV_STAMP := $(VENV)/.stamp-dev
 PYTHON_GITLAB_STAMP := .venv-python-gitlab/.stamp
+SCHEMATHESIS_STAMP := .venv-schemathesis/.stamp
 AUDIT_VENV := .venv-audit
 # One more than the two cores that it should do with: many tests wait for a clock or a client.
 JOBS ?= 3
@@ -21,8 +22,8 @@ export PYTHON ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help audit reference faults run test e2e e2e-all compose-test monitoring-test bench timing lint format typecheck coverage requirements install install-dev \
-	test-packages check-packages python-gitlab clean
+.PHONY: help audit openapi reference faults run test e2e e2e-all compose-test monitoring-test bench timing lint format typecheck coverage requirements install install-dev \
+	test-packages check-packages python-gitlab schemathesis clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -98,6 +99,9 @@ reference: $(RUN_STAMP) ## Write the reference in docs/configuration.md anew, fr
 		$(PY) manage.py show_config --format markdown; } >docs/configuration.md.new
 	@mv docs/configuration.md.new docs/configuration.md
 
+openapi: $(RUN_STAMP) ## Write the description of the API in docs/openapi.yaml anew, from the operations
+	$(PY) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
 install: $(RUN_STAMP) ## Make the environment that Berth runs in
 
 install-dev: $(DEV_STAMP) ## The same, with what tests and checks need
@@ -109,6 +113,8 @@ check-packages: ## Say which of those packages are missing, and install nothing
 	@scripts/install-test-packages --check
 
 python-gitlab: $(PYTHON_GITLAB_STAMP) ## An environment of its own for PyPI's python-gitlab
+
+schemathesis: $(SCHEMATHESIS_STAMP) ## An environment of its own for schemathesis
 
 clean: ## Remove caches and reports; the environment and the state folder stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache htmlcov .coverage .coverage.* tests/.artifacts
@@ -125,4 +131,9 @@ $(DEV_STAMP): requirements-dev.txt requirements.txt scripts/make-environment
 # It is imported as `gitlab`, as our own package is, so the two never share an environment.
 $(PYTHON_GITLAB_STAMP): scripts/make-environment
 	@scripts/make-environment .venv-python-gitlab --package "python-gitlab>=8"
+	@touch $@
+
+# Its pytest plugin and its hypothesis would be those of our own tests too.
+$(SCHEMATHESIS_STAMP): scripts/make-environment
+	@scripts/make-environment .venv-schemathesis --package "schemathesis>=4,<5"
 	@touch $@

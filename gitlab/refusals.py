@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404
 
@@ -18,8 +20,12 @@ class Invalid(ValidationError):
     """What was typed can't be accepted: ``Invalid({"path": "is taken"})``.
 
     The keys are the names of the services' arguments, so that `form.add_error(None, error)` puts
-    each message at its field.
+    each message at its field. `reason` says it in a word where a program may ask: ``taken``.
     """
+
+    def __init__(self, message: Any, code: str | None = None, params: Any = None) -> None:
+        super().__init__(message, code, params)
+        self.reason = code or ""
 
 
 class Conflict(Invalid):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from whitenoise.compress import Compressor
 
 from gitlab.config import PROJECT, BadConfiguration, load
 from gitlab.server import logs
@@ -49,6 +53,7 @@ _WEB_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "rest_framework",
+    "drf_spectacular",
     "csp",
     "gitlab.accounts",
     "gitlab.namespaces",
@@ -57,6 +62,7 @@ _WEB_APPS = [
     "gitlab.container_registry",
     "gitlab.audit",
     "gitlab.ui",
+    "gitlab.api",
 ]
 # Commands, migrations and tests see both sides; a process that serves one loads that one only.
 INSTALLED_APPS = [
@@ -68,6 +74,7 @@ INSTALLED_APPS = [
 _WEB_MIDDLEWARE = [
     "gitlab.server.health.HealthMiddleware",
     "gitlab.server.middleware.ClientAddressMiddleware",
+    "gitlab.api.paths.EncodedPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "gitlab.audit.middleware.OriginMiddleware",
     "gitlab.server.middleware.TokenEndpointMiddleware",
@@ -216,6 +223,22 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "gitlab.api.schema.OperationSchema"}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "Berth",
+    "DESCRIPTION": "GitLab's REST API v4, as far as groups, projects and images go.",
+    "VERSION": "v4",
+    "PATH_CONVERTER_OVERRIDES": {
+        "api_id": {"type": "string", "description": "An id, or a path with its slashes as %2F."},
+        "api_number": {"type": "integer"},
+        "api_text": {"type": "string"},
+    },
+    "SCHEMA_PATH_PREFIX": "/api/v4/",
+    # What is worked out may be left out, where nobody asked for it.
+    "COMPONENT_NO_READ_ONLY_REQUIRED": True,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+}
 CSRF_FAILURE_VIEW = "gitlab.ui.views.csrf_failure"
 LOGIN_URL = "accounts:sign_in"
 LOGIN_REDIRECT_URL = "/"
@@ -244,6 +267,12 @@ CONTENT_SECURITY_POLICY = {
 
 STATIC_URL = "/static/"
 STATIC_ROOT = HOME / "static"
+# Of the package's two viewers the one that is shown, so that no other is copied and compressed.
+_SIDECAR = find_spec("drf_spectacular_sidecar")
+STATICFILES_DIRS: list[tuple[str, str]] = []
+if _SIDECAR is not None and _SIDECAR.origin is not None:
+    _FILES = Path(_SIDECAR.origin).parent / "static" / "drf_spectacular_sidecar"
+    STATICFILES_DIRS = [("swagger-ui", str(_FILES / "swagger-ui-dist"))]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -255,6 +284,8 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG
+# Besides whitenoise's own what only somebody asks for who debugs the viewer's code.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = [*Compressor.SKIP_COMPRESS_EXTENSIONS, "map"]
 
 # What both sides agree upon.
 UNDO_WINDOW = CONFIG.berth.undo_window

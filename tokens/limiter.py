@@ -98,6 +98,11 @@ class Limiter:
         """Whether `settle` was told to hold this key, and its time is not over."""
         return self._ask(lambda store: store.is_held(key), False)
 
+    def quiet_in(self, charges: Collection[Charge]) -> dict[Charge, float]:
+        """The seconds until each of `charges` is as if nothing had been counted."""
+        ordered = _ordered(charges)
+        return self._ask(lambda store: store.quiet_in(ordered), {}) if ordered else {}
+
     def _ask(self, question: Callable[[Store], Answer], otherwise: Answer) -> Answer:
         """What the first store that works answers."""
         urls: tuple[str, ...] = getattr(settings, self._setting)

@@ -56,6 +56,9 @@ class Store(Protocol):
     def is_held(self, key: str) -> bool:
         """Whether the time of a key that is held is not over."""
 
+    def quiet_in(self, charges: Sequence[Charge]) -> dict[Charge, float]:
+        """The seconds until all that was counted for each has passed; 0 where nothing was."""
+
 
 _HOLD = "hold"
 
@@ -111,9 +114,7 @@ class _SqlStore:
 
     def _waits(self, charges: Sequence[Charge], now: float) -> dict[Charge, float]:
         with self._transaction() as cursor:
-            marks = ", ".join(["%s"] * len(charges))
-            sql = f"SELECT key, at FROM {self.table} WHERE key IN ({marks})"
-            found = dict(self._execute(cursor, sql, [each.key for each in charges]))
+            found = self._arrivals(cursor, charges)
         return {
             each: max(_SLACK, found.get(each.key, 0.0) + each.step - now - each.period)
             for each in charges
@@ -140,6 +141,18 @@ class _SqlStore:
         with self._transaction() as cursor:
             sql = f"SELECT 1 FROM {self.table} WHERE key = %s AND at > %s"
             return bool(self._execute(cursor, sql, [f"{_HOLD}:{key}", time.time()]))
+
+    def quiet_in(self, charges: Sequence[Charge]) -> dict[Charge, float]:
+        """See `Store`."""
+        now = time.time()
+        with self._transaction() as cursor:
+            found = self._arrivals(cursor, charges)
+        return {each: max(0.0, found.get(each.key, 0.0) - now) for each in charges}
+
+    def _arrivals(self, cursor: Any, charges: Sequence[Charge]) -> dict[str, float]:
+        marks = ", ".join(["%s"] * len(charges))
+        sql = f"SELECT key, at FROM {self.table} WHERE key IN ({marks})"
+        return dict(self._execute(cursor, sql, [each.key for each in charges]))
 
     def _sweep_now_and_then(self, now: float) -> None:
         if now < self._next_sweep:
@@ -326,3 +339,12 @@ class RedisStore:
     def is_held(self, key: str) -> bool:
         """See `Store`. Raises `redis.RedisError`."""
         return bool(self._client.exists(self._key(f"{_HOLD}:{key}")))
+
+    def quiet_in(self, charges: Sequence[Charge]) -> dict[Charge, float]:
+        """See `Store`. Raises `redis.RedisError`."""
+        # A key ends by itself when it is quiet.
+        with self._client.pipeline(transaction=False) as pipeline:
+            for each in charges:
+                pipeline.pttl(self._key(each.key))
+            found = pipeline.execute()
+        return {each: max(0, left) / 1000 for each, left in zip(charges, found, strict=True)}

@@ -8,7 +8,7 @@ from celery import shared_task
 
 from gitlab.accounts import sessions
 from gitlab.audit import retention
-from gitlab.container_registry import deletion, events, garbage, untagged
+from gitlab.container_registry import bulk_deletion, deletion, events, garbage, untagged
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.jobs import enqueue
 from gitlab.path_changes import services as path_changes
@@ -31,6 +31,16 @@ def sweep_deletions() -> None:
     """Ring for each image whose turn it is, and finish projects that have none left."""
     for pk in deletion.due():
         enqueue.now(deletion.TASK, pk)
+    for pk in bulk_deletion.due():
+        enqueue.now(bulk_deletion.TASK, pk)
+
+
+@shared_task
+def delete_tags_in_bulk(pk: int) -> None:
+    """Delete the tags that somebody has asked for by criteria, if nobody else is at it."""
+    outcome = bulk_deletion.run(pk)
+    if outcome is not bulk_deletion.Outcome.NOT_OURS:
+        log.info("bulk deletion of tags %s: %s", pk, outcome.value)
 
 
 @shared_task

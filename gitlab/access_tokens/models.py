@@ -25,6 +25,8 @@ class Token(models.Model):
     """The columns of every kind of token."""
 
     name = models.CharField(max_length=255)
+    # With a default of the database, for nodes of the version before.
+    description = models.CharField(max_length=255, blank=True, default="", db_default="")
     digest = models.CharField(max_length=64, unique=True, editable=False)
     scopes = models.JSONField(default=list)
     expires_at = models.DateField(
@@ -65,4 +67,7 @@ class PersonalAccessToken(Token):
 
     class Meta:
         ordering = ["-created_at"]
-        indexes = [models.Index(fields=["user", "-created_at"], name="pat_by_user")]
+        indexes = [
+            models.Index(fields=["user", "-created_at"], name="pat_by_user"),
+            models.Index(fields=["name", "id"], name="pat_by_name"),
+        ]

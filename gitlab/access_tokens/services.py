@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -43,6 +43,9 @@ _ABILITIES: dict[str, frozenset[str]] = {
     "read_registry": frozenset(["read"]),
     "write_registry": frozenset(["create"]),
 }
+ROTATED_FOR = dt.timedelta(days=7)
+"""How long a token lasts that was rotated, unless somebody says otherwise: as in GitLab."""
+
 _USED_EVERY = dt.timedelta(minutes=10)
 
 
@@ -105,12 +108,15 @@ def create(
     name: str,
     scopes: Sequence[str],
     expires_at: dt.date | None = None,
+    description: str = "",
     by: Person | None = None,
+    within: TokenRow | None = None,
 ) -> tuple[PersonalAccessToken, str]:
     """A new personal access token and its text, which nobody can show again.
 
-    `by` is who makes it (default: the user). Raises `Invalid` for ``name``, ``scopes``,
-    ``expires_at``; `Forbidden` where it is somebody else's and `by` does not administer.
+    `by` is who makes it (default: the user); `within` is the token that they make it with: it makes
+    none that may more, or lasts longer. Raises `Invalid` for ``name``, ``scopes``, ``expires_at``,
+    ``description``; `Forbidden` where it is somebody else's and `by` does not administer.
     """
     by = by or user
     if by.pk != user.pk and not by.is_superuser:
@@ -118,22 +124,81 @@ def create(
     name = name.strip()
     if not name or len(name) > 255:
         raise Invalid({"name": "A name of 1 to 255 characters."})
+    if len(description) > 255:
+        raise Invalid({"description": "At most 255 characters."})
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
         raise Invalid({"scopes": f"At least one of {', '.join(SCOPES)}."})
+    _check_expiry(expires_at)
+    if within is not None:
+        _check_within(within, scopes, expires_at)
+    return _insert(
+        user, by=by, name=name, scopes=scopes, expires_at=expires_at, description=description
+    )
+
+
+def _check_expiry(expires_at: dt.date | None) -> None:
     if expires_at is not None and expires_at <= timezone.now().date():
         raise Invalid({"expires_at": "A day in the future."})
+
+
+def _check_within(within: TokenRow, scopes: Sequence[str], expires_at: dt.date | None) -> None:
+    """What a token makes may no more than itself, and ends no later: a leak has an end."""
+    more = sorted(set(scopes) - set(within.scopes))
+    if more and "api" not in within.scopes:
+        raise Invalid({"scopes": f"This token has not got {', '.join(more)} itself."})
+    if {"sudo", "admin_mode"} & set(more):
+        raise Invalid({"scopes": f"This token has not got {', '.join(more)} itself."})
+    end = within.expires_at
+    if end is not None and (expires_at is None or expires_at > end):
+        raise Invalid({"expires_at": f"Not after the token that makes it: {end.isoformat()}."})
+
+
+def _insert(
+    user: Person, *, by: Person, scopes: Sequence[str], action: str = "create", **columns: Any
+) -> tuple[PersonalAccessToken, str]:
     text = _new_text()
     with transaction.atomic():
         token = PersonalAccessToken.objects.create(
             user_id=user.pk,
-            name=name,
             scopes=[scope for scope in SCOPES if scope in set(scopes)],
-            expires_at=expires_at,
             digest=digest_of(text),
+            **columns,
         )
-        record("access_token.create", by=by, target=token, path=user.username, scopes=token.scopes)
+        path = user.username
+        record(f"access_token.{action}", by=by, target=token, path=path, scopes=token.scopes)
     return token, text
+
+
+@transaction.atomic
+def rotate(
+    by: Person, token: PersonalAccessToken, *, expires_at: dt.date | None = None
+) -> tuple[PersonalAccessToken, str]:
+    """Another token in the place of this one, which is revoked; and its text.
+
+    It ends in a week unless `expires_at` says when. Raises `NotFound` for somebody else's where
+    `by` does not administer, `Invalid` for ``expires_at`` and for one that is not usable.
+    """
+    _require(by, token)
+    _check_expiry(expires_at)
+    today = timezone.now().date()
+    usable = PersonalAccessToken.objects.filter(pk=token.pk).filter(_usable(today))
+    if not usable.update(revoked_at=timezone.now()):
+        raise Invalid("The token is revoked or expired already.")
+    return _insert(
+        token.user,
+        by=by,
+        action="rotate",
+        name=token.name,
+        description=token.description,
+        scopes=token.scopes,
+        expires_at=expires_at or today + ROTATED_FOR,
+    )
+
+
+def _require(by: Person, token: PersonalAccessToken) -> None:
+    if by.pk != token.user_id and not by.is_superuser:
+        raise NotFound("no such token")
 
 
 @transaction.atomic
@@ -142,8 +207,7 @@ def revoke(by: Person, token: PersonalAccessToken) -> PersonalAccessToken:
 
     Raises `NotFound` where it is somebody else's and `by` does not administer.
     """
-    if by.pk != token.user_id and not by.is_superuser:
-        raise NotFound("no such token")
+    _require(by, token)
     changed = PersonalAccessToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(
         revoked_at=timezone.now()
     )
@@ -168,9 +232,19 @@ def tokens_of(user: Person, *, active: bool | None = None) -> QuerySet[PersonalA
     found = PersonalAccessToken.objects.filter(user_id=user.pk).order_by("-created_at")
     if active is None:
         return found
-    today = timezone.now().date()
-    usable = Q(revoked_at__isnull=True) & (Q(expires_at__isnull=True) | Q(expires_at__gt=today))
-    return found.filter(usable if active else ~usable)
+    return having_state(found, active=active)
+
+
+def having_state(
+    rows: QuerySet[PersonalAccessToken], *, active: bool
+) -> QuerySet[PersonalAccessToken]:
+    """Those of `rows` that are usable, or the others."""
+    usable = _usable(timezone.now().date())
+    return rows.filter(usable if active else ~usable)
+
+
+def _usable(today: dt.date) -> Q:
+    return Q(revoked_at__isnull=True) & (Q(expires_at__isnull=True) | Q(expires_at__gt=today))
 
 
 def find(text: str) -> TokenRow | None:

@@ -40,11 +40,16 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """Somebody who can sign in. A blocked one can't, and their tokens are refused."""
+    """Somebody who can sign in.
+
+    A blocked one can't, and their tokens are refused. So is what a deactivated one has, who becomes
+    active again by signing in to the pages.
+    """
 
     class State(models.TextChoices):
         ACTIVE = "active", "Active"
         BLOCKED = "blocked", "Blocked"
+        DEACTIVATED = "deactivated", "Deactivated"
 
     username = models.CharField(max_length=150, unique=True)
     email = models.EmailField(unique=True)
@@ -72,10 +77,15 @@ class User(AbstractBaseUser, PermissionsMixin):
                 name="user_email_lower", condition=models.Q(email=Lower("email"))
             ),
             models.CheckConstraint(
-                name="user_state_known", condition=models.Q(state__in=["active", "blocked"])
+                name="user_state_known",
+                condition=models.Q(state__in=["active", "blocked", "deactivated"]),
             ),
         ]
-        indexes = [models.Index(fields=["state", "username"], name="user_by_state")]
+        indexes = [
+            models.Index(fields=["state", "username"], name="user_by_state"),
+            models.Index(fields=["name", "id"], name="user_by_name"),
+            models.Index(fields=["created_at", "id"], name="user_by_creation"),
+        ]
 
     @property
     def is_active(self) -> bool:  # type: ignore[override]

@@ -15,8 +15,8 @@ def find(login: str) -> User | None:
     return User.objects.filter(**{field: login}).first()
 
 
-def check(user: User | None, password: str) -> bool:
-    """Whether this is the password of an active user.
+def check(user: User | None, password: str, *, deactivated_too: bool = False) -> bool:
+    """Whether this is the password of an active user; of a deactivated one where that is asked.
 
     Nobody costs a hash as well, so that the time does not tell who exists; a blocked user is only
     found out after the hash, for the same reason.
@@ -24,9 +24,10 @@ def check(user: User | None, password: str) -> bool:
     if user is None:
         make_password(password)
         return False
+    may_enter = user.is_active or (deactivated_too and user.state == User.State.DEACTIVATED)
     if remembered_passwords.knows(user, password):
-        return user.is_active
-    if not user.check_password(password) or not user.is_active:
+        return may_enter
+    if not user.check_password(password) or not may_enter:
         return False
     remembered_passwords.remember(user, password)
     return True

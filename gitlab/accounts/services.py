@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -17,9 +18,11 @@ from django.utils import timezone
 from gitlab.accounts import failed_logins, registration, remembered_passwords
 from gitlab.accounts.models import User
 from gitlab.audit.services import record
+from gitlab.namespaces import members
+from gitlab.namespaces.models import Namespace
 from gitlab.namespaces.paths import check_segment
 from gitlab.principals import Person
-from gitlab.refusals import Forbidden, Invalid
+from gitlab.refusals import Conflict, Forbidden, Invalid
 
 ROOT = "root"
 
@@ -138,6 +141,71 @@ def unblock(user: User, *, by: Person | None) -> User:
 
 
 @transaction.atomic
+def deactivate(user: User, *, by: Person | None) -> User:
+    """Let somebody rest who is away: until they sign in again, nothing of theirs works.
+
+    Raises `Conflict` for a blocked one.
+    """
+    _only_admins(by)
+    if by is not None and by.pk == user.pk:
+        raise Invalid({"user": "You can't deactivate yourself."})
+    if user.is_blocked:
+        raise Conflict({"__all__": "A blocked user can't be deactivated."})
+    _keep_an_administrator(user)
+    rows = User.objects.filter(pk=user.pk, state=User.State.ACTIVE)
+    if rows.update(state=User.State.DEACTIVATED):
+        record("user.deactivate", by=by, target=user)
+    user.refresh_from_db()
+    return user
+
+
+@transaction.atomic
+def activate(user: User, *, by: Person | None) -> User:
+    """End a deactivation. Raises `Conflict` for somebody who is blocked."""
+    _only_admins(by)
+    if user.is_blocked:
+        raise Conflict({"__all__": "A blocked user is unblocked first."})
+    return _activate(user, by)
+
+
+@transaction.atomic
+def reactivate(user: User) -> User:
+    """End a deactivation for the person themselves, who has just said their password."""
+    return _activate(user, user)
+
+
+def _activate(user: User, by: Person | None) -> User:
+    rows = User.objects.filter(pk=user.pk, state=User.State.DEACTIVATED)
+    if rows.update(state=User.State.ACTIVE):
+        record("user.activate", by=by, target=user)
+    user.refresh_from_db()
+    return user
+
+
+@transaction.atomic
+def delete_user(user: User, *, by: Person | None) -> None:
+    """Remove a person with their tokens and memberships. What they did stays in the record.
+
+    Raises `Conflict` while projects are in their namespace, or a group has no other owner.
+    """
+    _only_admins(by)
+    if by is not None and by.pk == user.pk:
+        raise Invalid({"user": "You can't delete yourself."})
+    _keep_an_administrator(user)
+    namespace = Namespace.objects.select_for_update().filter(owner=user).first()
+    if namespace is not None and namespace.projects.exists():
+        raise Conflict({"__all__": f"{user.username} still has projects: delete or transfer them."})
+    group = members.only_owned_by(user)
+    if group is not None:
+        raise Conflict({"__all__": f"{user.username} is the only owner of {group.full_path}."})
+    record("user.delete", by=by, target=user)
+    remembered_passwords.forget(user)
+    if namespace is not None:
+        namespace.delete()
+    user.delete()
+
+
+@transaction.atomic
 def set_administrator(user: User, *, is_administrator: bool, by: Person | None) -> User:
     """Let somebody administer the installation, or no longer. Twice is the same as once.
 
@@ -175,7 +243,11 @@ def change_password(
     else:
         _only_admins(by)
     _check_password(new_password, user, "new_password")
-    user.set_password(new_password)
+    return _set_password(user, make_password(new_password), by=by)
+
+
+def _set_password(user: User, hashed: str, *, by: Person | None) -> User:
+    user.password = hashed
     with transaction.atomic():
         user.save(update_fields=["password"])
         record("user.change_password", by=by, target=user)
@@ -223,15 +295,35 @@ def set_external(user: User, *, external: bool, by: Person | None) -> User:
     return user
 
 
-@transaction.atomic
 def administer(
-    user: User, *, by: Person, name: str, email: str, is_superuser: bool, external: bool
+    user: User,
+    *,
+    by: Person,
+    name: str | None = None,
+    email: str | None = None,
+    is_superuser: bool | None = None,
+    external: bool | None = None,
+    password: str | None = None,
 ) -> User:
-    """Change of somebody whatever differs, all of it or nothing, each by its own rule.
+    """Change of somebody what is given, all of it or nothing, each by its own rule.
 
-    Raises `Invalid` for ``email``, ``is_superuser``; `Forbidden`.
+    Raises `Invalid` for ``email``, ``is_superuser``, ``password``; `Forbidden`, also for the
+    password of oneself.
     """
     _only_admins(by)
-    update_user(user, by=by, name=name, email=email)
-    set_administrator(user, is_administrator=is_superuser, by=by)
-    return set_external(user, external=external, by=by)
+    hashed = ""
+    if password is not None:
+        if by.pk == user.pk:
+            raise Forbidden("Your own password is changed where you say the present one.")
+        _check_password(password, user)
+        # Before the transaction: a third of a second is long to hold SQLite's only lock.
+        hashed = make_password(password)
+    with transaction.atomic():
+        update_user(user, by=by, name=name, email=email)
+        if is_superuser is not None:
+            set_administrator(user, is_administrator=is_superuser, by=by)
+        if external is not None:
+            set_external(user, external=external, by=by)
+        if hashed:
+            _set_password(user, hashed, by=by)
+    return user

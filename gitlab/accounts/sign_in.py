@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitlab.accounts import failed_logins, passwords
+from gitlab.accounts import failed_logins, passwords, services
 from gitlab.accounts.models import User
 
 
@@ -10,18 +10,20 @@ class WrongPassword(Exception):
     """The same for a name that nobody has, a wrong password and a blocked user."""
 
 
-def verify(login: str, password: str, *, address: str) -> User:
+def verify(login: str, password: str, *, address: str, reactivates: bool = False) -> User:
     """The active user whose password this is. `login` is a user name or an e-mail address.
 
-    A page then calls ``django.contrib.auth.login(request, user)``.
+    Where it `reactivates`, one who was deactivated is active from now on. A page then calls
+    ``django.contrib.auth.login(request, user)``.
     Raises `WrongPassword`, `failed_logins.TooManyFailedLogins`.
     """
     user = passwords.find(login)
     attempt = failed_logins.begin(login, password, user=user, address=address)
-    if not passwords.check(None if attempt.is_withheld else user, password) or user is None:
+    asked = None if attempt.is_withheld else user
+    if not passwords.check(asked, password, deactivated_too=reactivates) or user is None:
         raise WrongPassword(
             "The name or the password is wrong. After many failures even the right one is refused"
             " for some minutes."
         )
     attempt.succeeded()
-    return user
+    return user if user.is_active else services.reactivate(user)

@@ -73,6 +73,7 @@ def _verify(request: HttpRequest, form: SignInForm) -> User:
         form.cleaned_data["login"],
         form.cleaned_data["password"],
         address=request.META.get("REMOTE_ADDR", ""),
+        reactivates=True,
     )
 
 

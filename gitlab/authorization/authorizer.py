@@ -135,7 +135,10 @@ def _allowed(
     if image.project.pending_delete_at is not None:
         return set()
     may = policies.project_abilities(
-        reader, image.project.visibility, image.project.registry_access
+        reader,
+        image.project.visibility,
+        image.project.registry_access,
+        archived=image.project.archived,
     )
     return {
         action

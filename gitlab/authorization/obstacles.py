@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from gitlab.container_registry.image_paths import ImagePath
+from gitlab.container_registry.image_paths import ImagePath, ProjectRow
 from gitlab.namespaces import policies
 from gitlab.namespaces.models import RegistryAccess
 from gitlab.namespaces.paths import check_segment
@@ -61,16 +61,26 @@ def _of_project(image: ImagePath, reader: UserAccess) -> str:
     assert project is not None
     may = policies.project_abilities(reader, project.visibility, project.registry_access)
     if Ability.READ_PROJECT not in may:
-        return _of_nowhere(image.path)
+        # As where it is not there: who could make one here would see it.
+        return _of_new_project(image, reader)
     if project.pending_delete_at is not None or image.namespace.pending_delete_at is not None:
         return f"{project.full_path} is being deleted"
-    if project.registry_access == RegistryAccess.DISABLED:
-        return f"the container registry is off in {project.full_path}: its settings turn it on"
+    obstacle = _of_settings(project)
+    if obstacle:
+        return obstacle
     if image.is_too_deep:
         return _too_deep(image)
     if Ability.PUSH_IMAGE not in may:
         return f"pushing to {project.full_path} takes the role Developer there"
     return "the credential lacks a scope for pushing: it needs write_registry"
+
+
+def _of_settings(project: ProjectRow) -> str:
+    if project.registry_access == RegistryAccess.DISABLED:
+        return f"the container registry is off in {project.full_path}: its settings turn it on"
+    if project.archived:
+        return f"{project.full_path} is archived: its images can only be pulled"
+    return ""
 
 
 def _too_deep(image: ImagePath) -> str:

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from gitlab.container_registry import deletion
-from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
 from gitlab.ui.console import ReadOnlyAdmin
 
 _SHOWN = (
@@ -52,3 +52,20 @@ class ContainerRepositoryAdmin(ReadOnlyAdmin):
         """Queue those that have failed once more."""
         count = deletion.retry(request.user, rows)  # type: ignore[arg-type]
         self.message_user(request, f"{count} deletion(s) queued again.")
+
+
+@admin.register(BulkTagDeletion)
+class BulkTagDeletionAdmin(ReadOnlyAdmin):
+    """Where deletions of tags by criteria stand."""
+
+    list_display = [
+        "repository",
+        "by",
+        "status",
+        "requested_at",
+        "deleted_count",
+        "refused_count",
+        "failure_reason",
+    ]
+    list_filter = ["status"]
+    list_select_related = ["repository", "by"]

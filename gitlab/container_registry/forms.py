@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from django import forms
 from django.http import QueryDict
 
-from gitlab.container_registry.converters import TagConverter
-from gitlab.container_registry.tags import MAX_TAGS_AT_ONCE
-
-_TAG = re.compile(TagConverter.regex, re.ASCII)
+from gitlab.container_registry.tags import MAX_TAGS_AT_ONCE, is_name
 
 
 class TagsForm:
@@ -32,7 +28,7 @@ class TagsForm:
             return "Choose the tags first."
         if len(self.names) > MAX_TAGS_AT_ONCE:
             return f"Choose at most {MAX_TAGS_AT_ONCE} tags at once."
-        if not all(_TAG.fullmatch(name) for name in self.names):
+        if not all(is_name(name) for name in self.names):
             return "That is no name of a tag."
         return ""
 

@@ -37,6 +37,7 @@ class ProjectRow(NamedTuple):
     full_path: str
     visibility: str
     registry_access: str
+    archived: bool
     pending_delete_at: dt.datetime | None
     is_changing: bool
 
@@ -47,7 +48,7 @@ EXISTS (SELECT 1 FROM namespaces_pathchange c WHERE c.namespace_id = namespaces_
 FROM namespaces_namespace WHERE full_path IN ({})
 """
 _PROJECTS = """
-SELECT id, full_path, visibility, registry_access, pending_delete_at,
+SELECT id, full_path, visibility, registry_access, archived, pending_delete_at,
 EXISTS (SELECT 1 FROM namespaces_pathchange c WHERE c.project_id = namespaces_project.id)
 FROM namespaces_project WHERE full_path IN ({})
 """

@@ -2,6 +2,7 @@
 
     ContainerRepository ──► namespaces.Project          EventCursor: what each reader knows
     DeletedImage ─────────► namespaces.Project          what an undo needs of one that has gone
+    BulkTagDeletion ──────► ContainerRepository         tags by criteria, a job: see `bulk_deletion`
 
     status     null ──schedule──► delete_scheduled ──take──► delete_ongoing ──done──► (no row)
                  ▲                       ▲                        │
@@ -125,6 +126,58 @@ class DeletedImage(models.Model):
 
     def __str__(self) -> str:
         return self.name or str(self.project)
+
+
+class BulkTagDeletion(models.Model):
+    """Tags of an image that somebody wants deleted by criteria. The status is the queue."""
+
+    class Status(models.TextChoices):
+        SCHEDULED = "scheduled", "Scheduled"
+        ONGOING = "ongoing", "Under way"
+        FINISHED = "finished", "Finished"
+        FAILED = "failed", "Failed"
+
+    repository = models.ForeignKey(
+        ContainerRepository, on_delete=models.CASCADE, related_name="bulk_deletions"
+    )
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    name_regex_delete = models.CharField(max_length=255)
+    name_regex_keep = models.CharField(max_length=255, blank=True)
+    keep_n = models.PositiveIntegerField(default=0)
+    older_than = models.DurationField(null=True, blank=True)
+    status = models.CharField(max_length=16, choices=Status, default=Status.SCHEDULED)
+    requested_at = models.DateTimeField(default=timezone.now, editable=False)
+    lease = models.UUIDField(null=True, blank=True, editable=False)
+    lease_renewed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    next_attempt_at = models.DateTimeField(null=True, blank=True, editable=False)
+    failures = models.PositiveSmallIntegerField(default=0)
+    failure_reason = models.CharField(max_length=500, blank=True)
+    deleted_count = models.PositiveIntegerField(default=0)
+    refused_count = models.PositiveIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-requested_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="bulk_deletion_status_known",
+                condition=Q(status__in=["scheduled", "ongoing", "finished", "failed"]),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["repository", "-requested_at"], name="bulk_deletion_latest"),
+            models.Index(
+                fields=["status", "requested_at"],
+                name="bulk_deletion_queue",
+                condition=Q(status__in=["scheduled", "ongoing"]),
+            ),
+            models.Index(fields=["finished_at"], name="bulk_deletion_finished"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.repository_id}: {self.name_regex_delete}"
 
 
 class EventCursor(models.Model):

@@ -6,10 +6,10 @@ Refusals: `NotFound`, `Forbidden`, `Conflict`; of the registry `RegistryUnavaila
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -22,9 +22,9 @@ from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import RepositoryDetails
 from gitlab.container_registry.image_paths import ImagePath
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.namespaces import services
-from gitlab.namespaces.loaders import require_in_project
-from gitlab.namespaces.models import Namespace, Project
+from gitlab.namespaces import queries, services
+from gitlab.namespaces.loaders import no_project, require_in_project
+from gitlab.namespaces.models import Namespace, Project, Routable
 from gitlab.namespaces.policies import Ability
 from gitlab.pagination import Page
 from gitlab.principals import Actor, Anybody, Person
@@ -111,7 +111,7 @@ def get_container_repository_for(
         .first()
     )
     if row is None or (project is not None and row.project.full_path != project.lower()):
-        raise NotFound("no such image")
+        raise no_project(user)
     require_in_project(user, row.project, ability)
     return row
 
@@ -153,6 +153,59 @@ def stored_by(project: Project, *, registry: Registry | None = None) -> int | No
     except (RegistryUnavailable, RegistryRefused):
         return None
     return found.size_bytes if found else None
+
+
+def readable_in(reader: Anybody, group: Namespace) -> QuerySet[ContainerRepository]:
+    """The images in a group, at any depth, that somebody may read, by path."""
+    projects = queries.projects_with_readable_images(reader)
+    within = queries.projects_at_or_below(projects, group).order_by().values("pk")
+    rows = ContainerRepository.objects.filter(project__in=within)
+    return rows.select_related("project__namespace").order_by("path")
+
+
+T = TypeVar("T")
+
+
+def ask_of_each(
+    rows: Sequence[ContainerRepository], ask: Callable[[Registry, str], T]
+) -> dict[str, T]:
+    """What the registry says of each image, by path, a few asked at the same time.
+
+    Raises `RegistryUnavailable`, `RegistryRefused` with the first that it can't be asked of.
+    """
+    if not rows:
+        return {}
+    registry = clients.for_pages()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        asked = {row.path: pool.submit(ask, registry, row.path) for row in rows}
+        try:
+            return {path: answer.result() for path, answer in asked.items()}
+        finally:
+            for answer in asked.values():
+                answer.cancel()
+
+
+def sizes_of(
+    routables: Sequence[Routable], *, registry: Registry | None = None
+) -> dict[int, int | None]:
+    """Bytes of the images at and below each project or group, by its id, shared layers once.
+
+    A few are asked for at the same time. None where the registry can't tell.
+    """
+    if not routables:
+        return {}
+    known = registry or clients.for_pages()
+
+    def size(routable: Routable) -> int | None:
+        try:
+            found = known.repository(routable.full_path, below=True)
+        except (RegistryUnavailable, RegistryRefused):
+            return None
+        return found.size_bytes if found else 0
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        sizes = pool.map(size, routables)
+        return dict(zip((routable.pk for routable in routables), sizes, strict=True))
 
 
 def _details(

@@ -7,6 +7,7 @@ Refusals: `NotFound`, `Forbidden`, `Conflict`, `Invalid`; of the registry `Regis
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -34,6 +35,14 @@ SHOWN_HISTORY = 50
 SHOWN_PARTS = 100
 """Platforms or layers on the page of a tag. Clients take no image with more layers than 127."""
 MAX_TAGS_AT_ONCE = 100
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
+"""Source: OCI distribution specification 1.1, "Pulling manifests"."""
+
+
+def is_name(text: str) -> bool:
+    """Whether a tag may be called so."""
+    return _NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ The row that comes back has `abilities` filled, for templates to ask.
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 from django.db.models import Q
 
 from gitlab import principals
@@ -23,27 +25,35 @@ def _refuse_unless(allowed: frozenset[str], needed: Ability, basic: Ability) -> 
         raise Forbidden("You may not do this here.")
 
 
+IdOrPath: TypeAlias = int | str
+"""What names a row: its id, or its full path in any case."""
+
+
+def _by(id_or_path: IdOrPath) -> dict[str, Any]:
+    return {"pk": id_or_path} if isinstance(id_or_path, int) else {"full_path": id_or_path.lower()}
+
+
 def get_project_for(
-    user: Anybody, full_path: str, ability: Ability = Ability.READ_PROJECT
+    user: Anybody, id_or_path: IdOrPath, ability: Ability = Ability.READ_PROJECT
 ) -> Project:
     """The project, for somebody who may do `ability` in it. Raises `NotFound`, `Forbidden`."""
     project = (
         Project.objects.select_related("namespace")
-        .filter(full_path=full_path.lower(), pending_delete_at__isnull=True)
+        .filter(**_by(id_or_path), pending_delete_at__isnull=True)
         .first()
     )
     if project is None:
-        raise _nothing(user, full_path)
+        raise _nothing(user, id_or_path, "x/x")
     return require_in_project(user, project, ability)
 
 
-def _nothing(user: Anybody, full_path: str) -> NotFound:
+def _nothing(user: Anybody, id_or_path: IdOrPath, likely: str = "x") -> NotFound:
     """What to raise where nothing is, after what is asked where something is that one may not see.
 
     Otherwise the time that an answer takes would tell the one from the other. Deeper paths are
-    taken for projects: those are most.
+    taken for projects: those are most. Of an id nobody knows the path; it might be like `likely`.
     """
-    full_path = full_path.lower()
+    full_path = likely if isinstance(id_or_path, int) else id_or_path.lower()
     above, _, _ = full_path.rpartition("/")
     namespace = Namespace(pk=0, full_path=above or full_path)
     if above:
@@ -54,33 +64,46 @@ def _nothing(user: Anybody, full_path: str) -> NotFound:
     return NotFound("nothing here")
 
 
+def no_project(user: Anybody) -> NotFound:
+    """What to raise where something of a project is asked for by an id that nothing has, after what
+    is asked where something has it that one may not see.
+    """
+    return _nothing(user, 0, "x/x")
+
+
 def require_in_project(user: Anybody, project: Project, ability: Ability) -> Project:
     """`project`, with `abilities` filled. Raises `NotFound`, `Forbidden`."""
     project.abilities = policies.project_abilities(
-        user_access.in_project(user, project), project.visibility, project.registry_access
+        user_access.in_project(user, project),
+        project.visibility,
+        project.registry_access,
+        archived=project.archived,
     )
     _refuse_unless(project.abilities, ability, Ability.READ_PROJECT)
     return project
 
 
 def get_group_for(
-    user: Anybody, full_path: str, ability: Ability = Ability.READ_GROUP
+    user: Anybody, id_or_path: IdOrPath, ability: Ability = Ability.READ_GROUP
 ) -> Namespace:
     """The group, for somebody who may do `ability` in it. Raises `NotFound`, `Forbidden`."""
-    return _get_namespace(user, ability, full_path=full_path.lower(), kind=Namespace.Kind.GROUP)
+    return _get_namespace(user, ability, id_or_path, kind=Namespace.Kind.GROUP)
 
 
 def get_namespace_for(
-    user: Anybody, full_path: str, ability: Ability = Ability.READ_GROUP
+    user: Anybody, id_or_path: IdOrPath, ability: Ability = Ability.READ_GROUP
 ) -> Namespace:
     """The group or personal namespace, as `get_group_for`. Raises `NotFound`, `Forbidden`."""
-    return _get_namespace(user, ability, full_path=full_path.lower())
+    return _get_namespace(user, ability, id_or_path)
 
 
-def _get_namespace(user: Anybody, ability: Ability, **lookup: str) -> Namespace:
-    namespace = Namespace.objects.filter(pending_delete_at__isnull=True, **lookup).first()
+def _get_namespace(
+    user: Anybody, ability: Ability, id_or_path: IdOrPath, **lookup: str
+) -> Namespace:
+    rows = Namespace.objects.filter(pending_delete_at__isnull=True, **lookup)
+    namespace = rows.filter(**_by(id_or_path)).first()
     if namespace is None:
-        raise _nothing(user, lookup["full_path"])
+        raise _nothing(user, id_or_path)
     return require_in_namespace(user, namespace, ability)
 
 

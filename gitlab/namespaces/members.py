@@ -13,7 +13,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from gitlab.audit.services import record
@@ -96,14 +96,35 @@ def _keep_an_owner(member: Member) -> None:
     """Raises `Conflict` where `member` is the last owner of a group."""
     if member.namespace_id is None or member.access_level != AccessLevel.OWNER:
         return
-    others = Member.objects.filter(
-        namespace_id=member.namespace_id,
-        access_level=AccessLevel.OWNER,
-        expires_at__isnull=True,
-        user__state="active",
-    ).exclude(pk=member.pk)
-    if not others.exists():
+    if (
+        not _lasting_owners()
+        .filter(namespace_id=member.namespace_id)
+        .exclude(pk=member.pk)
+        .exists()
+    ):
         raise Conflict({"__all__": "A group keeps at least one owner."})
+
+
+def _lasting_owners() -> QuerySet[Member]:
+    return Member.objects.filter(
+        access_level=AccessLevel.OWNER, expires_at__isnull=True, user__state="active"
+    )
+
+
+def only_owned_by(user: Person) -> Namespace | None:
+    """A group that would have no owner without `user`, None where there is none."""
+    others = (
+        _lasting_owners().filter(namespace_id=OuterRef("namespace_id")).exclude(user_id=user.pk)
+    )
+    alone = Member.objects.filter(
+        ~Exists(others),
+        user_id=user.pk,
+        access_level=AccessLevel.OWNER,
+        namespace__isnull=False,
+        namespace__pending_delete_at__isnull=True,
+    ).select_related("namespace")
+    found = alone.first()
+    return found.namespace if found else None
 
 
 @transaction.atomic

@@ -102,6 +102,9 @@ class Namespace(models.Model):
         ]
         indexes = [
             models.Index(fields=["kind", "full_path"], name="namespace_by_kind"),
+            # What the API can order groups by.
+            models.Index(fields=["kind", "name", "id"], name="namespace_by_name"),
+            models.Index(fields=["kind", "id"], name="namespace_by_kind_and_id"),
             models.Index(
                 fields=["pending_delete_at"],
                 name="namespace_pending_delete",
@@ -135,6 +138,9 @@ class Project(models.Model):
     registry_access = models.CharField(
         max_length=8, choices=RegistryAccess, default=RegistryAccess.ENABLED
     )
+    # Read-only: its images are pulled, and neither pushed nor deleted. With a default of the
+    # database, for nodes of the version before.
+    archived = models.BooleanField(default=False, db_default=False)
     # Manifests that no tag points at, for those who pull by digest.
     keep_untagged = models.BooleanField(default=False)
     creator = models.ForeignKey(
@@ -169,6 +175,11 @@ class Project(models.Model):
         ]
         indexes = [
             models.Index(fields=["visibility", "full_path"], name="project_by_visibility"),
+            # What the API can order by, each with the id behind it.
+            models.Index(fields=["created_at", "id"], name="project_by_creation"),
+            models.Index(fields=["updated_at", "id"], name="project_by_update"),
+            models.Index(fields=["name", "id"], name="project_by_name"),
+            models.Index(fields=["namespace", "created_at", "id"], name="project_by_age_in_group"),
             models.Index(fields=["namespace", "full_path"], name="project_by_namespace"),
             models.Index(
                 fields=["pending_delete_at"],

@@ -10,7 +10,8 @@
     remove_project                                                x
 
 Public is seen by everybody, internal by whoever is signed in and not external, private by members.
-With the registry off nobody may do anything with images, administrators included.
+With the registry off nobody may do anything with images, administrators included. In an archived
+project images are only read.
 """
 
 from __future__ import annotations
@@ -92,8 +93,11 @@ def _by_level(access: UserAccess, table: dict[Ability, AccessLevel]) -> set[Abil
     return {ability for ability, needed in table.items() if level >= needed}
 
 
+_CHANGES_IMAGES = {Ability.PUSH_IMAGE, Ability.DELETE_TAG, Ability.ADMIN_IMAGE}
+
+
 def project_abilities(
-    access: UserAccess, visibility: str, registry_access: str
+    access: UserAccess, visibility: str, registry_access: str, *, archived: bool = False
 ) -> frozenset[Ability]:
     """What somebody may do in a project."""
     abilities = _by_level(access, _PROJECT_BY_LEVEL)
@@ -106,7 +110,7 @@ def project_abilities(
         abilities |= _by_level(access, _IMAGES_BY_LEVEL)
         if seen_by_anybody and registry_access == RegistryAccess.ENABLED:
             abilities |= {Ability.READ_IMAGE}
-    return frozenset(abilities)
+    return frozenset(abilities - _CHANGES_IMAGES if archived else abilities)
 
 
 def group_abilities(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 from django.contrib.auth import get_user_model
@@ -19,6 +20,7 @@ from gitlab.namespaces.models import (
     Namespace,
     PathChange,
     Project,
+    RegistryAccess,
     Routable,
     Visibility,
 )
@@ -83,10 +85,14 @@ def _visibilities(user: Anybody) -> list[str]:
     return [Visibility.PUBLIC, Visibility.INTERNAL]
 
 
-def projects_of(user: Anybody, *, search: str = "") -> QuerySet[Project]:
-    """The projects that somebody belongs to: their own, and by membership, also inherited."""
+def projects_of(
+    user: Anybody, *, search: str = "", lowest: int = AccessLevel.GUEST
+) -> QuerySet[Project]:
+    """The projects that somebody belongs to with at least `lowest`, also inherited: their own, and
+    by membership.
+    """
     person = principals.somebody(user)
-    mine = Q(pk__in=[]) if person is None else _member_of(person)
+    mine = Q(pk__in=[]) if person is None else _member_of(person, lowest)
     rows = Project.objects.filter(mine, pending_delete_at__isnull=True)
     return _matching(rows.select_related("namespace").order_by("full_path"), search)
 
@@ -135,6 +141,55 @@ def groups_visible_to(
     elif top_only:
         rows = rows.filter(parent__isnull=True)
     return _matching(rows.order_by("full_path"), search)
+
+
+def projects_with_readable_images(user: Anybody) -> QuerySet[Project]:
+    """The projects whose images somebody may read, as `policies.project_abilities` says of each."""
+    rows = Project.objects.filter(pending_delete_at__isnull=True).exclude(
+        registry_access=RegistryAccess.DISABLED
+    )
+    person = principals.somebody(user)
+    if person is not None and person.is_superuser:
+        return rows.order_by("full_path")
+    seen = Q(visibility__in=_visibilities(user), registry_access=RegistryAccess.ENABLED)
+    if person is not None:
+        seen |= _member_of(person, AccessLevel.REPORTER)
+    return rows.filter(seen).order_by("full_path")
+
+
+def projects_at_or_below(rows: QuerySet[Project], namespace: Namespace) -> QuerySet[Project]:
+    """Those of `rows` that are in a namespace, or in a group below it."""
+    return rows.filter(full_path__startswith=f"{namespace.full_path}/")
+
+
+def groups_below(user: Anybody, group: Namespace, *, search: str = "") -> QuerySet[Namespace]:
+    """The groups that somebody may see at any depth below `group`."""
+    rows = groups_visible_to(user, search=search)
+    return rows.filter(full_path__startswith=f"{group.full_path}/")
+
+
+def namespaces_of(user: Anybody, *, search: str = "") -> QuerySet[Namespace]:
+    """A person's own namespace and the groups that they belong to; all for administrators."""
+    person = principals.somebody(user)
+    rows = Namespace.objects.filter(pending_delete_at__isnull=True)
+    if person is None or not person.is_superuser:
+        mine = Q(pk__in=[])
+        if person is not None:
+            mine = Q(owner_id=person.pk) | Q(pk__in=_of_member(_BELOW, person))
+        rows = rows.filter(mine)
+    return _matching(rows.order_by("full_path"), search)
+
+
+def full_names(paths: Iterable[str]) -> dict[str, str]:
+    """The names of the namespaces of these paths with those of the groups above: "Acme / Tools"."""
+    asked = set(paths)
+    wanted = {prefix for path in asked for prefix in prefixes(path)}
+    rows = Namespace.objects.filter(full_path__in=wanted).order_by()
+    names = dict(rows.values_list("full_path", "name"))
+    return {
+        path: " / ".join(names[prefix] for prefix in prefixes(path) if prefix in names)
+        for path in asked
+    }
 
 
 def namespaces_to_create_in(user: Anybody, also: str = "") -> list[Namespace]:

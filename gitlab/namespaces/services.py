@@ -250,6 +250,17 @@ def update_project(
     return project
 
 
+@transaction.atomic
+def set_archived(by: Person, project: Project, *, archived: bool) -> Project:
+    """Archive a project, so that its images are only pulled, or take that back. Twice is once."""
+    project = require_in_project(by, hold_project(project), Ability.REMOVE_PROJECT)
+    if project.archived != archived:
+        project.archived = archived
+        project.save(update_fields=["archived", "updated_at"])
+        record("project.archive" if archived else "project.unarchive", by=by, target=project)
+    return require_in_project(by, project, Ability.READ_PROJECT)
+
+
 def _set(row: Namespace | Project, field: str, value: str | bool, changes: dict[str, Any]) -> None:
     before = getattr(row, field)
     if before != value:

@@ -231,6 +231,17 @@ class Installation:
         )
         return password
 
+    def api_token(self, username: str, *scopes: str) -> str:
+        """The text of a new personal access token (default: for the whole API)."""
+        text: str = self.run_python(
+            "from gitlab.access_tokens import services\n"
+            "from gitlab.accounts.models import User\n"
+            f"user = User.objects.get(username={username!r})\n"
+            f"scopes = {list(scopes) or ['api']!r}\n"
+            "answer = services.create(user, name='test', scopes=scopes)[1]"
+        )
+        return text
+
     def create_project(self, path: str, *, owner: str, visibility: str = "private") -> None:
         """A project in a namespace that is there: ``create_project("alice/app",
         owner="alice")``.

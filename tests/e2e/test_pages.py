@@ -162,3 +162,12 @@ def test_the_console(page: Page, chromium: Browser, berth: Installation) -> None
         expect(admin.get_by_role("heading", level=1, name=name)).to_be_visible()
     context.close()
     assert complaints == []
+
+
+def test_the_operations_of_the_api(page: Page) -> None:
+    """Shown by scripts of our own host, and tried with the session of the pages."""
+    page.goto("/help/api")
+    page.get_by_text("Show oneself").click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    expect(page.get_by_text('"username": "alice"').first).to_be_visible()

@@ -130,6 +130,19 @@ def test_every_address_is_the_one_outside(berth: Installation, proxy: Proxy) -> 
     )
 
 
+def test_an_encoded_path_reaches_the_api(berth: Installation, proxy: Proxy) -> None:
+    """A slash inside of ``:id`` is no other; the links of a page are the proxy's."""
+    with Wire(berth, "root/app") as wire:
+        wire.push_blob(b"so that there is a project")
+    token = {"PRIVATE-TOKEN": berth.api_token("root")}
+    for path in ("projects/root%2Fapp", "projects/root%2fapp/members/all?per_page=1"):
+        answer = httpx.get(f"{berth.url}/api/v4/{path}", headers=token, verify=berth.verify)
+        assert answer.status_code == 200, answer.text
+    assert answer.links["first"]["url"].startswith(f"{berth.url}/api/v4/projects/root%2Fapp/")
+    plain = httpx.get(f"{berth.url}/api/v4/projects/root/app", headers=token, verify=berth.verify)
+    assert plain.status_code == 404
+
+
 def test_a_chunked_body_larger_than_any_limit_of_a_proxy(berth: Installation, proxy: Proxy) -> None:
     """It arrives while it is being sent: nothing of it lies on the proxy's disk."""
     piece, scope = bytes(2**20), "repository:root/app:pull,push"

@@ -131,6 +131,16 @@ def test_what_is_held(store: Store) -> None:
     assert store.is_held("bob")
 
 
+def test_when_it_is_quiet_again(store: Store) -> None:
+    one, other = charge("one", 3), charge("other", 3)
+    assert store.quiet_in([one, other]) == {one: 0, other: 0}
+    assert takes(store, one)
+    assert takes(store, one)
+    found = store.quiet_in([one, other])
+    assert 35 < found[one] <= 40
+    assert found[other] == 0
+
+
 def _takes(store: Store, count: int) -> int:
     # A hundred at once, and one more for each 0.6 s that a slow machine takes.
     return sum(takes(store, charge("shared", 100)) for _ in range(count))

@@ -22,7 +22,9 @@ class Command(AdministrationCommand):
 
     def add_verbs(self) -> None:
         listed = self.verb("list", "Everybody, by name.")
-        listed.add_argument("--state", choices=["active", "blocked"], help="only these")
+        listed.add_argument(
+            "--state", choices=["active", "blocked", "deactivated"], help="only these"
+        )
         listed.add_argument("--admins", action="store_true", help="only administrators")
         create = self.verb("create", "A new user with a namespace of their own.")
         create.add_argument("username")

@@ -10,11 +10,10 @@ from urllib.parse import urlencode
 from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest
 
-from gitlab import pagination, principals
-from gitlab.namespaces import policies, user_access
-from gitlab.namespaces.models import AccessLevel, Namespace, Project, Routable
-from gitlab.namespaces.paths import prefixes, slug
-from gitlab.namespaces.policies import Ability
+from gitlab import pagination
+from gitlab.namespaces.models import Namespace, Project, Routable
+from gitlab.namespaces.paths import slug
+from gitlab.namespaces.roles import Roles
 from gitlab.namespaces.sidebars import registry_url, url_of
 from gitlab.pagination import Page
 from gitlab.principals import Anybody
@@ -41,46 +40,6 @@ class Row:
     def says_more(self) -> bool:
         """Whether the name is more than the path in other letters."""
         return slug(self.routable.name) != slug(self.routable.path)
-
-
-class Roles:
-    """A person's roles everywhere, found in one query and asked for many rows."""
-
-    def __init__(self, user: Anybody) -> None:
-        self.user = user
-        self.groups: dict[str, int] = {}
-        self.projects: dict[int, int] = {}
-        person = principals.somebody(user)
-        if person is None:
-            return
-        rows = user_access.live_members().filter(user_id=person.pk)
-        for path, project, level in rows.values_list(
-            "namespace__full_path", "project_id", "access_level"
-        ):
-            if path:
-                self.groups[path] = level
-            else:
-                self.projects[project] = level
-        # One's own namespace, whose path is one's name.
-        self.groups[person.username] = AccessLevel.OWNER
-
-    def level(self, routable: Routable) -> int:
-        """The highest level here and above; 0 for none."""
-        above = max((self.groups.get(path, 0) for path in prefixes(routable.full_path)), default=0)
-        own = self.projects.get(routable.pk, 0) if isinstance(routable, Project) else 0
-        return max(above, own)
-
-    def label(self, routable: Routable) -> str:
-        """The role's name, "" for none."""
-        level = self.level(routable)
-        return AccessLevel(level).label if level else ""
-
-    def reads_images(self, project: Project) -> bool:
-        """Whether the person may know of a project's images."""
-        access = user_access.of_person(self.user, self.level(project))
-        return Ability.READ_IMAGE in policies.project_abilities(
-            access, project.visibility, project.registry_access
-        )
 
 
 def project_rows(user: Anybody, projects: Sequence[Project]) -> list[Row]:

@@ -14,9 +14,9 @@ from django.views.decorators.http import require_safe
 from gitlab.namespaces import loaders, members, queries
 from gitlab.namespaces.models import Namespace, Project, RegistryAccess, Routable
 from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.roles import Roles
 from gitlab.namespaces.sidebars import group_frame, project_frame, registry_url
 from gitlab.namespaces.views.listing import (
-    Roles,
     around,
     group_rows,
     page_of,

@@ -113,7 +113,7 @@ def menu_line() -> SafeString:
 
 
 @register.simple_block_tag
-def dialog(content: str, id: str, title: str) -> str:  # noqa: A002
+def dialog(content: str, id: str, title: str) -> str:
     """A dialog in the page, opened by ``{% button … dialog=id %}``. Slot: foot."""
     return block("dialog", content, id=id, title=title)
 
@@ -170,7 +170,7 @@ def job_progress(
     total: int | None = None,
     url: str = "",
     note: str = "",
-    id: str = "job",  # noqa: A002
+    id: str = "job",
 ) -> dict[str, Any]:
     """Work that takes time: waiting, running, done, failed.
 

@@ -26,7 +26,7 @@ def card(
     description: str = "",
     icon: str = "",
     flush: bool = False,
-    id: str = "",  # noqa: A002
+    id: str = "",
 ) -> str:
     """A box with a title. Slots: actions, foot. ``flush``: the body brings its own edges."""
     return block(

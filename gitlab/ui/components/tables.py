@@ -13,7 +13,7 @@ PAGE_PARAMETERS = ("after", "before", "last", "page")
 
 
 @register.simple_block_tag
-def table(content: str, id: str, label: str) -> str:  # noqa: A002
+def table(content: str, id: str, label: str) -> str:
     """A table around thead and tbody. Slots: actions (an action bar), pager."""
     return block("table", content, id=id, label=label)
 
@@ -76,7 +76,7 @@ def select_row(value: Any, label: str, form: str, name: str = "selected") -> dic
 def action_bar(
     context: Context,
     content: str,
-    id: str,  # noqa: A002
+    id: str,
     action: str,
     method: str = "post",
     noun: str = "chosen",

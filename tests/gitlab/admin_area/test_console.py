@@ -16,7 +16,7 @@ from django.urls import reverse
 import gitlab.admin_area
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.audit.models import AuditEvent
-from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.ui.console import ReadOnlyAdmin, ServiceAdmin, ServiceForm
 
@@ -48,7 +48,8 @@ def content(
         failed_deletion_count=5,
         failure_reason=reason,
     )
-    make_image("acme/app/api", of=app)
+    image = make_image("acme/app/api", of=app)
+    BulkTagDeletion.objects.create(repository=image, by=alice, name_regex_delete="dev-.*")
 
 
 def changelist(label: str) -> str:
@@ -89,6 +90,7 @@ def test_what_it_has() -> None:
         "namespaces.project",
         "namespaces.member",
         "container_registry.containerrepository",
+        "container_registry.bulktagdeletion",
         "audit.auditevent",
     }
 

@@ -15,7 +15,7 @@ from gitlab.container_registry.client.responses import (
     TagDetails,
     read_json,
 )
-from tests.gitlab.container_registry.conftest import INDEX, MANIFEST, digest
+from tests.gitlab.played_registry import INDEX, MANIFEST, digest
 
 pytestmark = [pytest.mark.engineless, pytest.mark.django_db]
 

@@ -58,7 +58,7 @@ class TestWhoSees:
         assert client.get("/acme/open").status_code == 200
         assert client.get("/acme").status_code == 200
 
-    @pytest.mark.parametrize("address", ["/api/v4/version", "/v1/x", "/snippets", "/assets"])
+    @pytest.mark.parametrize("address", ["/api/v4/nothing", "/v1/x", "/snippets", "/assets"])
     def test_addresses_of_our_own_are_no_paths(
         self, client: Client, db: None, address: str
     ) -> None:

@@ -1,0 +1,116 @@
+"""The installation itself: its settings, as far as they have a meaning here, and its numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from gitlab.accounts.models import User
+from gitlab.api.base import Endpoint, operation
+from gitlab.api.errors import ApiError
+from gitlab.api.fields import Entity
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.namespaces.models import Namespace, Project
+
+
+class SettingsEntity(Entity):
+    """GitLab's settings that have a meaning here."""
+
+    signup_enabled = serializers.BooleanField()
+    password_authentication_enabled_for_web = serializers.BooleanField()
+    default_project_visibility = serializers.CharField()
+    default_group_visibility = serializers.CharField()
+    container_registry_token_expire_delay = serializers.IntegerField(help_text="Minutes.")
+    throttle_authenticated_api_enabled = serializers.BooleanField()
+    throttle_authenticated_api_requests_per_period = serializers.IntegerField()
+    throttle_authenticated_api_period_in_seconds = serializers.IntegerField()
+    throttle_unauthenticated_api_enabled = serializers.BooleanField()
+    throttle_unauthenticated_api_requests_per_period = serializers.IntegerField()
+    throttle_unauthenticated_api_period_in_seconds = serializers.IntegerField()
+    push_creates_projects = serializers.BooleanField(help_text="Ours.")
+    undo_window_in_seconds = serializers.IntegerField(help_text="Ours.")
+
+
+def _settings() -> dict[str, Any]:
+    by_user, by_address = (settings.RATE_LIMITS.get(kind, 0) for kind in ("user", "address"))
+    return {
+        "signup_enabled": settings.SIGNUP_ENABLED,
+        "password_authentication_enabled_for_web": True,
+        "default_project_visibility": "private",
+        "default_group_visibility": "private",
+        "container_registry_token_expire_delay": settings.TOKENS_LIFETIME // 60,
+        "throttle_authenticated_api_enabled": bool(by_user),
+        "throttle_authenticated_api_requests_per_period": by_user,
+        "throttle_authenticated_api_period_in_seconds": 60,
+        "throttle_unauthenticated_api_enabled": bool(by_address),
+        "throttle_unauthenticated_api_requests_per_period": by_address,
+        "throttle_unauthenticated_api_period_in_seconds": 60,
+        "push_creates_projects": settings.PUSH_CREATES_PROJECTS,
+        "undo_window_in_seconds": int(settings.UNDO_WINDOW.total_seconds()),
+    }
+
+
+class ApplicationSettings(Endpoint):
+    """``/application/settings``"""
+
+    section = "Installation"
+    administrators = True
+
+    @operation("Show the settings", gives=SettingsEntity)
+    def get(self, request: Request) -> Response:
+        """As the file and the environment of this node say them."""
+        return Response(_settings())
+
+    @operation("Change the settings", gives=SettingsEntity, refuses=[405])
+    def put(self, request: Request) -> Response:
+        """Not possible: a node reads its settings when it starts."""
+        raise ApiError(
+            405, {"message": "405 Not Allowed - settings are changed in gitlab.toml"}, Allow="GET"
+        )
+
+
+class CountsEntity(Entity):
+    """Counts, as texts with commas, as GitLab gives them."""
+
+    users = serializers.CharField()
+    active_users = serializers.CharField()
+    projects = serializers.CharField()
+    groups = serializers.CharField()
+    container_repositories = serializers.CharField(help_text="Ours.")
+    forks = serializers.CharField()
+    issues = serializers.CharField()
+    merge_requests = serializers.CharField()
+    notes = serializers.CharField()
+    snippets = serializers.CharField()
+    ssh_keys = serializers.CharField()
+    milestones = serializers.CharField()
+
+
+_NOT_HERE = ("forks", "issues", "merge_requests", "notes", "snippets", "ssh_keys", "milestones")
+
+
+class Statistics(Endpoint):
+    """``/application/statistics``"""
+
+    section = "Installation"
+    administrators = True
+
+    @operation("Show the statistics", gives=CountsEntity)
+    def get(self, request: Request) -> Response:
+        """How many there are of each."""
+        users = User.objects.all()
+        counts = {
+            "users": users.count(),
+            "active_users": users.filter(state=User.State.ACTIVE).count(),
+            "projects": Project.objects.filter(pending_delete_at__isnull=True).count(),
+            "groups": Namespace.objects.filter(
+                kind=Namespace.Kind.GROUP, pending_delete_at__isnull=True
+            ).count(),
+            "container_repositories": ContainerRepository.objects.count(),
+            **dict.fromkeys(_NOT_HERE, 0),
+        }
+        return Response({name: f"{count:,}" for name, count in counts.items()})

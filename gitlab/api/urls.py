@@ -1,0 +1,125 @@
+"""The addresses of the API."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, include, path, re_path
+
+from gitlab.api import (
+    audit_events,
+    description,
+    groups,
+    instance,
+    members,
+    metadata,
+    namespaces,
+    paths,  # noqa: F401 - it registers converters
+    personal_access_tokens,
+    projects,
+    registry_access,
+    registry_repositories,
+    registry_tags,
+    registry_undo,
+    users,
+)
+from gitlab.api.base import Endpoint, Nothing
+
+app_name = "api"
+
+
+def _of_both(address: str, endpoint: type[Endpoint]) -> list[URLPattern]:
+    """An address below that of a project, and below that of a group; `kind` says which."""
+    return [
+        path(f"{kind}s/<api_id:id>/{address}", endpoint.as_view(), {"kind": kind})
+        for kind in ("project", "group")
+    ]
+
+
+_IMAGES = "projects/<api_id:id>/registry/repositories"
+_IMAGE = f"{_IMAGES}/<api_number:repository_id>"
+
+_REGISTRY: list[URLPattern | URLResolver] = []
+if settings.CONTAINER_REGISTRY_ENABLED:
+    _REGISTRY = [
+        path(_IMAGES, registry_repositories.ProjectRepositories.as_view()),
+        path(
+            "groups/<api_id:id>/registry/repositories",
+            registry_repositories.GroupRepositories.as_view(),
+        ),
+        path(
+            "registry/repositories/<api_number:id>", registry_repositories.OneRepository.as_view()
+        ),
+        path(_IMAGE, registry_repositories.ProjectRepository.as_view()),
+        path(f"{_IMAGE}/tags", registry_tags.Tags.as_view()),
+        path(f"{_IMAGE}/tags/<api_text:tag_name>", registry_tags.OneTag.as_view()),
+        path(f"{_IMAGE}/tags/<api_text:tag_name>/history", registry_undo.TagHistory.as_view()),
+        path(f"{_IMAGE}/tags/<api_text:tag_name>/restore", registry_undo.RestoreTag.as_view()),
+        path(f"{_IMAGE}/freed", registry_undo.Freed.as_view()),
+        path(f"{_IMAGE}/restore", registry_undo.RestoreRepository.as_view()),
+        path("projects/<api_id:id>/registry/deleted_tags", registry_undo.DeletedTags.as_view()),
+        path(
+            "projects/<api_id:id>/registry/deleted_repositories",
+            registry_undo.DeletedRepositories.as_view(),
+        ),
+        path("registry/access", registry_access.RegistryAccess.as_view()),
+    ]
+
+_V4: list[URLPattern | URLResolver] = [
+    path("version", metadata.Version.as_view()),
+    path("metadata", metadata.Metadata.as_view()),
+    path("application/settings", instance.ApplicationSettings.as_view()),
+    path("application/statistics", instance.Statistics.as_view()),
+    path("audit_events", audit_events.AuditEvents.as_view()),
+    path("audit_events/<api_number:id>", audit_events.OneAuditEvent.as_view()),
+    *_of_both("audit_events", audit_events.AuditEventsOf),
+    *_of_both("audit_events/<api_number:audit_event_id>", audit_events.OneAuditEventOf),
+    path("user", users.CurrentUser.as_view()),
+    path("user/personal_access_tokens", personal_access_tokens.TokensOfOneself.as_view()),
+    path("users", users.Users.as_view()),
+    path("users/<api_id:id>", users.OneUser.as_view()),
+    path("users/<api_id:id>/block", users.Block.as_view()),
+    path("users/<api_id:id>/unblock", users.Unblock.as_view()),
+    path("users/<api_id:id>/deactivate", users.Deactivate.as_view()),
+    path("users/<api_id:id>/activate", users.Activate.as_view()),
+    path(
+        "users/<api_number:user_id>/personal_access_tokens",
+        personal_access_tokens.TokensOfUser.as_view(),
+    ),
+    path("personal_access_tokens", personal_access_tokens.PersonalAccessTokens.as_view()),
+    path("personal_access_tokens/self", personal_access_tokens.ThisToken.as_view()),
+    path("personal_access_tokens/self/rotate", personal_access_tokens.RotateThisToken.as_view()),
+    path("personal_access_tokens/<api_number:id>", personal_access_tokens.OneToken.as_view()),
+    path(
+        "personal_access_tokens/<api_number:id>/rotate",
+        personal_access_tokens.RotateToken.as_view(),
+    ),
+    path("users/<api_id:id>/projects", projects.ProjectsOfUser.as_view()),
+    path("namespaces", namespaces.Namespaces.as_view()),
+    path("namespaces/<api_id:id>", namespaces.OneNamespace.as_view()),
+    path("namespaces/<api_text:path>/exists", namespaces.NamespaceExists.as_view()),
+    path("projects", projects.Projects.as_view()),
+    path("projects/user/<api_number:user_id>", projects.ProjectForUser.as_view()),
+    path("projects/<api_id:id>", projects.OneProject.as_view()),
+    path("projects/<api_id:id>/archive", projects.Archive.as_view()),
+    path("projects/<api_id:id>/unarchive", projects.Unarchive.as_view()),
+    path("projects/<api_id:id>/transfer", projects.Transfer.as_view()),
+    path("groups", groups.Groups.as_view()),
+    path("groups/<api_id:id>", groups.OneGroup.as_view()),
+    path("groups/<api_id:id>/projects", projects.ProjectsOfGroup.as_view()),
+    path("groups/<api_id:id>/subgroups", groups.Subgroups.as_view()),
+    path("groups/<api_id:id>/descendant_groups", groups.DescendantGroups.as_view()),
+    *_REGISTRY,
+    *_of_both("members", members.Members),
+    *_of_both("members/all", members.AllMembers),
+    *_of_both("members/all/<api_number:user_id>", members.OneOfAllMembers),
+    *_of_both("members/<api_number:user_id>", members.OneMember),
+    *_of_both("invitations", members.Invitations),
+    *_of_both("invitations/<api_text:email>", members.OneInvitation),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("help/api", description.for_people, name="description"),
+    path("api/v4/openapi.json", description.for_programs, name="openapi"),
+    path("api/v4/", include(_V4)),
+    re_path(r"^api(?:/.*)?$", Nothing.as_view()),
+]

@@ -1,0 +1,45 @@
+"""`/application/settings` and `/application/statistics`: for administrators."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from tests.gitlab.api.conftest import Api, assert_refused
+
+pytestmark = pytest.mark.django_db
+
+
+def test_settings(api: Api, root: Any, settings: Any) -> None:
+    settings.SIGNUP_ENABLED = False
+    settings.RATE_LIMITS = {"user": 0, "address": 900}
+    settings.UNDO_WINDOW = dt.timedelta(days=1)
+    found = api(root).get("application/settings").json()
+    assert found["signup_enabled"] is False
+    assert found["container_registry_token_expire_delay"] == settings.TOKENS_LIFETIME // 60
+    assert found["undo_window_in_seconds"] == 86400
+    assert found["throttle_authenticated_api_enabled"] is False
+
+
+def test_settings_are_not_changed_here(api: Api, root: Any) -> None:
+    answer = api(root).put("application/settings", {"signup_enabled": False})
+    assert_refused(answer, 405, "gitlab.toml")
+
+
+def test_statistics(api: Api, root: Any, app: Any, web: Any) -> None:
+    found = api(root).get("application/statistics").json()
+    assert found["users"] == "4"
+    assert found["active_users"] == "4"
+    assert found["projects"] == "1"
+    assert found["groups"] == "1"
+    assert found["container_repositories"] == "1"
+    assert found["issues"] == "0"
+
+
+@pytest.mark.parametrize("path", ["application/settings", "application/statistics"])
+def test_who_may(api: Api, alice: Any, root: Any, path: str) -> None:
+    assert_refused(api(alice).get(path), 403)
+    assert_refused(api().get(path), 401)
+    assert api(root, "read_api").get(path).status_code == 200

@@ -1,0 +1,105 @@
+"""The whole matrix of `tests/data/authz-matrix-api.json`: who may do what to images by the API."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gitlab import factories
+from tests.gitlab.api.conftest import ApiClient
+from tests.people import person
+
+pytestmark = pytest.mark.django_db
+
+MATRIX = json.loads(
+    (Path(__file__).parents[2] / "data" / "authz-matrix-api.json").read_text(encoding="utf-8")
+)
+ACTORS = {actor["id"]: actor for actor in MATRIX["actors"]}
+
+
+def _accepted(cell: dict[str, Any]) -> set[int]:
+    return {cell["expect"]["status"], *cell["expect"]["also"]}
+
+
+def _waits_for(cell: dict[str, Any]) -> str | None:
+    """Why a cell can't hold yet."""
+    status = cell["expect"]["status"]
+    if ACTORS[cell["actor"]]["kind"] == "job" and status == 200:
+        return "job tokens come later"
+    if cell["action"].startswith("create project deploy token") and 404 not in _accepted(cell):
+        return "deploy tokens come later"
+    if cell["action"].startswith("set cleanup policy") and status == 200:
+        return "cleanup policies come later"
+    return None
+
+
+def _parameters() -> list[Any]:
+    return [
+        pytest.param(
+            cell,
+            id=cell["id"],
+            marks=[pytest.mark.xfail(reason=reason)] if (reason := _waits_for(cell)) else [],
+        )
+        for cell in MATRIX["cells"]
+    ]
+
+
+def _client(actor: dict[str, Any], user: Any) -> ApiClient:
+    if actor["kind"] == "none":
+        return ApiClient()
+    if actor["kind"] == "deploy":
+        return ApiClient("gldt-unknown")
+    if actor["kind"] == "job":
+        return ApiClient(HTTP_JOB_TOKEN="glcbt-unknown")
+    return ApiClient(factories.token(user, "api"))
+
+
+def _ask(client: ApiClient, action: str, project: Any, image: Any) -> Any:
+    here = f"projects/{project.pk}"
+    images = f"{here}/registry/repositories"
+    tags = f"{images}/{image.pk}/tags"
+    policy = {"container_expiration_policy_attributes": {"enabled": True, "keep_n": 1}}
+    asked: dict[str, tuple[Any, ...]] = {
+        "list repositories": ("GET", images),
+        "get repository": ("GET", f"registry/repositories/{image.pk}"),
+        "delete tag": ("DELETE", f"{tags}/v1"),
+        "delete repository": ("DELETE", f"{images}/{image.pk}"),
+        "change registry visibility": ("PUT", here, {"container_registry_access_level": "private"}),
+        "bulk delete tags": ("DELETE", f"{tags}?name_regex_delete=.*"),
+        "create project deploy token": ("POST", f"{here}/deploy_tokens", {"name": "x"}),
+        "list tags": ("GET", tags),
+        "set cleanup policy": ("PUT", here, policy),
+        "get tag": ("GET", f"{tags}/v1"),
+    }
+    return client(*asked[action.partition(" (")[0]])
+
+
+@pytest.mark.parametrize("cell", _parameters())
+def test_who_may_do_what(cell: dict[str, Any], played: Any, enqueued: list[Any]) -> None:
+    actor = ACTORS[cell["actor"]]
+    project = factories.project(
+        "acme/app",
+        visibility=cell["visibility"],
+        registry_access=cell["registry_access_level"],
+    )
+    image = factories.image("acme/app/web", of=project)
+    played.push("acme/app/web", "v1")
+    user = person(
+        "bob", external=actor.get("external", False), is_superuser=actor.get("admin", False)
+    )
+    if actor["role"]:
+        factories._add_members(project, {f"{actor['role']}s": [user]})
+    client = _client(actor, user)
+    if actor["id"].startswith("blocked"):
+        user.state = "blocked"
+        user.save()
+
+    answer = _ask(client, cell["action"], project, image)
+
+    assert answer.status_code in _accepted(cell), answer.content
+    if cell["expect"]["status"] >= 400:
+        assert {"message", "error"} & set(answer.json())
+        assert "v1" in played.now["acme/app/web"]

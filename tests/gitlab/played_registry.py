@@ -1,0 +1,257 @@
+"""A registry in memory, in the place of the client that pages use, and an image to look at.
+
+A conftest takes the fixtures with ``from tests.gitlab.played_registry import *``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.connection import RegistryRefused
+from gitlab.container_registry.client.responses import (
+    DeletedTag,
+    Freed,
+    Interval,
+    Platform,
+    RepositoryDetails,
+    StoredManifest,
+    TagDetails,
+    TagsPage,
+)
+
+__all__ = ["app", "browser", "played", "web"]
+
+START = dt.datetime(2026, 11, 20, 10, tzinfo=dt.UTC)
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+def digest(letter: str) -> str:
+    return f"sha256:{letter * 64}"
+
+
+class PlayedRegistry:
+    """What a page asks, with the history that undo needs. `calls` are the changes, by whom."""
+
+    has_own_api = True
+
+    @property
+    def own(self) -> Any:
+        return self if self.has_own_api else None
+
+    def __init__(self) -> None:
+        self.now: dict[str, dict[str, TagDetails]] = {}
+        self.past: dict[tuple[str, str], list[Interval]] = {}
+        self.closed: dict[int, str] = {}
+        self.kept: dict[str, dict[str, TagDetails]] = {}
+        self.manifests: dict[str, StoredManifest] = {}
+        self.calls: list[tuple[Any, ...]] = []
+        self.trouble: Exception | None = None
+        self.seen: list[str] = []
+        self.freed_bytes = Freed(218 * 1024 * 1024, 40 * 1024 * 1024, 3)
+
+    # What tests put in
+
+    def push(
+        self,
+        path: str,
+        tag: str,
+        letter: str = "a",
+        *,
+        by: str = "bob",
+        platforms: Sequence[str] = ("linux/amd64",),
+        **more: Any,
+    ) -> None:
+        tags = self.now.setdefault(path, {})
+        history = self.past.setdefault((path, tag), [])
+        at = START + dt.timedelta(minutes=len(self.past) + len(history))
+        self._end(path, tag, by, at)
+        history.insert(0, Interval(digest(letter), at, None, by, "", self._id(), True))
+        tags[tag] = TagDetails(
+            tag,
+            digest(letter),
+            more.pop("media_type", MANIFEST),
+            size_bytes=5 * 1024 * 1024,
+            published_at=at,
+            published_by=by,
+            platforms=tuple(Platform(*name.split("/")) for name in platforms),
+            **more,
+        )
+        self.manifests.setdefault(
+            digest(letter), StoredManifest(MANIFEST, json.dumps({"layers": []}).encode())
+        )
+
+    def _id(self) -> int:
+        return sum(len(found) for found in self.past.values()) + 1
+
+    def _end(self, path: str, tag: str, by: str, at: dt.datetime) -> None:
+        history = self.past.get((path, tag), [])
+        if history and history[0].until is None:
+            history[0] = dataclasses.replace(history[0], until=at, ended_by=by)
+
+    def _answer(self) -> None:
+        if self.trouble:
+            raise self.trouble
+
+    # What pages ask
+
+    def repository(
+        self, path: str, *, size: bool = True, below: bool = False
+    ) -> RepositoryDetails | None:
+        self._answer()
+        if path not in self.now:
+            return None
+        tags = self.now[path]
+        return RepositoryDetails(
+            path.rpartition("/")[2], path, len(tags), 7 * 1024 * 1024, None, None, START, id=41
+        )
+
+    def tags(
+        self,
+        path: str,
+        *,
+        n: int = 20,
+        last: str = "",
+        before: str = "",
+        name: str = "",
+        sort: str = "",
+    ) -> TagsPage:
+        self._answer()
+        found = [tag for tag in self.now.get(path, {}).values() if name in tag.name]
+        column = sort.removeprefix("-")
+        found.sort(key=lambda tag: getattr(tag, column), reverse=sort.startswith("-"))
+        names = [tag.name for tag in found]
+        start = names.index(last) + 1 if last else 0
+        if before:
+            start = max(0, names.index(before) - n)
+        shown = found[start : start + n]
+        return TagsPage(
+            shown,
+            next_last=shown[-1].name if shown and start + n < len(found) else "",
+            previous_before=shown[0].name if shown and start else "",
+        )
+
+    def tag(self, path: str, tag: str) -> TagDetails | None:
+        self._answer()
+        return self.now.get(path, {}).get(tag)
+
+    def history(self, path: str, tag: str, *, n: int = 100, last: int = 0) -> list[Interval]:
+        self._answer()
+        found = self.past.get((path, tag), [])
+        return [past for past in found if not last or past.id < last][:n]
+
+    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
+        self._answer()
+        ended = [
+            DeletedTag(at, tag, past[0].digest, 7, past[0].until, past[0].ended_by, START)
+            for (at, tag), past in self.past.items()
+            if past[0].until is not None and past[0].is_restorable
+        ]
+        return [tag for tag in ended if tag.path == path or tag.path.startswith(f"{path}/")][:n]
+
+    def give_up(self, path: str, project: int) -> None:
+        self._answer()
+        self.calls.append(("give up", path, project))
+
+    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
+        """As our registry does it: all at once, and a second time there is nothing."""
+        self._answer()
+        if path not in self.now:
+            return 0
+        self.closed[41] = path
+        self.kept[path] = self.now.pop(path)
+        return len(self.kept[path])
+
+    def manifest(self, path: str, reference: str) -> StoredManifest | None:
+        self._answer()
+        return self.manifests.get(reference)
+
+    def freed(self, path: str, tags: Sequence[str] = (), *, seen: Sequence[str] = ()) -> Freed:
+        self._answer()
+        self.seen = list(seen)
+        return self.freed_bytes
+
+    def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
+        self._answer()
+        self.calls.append(("delete", path, tag, by))
+        if self.now.get(path, {}).pop(tag, None) is None:
+            return False
+        self._end(path, tag, by, START + dt.timedelta(days=1))
+        return True
+
+    def restore_tags(
+        self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None
+    ) -> list[str]:
+        self._answer()
+        self.calls.append(("restore", path, list(intervals), by))
+        names = []
+        for (_, tag), found in list(self.past.items()):
+            for past in [past for past in found if past.id in intervals]:
+                self.push(path, tag, past.digest[7], by=by)
+                names.append(tag)
+        return names
+
+    def point(self, path: str, tag: str, manifest: StoredManifest, *, by: str = "") -> None:
+        self._answer()
+        self.calls.append(("point", path, tag, by))
+        letter = next(key[7] for key, value in self.manifests.items() if value is manifest)
+        self.push(path, tag, letter, by=by)
+
+    def rename(self, path: str, new_path: str, *, dry_run: bool = False) -> bool:
+        """Images at and below a path, all of them."""
+        self._answer()
+        below = [name for name in self.now if name == path or name.startswith(f"{path}/")]
+        if not dry_run:
+            self.calls.append(("rename", path, new_path))
+            for name in below:
+                self.now[new_path + name[len(path) :]] = self.now.pop(name)
+        return bool(below)
+
+    def restore_repository(
+        self, path: str, repository_id: int, *, by: str = "", project: int | None = None
+    ) -> None:
+        self._answer()
+        self.calls.append(("restore image", path, repository_id, by))
+        if self.closed.get(repository_id) != path:
+            raise RegistryRefused(404, "NAME_UNKNOWN", "its undo window is over")
+        self.now[path] = self.kept.pop(path, {})
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> PlayedRegistry:
+    registry = PlayedRegistry()
+    monkeypatch.setattr(clients, "for_pages", lambda: registry)
+    return registry
+
+
+@pytest.fixture
+def browser() -> Callable[[Any], Client]:
+    """``browser(alice)``: signed in; ``browser(None)``: a visitor."""
+
+    def sign_in(user: Any) -> Client:
+        client = Client()
+        if user is not None:
+            client.force_login(user)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def app(alice: Any, bob: Any, carol: Any, make_project: Any) -> Any:
+    """A private project: Alice owns it, Bob develops, Carol reports."""
+    return make_project("acme/app", owner=alice, developers=[bob], reporters=[carol])
+
+
+@pytest.fixture
+def web(app: Any, make_image: Any) -> Any:
+    """An image of it."""
+    return make_image("acme/app/web", of=app)
