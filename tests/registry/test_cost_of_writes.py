@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,7 +101,9 @@ def test_syncs_of_a_small_image(bob: Person, monkeypatch: pytest.MonkeyPatch) ->
     images.push_blob(APP, b"first")
     synced: list[str] = []
     monkeypatch.setattr(
-        os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        os,
+        "fsync",
+        lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink())),
     )
     bodies = [os.urandom(100) for _ in range(3)]
     for body in bodies:
