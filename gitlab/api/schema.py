@@ -73,7 +73,10 @@ def described(
     paged = takes is not None and "per_page" in takes().fields
     if paged:
         statuses.add(405)
-    statuses |= {414} if method in _READING else {413, 415}
+    if method in _READING:
+        statuses.add(414)
+    if method != "get":
+        statuses |= {400, 413, 415}
     responses: dict[int, Any] = {
         status: shown if shown is not None else OpenApiResponse(description="Done.")
     }
