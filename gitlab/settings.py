@@ -345,6 +345,7 @@ CONTAINER_REGISTRY_HOST_PORT = CONFIG.registry_host_port
 CONTAINER_REGISTRY_PLAIN_HTTP = CONFIG.plain_http
 CONTAINER_REGISTRY_EVENTS_SECRET = CONFIG.secret("events_secret")
 PUSH_CREATES_PROJECTS = CONFIG.berth.push_creates_projects
+MAX_TOKEN_LIFETIME = CONFIG.berth.max_token_lifetime
 AUDIT_EVENTS_KEPT = CONFIG.berth.audit_events_kept
 SIGNUP_ENABLED = CONFIG.berth.signup_enabled
 FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins

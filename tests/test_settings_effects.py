@@ -67,6 +67,7 @@ SHOWN_BY: dict[str, str] = {
     "berth.events_kept": "registry/services/test_retention.py::test_what_is_old_goes_in_batches",
     "berth.tag_history_kept": "registry/services/test_retention.py::test_history_that_is_old_goes_in_batches",
     "berth.audit_events_kept": "gitlab/audit/test_retention.py::test_those_whose_time_is_over_go_in_batches",
+    "berth.max_token_lifetime": "gitlab/access_tokens/test_rotation.py::test_the_longest_lifetime",
     "berth.upload_expiry": "system/test_settings.py::test_an_upload_ends",
     "berth.delete_enabled": f"{_NODE}::test_deletion_is_off",
     "berth.push_creates_projects": f"{_NODE}::test_a_push_creates_no_project",

@@ -207,6 +207,16 @@ class Berth(Table):
     Example: audit_events_kept = "1095d"
     """
 
+    max_token_lifetime: Duration = timedelta(0)
+    """The longest that a new access token of a person, project or group lasts, in whole days; also
+    after a rotation. One that is made without a last day ends on the last that is allowed. Deploy
+    tokens, and tokens that are there already, keep theirs. With `0` there is no limit. GitLab's
+    `max_personal_access_token_lifetime`.
+
+    Default: `0`: as long as one likes.
+    Example: max_token_lifetime = "365d"
+    """
+
     upload_expiry: Duration = timedelta(days=7)
     """How long an upload that is not continued is kept.
 

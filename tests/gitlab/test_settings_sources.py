@@ -128,6 +128,7 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.events_kept": ("5d", "s.REGISTRY_EVENTS_KEPT.days", 5),
     "berth.tag_history_kept": ("6d", "s.REGISTRY_TAG_HISTORY_KEPT.days", 6),
     "berth.audit_events_kept": ("7d", "s.AUDIT_EVENTS_KEPT.days", 7),
+    "berth.max_token_lifetime": ("8d", "s.MAX_TOKEN_LIFETIME.days", 8),
     "berth.upload_expiry": ("3h", "s.REGISTRY_UPLOAD_EXPIRY.total_seconds()", 10800),
     "berth.delete_enabled": (False, "s.REGISTRY_DELETE_ENABLED", False),
     "berth.push_creates_projects": (False, "s.PUSH_CREATES_PROJECTS", False),

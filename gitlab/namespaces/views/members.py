@@ -113,7 +113,7 @@ def _add(request: HttpRequest, routable: Routable, form: NewMemberForm) -> bool:
 
 def _line(request: HttpRequest, routable: Routable, one: Membership, manages: bool) -> Line:
     oneself = one.user == request.user
-    direct = one.member is not None and not one.is_inherited
+    direct = one.member is not None and not one.is_inherited and not one.user.is_bot
     return Line(
         one,
         url_of(one.source),

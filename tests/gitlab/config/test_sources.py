@@ -109,6 +109,7 @@ NUMBERS = dict.fromkeys(
         "berth.events_kept",
         "berth.tag_history_kept",
         "berth.audit_events_kept",
+        "berth.max_token_lifetime",
         "berth.upload_expiry",
         "berth.database_timeout",
         "berth.processes",
