@@ -32,13 +32,16 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only works whose name matches this")
     parser.add_argument("--out", type=Path, default=PROJECT / "benchmarks" / "results.json")
     parser.add_argument("--database", help="postgresql://… for the registry (default: SQLite)")
+    parser.add_argument("--gitlab-database", help="postgresql://… for GitLab (default: SQLite)")
     parser.add_argument("--folder", type=Path, help="where the servers keep their data")
     options = parser.parse_args()
     if missing := missing_programs():
         print(f"Missing: {', '.join(missing)}. Install them first.", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as folder:
-        bench = Bench(Path(folder), database=options.database)
+        bench = Bench(
+            Path(folder), database=options.database, gitlab_database=options.gitlab_database
+        )
         bench.manage("prepare")
         rows = [
             *_registry(bench, options),

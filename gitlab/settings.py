@@ -96,7 +96,6 @@ MIDDLEWARE = [
 ]
 CORS_ORIGINS = CONFIG.berth.cors_origins
 if CORS_ORIGINS:
-    WSGI_SHORTCUT = ""
     MIDDLEWARE.insert(2, "gitlab.server.cors.CorsMiddleware")
 _LIMITS = CONFIG.berth.rate_limits
 RATE_LIMITS = {

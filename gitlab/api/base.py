@@ -102,8 +102,6 @@ class Endpoint(APIView):
     def _check_rights(self, request: Request) -> None:
         """Whether this may be asked at all. Raises `ApiError`."""
         reading = request.method in permissions.SAFE_METHODS
-        if "Sudo" in request.headers or "sudo" in request.query_params:
-            raise errors.forbidden("acting as somebody else is not possible here")
         used = credential(request)
         if used is None:
             if not (self.visitors and reading):
@@ -180,10 +178,13 @@ def operation(
     def decorate(handler: Handler) -> Handler:
         @functools.wraps(handler)
         def handle(self: Endpoint, request: Request, *args: Any, **kwargs: Any) -> Response:
+            sent = sent_with(request)
+            # Who asks to act as somebody else must not act as themselves.
+            if "Sudo" in request.headers or "sudo" in sent:
+                raise errors.forbidden("acting as somebody else is not possible here")
             if takes is None:
                 return handler(self, request, *args, **kwargs)
-            given = takes.read(sent_with(request))
-            return handler(self, request, given, *args, **kwargs)
+            return handler(self, request, takes.read(sent), *args, **kwargs)
 
         method = handler.__name__
         described: Handler = extend_schema(

@@ -70,9 +70,13 @@ def described(
     statuses = {*_EVERYWHERE, *refuses}
     if takes is not None:
         statuses.add(400)
-    if many:
+    paged = takes is not None and "per_page" in takes().fields
+    if paged:
         statuses.add(405)
-    statuses |= {414} if method in _READING else {413, 415}
+    if method in _READING:
+        statuses.add(414)
+    if method != "get":
+        statuses |= {400, 413, 415}
     responses: dict[int, Any] = {
         status: shown if shown is not None else OpenApiResponse(description="Done.")
     }
@@ -83,7 +87,7 @@ def described(
         found["parameters"] = [takes] if takes is not None else []
     else:
         found["request"] = takes
-    if many:
+    if paged:
         found["parameters"] = [*found.get("parameters", []), *_PAGED]
     return found
 

@@ -16,8 +16,10 @@ from gitlab.api import (
     paths,  # noqa: F401 - it registers converters
     personal_access_tokens,
     projects,
+    registry_access,
     registry_repositories,
     registry_tags,
+    registry_undo,
     users,
 )
 from gitlab.api.base import Endpoint, Nothing
@@ -50,6 +52,16 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(_IMAGE, registry_repositories.ProjectRepository.as_view()),
         path(f"{_IMAGE}/tags", registry_tags.Tags.as_view()),
         path(f"{_IMAGE}/tags/<api_text:tag_name>", registry_tags.OneTag.as_view()),
+        path(f"{_IMAGE}/tags/<api_text:tag_name>/history", registry_undo.TagHistory.as_view()),
+        path(f"{_IMAGE}/tags/<api_text:tag_name>/restore", registry_undo.RestoreTag.as_view()),
+        path(f"{_IMAGE}/freed", registry_undo.Freed.as_view()),
+        path(f"{_IMAGE}/restore", registry_undo.RestoreRepository.as_view()),
+        path("projects/<api_id:id>/registry/deleted_tags", registry_undo.DeletedTags.as_view()),
+        path(
+            "projects/<api_id:id>/registry/deleted_repositories",
+            registry_undo.DeletedRepositories.as_view(),
+        ),
+        path("registry/access", registry_access.RegistryAccess.as_view()),
     ]
 
 _V4: list[URLPattern | URLResolver] = [

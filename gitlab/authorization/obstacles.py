@@ -61,7 +61,8 @@ def _of_project(image: ImagePath, reader: UserAccess) -> str:
     assert project is not None
     may = policies.project_abilities(reader, project.visibility, project.registry_access)
     if Ability.READ_PROJECT not in may:
-        return _of_nowhere(image.path)
+        # As where it is not there: who could make one here would see it.
+        return _of_new_project(image, reader)
     if project.pending_delete_at is not None or image.namespace.pending_delete_at is not None:
         return f"{project.full_path} is being deleted"
     obstacle = _of_settings(project)

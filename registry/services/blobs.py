@@ -24,13 +24,13 @@ WHERE r.name = %s AND r.closed_at IS NULL
 """
 _PUT = """
 INSERT INTO registry_blob (digest, size, created_at) VALUES (%s, %s, %s)
-ON CONFLICT (digest) DO UPDATE SET size = excluded.size RETURNING id
+ON CONFLICT (digest) DO UPDATE SET size = excluded.size
 """
 _LINK = """
-INSERT INTO registry_repositoryblob (repository_id, blob_id, created_at) VALUES (%s, %s, %s)
-ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL RETURNING id
+INSERT INTO registry_repositoryblob (repository_id, blob_id, created_at)
+SELECT %s, id, %s FROM registry_blob WHERE digest = %s
+ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL
 """
-_NAMED = "SELECT 1 FROM registry_manifestblob WHERE link_id = %s LIMIT 1"
 _HERE = """
 SELECT b.digest, l.id, b.size, l.deleted_at FROM registry_blob b
 JOIN registry_repositoryblob l ON l.repository_id = %s AND l.blob_id = b.id
@@ -102,24 +102,21 @@ def promise(name: str, digest: str) -> FoundBlob:
     return found
 
 
-def grant(repository_id: int, digest: str, size: int) -> None:
+def grant(repository_id: int, digest: str, size: int, send: database.Together) -> None:
     """Let a repository serve a blob whose bytes are about to be committed.
 
     To be called in the transaction that commits the bytes, before they are moved: the row of the
     blob is held from here on, and a tombstone of the digest is cleared, or waited for while its
-    holder unlinks the old bytes. The right is protected for the grace.
+    holder unlinks the old bytes. The right is protected for the grace. All of it is sent together.
     """
-    blob = database.changed(_PUT, [digest, size, timezone.now()])
-    assert blob is not None
-    database.change("DELETE FROM registry_tombstone WHERE digest = %s", [digest])
-    _link(repository_id, blob[0], "uploaded")
+    send(_PUT, [digest, size, timezone.now()])
+    send("DELETE FROM registry_tombstone WHERE digest = %s", [digest])
+    _link(repository_id, digest, "uploaded", send)
 
 
-def _link(repository_id: int, blob_id: int, reason: str) -> None:
-    link = database.changed(_LINK, [repository_id, blob_id, timezone.now()])
-    assert link is not None
-    if database.one(_NAMED, [link[0]]) is None:
-        reviews.queue(Review.Kind.LINK, [link[0]], reason)
+def _link(repository_id: int, digest: str, reason: str, send: database.Together) -> None:
+    send(_LINK, [repository_id, timezone.now(), digest])
+    reviews.queue_dangling(repository_id, digest, reason, send)
 
 
 def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
@@ -133,16 +130,15 @@ def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
     size = storage.current().size(digest)
     with database.atomic():
         repository_id = repositories.hold_or_open(name, actor)
-        source_id = repositories.find_id(source)
-        held = database.one(
-            "SELECT id, size FROM registry_blob WHERE digest = %s" + database.row_lock(), [digest]
-        )
-        if source_id is None or held is None:
+        held = database.one(_FIND + database.row_lock("b"), [digest, source])
+        if held is None or size is None or held[1] != size:
             return False
-        if digest not in links_here(source_id, [digest]) or size != held[1]:
+        link_id, _, _, source_id, _, deleted_at = held
+        if deleted_at is not None and not _is_back(source_id, digest, link_id):
             return False
-        _link(repository_id, held[0], "mounted")
-        events.record(Event.Action.MOUNT, name, actor, digest=digest, size=held[1])
+        with database.together() as send:
+            _link(repository_id, digest, "mounted", send)
+            events.record(Event.Action.MOUNT, name, actor, digest=digest, size=size, send=send)
         return True
 
 

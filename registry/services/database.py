@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import connections, transaction
 from django.db.models import DateTimeField, Model, UUIDField
@@ -66,6 +66,11 @@ def _synchronous(connection: Any, level: str) -> Iterator[None]:
             connection.connection.execute("PRAGMA synchronous=FULL")
 
 
+def roll_back() -> None:
+    """Have the transaction under way change nothing, without an exception."""
+    transaction.set_rollback(True, using=ALIAS)
+
+
 def on_commit(function: Any) -> None:
     """Call `function` when the transaction under way has been committed."""
     transaction.on_commit(function, using=ALIAS)
@@ -95,15 +100,15 @@ _NEW = {
 }
 
 
-def insert_new(table: str, rows: Sequence[Sequence[Any]]) -> None:
+def insert_new(table: str, rows: Sequence[Sequence[Any]], send: Together | None = None) -> None:
     """Insert those of `rows` that are not there yet into a table of references, in a transaction.
 
-    The values of a row stand in the order of `_NEW`.
+    The values of a row stand in the order of `_NEW`. With `send`, together with other statements.
     """
     for start in range(0, len(rows), _PAIRS):
         some = rows[start : start + _PAIRS]
         row = f"({', '.join(['%s'] * len(some[0]))})"
-        change(
+        (send or change)(
             f"INSERT INTO {table} {_NEW[table]} VALUES {', '.join([row] * len(some))}"
             " ON CONFLICT DO NOTHING",
             [value for each in some for value in each],
@@ -122,6 +127,41 @@ def change_many(sql: str, values: Sequence[Sequence[Any]]) -> None:
 def changed(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
     """As `change`: the first row of what its RETURNING gives."""
     return one(sql, _adapted(parameters))
+
+
+class Together(Protocol):
+    """Sends a statement; see `together`."""
+
+    def __call__(self, sql: str, parameters: Sequence[Any]) -> Sent:
+        """What the statement gives, to be asked when all are done."""
+
+
+class Sent(Protocol):
+    """What a statement has given."""
+
+    @property
+    def row(self) -> tuple[Any, ...] | None:
+        """The first row, or None. To be asked once."""
+
+    @property
+    def rows(self) -> list[tuple[Any, ...]]:
+        """All rows. To be asked once."""
+
+    @property
+    def count(self) -> int:
+        """How many rows it has changed."""
+
+
+@contextmanager
+def together() -> Iterator[Together]:
+    """A function that sends statements one after the other, in a transaction; all are done at the
+    end, and only then there is something to be asked of what it gave.
+
+    PostgreSQL gets them in one round trip, and each sees what those before it have done.
+    `parameters` may be moments and UUIDs too.
+    """
+    with connections[ALIAS].together() as send:  # type: ignore[attr-defined]
+        yield lambda sql, parameters: send(sql, _adapted(parameters))
 
 
 def moment(value: Any) -> dt.datetime:
@@ -232,6 +272,16 @@ def close_if_lost() -> bool:
     return True
 
 
+def close_kept() -> None:
+    """Close the connection that this thread keeps, outside of a transaction.
+
+    The next query opens another, in a few milliseconds.
+    """
+    connection = connections[ALIAS]
+    if not connection.in_atomic_block:
+        connection.close()
+
+
 def hold_openings(*, others_too: bool) -> None:
     """Until the transaction ends, nobody renames; with `others_too` nobody opens a name either.
 
@@ -243,9 +293,14 @@ def hold_openings(*, others_too: bool) -> None:
         one(f"SELECT pg_advisory_xact_lock{kind}(%s)::text", [_OPENINGS])
 
 
-def row_lock() -> str:
-    """What a SELECT ends with to hold its row until the commit; nothing on SQLite."""
-    return " FOR NO KEY UPDATE" if connections[ALIAS].vendor == "postgresql" else ""
+def row_lock(of: str = "") -> str:
+    """What a SELECT ends with to hold its row until the commit; nothing on SQLite.
+
+    `of` is the table whose row it is, by its short name, where there are several.
+    """
+    if connections[ALIAS].vendor != "postgresql":
+        return ""
+    return f" FOR NO KEY UPDATE OF {of}" if of else " FOR NO KEY UPDATE"
 
 
 def others_wait() -> bool:

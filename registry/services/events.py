@@ -17,7 +17,7 @@ VALUES (%s, %s, %s, '', %s, %s, %s, %s, %s, %s)
 """
 
 
-def record(
+def record(  # noqa: PLR0913 - one for each column
     action: Event.Action,
     repository: str,
     actor: Actor,
@@ -26,11 +26,12 @@ def record(
     digest: str = "",
     media_type: str = "",
     size: int = 0,
+    send: database.Together | None = None,
 ) -> None:
-    """Write one event."""
-    cursors.announce(Event)
+    """Write one event. With `send`, together with other statements."""
+    cursors.announce(Event, send)
     values = [timezone.now(), action.value, repository, tag, digest, media_type, size]
-    database.change(_RECORD, [*values, actor.name, actor.user])
+    (send or database.change)(_RECORD, [*values, actor.name, actor.user])
 
 
 def record_renames(names: Sequence[tuple[str, str]], actor: Actor) -> None:

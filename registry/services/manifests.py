@@ -29,14 +29,15 @@ from registry.storage import chosen as storage
 
 _BY_TAG = """
 SELECT m.digest, m.media_type, m.payload FROM registry_repository r
-JOIN registry_tag t ON t.repository_id = r.id AND t.name = %s AND t.ended_at IS NULL
-JOIN registry_manifest m ON m.id = t.manifest_id
-WHERE r.name = %s AND r.closed_at IS NULL AND m.deleted_at IS NULL
+LEFT JOIN registry_tag t ON t.repository_id = r.id AND t.name = %s AND t.ended_at IS NULL
+LEFT JOIN registry_manifest m ON m.id = t.manifest_id AND m.deleted_at IS NULL
+WHERE r.name = %s AND r.closed_at IS NULL
 """
 _BY_DIGEST = """
 SELECT m.digest, m.media_type, m.payload FROM registry_repository r
-JOIN registry_manifest m ON m.repository_id = r.id AND m.digest = %s
-WHERE r.name = %s AND r.closed_at IS NULL AND m.deleted_at IS NULL
+LEFT JOIN registry_manifest m
+ON m.repository_id = r.id AND m.digest = %s AND m.deleted_at IS NULL
+WHERE r.name = %s AND r.closed_at IS NULL
 """
 _BY_OTHER_DIGEST = """
 SELECT 1 FROM registry_manifest WHERE repository_id = %s AND digest = %s AND deleted_at IS NULL
@@ -79,12 +80,12 @@ def find(name: str, reference: str) -> StoredManifest:
 
     What is neither of the two is unknown like any other: to ask for it is no mistake of form.
     """
-    row = None
-    if is_reference(reference):
-        sql = _BY_DIGEST if ":" in reference else _BY_TAG
-        row = database.one(sql, [reference, name])
+    # No tag and no digest is empty, so what is neither finds the repository alone.
+    asked = reference if is_reference(reference) else ""
+    row = database.one(_BY_DIGEST if ":" in reference else _BY_TAG, [asked, name])
     if row is None:
-        repositories.get_id(name)
+        raise RegistryError(Code.NAME_UNKNOWN, name=name)
+    if row[0] is None:
         raise RegistryError(Code.MANIFEST_UNKNOWN, reference=reference)
     return StoredManifest(row[0], row[1], bytes(row[2]))
 
@@ -129,7 +130,8 @@ def push(
         links = _links(repository_id, parsed, sizes)
         manifest_id = _store(repository_id, digest, payload, parsed, config, actor)
         crash_points.reached("manifest_stored")
-        _refer(repository_id, manifest_id, parsed, links)
+        with database.together() as send:
+            _refer(repository_id, manifest_id, parsed, links, send)
         crash_points.reached("manifest_referred")
         for tag in names:
             tags.point(repository_id, tag, manifest_id, digest, actor)
@@ -138,16 +140,18 @@ def push(
             reviews.queue(
                 Review.Kind.MANIFEST, [manifest_id], "pushed without a tag", after=reviews.window()
             )
-        for tag in names or ("",):
-            events.record(
-                Event.Action.PUSH,
-                name,
-                actor,
-                tag=tag,
-                digest=digest,
-                media_type=parsed.media_type,
-                size=len(payload),
-            )
+        with database.together() as send:
+            for tag in names or ("",):
+                events.record(
+                    Event.Action.PUSH,
+                    name,
+                    actor,
+                    tag=tag,
+                    digest=digest,
+                    media_type=parsed.media_type,
+                    size=len(payload),
+                    send=send,
+                )
     crash_points.reached("manifest_committed")
     return PushedManifest(digest, parsed.subject.digest if parsed.subject else None, names)
 
@@ -266,19 +270,32 @@ def _newest_child(repository_id: int, parsed: ParsedManifest) -> dt.datetime | N
     return max(made, default=None)
 
 
-def _refer(repository_id: int, manifest_id: int, parsed: ParsedManifest, links: list[int]) -> None:
+def _refer(
+    repository_id: int,
+    manifest_id: int,
+    parsed: ParsedManifest,
+    links: list[int],
+    send: database.Together,
+) -> None:
     """The rows of what the manifest refers to. What is referred to is not up for review."""
-    database.insert_new("registry_manifestblob", [(manifest_id, link_id) for link_id in links])
-    reviews.drop(Review.Kind.LINK, links)
+    named = [(manifest_id, link_id) for link_id in links]
+    database.insert_new("registry_manifestblob", named, send)
+    reviews.drop(Review.Kind.LINK, links, send)
     # What need not be here may come later: it is held from then on, as manifest or as blob.
-    list_digests(repository_id, manifest_id, parsed.listed)
+    list_digests(repository_id, manifest_id, parsed.listed, send)
 
 
-def list_digests(repository_id: int, manifest_id: int, listed: Iterable[str]) -> None:
+def list_digests(
+    repository_id: int,
+    manifest_id: int,
+    listed: Iterable[str],
+    send: database.Together | None = None,
+) -> None:
     """The rows by which a manifest lists digests, in a transaction that holds the repository."""
     database.insert_new(
         "registry_manifestchild",
         [(manifest_id, repository_id, digest) for digest in sorted(listed)],
+        send,
     )
 
 

@@ -155,10 +155,10 @@ def hold_by_id(repository_id: int) -> Repository | None:
     return Repository.objects.get(pk=repository_id) if row else None
 
 
-def hold_open(repository_id: int) -> bool:
-    """Whether the repository is open, whose row is held until the transaction ends."""
+def hold_open(repository_id: int, send: database.Together) -> database.Sent:
+    """A row, which is held until the transaction ends, where the repository is open."""
     sql = "SELECT 1 FROM registry_repository WHERE id = %s AND closed_at IS NULL"
-    return database.one(sql + database.row_lock(), [repository_id]) is not None
+    return send(sql + database.row_lock(), [repository_id])
 
 
 def close(name: str, actor: Actor) -> int:

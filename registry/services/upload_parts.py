@@ -11,7 +11,7 @@ from registry.storage.base import Part
 
 _ADD = """
 INSERT INTO registry_uploadpart (session_id, "offset", name, size, digest)
-VALUES (%s, %s, %s, %s, %s)
+VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 _OF = """
 SELECT name, size, digest FROM registry_uploadpart
@@ -19,10 +19,9 @@ WHERE session_id = %s AND "offset" < %s ORDER BY "offset"
 """
 
 
-def add(session: UploadSession, part: Part) -> None:
-    """Count a part at the session's offset, in the transaction that has just moved it."""
-    values = [session.pk, session.offset, part.name, part.size, part.digest]
-    database.change(_ADD, values)
+def add(session: UploadSession, part: Part, send: database.Together) -> None:
+    """Count a part at the session's offset, together with what moves that."""
+    send(_ADD, [session.pk, session.offset, part.name, part.size, part.digest])
 
 
 def of(session: UploadSession) -> list[Part]:
@@ -36,6 +35,11 @@ def of(session: UploadSession) -> list[Part]:
     if sum(part.size for part in found) != session.offset:
         raise FileNotFoundError(f"the parts of upload {session.pk}")
     return found
+
+
+def forget_of(session: UploadSession, send: database.Together) -> None:
+    """Remove the rows of a session's parts, together with what ends it."""
+    send("DELETE FROM registry_uploadpart WHERE session_id = %s", [session.pk])
 
 
 def forget(sessions: Collection[uuid.UUID]) -> None:

@@ -117,7 +117,10 @@ def store_whole(
         # What takes long is done here: the transaction holds its repository.
         store.stage(folder, whole, digest)
         with database.atomic():
-            _become(repositories.hold_or_open(name, actor), folder, whole, digest)
+            repository_id = repositories.hold_or_open(name, actor)
+            with database.together() as send:
+                blobs.grant(repository_id, digest, whole.size, send)
+            _put_in_place(folder, whole, digest)
     except BaseException:
         with contextlib.suppress(StorageUnavailable):
             store.discard(folder)
@@ -188,9 +191,12 @@ def _count(session: UploadSession, part: Part) -> None:
     offset = session.offset + part.size
     expires_at = timezone.now() + settings.REGISTRY_UPLOAD_EXPIRY
     with database.atomic_until_the_next_sync():
-        won = _move(session, offset, "", expires_at)
-        if won:
-            upload_parts.add(session, part)
+        with database.together() as send:
+            moved = _move(session, offset, "", expires_at, send)
+            upload_parts.add(session, part, send)
+        won = moved.count > 0
+        if not won:
+            database.roll_back()
     if not won:
         store.discard(session.pk, part)
         current = UploadSession.objects.filter(pk=session.pk, committed_digest="").first()
@@ -209,18 +215,22 @@ def _count(session: UploadSession, part: Part) -> None:
 
 
 def _move(
-    session: UploadSession, offset: int, committed_digest: str, expires_at: dt.datetime
-) -> bool:
-    """Write where the session stands now; whether it stood where `session` says until then.
+    session: UploadSession,
+    offset: int,
+    committed_digest: str,
+    expires_at: dt.datetime,
+    send: database.Together,
+) -> database.Sent:
+    """Write where the session stands now; a row changes where it stood as `session` says.
 
     In a transaction. Of several who write a session's first row one wins.
     """
     if session._state.adding:  # noqa: SLF001
         values = [session.pk, session.repository_id, session.opened_by, session.algorithm]
         values += [offset, committed_digest, session.created_at, expires_at]
-        return database.change(_OPEN, values) > 0
+        return send(_OPEN, values)
     values = [offset, committed_digest, expires_at, session.pk, session.offset]
-    return database.change(_MOVE, values) > 0
+    return send(_MOVE, values)
 
 
 def commit(
@@ -312,23 +322,27 @@ def _has_become(session: UploadSession, digest: str) -> bool:
 
 def _finish(session: UploadSession, whole: Part, digest: str) -> None:
     with database.atomic():
-        if not repositories.hold_open(session.repository_id):
+        with database.together() as send:
+            held = repositories.hold_open(session.repository_id, send)
+            moved = _move(session, session.offset, digest, session.expires_at, send)
+            if session.offset:
+                upload_parts.forget_of(session, send)
+            blobs.grant(session.repository_id, digest, whole.size, send)
+        if held.row is None:
             raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
         # Of two commits at once, one finds the session taken.
-        if not _move(session, session.offset, digest, session.expires_at):
+        if not moved.count:
             if not _has_become(session, digest):
                 raise _ended_meanwhile()
+            database.roll_back()
             return
-        if session.offset:
-            upload_parts.forget([session.pk])
-        _become(session.repository_id, session.pk, whole, digest)
+        _put_in_place(session.pk, whole, digest)
     crash_points.reached("blob_committed")
     session.committed_digest = digest
 
 
-def _become(repository_id: int, folder: uuid.UUID, whole: Part, digest: str) -> None:
-    """Make a staged part a blob of the repository, in the transaction that holds it."""
-    blobs.grant(repository_id, digest, whole.size)
+def _put_in_place(folder: uuid.UUID, whole: Part, digest: str) -> None:
+    """Let a staged part lie where its digest says, in the transaction that has written its rows."""
     crash_points.reached("blob_rows_written")
     storage.current().commit(folder, whole, digest, staged=True)
 
@@ -337,7 +351,8 @@ def cancel(session: UploadSession) -> None:
     """End an upload without a blob. Its row remains until it expires: the address says nothing."""
     _require_open(session)
     with database.atomic():
-        _move(session, session.offset, _CANCELLED, session.expires_at)
+        with database.together() as send:
+            _move(session, session.offset, _CANCELLED, session.expires_at, send)
         upload_parts.forget([session.pk])
     storage.current().discard(session.pk)
 

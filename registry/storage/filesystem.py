@@ -174,6 +174,10 @@ class FilesystemStore:
         source, target = paths.part(self.root, session, part.name), paths.blob(self.root, digest)
         with _named_failures():
             self._folders.make(target.parent)
+            # Young from here on, whenever its bytes came: no row knows it for a moment. A file that
+            # has another name too is not ours alone: see `take_over`.
+            if source.stat().st_nlink == 1:
+                os.utime(source)
             _link_where_free(source, target)
             crash_points.reached("blob_linked")
             sync(source)

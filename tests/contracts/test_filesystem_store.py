@@ -118,6 +118,17 @@ def test_one_sync_carries_the_bytes_and_their_new_name(
     assert read(store, part.digest) == b"hello"
 
 
+def test_what_is_staged_is_young(store: FilesystemStore) -> None:
+    """Whoever looks for bytes that no row knows leaves it alone, however old the upload is."""
+    session = uuid.uuid4()
+    part = store.write(session, [b"hello"])
+    os.utime(parts(store)[0], (0, 0))
+    store.stage(session, part, part.digest)
+    found = store.status(part.digest)
+    assert found is not None
+    assert found.modified_at.timestamp() > time.time() - 60
+
+
 def test_staging_replaces_nothing_that_lies_there(store: FilesystemStore) -> None:
     """What lies there may be a blob that a row names; new bytes are synced before they replace."""
     digest = put(store, b"hello")

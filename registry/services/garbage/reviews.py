@@ -22,6 +22,14 @@ ON CONFLICT (kind, target) DO UPDATE SET due_at = excluded.due_at, reason = excl
 """
 
 
+_QUEUE_DANGLING = """
+INSERT INTO registry_review (kind, target, reason, queued_at, due_at, attempts)
+SELECT 'link', l.id, %s, %s, %s, 0 FROM registry_repositoryblob l
+JOIN registry_blob b ON b.id = l.blob_id
+WHERE l.repository_id = %s AND b.digest = %s
+AND NOT EXISTS (SELECT 1 FROM registry_manifestblob m WHERE m.link_id = l.id)
+ON CONFLICT (kind, target) DO UPDATE SET due_at = excluded.due_at, reason = excluded.reason
+"""
 _DROP = "DELETE FROM registry_review WHERE kind = %s AND target IN ({holes})"
 _BATCH = 500
 
@@ -55,13 +63,25 @@ def queue(
     database.change_many(_QUEUE, values)
 
 
-def drop(kind: Review.Kind, targets: Iterable[int]) -> None:
-    """`targets` are in use: there is nothing to review."""
+def queue_dangling(repository_id: int, digest: str, reason: str, send: database.Together) -> None:
+    """As `queue`, for a repository's right to a blob, where no manifest names it.
+
+    It is sent together with what makes the right.
+    """
+    now = timezone.now()
+    send(_QUEUE_DANGLING, [reason, now, now + grace(), repository_id, digest])
+
+
+def drop(kind: Review.Kind, targets: Iterable[int], send: database.Together | None = None) -> None:
+    """`targets` are in use: there is nothing to review.
+
+    With `send`, together with other statements.
+    """
     values = list(targets)
     for start in range(0, len(values), _BATCH):
         some = values[start : start + _BATCH]
         sql = _DROP.format(holes=", ".join(["%s"] * len(some)))
-        database.change(sql, [kind.value, *some])
+        (send or database.change)(sql, [kind.value, *some])
 
 
 def promise_link(link_id: int) -> bool:

@@ -112,7 +112,8 @@ class Importer:
             store.stage(session, part, digest)
             with database.atomic():
                 repositories.hold_by_id(repository_id)
-                blobs.grant(repository_id, digest, part.size)
+                with database.together() as send:
+                    blobs.grant(repository_id, digest, part.size, send)
                 store.commit(session, part, digest, staged=True)
         finally:
             store.discard(session)
@@ -212,7 +213,8 @@ def _share(repository_id: int, digest: str, size: int) -> bool:
         return False
     with database.atomic():
         repositories.hold_by_id(repository_id)
-        blobs.grant(repository_id, digest, size)
+        with database.together() as send:
+            blobs.grant(repository_id, digest, size, send)
         # Asked once the row is held and no tombstone stands: now they stay.
         is_there = storage.current().size(digest) == size
         if not is_there:

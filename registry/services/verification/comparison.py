@@ -8,6 +8,7 @@ order of a key, so that memory stays flat and a round can be resumed at any page
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -136,7 +137,7 @@ class Verifier:
         """The files whose digests begin with the next two digits; `position` is the last ones."""
         number = int(position, 16) + 1 if position else 0
         page = Page(f"{number:02x}" if number < 255 else None)
-        before = timezone.now() - reviews.grace()
+        before = timezone.now() - max(reviews.grace(), _ON_THE_WAY)
         batch: list[StoredBlob] = []
         for found in storage.current().blobs(f"{number:02x}"):
             page.checked += 1
@@ -227,6 +228,9 @@ _PHASES: dict[str, Callable[[Verifier, str], Page]] = {
     "closed": Verifier._closed,  # noqa: SLF001
 }
 PHASES = tuple(_PHASES)
+
+_ON_THE_WAY = dt.timedelta(minutes=10)
+"""Bytes that are put in place, and the transaction that lets a row know them, are less apart."""
 
 _REVIEWS = {"unreviewed manifest": Review.Kind.MANIFEST, "unreviewed right": Review.Kind.LINK}
 _UNREVIEWED = """

@@ -101,6 +101,12 @@ def test_listed_by_number(api: Api, many: list[Any]) -> None:
     assert beyond.headers["X-Total"] == "7"
 
 
+def test_the_head_of_a_list(api: Api, many: list[Any]) -> None:
+    answer = api()("HEAD", "projects")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["X-Total"] == "7"
+
+
 def test_links_keep_the_question_and_no_token(api: Api, many: list[Any]) -> None:
     link = api().get("projects?per_page=2&search=p&visibility=public").headers["Link"]
     assert "search=p&visibility=public&page=2" in link

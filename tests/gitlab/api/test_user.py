@@ -107,6 +107,11 @@ def test_the_use_of_a_token_is_noted(api: Api, alice: Any) -> None:
 def test_nobody_acts_as_somebody_else(api: Api, root: Any, alice: Any) -> None:
     assert_refused(api(root).get("user", HTTP_SUDO="alice"), 403, "acting as somebody else")
     assert_refused(api(root).get("user?sudo=alice"), 403, "acting as somebody else")
+    body = {"sudo": "alice"}
+    assert_refused(api(root).post(f"users/{alice.pk}/block", body), 403, "acting as somebody else")
+    assert_refused(api(root).delete(f"users/{alice.pk}", body), 403, "acting as somebody else")
+    alice.refresh_from_db()
+    assert alice.state == "active"
 
 
 def test_wrong_tokens_are_counted(settings: Any, alice: Any) -> None:

@@ -81,6 +81,14 @@ def test_hidden_and_missing_read_alike(mallory: Any, app: Any, name: str) -> Non
     assert why(mallory, name) == why(mallory, elsewhere).replace("void", "acme")
 
 
+@pytest.mark.parametrize("below", ["", "/web", "/a/b/c/d"])
+def test_a_hidden_project_in_a_group_that_one_sees(mallory: Any, app: Any, below: str) -> None:
+    """The group is public: what is not there is said to be not there, and so what is hidden."""
+    hidden, missing = why(mallory, f"acme/app{below}"), why(mallory, f"acme/nothing{below}")
+    assert hidden.replace("app", "nothing") == missing
+    assert "there is no project acme/nothing" in missing
+
+
 def test_a_group_that_one_sees_and_may_make_nothing_in(mallory: Any, app: Any) -> None:
     Namespace.objects.filter(full_path="acme").update(visibility="public")
     assert why(mallory, "acme/new") == "there is no project acme/new, and you may make none there"

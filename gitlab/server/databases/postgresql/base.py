@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ import psycopg
 from django.db.backends.postgresql import base
 from psycopg import errors
 
-from gitlab.server.databases.reading import ReadsRows
+from gitlab.server.databases.reading import ReadsRows, Sent
 
 PATIENCE = "patience"
 _TRUSTED_FOR = 5.0
@@ -102,6 +103,20 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
         """See Django's."""
         super().connect()
         self._known_usable_at = time.monotonic()
+
+    @contextmanager
+    def together(self) -> Iterator[Callable[[str, Sequence[Any]], Sent]]:
+        """See `ReadsRows.together`: in one round trip."""
+        if (
+            self.connection is None
+            or self.force_debug_cursor
+            or not psycopg.Pipeline.is_supported()
+        ):
+            with super().together() as send:
+                yield send
+            return
+        with self.wrap_database_errors, self.connection.pipeline():
+            yield lambda sql, parameters: Sent(self._execute(sql, parameters))
 
     def _execute(self, sql: str, parameters: Sequence[Any]) -> Any:
         """With the values beside the statement, so that this stays the same and is prepared."""
