@@ -9,7 +9,7 @@ it, and tell a token from something like it without asking anybody. Tokens that 
 have no dot and no checksum, and go on working. What is stored is the SHA-256 of the text: its 192
 random bits need no slow hash.
 Source: https://handbook.gitlab.com/handbook/engineering/architecture/design-documents/cells/
-routable_tokens/, docs/decisions/0014.
+routable_tokens/, docs/decisions/0015.
 """
 
 from __future__ import annotations

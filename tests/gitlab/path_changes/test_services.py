@@ -34,6 +34,18 @@ class TestPathOfAProject:
         assert (event.actor, event.target_path) == (alice, "acme/shop")
         assert event.details == {"full_path": ["acme/web", "acme/shop"]}
 
+    def test_bots_are_called_after_the_new_path(
+        self, alice: Any, web: Any, registry: Any, make_access_token: Any
+    ) -> None:
+        bot = make_access_token(web)[0].user
+        other = make_access_token(Project.objects.get(full_path="acme/web-2"))[0].user
+
+        path_changes.change_project_path(alice, web, path="shop", registry=registry)
+
+        bot.refresh_from_db()
+        other.refresh_from_db()
+        assert (bot.name, other.name) == ("token test of acme/shop", "token test of acme/web-2")
+
     def test_the_old_path_is_free(self, alice: Any, acme: Any, web: Any, registry: Any) -> None:
         path_changes.change_project_path(alice, web, path="shop", registry=registry)
 
