@@ -27,19 +27,32 @@ def note_reuse(pk: int) -> None:
 
     The record names nobody: who used it is not known, only from where.
     """
+    rows = PersonalAccessToken.objects.select_related("user", "project", "namespace")
+    token = rows.filter(pk=pk).first()
+    if token is None:
+        return
+    hold_family(token)
     now, client_ip = timezone.now(), origin.client_ip()
     reused = PersonalAccessToken.objects.filter(
         pk=pk, rotated_at__isnull=False, reused_at__isnull=True
     )
     if not reused.update(reused_at=now, last_used_at=now, last_used_ip=client_ip):
         return
-    token = PersonalAccessToken.objects.select_related("user", "project", "namespace").get(pk=pk)
     family = _family(token).filter(revoked_at__isnull=True)
-    revoked = list(family.select_for_update().values_list("pk", flat=True))
+    revoked = list(family.values_list("pk", flat=True))
     PersonalAccessToken.objects.filter(pk__in=revoked).update(revoked_at=now)
     if token.owner is not None and revoked:
         bots.end(token.user_id)
     record("access_token.reuse", by=None, target=token, path=token.path, revoked=revoked)
+
+
+def hold_family(token: PersonalAccessToken) -> None:
+    """Wait for whoever rotates or revokes a token of this family, until the transaction's end.
+
+    Otherwise a rotation under way while its family is revoked would leave one that works.
+    """
+    first = PersonalAccessToken.objects.filter(pk=token.family_id or token.pk)
+    list(first.select_for_update().values_list("pk", flat=True))
 
 
 def _family(token: PersonalAccessToken) -> QuerySet[PersonalAccessToken]:

@@ -175,6 +175,7 @@ def replace(
         expires_at = min(week, last_day() or week)
     expires_at = limited_expiry(expires_at)
     with transaction.atomic():
+        rotation.hold_family(token)
         now = timezone.now()
         still = PersonalAccessToken.objects.filter(usable(), pk=token.pk)
         if not still.update(revoked_at=now, rotated_at=now):

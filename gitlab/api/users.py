@@ -57,7 +57,8 @@ class UserFull(UserBasic):
 
     def get_can_create_group(self, user: User) -> bool:
         """Whether they may open a group at the top."""
-        return policies.may_create_top_level_group(user_access.of_person(user))
+        may = policies.may_create_top_level_group(user_access.of_person(user))
+        return may and not user.is_bot
 
     def get_can_create_project(self, user: User) -> bool:
         """Whether they may make projects: who is external makes none."""
@@ -73,7 +74,7 @@ class UserFull(UserBasic):
 
     def get_bot(self, user: User) -> bool:
         """Whether it is a machine's account."""
-        return False
+        return user.is_bot
 
     def get_locked(self, user: User) -> bool:
         """False: failed logins are refused by address, and lock nobody out."""

@@ -272,6 +272,8 @@ class TestTheBot:
         assert not below.members.exists()
 
     def test_it_shows_as_its_token_wherever_it_acts(self, bot: Any, app: Any) -> None:
+        me = api(bot.text, "get", "user").json()
+        assert (me["name"], me["bot"]) == ("token test of acme/app", True)
         answer = api(bot.text, "put", f"projects/{app.pk}", description="by a machine")
 
         assert answer.status_code == 200

@@ -6,7 +6,9 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from gitlab.access_tokens import resource_tokens, rotation, services
@@ -131,6 +133,19 @@ def test_one_that_only_ended_is_no_reuse(how: str, family: Any, alice: Any) -> N
     assert docker(text).status_code == 401
     assert usable(family[2][1]) == [True]
     assert not AuditEvent.objects.filter(action="access_token.reuse").exists()
+
+
+@pytest.mark.postgresql
+def test_a_rotation_under_way_is_waited_for(family: Any, alice: Any) -> None:
+    """Both begin by holding the family's first row, so that one comes after the other."""
+    (first, _), (old, _), (live, _) = family
+    for change in (lambda: services.rotate(alice, live), lambda: rotation.note_reuse(old.pk)):
+        with CaptureQueriesContext(connection) as queries:
+            change()
+        texts = [query["sql"] for query in queries]
+        held = next(number for number, text in enumerate(texts) if "FOR UPDATE" in text)
+        assert f'"id" = {first.pk} ' in texts[held]
+        assert not any(text.startswith("UPDATE") for text in texts[:held])
 
 
 def test_a_bot_ends_with_its_family(alice: Any, make_project: Any, make_access_token: Any) -> None:
