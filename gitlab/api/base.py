@@ -29,7 +29,7 @@ from gitlab.api.authentication import (
     TokenAuthentication,
     credential,
 )
-from gitlab.api.parameters import JSONParser, Parameters, check_size, sent_with
+from gitlab.api.parameters import JSONParser, Parameters, sent_with, take_body
 from gitlab.principals import Anybody
 from tokens import rate_limits
 
@@ -86,7 +86,7 @@ class Endpoint(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """What comes before each operation. Raises `ApiError`, `TooManyRequests`."""
-        check_size(request)
+        take_body(request)
         try:
             self.perform_authentication(request)
         except errors.ApiError:
