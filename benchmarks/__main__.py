@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import statistics
 import sys
@@ -28,16 +29,19 @@ def main() -> int:
     """Measure, print the table, write the results."""
     parser = argparse.ArgumentParser(prog="benchmarks")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--only", default="", help="only works whose name contains this")
+    parser.add_argument("--only", default="", help="only works whose name matches this")
     parser.add_argument("--out", type=Path, default=PROJECT / "benchmarks" / "results.json")
     parser.add_argument("--database", help="postgresql://… for the registry (default: SQLite)")
+    parser.add_argument("--gitlab-database", help="postgresql://… for GitLab (default: SQLite)")
     parser.add_argument("--folder", type=Path, help="where the servers keep their data")
     options = parser.parse_args()
     if missing := missing_programs():
         print(f"Missing: {', '.join(missing)}. Install them first.", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as folder:
-        bench = Bench(Path(folder), database=options.database)
+        bench = Bench(
+            Path(folder), database=options.database, gitlab_database=options.gitlab_database
+        )
         bench.manage("prepare")
         rows = [
             *_registry(bench, options),
@@ -65,7 +69,8 @@ def _registry(bench: Bench, options: argparse.Namespace) -> list[Row]:
             seeding.push(server, token)
         seeding.seed_folders(bench, theirs, token)
         todo = works.of_the_registry(token, seconds)
-        rows = [_compare(w, ours, theirs, rounds) for w in todo if options.only in w.name]
+        chosen = [w for w in todo if re.search(options.only, w.name)]
+        rows = [_compare(w, ours, theirs, rounds) for w in chosen]
         if options.only in "docker push pull" and shutil.which("dockerd") and os.geteuid() == 0:
             docker = Docker(bench)
             stack.callback(docker.stop)
@@ -155,11 +160,10 @@ def _access_token(bench: Bench) -> str:
 
 def _compare(work: Work, ours: Server, theirs: Server, rounds: int) -> Row:
     ours_figures, theirs_figures, ratios = [], [], []
+    costs: dict[str, list[dict[str, float]]] = {"ours": [], "theirs": []}
     for _ in range(rounds):
-        os.sync()
-        mine = work.measure(ours)
-        os.sync()
-        other = work.measure(theirs)
+        mine = _measured(work, ours, costs["ours"])
+        other = _measured(work, theirs, costs["theirs"])
         ours_figures.append(mine)
         theirs_figures.append(other)
         ratios.append(mine / other if work.better == "more" else other / mine)
@@ -171,6 +175,9 @@ def _compare(work: Work, ours: Server, theirs: Server, rounds: int) -> Row:
         f"{median:>6.2f}x (goal {work.goal}x)  " + " ".join(f"{ratio:.2f}" for ratio in ratios),
         flush=True,
     )
+    details = {side: _medians(found) for side, found in costs.items() if found}
+    for side, figures in details.items():
+        print(f"     {side:<7}" + "  ".join(f"{name} {each}" for name, each in figures.items()))
     return {
         "work": work.name,
         "goal": work.goal,
@@ -179,7 +186,24 @@ def _compare(work: Work, ours: Server, theirs: Server, rounds: int) -> Row:
         "unit": work.unit,
         "ratios": [round(ratio, 3) for ratio in ratios],
         "median": round(median, 3),
+        **({"details": details} if details else {}),
     }
+
+
+def _measured(work: Work, server: Server, costs: list[dict[str, float]]) -> float:
+    """The figure of one round. What the requests took and cost is added to `costs`."""
+    os.sync()
+    before = server.cpu_seconds()
+    figure = work.measure(server)
+    if isinstance(figure, loads.Measured):
+        cpu = (server.cpu_seconds() - before) / figure.count * 1000
+        resident = sum(server.resident_mib().values())
+        costs.append({**figure.percentiles, "CPU s/1000": cpu, "RSS MiB": resident})
+    return figure
+
+
+def _medians(found: list[dict[str, float]]) -> dict[str, float]:
+    return {name: round(statistics.median(each[name] for each in found), 2) for name in found[0]}
 
 
 if __name__ == "__main__":

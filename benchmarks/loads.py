@@ -10,9 +10,10 @@ import re
 import socket
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,12 +25,47 @@ CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _STEP = 1024 * 1024
 _PIECE = 512 * 1024
+_PERCENTILES = (50, 95, 99)
+_REPORT = """
+local threads = {}
+function setup(thread) table.insert(threads, thread) end
+function init() wrong = 0 end
+function response(status) if status ~= %d then wrong = wrong + 1 end end
+function done(summary, latency)
+  local wrong = summary.errors.connect + summary.errors.read + summary.errors.timeout
+  for _, thread in ipairs(threads) do wrong = wrong + thread:get("wrong") end
+  print(string.format("REPORT %%d %%d %%d %%f %%f %%f", summary.requests, summary.duration, wrong,
+    latency:percentile(50), latency:percentile(95), latency:percentile(99)))
+end
+"""
+"""wrk's script: how many, in how many microseconds, how many wrong, and three latencies."""
+
 _UNITS = {"B": 1.0, "KB": 1024.0, "MB": 1024.0**2, "GB": 1024.0**3}
 
 
 def digest_of(content: bytes) -> str:
     """The sha256 digest."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+class Measured(float):
+    """A rate in requests a second, with how many there were and how long they took."""
+
+    count: int
+    percentiles: dict[str, float]
+    """Milliseconds by ``p50``, ``p95``, ``p99``."""
+
+    @classmethod
+    def of(cls, latencies: Sequence[float], seconds: float) -> Measured:
+        """What requests give that took `latencies` seconds each, and `seconds` all together."""
+        ordered = sorted(latencies)
+        measured = cls(len(ordered) / seconds)
+        measured.count = len(ordered)
+        measured.percentiles = {
+            f"p{share}": ordered[min(len(ordered) * share // 100, len(ordered) - 1)] * 1000
+            for share in _PERCENTILES
+        }
+        return measured
 
 
 def wrk(
@@ -103,6 +139,33 @@ def _download(server: Server, request: bytes, until: float) -> int:
     return total
 
 
+def rate(
+    server: Server, path: str, authorization: str, *, seconds: float, status: int = 200
+) -> Measured:
+    """Requests a second of GET on one path by 16 connections, each answered with `status`.
+
+    Raises `RuntimeError` where another answer came.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(_REPORT % status)
+        script.flush()
+        command = ["wrk", "-t1", "-c16", f"-d{seconds:.0f}s", "--timeout", "30s", "-s", script.name]
+        command += ["-H", f"Authorization: {authorization}", "-H", f"Accept: {MANIFEST_TYPE}"]
+        done = subprocess.run(
+            [*command, server.address + path], capture_output=True, text=True, check=True
+        )
+    found = re.search(r"REPORT (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+) ([\d.]+)", done.stdout)
+    assert found, done.stdout
+    if int(found[3]):
+        raise RuntimeError(f"{server.name} {path}: {done.stdout}")
+    measured = Measured(int(found[1]) / (int(found[2]) / 1e6))
+    measured.count = int(found[1])
+    measured.percentiles = {
+        f"p{share}": float(found[4 + place]) / 1000 for place, share in enumerate(_PERCENTILES)
+    }
+    return measured
+
+
 def heads(server: Server, path: str, token: str, *, connections: int, seconds: float) -> float:
     """HEADs a second on one path (wrk waits for the body that HEAD does not have).
 
@@ -169,10 +232,29 @@ class Client:
             sent = self._ask("PATCH", location, content, headers)
         self._finish(_path(sent.getheader("Location") or ""), digest)
 
+    def push_small(self, name: str, content: bytes, digest: str) -> None:
+        """POST, and a PUT with all of it."""
+        opened = self._ask("POST", f"/v2/{name}/blobs/uploads/", headers={"Content-Length": "0"})
+        location = _path(opened.getheader("Location") or "")
+        joint = "&" if "?" in location else "?"
+        headers = {"Content-Type": "application/octet-stream"}
+        self._ask("PUT", f"{location}{joint}digest={digest}", content, headers)
+
+    def put_manifest(self, name: str, reference: str, body: bytes) -> None:
+        """PUT of a manifest's bytes."""
+        self._ask("PUT", f"/v2/{name}/manifests/{reference}", body, {"Content-Type": MANIFEST_TYPE})
+
+    def mount(self, name: str, digest: str, source: str) -> None:
+        """Mount a blob of another repository. Raises `RuntimeError` where it is to be uploaded."""
+        path = f"/v2/{name}/blobs/uploads/?mount={digest}&from={source}"
+        answer = self._ask("POST", path, headers={"Content-Length": "0"})
+        if answer.status != 201:
+            raise RuntimeError(f"{path}: {answer.status}")
+
     def push_manifest(self, name: str, reference: str, config: bytes, layers: list[bytes]) -> str:
         """A manifest of blobs that are there; its digest."""
         body = manifest_of(config, layers)
-        self._ask("PUT", f"/v2/{name}/manifests/{reference}", body, {"Content-Type": MANIFEST_TYPE})
+        self.put_manifest(name, reference, body)
         return digest_of(body)
 
     def timed(self, method: str, path: str) -> float:
@@ -194,10 +276,11 @@ class Client:
         return statistics.median(self.timed("GET", path) for _ in range(rounds)) * 1000
 
 
-def manifest_of(config: bytes, layers: list[bytes]) -> bytes:
-    """The manifest of an image."""
+def manifest_of(config: bytes, layers: list[bytes], title: str = "") -> bytes:
+    """The manifest of an image; one with a `title` is another than one without."""
     return json.dumps(
         {
+            **({"annotations": {"org.opencontainers.image.title": title}} if title else {}),
             "schemaVersion": 2,
             "mediaType": MANIFEST_TYPE,
             "config": descriptor(CONFIG_TYPE, config),

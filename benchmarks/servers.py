@@ -95,7 +95,9 @@ class Server:
 class Bench:
     """A folder with a state of its own for each server, and a key pair that both know."""
 
-    def __init__(self, folder: Path, *, database: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, database: str | None = None, gitlab_database: str | None = None
+    ) -> None:
         self.folder = folder
         self.home = folder / "berth"
         self.environment: dict[str, str] = {
@@ -108,6 +110,8 @@ class Bench:
         }
         if database:
             self.environment["BERTH__REGISTRY_DATABASE_URL"] = database
+        if gitlab_database:
+            self.environment["BERTH__DATABASE_URL"] = gitlab_database
 
     def manage(self, *arguments: str, **environment: str) -> str:
         """Run a command of `manage.py`; what it printed."""

@@ -23,7 +23,11 @@ class Actor(Protocol):
 
     @property
     def username(self) -> str:
-        """The name that is kept in records and signed into tokens."""
+        """The name that is signed into tokens, and so is in the registry's records."""
+
+    @property
+    def label(self) -> str:
+        """The name that is kept in our own record, for people: that of a person is `username`."""
 
 
 class Person(Actor, Protocol):
@@ -48,6 +52,10 @@ class Person(Actor, Protocol):
     @property
     def is_superuser(self) -> bool:
         """Whether they administer the installation."""
+
+    @property
+    def is_bot(self) -> bool:
+        """Whether it is no human: a project's or group's access token acts as one."""
 
     @property
     def external(self) -> bool:

@@ -96,7 +96,6 @@ MIDDLEWARE = [
 ]
 CORS_ORIGINS = CONFIG.berth.cors_origins
 if CORS_ORIGINS:
-    WSGI_SHORTCUT = ""
     MIDDLEWARE.insert(2, "gitlab.server.cors.CorsMiddleware")
 _LIMITS = CONFIG.berth.rate_limits
 RATE_LIMITS = {
@@ -327,6 +326,11 @@ REGISTRY_HEALTH_STORAGEDRIVER_ENABLED = CONFIG.registry.health_storagedriver_ena
 REGISTRY_DELETE_ENABLED = CONFIG.berth.delete_enabled
 REGISTRY_GC_REVIEW_DELAY = CONFIG.berth.gc_review_delay
 REGISTRY_EVENTS_KEPT = CONFIG.berth.events_kept
+REGISTRY_TAG_HISTORY_KEPT = CONFIG.berth.tag_history_kept
+# By the names alone, or where GitLab's side is on the node by its groups and projects too.
+REGISTRY_IMPORT_OBJECTIONS = (
+    "gitlab.container_registry.imports.objections" if "web" in ROLES else "tokens.names.objections"
+)
 REGISTRY_UPLOAD_EXPIRY = CONFIG.berth.upload_expiry
 REGISTRY_MAX_MANIFEST_SIZE = CONFIG.berth.max_manifest_size
 REGISTRY_MAX_BLOB_SIZE = CONFIG.berth.max_blob_size
@@ -341,6 +345,8 @@ CONTAINER_REGISTRY_HOST_PORT = CONFIG.registry_host_port
 CONTAINER_REGISTRY_PLAIN_HTTP = CONFIG.plain_http
 CONTAINER_REGISTRY_EVENTS_SECRET = CONFIG.secret("events_secret")
 PUSH_CREATES_PROJECTS = CONFIG.berth.push_creates_projects
+MAX_TOKEN_LIFETIME = CONFIG.berth.max_token_lifetime
+AUDIT_EVENTS_KEPT = CONFIG.berth.audit_events_kept
 SIGNUP_ENABLED = CONFIG.berth.signup_enabled
 FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins
 FAILED_LOGINS_PER_ADDRESS = CONFIG.berth.rate_limits.failed_logins_per_address

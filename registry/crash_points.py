@@ -15,6 +15,7 @@ POINTS = (
     "part_half_written",
     "part_synced",
     "part_counted",
+    "blob_linked",
     "blob_rows_written",
     "blob_renamed",
     "blob_in_place",

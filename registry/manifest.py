@@ -100,6 +100,11 @@ class ParsedManifest:
         return {layer.digest for layer in self.layers if layer.is_foreign} - set(self.needed_blobs)
 
     @property
+    def listed(self) -> set[str]:
+        """The digests of what need not be here, and is held from when it comes."""
+        return {child.digest for child in self.children} | self.foreign_blobs
+
+    @property
     def content_size(self) -> int:
         """Bytes of the blobs that it refers to, each counted once."""
         return sum(descriptor.size for descriptor in self.needed_blobs.values())

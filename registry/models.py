@@ -241,6 +241,11 @@ class Tag(models.Model):
                 condition=Q(ended_at__isnull=False),
                 name="tag_ended",
             ),
+            models.Index(
+                fields=["ended_at"],
+                condition=Q(ended_at__isnull=False),
+                name="tag_ended_first",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -248,12 +253,12 @@ class Tag(models.Model):
 
 
 class UploadSession(models.Model):
-    """An upload under way.
+    """An upload under way, of which something has to be remembered; before that its address is all.
 
-    Each PATCH leaves a durable part, whose row says that it counts; so `offset` always equals what
-    would survive a crash. Parts are hashed by `algorithm` as they come,
-    which the client may name ahead (end-4c). A committed session stays until it expires,
-    and answers a repeated PUT as it answered the first.
+    Each PATCH leaves a part whose bytes are durable, and whose row says that it counts; so bytes of
+    `offset` are always there. Parts are hashed by `algorithm` as they come, which the client may
+    name ahead (end-4c). A committed session stays until it expires, and answers a repeated PUT as
+    it answered the first; a cancelled one stays so that its address does not begin anew.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)

@@ -157,6 +157,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for other in {"sqlite", "postgresql"} - {engine}:
             if item.get_closest_marker(other):
                 item.add_marker(pytest.mark.skip(reason=f"runs with --engine={other}"))
+    # The long ones first: what begins last would keep one worker while the others have nothing.
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, ("faults", "system", "e2e"))))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

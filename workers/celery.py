@@ -59,6 +59,16 @@ app.conf.update(
             "schedule": 3600.0,
             "options": {"expires": 3600},
         },
+        "sweep jobs": {
+            "task": "workers.tasks.sweep_jobs",
+            "schedule": 300.0,
+            "options": {"expires": 300},
+        },
+        "sweep audit events": {
+            "task": "workers.tasks.sweep_audit_events",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
         "verify a slice": {
             "task": "workers.tasks.verify_slice",
             "schedule": 60.0,

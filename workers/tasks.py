@@ -6,7 +6,9 @@ import logging
 
 from celery import shared_task
 
+from gitlab.access_tokens import job_tokens
 from gitlab.accounts import sessions
+from gitlab.audit import retention
 from gitlab.container_registry import bulk_deletion, deletion, events, garbage, untagged
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.jobs import enqueue
@@ -91,3 +93,17 @@ def verify_slice() -> None:
 def sweep_sessions() -> None:
     """Remove what sessions that are over have left."""
     sessions.sweep()
+
+
+@shared_task
+def sweep_jobs() -> None:
+    """End the CI jobs that nobody has reported in time, and remove the oldest."""
+    job_tokens.sweep()
+
+
+@shared_task
+def sweep_audit_events() -> None:
+    """Remove the audit events whose time is over."""
+    gone = retention.sweep()
+    if gone:
+        log.info("removed %s audit events whose time was over", gone)

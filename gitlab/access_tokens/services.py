@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from gitlab.access_tokens import checks, rotation, token_text
+from gitlab.access_tokens.checks import check_name, check_scopes, last_day, limited_expiry, usable
 from gitlab.access_tokens.models import PersonalAccessToken, is_usable
+from gitlab.access_tokens.token_text import Prefix, digest_of
+from gitlab.accounts import bots
 from gitlab.accounts.rows import PERSON_COLUMNS, PersonRow
 from gitlab.audit.services import record
 from gitlab.principals import Person
 from gitlab.refusals import Forbidden, Invalid, NotFound
 from gitlab.server.databases import rows
-
-PERSONAL_PREFIX = "glpat-"
-_RANDOM_BYTES = 24
-"""192 bits, 32 characters."""
 
 SCOPES: dict[str, str] = {
     "api": "Everything that you may do.",
@@ -37,16 +35,10 @@ SCOPES: dict[str, str] = {
 }
 """Every scope that can be stored, and what it is for."""
 
-_ABILITIES: dict[str, frozenset[str]] = {
-    "api": frozenset(["read", "create", "admin"]),
-    "read_api": frozenset(["read"]),
-    "read_registry": frozenset(["read"]),
-    "write_registry": frozenset(["create"]),
-}
+_FOR_ADMINISTRATORS = frozenset(["sudo", "admin_mode"])
+
 ROTATED_FOR = dt.timedelta(days=7)
 """How long a token lasts that was rotated, unless somebody says otherwise: as in GitLab."""
-
-_USED_EVERY = dt.timedelta(minutes=10)
 
 
 class TokenRow(NamedTuple):
@@ -58,17 +50,21 @@ class TokenRow(NamedTuple):
     expires_at: dt.date | None
     revoked_at: dt.datetime | None
     last_used_at: dt.datetime | None
+    last_used_ip: str
+    rotated_at: dt.datetime | None
+    reused_at: dt.datetime | None
     user_id: int
     username: str
     user_name: str
     user_state: str
     user_external: bool
     user_is_superuser: bool
+    user_type: str
 
     @property
     def owner(self) -> PersonRow:
         """Whose it is."""
-        return PersonRow(*self[6:])
+        return PersonRow(*self[9:])
 
     @property
     def is_usable(self) -> bool:
@@ -77,29 +73,16 @@ class TokenRow(NamedTuple):
 
 
 _FIND = f"""
-SELECT t.id, t.name, t.scopes, t.expires_at, t.revoked_at, t.last_used_at, {PERSON_COLUMNS}
+SELECT t.id, t.name, t.scopes, t.expires_at, t.revoked_at, t.last_used_at,
+t.last_used_ip, t.rotated_at, t.reused_at, {PERSON_COLUMNS}
 FROM access_tokens_personalaccesstoken t JOIN accounts_user u ON u.id = t.user_id
 WHERE t.digest = %s
 """
 
 
-def registry_abilities(scopes: Iterable[str]) -> frozenset[str]:
-    """What of ``read``, ``create`` and ``admin`` the scopes carry for images."""
-    return frozenset().union(*(_ABILITIES.get(scope, frozenset()) for scope in scopes))
-
-
-def digest_of(text: str) -> str:
-    """What is stored of a token."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _new_text() -> str:
-    return PERSONAL_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
-
-
 def looks_like_one(text: str) -> bool:
     """Whether `text` has the prefix of a token of ours."""
-    return text.startswith(PERSONAL_PREFIX)
+    return token_text.is_of(Prefix.PERSONAL, text)
 
 
 def create(
@@ -119,27 +102,22 @@ def create(
     ``description``; `Forbidden` where it is somebody else's and `by` does not administer.
     """
     by = by or user
+    if user.is_bot or by.is_bot:
+        raise Forbidden("A bot makes no tokens, and has the one that it was made for.")
     if by.pk != user.pk and not by.is_superuser:
         raise Forbidden("Only administrators make tokens for others.")
-    name = name.strip()
-    if not name or len(name) > 255:
-        raise Invalid({"name": "A name of 1 to 255 characters."})
+    name = check_name(name)
     if len(description) > 255:
         raise Invalid({"description": "At most 255 characters."})
-    unknown = sorted(set(scopes) - set(SCOPES))
-    if unknown or not scopes:
-        raise Invalid({"scopes": f"At least one of {', '.join(SCOPES)}."})
-    _check_expiry(expires_at)
+    scopes = check_scopes(scopes, SCOPES)
+    expires_at = limited_expiry(expires_at)
     if within is not None:
         _check_within(within, scopes, expires_at)
-    return _insert(
+    if not user.is_superuser and not _FOR_ADMINISTRATORS.isdisjoint(scopes):
+        raise Invalid({"scopes": f"For administrators: {', '.join(sorted(_FOR_ADMINISTRATORS))}."})
+    return insert(
         user, by=by, name=name, scopes=scopes, expires_at=expires_at, description=description
     )
-
-
-def _check_expiry(expires_at: dt.date | None) -> None:
-    if expires_at is not None and expires_at <= timezone.now().date():
-        raise Invalid({"expires_at": "A day in the future."})
 
 
 def _check_within(within: TokenRow, scopes: Sequence[str], expires_at: dt.date | None) -> None:
@@ -147,30 +125,32 @@ def _check_within(within: TokenRow, scopes: Sequence[str], expires_at: dt.date |
     more = sorted(set(scopes) - set(within.scopes))
     if more and "api" not in within.scopes:
         raise Invalid({"scopes": f"This token has not got {', '.join(more)} itself."})
-    if {"sudo", "admin_mode"} & set(more):
+    if _FOR_ADMINISTRATORS & set(more):
         raise Invalid({"scopes": f"This token has not got {', '.join(more)} itself."})
     end = within.expires_at
     if end is not None and (expires_at is None or expires_at > end):
         raise Invalid({"expires_at": f"Not after the token that makes it: {end.isoformat()}."})
 
 
-def _insert(
+def insert(
     user: Person, *, by: Person, scopes: Sequence[str], action: str = "create", **columns: Any
 ) -> tuple[PersonalAccessToken, str]:
-    text = _new_text()
+    """Write a token that has been looked at; the row and its text."""
+    text = token_text.generate(Prefix.PERSONAL)
+    level = columns.get("access_level")
     with transaction.atomic():
         token = PersonalAccessToken.objects.create(
             user_id=user.pk,
-            scopes=[scope for scope in SCOPES if scope in set(scopes)],
+            scopes=list(scopes),
             digest=digest_of(text),
             **columns,
         )
-        path = user.username
-        record(f"access_token.{action}", by=by, target=token, path=path, scopes=token.scopes)
+        path = token.owner.full_path if token.owner is not None else user.username
+        details = {"scopes": token.scopes} | ({"level": level} if level else {})
+        record(f"access_token.{action}", by=by, target=token, path=path, **details)
     return token, text
 
 
-@transaction.atomic
 def rotate(
     by: Person, token: PersonalAccessToken, *, expires_at: dt.date | None = None
 ) -> tuple[PersonalAccessToken, str]:
@@ -180,20 +160,40 @@ def rotate(
     `by` does not administer, `Invalid` for ``expires_at`` and for one that is not usable.
     """
     _require(by, token)
-    _check_expiry(expires_at)
-    today = timezone.now().date()
-    usable = PersonalAccessToken.objects.filter(pk=token.pk).filter(_usable(today))
-    if not usable.update(revoked_at=timezone.now()):
-        raise Invalid("The token is revoked or expired already.")
-    return _insert(
-        token.user,
-        by=by,
-        action="rotate",
-        name=token.name,
-        description=token.description,
-        scopes=token.scopes,
-        expires_at=expires_at or today + ROTATED_FOR,
-    )
+    return replace(by, token, expires_at=expires_at)
+
+
+def replace(
+    by: Person, token: PersonalAccessToken, *, expires_at: dt.date | None = None
+) -> tuple[PersonalAccessToken, str]:
+    """As `rotate`, where it is known that `by` may."""
+    if token.rotated_at is not None:
+        rotation.note_reuse(token.pk)
+        raise Invalid("The token is revoked or expired already, and so is all that came of it.")
+    if expires_at is None:
+        week = timezone.now().date() + ROTATED_FOR
+        expires_at = min(week, last_day() or week)
+    expires_at = limited_expiry(expires_at)
+    with transaction.atomic():
+        now = timezone.now()
+        still = PersonalAccessToken.objects.filter(usable(), pk=token.pk)
+        if not still.update(revoked_at=now, rotated_at=now):
+            raise Invalid("The token is revoked or expired already.")
+        if token.owner is not None:
+            token.user.memberships.update(expires_at=expires_at)
+        return insert(
+            token.user,
+            by=by,
+            action="rotate",
+            name=token.name,
+            description=token.description,
+            scopes=token.scopes,
+            expires_at=expires_at,
+            project=token.project,
+            namespace=token.namespace,
+            access_level=token.access_level,
+            family_id=token.family_id or token.pk,
+        )
 
 
 def _require(by: Person, token: PersonalAccessToken) -> None:
@@ -201,19 +201,26 @@ def _require(by: Person, token: PersonalAccessToken) -> None:
         raise NotFound("no such token")
 
 
-@transaction.atomic
 def revoke(by: Person, token: PersonalAccessToken) -> PersonalAccessToken:
     """Refuse a token from now on. Twice is the same as once.
 
     Raises `NotFound` where it is somebody else's and `by` does not administer.
     """
     _require(by, token)
+    return end(by, token)
+
+
+@transaction.atomic
+def end(by: Person, token: PersonalAccessToken) -> PersonalAccessToken:
+    """As `revoke`, where it is known that `by` may. A bot ends with its token."""
     changed = PersonalAccessToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(
         revoked_at=timezone.now()
     )
     if changed:
-        record("access_token.revoke", by=by, target=token, path=token.user.username)
-    token.refresh_from_db()
+        record("access_token.revoke", by=by, target=token, path=token.path)
+        if token.owner is not None:
+            bots.end(token.user_id)
+    token.refresh_from_db(fields=["revoked_at"])
     return token
 
 
@@ -239,12 +246,7 @@ def having_state(
     rows: QuerySet[PersonalAccessToken], *, active: bool
 ) -> QuerySet[PersonalAccessToken]:
     """Those of `rows` that are usable, or the others."""
-    usable = _usable(timezone.now().date())
-    return rows.filter(usable if active else ~usable)
-
-
-def _usable(today: dt.date) -> Q:
-    return Q(revoked_at__isnull=True) & (Q(expires_at__isnull=True) | Q(expires_at__gt=today))
+    return rows.filter(usable() if active else ~usable())
 
 
 def find(text: str) -> TokenRow | None:
@@ -253,21 +255,35 @@ def find(text: str) -> TokenRow | None:
     Every request of docker for a token comes through here. Written out, since composing the query
     costs five times as much as running it.
     """
+    if not token_text.may_exist(text):
+        return None
     found = rows.read(TokenRow, _FIND, [digest_of(text)])
     return found[0] if found else None
 
 
-def authenticate(text: str) -> TokenRow | None:
+def authenticate(text: str, *, client_ip: str = "") -> TokenRow | None:
     """The token with this text if it may sign in now: neither expired nor revoked nor blocked."""
     token = find(text)
-    if token is None or not token.is_usable:
+    if token is None:
         return None
-    note_use(token)
+    if not token.is_usable:
+        note_refused(token)
+        return None
+    note_use(token, client_ip)
     return token
 
 
-def note_use(token: TokenRow) -> None:
-    """Keep when the token was last used, written at most every ten minutes."""
-    now = timezone.now()
-    if token.last_used_at is None or token.last_used_at < now - _USED_EVERY:
-        PersonalAccessToken.objects.filter(pk=token.id).update(last_used_at=now)
+def note_use(token: TokenRow, client_ip: str) -> None:
+    """Keep when the token was last used and from where: see `checks.is_use_noted`."""
+    if not checks.is_use_noted(token.last_used_at, token.last_used_ip, client_ip=client_ip):
+        PersonalAccessToken.objects.filter(pk=token.id).update(
+            last_used_at=timezone.now(), last_used_ip=client_ip
+        )
+
+
+def note_refused(token: TokenRow) -> None:
+    """Somebody has used a token that is not usable: one that was rotated away is a thief's, or
+    its successor is.
+    """
+    if token.rotated_at is not None and token.reused_at is None:
+        rotation.note_reuse(token.id)

@@ -40,7 +40,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """Somebody who can sign in.
+    """Somebody who can sign in, or a bot, which nobody can sign in as.
 
     A blocked one can't, and their tokens are refused. So is what a deactivated one has, who becomes
     active again by signing in to the pages.
@@ -51,10 +51,18 @@ class User(AbstractBaseUser, PermissionsMixin):
         BLOCKED = "blocked", "Blocked"
         DEACTIVATED = "deactivated", "Deactivated"
 
+    class Type(models.TextChoices):
+        HUMAN = "human", "Human"
+        PROJECT_BOT = "project_bot", "Bot of a project or group"
+
     username = models.CharField(max_length=150, unique=True)
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=255)
     state = models.CharField(max_length=16, choices=State, default=State.ACTIVE)
+    # With a default of the database, for nodes of the version before.
+    user_type = models.CharField(
+        max_length=16, choices=Type, default=Type.HUMAN, db_default=Type.HUMAN, editable=False
+    )
     external = models.BooleanField(
         default=False, help_text="Sees what they are a member of and what is public, nothing else."
     )
@@ -80,6 +88,9 @@ class User(AbstractBaseUser, PermissionsMixin):
                 name="user_state_known",
                 condition=models.Q(state__in=["active", "blocked", "deactivated"]),
             ),
+            models.CheckConstraint(
+                name="user_type_known", condition=models.Q(user_type__in=["human", "project_bot"])
+            ),
         ]
         indexes = [
             models.Index(fields=["state", "username"], name="user_by_state"),
@@ -96,6 +107,16 @@ class User(AbstractBaseUser, PermissionsMixin):
     def person_id(self) -> int | None:
         """Their own id: see `principals.Actor`."""
         return self.pk
+
+    @property
+    def label(self) -> str:
+        """How the record names them: see `principals.Actor`."""
+        return self.name if self.is_bot else self.username
+
+    @property
+    def is_bot(self) -> bool:
+        """Whether nobody can sign in as it, and a token acts as it: see `bots`."""
+        return self.user_type != self.Type.HUMAN
 
     @property
     def is_blocked(self) -> bool:

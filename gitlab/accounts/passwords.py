@@ -9,10 +9,10 @@ from gitlab.accounts.models import User
 
 
 def find(login: str) -> User | None:
-    """The user of a name or of an e-mail address, in any case."""
+    """The person of a name or of an e-mail address, in any case; a bot has no password."""
     login = login.lower()
     field = "email" if "@" in login else "username"
-    return User.objects.filter(**{field: login}).first()
+    return User.objects.filter(**{field: login}, user_type=User.Type.HUMAN).first()
 
 
 def check(user: User | None, password: str, *, deactivated_too: bool = False) -> bool:

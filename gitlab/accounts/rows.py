@@ -14,6 +14,7 @@ class PersonRow(NamedTuple):
     state: str
     external: bool
     is_superuser: bool
+    user_type: str
 
     @property
     def pk(self) -> int:
@@ -26,6 +27,16 @@ class PersonRow(NamedTuple):
         return self.id
 
     @property
+    def label(self) -> str:
+        """How the record names them."""
+        return self.name if self.is_bot else self.username
+
+    @property
+    def is_bot(self) -> bool:
+        """Whether it is no human."""
+        return self.user_type != "human"
+
+    @property
     def is_active(self) -> bool:
         """Whether they may sign in and act."""
         return self.state == "active"
@@ -36,4 +47,4 @@ class PersonRow(NamedTuple):
         return True
 
 
-PERSON_COLUMNS = "u.id, u.username, u.name, u.state, u.external, u.is_superuser"
+PERSON_COLUMNS = "u.id, u.username, u.name, u.state, u.external, u.is_superuser, u.user_type"

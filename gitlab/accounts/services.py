@@ -32,6 +32,12 @@ def _only_admins(by: Person | None) -> None:
         raise Forbidden("Only administrators may do this.")
 
 
+def _refuse_bots(user: User) -> None:
+    """What is a bot's is its token's: raises `Forbidden`."""
+    if user.is_bot:
+        raise Forbidden("A bot is changed by its token: rotate it, revoke it, make another.")
+
+
 def _check_email(email: str) -> str:
     email = email.strip().lower()
     try:
@@ -211,6 +217,7 @@ def set_administrator(user: User, *, is_administrator: bool, by: Person | None) 
 
     Raises `Invalid` for ``is_superuser`` where nobody would be left who can.
     """
+    _refuse_bots(user)
     _only_admins(by)
     if not is_administrator:
         _keep_an_administrator(user)
@@ -238,6 +245,7 @@ def change_password(
     Raises `Invalid` for ``current_password``, ``new_password``; `Forbidden`;
     `failed_logins.TooManyFailedLogins`.
     """
+    _refuse_bots(user)
     if by is not None and by.pk == user.pk:
         _check_current_password(user, current_password)
     else:
@@ -262,6 +270,7 @@ def update_user(
 
     Raises `Invalid` for ``email``; `Forbidden`.
     """
+    _refuse_bots(user)
     if by is None or by.pk != user.pk:
         _only_admins(by)
     before = {"name": user.name, "email": user.email}
@@ -288,6 +297,7 @@ def update_user(
 @transaction.atomic
 def set_external(user: User, *, external: bool, by: Person | None) -> User:
     """Whether somebody sees only what is public and what they are a member of."""
+    _refuse_bots(user)
     _only_admins(by)
     if User.objects.filter(pk=user.pk).exclude(external=external).update(external=external):
         record("user.set_external", by=by, target=user, external=external)
@@ -310,6 +320,7 @@ def administer(
     Raises `Invalid` for ``email``, ``is_superuser``, ``password``; `Forbidden`, also for the
     password of oneself.
     """
+    _refuse_bots(user)
     _only_admins(by)
     hashed = ""
     if password is not None:

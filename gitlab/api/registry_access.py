@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from gitlab.access_tokens.services import registry_abilities
+from gitlab.access_tokens.checks import registry_abilities
 from gitlab.api.authentication import credential, person
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import BadParameter

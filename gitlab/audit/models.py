@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 
 class AuditQuerySet(models.QuerySet["AuditEvent"]):
-    """Reads and adds; refuses the rest."""
+    """Reads and adds; refuses the rest, but that the time of the oldest may end."""
 
     def update(self, **kwargs: Any) -> NoReturn:
         """Refused. Raises `TypeError`."""
@@ -19,6 +20,15 @@ class AuditQuerySet(models.QuerySet["AuditEvent"]):
     def delete(self) -> NoReturn:
         """Refused. Raises `TypeError`."""
         raise TypeError("audit events are never deleted")
+
+    def expire(self, before: dt.datetime, limit: int) -> int:
+        """Remove the oldest that happened before a moment, at most `limit`; how many went."""
+        oldest = self.filter(at__lt=before).order_by("at").values_list("pk", flat=True)
+        return (
+            models.QuerySet(self.model, using=self.db)
+            .filter(pk__in=list(oldest[:limit]))
+            .delete()[0]
+        )
 
 
 class AuditEvent(models.Model):

@@ -28,7 +28,7 @@ def record(
     """
     return AuditEvent.objects.create(
         actor_id=by.person_id if by else None,
-        actor_name=by.username if by else "",
+        actor_name=by.label[:255] if by else "",
         action=action,
         target_type=_kind(target) if target else "",
         target_id=target.pk if target else None,

@@ -31,7 +31,7 @@ from tokens.authorizer import AccessForbidden, Identity, RegistryDisabled
 _NEEDS = {
     "pull": ("read", Ability.READ_IMAGE),
     "push": ("create", Ability.PUSH_IMAGE),
-    "delete": ("admin", Ability.ADMIN_IMAGE),
+    "delete": ("delete", Ability.ADMIN_IMAGE),
     "*": ("admin", Ability.ADMIN_IMAGE),
 }
 """Action → what the credential has to carry, what the project has to allow."""

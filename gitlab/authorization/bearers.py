@@ -35,13 +35,15 @@ def _personal_access_token(text: str, *, client_ip: str) -> Bearer | None:
     token = access_tokens.find(text)
     if token is None:
         return None
+    if not token.is_usable:
+        access_tokens.note_refused(token)
     if token.revoked_at is not None:
         raise TokenEnded("Token was revoked. You have to re-authorize from the user.")
     if not token.is_usable and token.owner.is_active:
         raise TokenEnded("Token is expired. You can either do re-authorization or token refresh.")
     if not token.is_usable:
         raise InvalidCredentials("the owner is blocked")
-    access_tokens.note_use(token)
+    access_tokens.note_use(token, client_ip)
     return Bearer(token.owner, frozenset(token.scopes), token)
 
 

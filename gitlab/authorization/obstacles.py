@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from gitlab.container_registry.image_paths import MAX_LEVELS_BELOW, ImagePath, ProjectRow
+from gitlab.container_registry.image_paths import ImagePath, ProjectRow
 from gitlab.namespaces import policies
 from gitlab.namespaces.models import RegistryAccess
 from gitlab.namespaces.paths import check_segment
 from gitlab.namespaces.policies import Ability, UserAccess
 from gitlab.refusals import Invalid
+from tokens.names import MAX_LEVELS_BELOW
 
 
 def to_push(name: str, image: ImagePath | None, reader: UserAccess | None) -> str:

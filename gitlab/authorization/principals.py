@@ -11,10 +11,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
+from gitlab.access_tokens import job_allowances
 from gitlab.container_registry.image_paths import ImagePath
 from gitlab.namespaces import user_access
 from gitlab.namespaces.models import AccessLevel
-from gitlab.namespaces.policies import UserAccess
+from gitlab.namespaces.policies import NOBODY, UserAccess
 from gitlab.principals import Actor, Person
 
 
@@ -31,14 +32,14 @@ class Principal(Protocol):
 
     @property
     def abilities(self) -> frozenset[str]:
-        """What of ``read``, ``create`` and ``admin`` the credential carries."""
+        """What of ``read``, ``create``, ``delete`` and ``admin`` the credential carries."""
 
     @property
     def lists_catalog(self) -> bool:
         """Whether the names of all images may be listed with it."""
 
     def access_to(self, images: Collection[ImagePath]) -> dict[str, UserAccess]:
-        """How it stands at each path, by path. At most one query, however many."""
+        """How it stands at each path, by path. At most two queries, however many."""
 
 
 @dataclass(frozen=True)
@@ -81,3 +82,86 @@ class PersonPrincipal:
                 level = AccessLevel.OWNER
             result[image.path] = user_access.of_person(self.person, level)
         return result
+
+
+@dataclass(frozen=True)
+class DeployTokenPrincipal:
+    """A deploy token: in its project, or below its group, it stands where a developer stands.
+
+    Elsewhere it is nobody, and reads what is public. It makes no project.
+    """
+
+    actor: Actor
+    abilities: frozenset[str]
+    project_id: int | None
+    namespace_id: int | None
+
+    @property
+    def creator(self) -> Person | None:
+        """Nobody: the project has to be there."""
+        return None
+
+    @property
+    def lists_catalog(self) -> bool:
+        """Never."""
+        return False
+
+    def access_to(self, images: Collection[ImagePath]) -> dict[str, UserAccess]:
+        """Without a query: by where it is from."""
+        return {image.path: self._access_to(image) for image in images}
+
+    def _access_to(self, image: ImagePath) -> UserAccess:
+        covers = self.namespace_id in image.ancestors
+        if image.project is None:
+            # It sees the group, and can make no project there.
+            return UserAccess(level=AccessLevel.REPORTER) if covers else NOBODY
+        if covers or image.project.id == self.project_id:
+            return UserAccess(level=AccessLevel.DEVELOPER)
+        return NOBODY
+
+
+@dataclass(frozen=True)
+class JobPrincipal:
+    """A CI job: it may do with its own project's images what they are made for, pushing and
+    deleting, as long as whoever started it develops there.
+
+    Elsewhere it pulls what that person may pull by a role of theirs, where the other project allows
+    it, and what is public. Being an administrator adds nothing. It makes no project.
+    """
+
+    person: Person
+    project_id: int
+    abilities: frozenset[str] = frozenset(["read", "create", "delete"])
+
+    @property
+    def actor(self) -> Actor:
+        """The person who started it."""
+        return self.person
+
+    @property
+    def creator(self) -> Person | None:
+        """Nobody: the project has to be there."""
+        return None
+
+    @property
+    def lists_catalog(self) -> bool:
+        """Never."""
+        return False
+
+    def access_to(self, images: Collection[ImagePath]) -> dict[str, UserAccess]:
+        """By the person's memberships, and by what the projects allow."""
+        levels = PersonPrincipal(self.person, self.abilities).access_to(images)
+        others = {image.project.id for image in images if image.project} - {self.project_id}
+        open_to_it = job_allowances.allowing(self.project_id, others)
+        return {
+            image.path: self._access_to(image, levels[image.path].level, open_to_it)
+            for image in images
+        }
+
+    def _access_to(self, image: ImagePath, level: int, open_to_it: Collection[int]) -> UserAccess:
+        if image.project is not None and image.project.id != self.project_id:
+            if image.project.id not in open_to_it:
+                return NOBODY
+        elif image.project is not None and level >= AccessLevel.DEVELOPER:
+            return UserAccess(level=AccessLevel.MAINTAINER)
+        return UserAccess(level=min(level, AccessLevel.REPORTER))

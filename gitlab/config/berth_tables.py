@@ -180,11 +180,41 @@ class Berth(Table):
 
     events_kept: Duration = timedelta(days=365)
     """How long the registry keeps its events and the receipts of what it removed. Whoever wants
-    them longer reads them before (`/gitlab/v1/events/`, `/gitlab/v1/garbage/receipts/`). With `0`
-    they are kept for ever.
+    them longer exports them before ([kept and exported](operation.md#kept-and-exported)), or reads
+    them as they come (`/gitlab/v1/events/`, `/gitlab/v1/garbage/receipts/`). With `0` they are kept
+    for ever.
 
     Default: `365d`.
     Example: events_kept = "90d"
+    """
+
+    tag_history_kept: Duration = timedelta(days=365)
+    """How long the registry keeps what a tag pointed at before, since it moved or went; never
+    shorter than a deletion can be undone. What a tag points at now is not history. Neither GitLab
+    nor Harbor keep one; a year answers what `latest` was when something was deployed. With `0` it
+    is kept for ever.
+
+    Default: `365d`.
+    Example: tag_history_kept = "30d"
+    """
+
+    audit_events_kept: Duration = timedelta(0)
+    """How long GitLab's side keeps audit events. With `0` they are kept for ever, as in Harbor
+    until somebody schedules a purge: auditors ask for years, and how many is for you to decide.
+    Export them before ([kept and exported](operation.md#kept-and-exported)).
+
+    Default: `0`: for ever.
+    Example: audit_events_kept = "1095d"
+    """
+
+    max_token_lifetime: Duration = timedelta(0)
+    """The longest that a new access token of a person, project or group lasts, in whole days; also
+    after a rotation. One that is made without a last day ends on the last that is allowed. Deploy
+    tokens, and tokens that are there already, keep theirs. With `0` there is no limit. GitLab's
+    `max_personal_access_token_lifetime`.
+
+    Default: `0`: as long as one likes.
+    Example: max_token_lifetime = "365d"
     """
 
     upload_expiry: Duration = timedelta(days=7)

@@ -139,6 +139,8 @@ def list_for(
     if search:
         rows = rows.filter(path__contains=search.lower())
     page = pagination.page(rows, "path", after=after, before=before, limit=limit)
+    for row in page.rows:
+        row.project = project
     details, trouble = _details(page.rows, registry or clients.for_pages())
     images = [Listed(row, details.get(row.path)) for row in page.rows]
     return Listing(images, page, trouble)

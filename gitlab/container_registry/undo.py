@@ -177,10 +177,11 @@ def deleted_tags(
     own = (registry or clients.for_pages()).own
     if own is None:
         return []
-    rows = {row.path: row for row in repositories.repositories_of(project)}
+    found = own.deleted_tags(project.full_path, n=_LISTED)
+    there = repositories.repositories_of(project).filter(path__in={tag.path for tag in found})
+    rows = {row.path: row for row in there}
     for row in rows.values():
         row.project = project
-    found = own.deleted_tags(project.full_path, n=_LISTED)
     return [
         (rows[tag.path], tag)
         for tag in found

@@ -8,7 +8,13 @@ from typing import Any
 
 import httpx
 
+from gitlab.container_registry.client.exchange import TooLarge, Transport, exchange
+
 TIMEOUT = 10.0
+"""Seconds for each step of a question."""
+
+_IN_ALL = 60.0
+_MAX_ANSWER = 1024 * 1024
 
 
 class NoAnswer(Exception):
@@ -27,15 +33,24 @@ def ask(
     url: str, *, method: str = "GET", bundle: Path | None = None, token: str = "", **options: Any
 ) -> httpx.Response:
     """The answer, whatever its status. Raises `NoAnswer`."""
-    headers = {"Accept": "application/json", "User-Agent": "berth-doctor", "Connection": "close"}
+    headers = {
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": "berth-doctor",
+        "Connection": "close",
+    }
     if token:
         headers["Authorization"] = f"Bearer {token}"
     try:
         with httpx.Client(
-            verify=trust(bundle), trust_env=False, timeout=TIMEOUT, follow_redirects=False
+            transport=Transport(trust(bundle)),
+            trust_env=False,
+            timeout=TIMEOUT,
+            follow_redirects=False,
         ) as client:
-            return client.request(method, url, headers=headers, **options)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            question = client.build_request(method, url, headers=headers, **options)
+            return exchange(client, question, seconds=_IN_ALL, max_answer=_MAX_ANSWER)
+    except (TooLarge, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise NoAnswer(str(error) or type(error).__name__) from error
 
 

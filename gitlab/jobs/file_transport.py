@@ -28,6 +28,9 @@ from kombu.utils.json import dumps, loads
 NAME = "berth-files"
 """The scheme of the broker's URL."""
 
+_LONGEST = 0.2
+"""Seconds in which a worker looks at nothing but messages."""
+
 log = logging.getLogger(__name__)
 
 
@@ -98,6 +101,12 @@ class Transport(filesystem.Transport):
     """The transport of the scheme ``berth-files``."""
 
     Channel = Channel
+
+    def drain_events(  # type: ignore[override]
+        self, connection: Any, timeout: float | None = None
+    ) -> Any:
+        """See kombu's. Celery asks for two seconds, in which it does not look whether to stop."""
+        return super().drain_events(connection, timeout and min(timeout, _LONGEST))
 
 
 TRANSPORT_ALIASES[NAME] = f"{__name__}:Transport"

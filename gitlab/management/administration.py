@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +103,15 @@ def _refusals() -> Iterator[None]:
         raise CommandError(" ".join(error.messages)) from error
     except (PermissionDenied, Http404) as error:
         raise CommandError(str(error)) from error
+
+
+def moment(text: str) -> dt.datetime:
+    """A moment that was typed, in UTC where no zone is said. Raises `ArgumentTypeError`."""
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError("a moment is 2026-01-01 or 2026-01-01T12:00:00Z") from error
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
 def user_named(username: str) -> User:

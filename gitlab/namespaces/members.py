@@ -9,9 +9,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from gitlab.audit.services import record
@@ -73,7 +75,8 @@ def _require(by: Person, routable: Routable) -> UserAccess:
     return user_access.in_namespace(by, group)
 
 
-def _check_level(access: UserAccess, level: int) -> AccessLevel:
+def check_level(access: UserAccess, level: int) -> AccessLevel:
+    """The level, where somebody with this access may give it. Raises `Invalid`, `Forbidden`."""
     try:
         known = AccessLevel(level)
     except ValueError as error:
@@ -105,7 +108,10 @@ def _keep_an_owner(member: Member) -> None:
 
 def _lasting_owners() -> QuerySet[Member]:
     return Member.objects.filter(
-        access_level=AccessLevel.OWNER, expires_at__isnull=True, user__state="active"
+        access_level=AccessLevel.OWNER,
+        expires_at__isnull=True,
+        user__state="active",
+        user__user_type="human",
     )
 
 
@@ -135,7 +141,9 @@ def add_member(
 ) -> Member:
     """Make `user` a member. Raises `Invalid` for ``user`` where they are one already."""
     access = _require(by, routable)
-    level = _check_level(access, access_level)
+    level = check_level(access, access_level)
+    if user.is_bot:
+        raise Invalid({"user": f"{user.username} is a bot: it belongs to its token's place."})
     if Member.objects.filter(_of(routable), user_id=user.pk).exists():
         raise Invalid({"user": f"{user.username} is a member already."}, code="taken")
     member = Member.objects.create(
@@ -161,9 +169,10 @@ def update_member(
     """Give a direct member another level and another last day. Raises `NotFound` for others."""
     access = _require(by, routable)
     member = _direct(routable, user)
+    _refuse_bots(user)
     if not access.admin and member.access_level > access.level:
         raise Forbidden("You can't change somebody above you.")
-    level = _check_level(access, access_level)
+    level = check_level(access, access_level)
     expires_at = _check_expiry(expires_at)
     if level != AccessLevel.OWNER or expires_at is not None:
         _keep_an_owner(member)
@@ -179,6 +188,7 @@ def update_member(
 @transaction.atomic
 def remove_member(by: Person, routable: Routable, user: Person) -> None:
     """End a direct membership; everybody may end their own. Raises `NotFound` for others."""
+    _refuse_bots(user)
     if by.pk == user.pk:
         _hold(routable)
         member = _direct(routable, user)
@@ -190,6 +200,12 @@ def remove_member(by: Person, routable: Routable, user: Person) -> None:
     _keep_an_owner(member)
     member.delete()
     record("member.remove", by=by, target=routable, member=user.username)
+
+
+def _refuse_bots(user: Person) -> None:
+    """A bot's membership is its token's: raises `Forbidden`."""
+    if user.is_bot:
+        raise Forbidden("This is a bot: revoke its token, or make another.")
 
 
 def _hold(routable: Routable) -> None:
@@ -255,3 +271,18 @@ def members_of(
     found.sort(key=lambda one: (one.level, len(one.source.full_path)))
     highest = {one.user.pk: one for one in found}
     return sorted(highest.values(), key=lambda one: (-one.level, one.user.username))
+
+
+def people_of(routable: Routable) -> QuerySet[Any]:
+    """Everybody who belongs here, by user name."""
+    return get_user_model().objects.filter(user_ids_of(routable)).order_by("username")
+
+
+def highest_of(routable: Routable, count: int) -> list[Membership]:
+    """The first `count` of `members_of`, at a cost that does not grow with how many there are."""
+    rows = user_access.live_members().filter(_where(routable, inherited=True))
+    people = rows.values("user_id").annotate(level=Max("access_level"))
+    some = people.order_by("-level", "user__username")[:count]
+    namespace = routable.namespace if isinstance(routable, Project) else routable
+    owner = {namespace.owner_id} if namespace.owner_id is not None else set()
+    return members_of(routable, among={row["user_id"] for row in some} | owner)[:count]

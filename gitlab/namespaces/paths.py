@@ -8,68 +8,7 @@ import unicodedata
 from gitlab.namespaces.models import MAX_PATH_LENGTH
 from gitlab.refusals import Invalid
 from tokens.access import is_repository_name
-
-RESERVED_AT_TOP = frozenset(
-    [
-        "-",
-        "admin",
-        "api",
-        "assets",
-        "dashboard",
-        "explore",
-        "favicon.ico",
-        "files",
-        "groups",
-        "health",
-        "healthz",
-        "help",
-        "home",
-        "import",
-        "invites",
-        "jwt",
-        "login",
-        "logout",
-        "metrics",
-        "new",
-        "oauth",
-        "profile",
-        "profiles",
-        "projects",
-        "public",
-        "registry",
-        "robots.txt",
-        "s",
-        "search",
-        "sign_in",
-        "sign_out",
-        "sign_up",
-        "signup",
-        "snippets",
-        "static",
-        "unsubscribe",
-        "uploads",
-        "user",
-        "users",
-        "v1",
-        "v2",
-    ]
-)
-"""First segments that are, or may become, addresses of Berth itself."""
-
-RESERVED_BELOW = frozenset(
-    [
-        "-",
-        "blobs",
-        "manifests",
-        "tags",
-        "uploads",
-        "referrers",
-        "_catalog",
-        "edit",
-        "container_registry",
-    ]
-)
-"""Segments below the first that would make an address of a page or of the registry ambiguous."""
+from tokens.names import RESERVED_AT_TOP, RESERVED_BELOW
 
 
 def check_segment(path: str, *, at_top: bool, field: str = "path") -> str:

@@ -7,6 +7,8 @@
     destroy_container_image_tag              x           x        x
     admin_container_image                                x        x
     admin_project, admin_members                         x        x
+    manage_deploy_tokens                                 x        x
+    manage_resource_access_tokens, admin_runners         x        x
     remove_project                                                x
 
 Public is seen by everybody, internal by whoever is signed in and not external, private by members.
@@ -34,6 +36,11 @@ class Ability(StrEnum):
     ADMIN_MEMBERS = "admin_members"
     ADMIN_PROJECT = "admin_project"
     REMOVE_PROJECT = "remove_project"
+
+    READ_DEPLOY_TOKENS = "read_deploy_token"
+    MANAGE_DEPLOY_TOKENS = "manage_deploy_tokens"
+    MANAGE_ACCESS_TOKENS = "manage_resource_access_tokens"
+    MANAGE_RUNNERS = "admin_runners"
 
     READ_GROUP = "read_group"
     CREATE_PROJECT = "create_projects"
@@ -63,6 +70,10 @@ _PROJECT_BY_LEVEL = {
     Ability.ADMIN_MEMBERS: AccessLevel.MAINTAINER,
     Ability.ADMIN_PROJECT: AccessLevel.MAINTAINER,
     Ability.REMOVE_PROJECT: AccessLevel.OWNER,
+    Ability.READ_DEPLOY_TOKENS: AccessLevel.MAINTAINER,
+    Ability.MANAGE_DEPLOY_TOKENS: AccessLevel.MAINTAINER,
+    Ability.MANAGE_ACCESS_TOKENS: AccessLevel.MAINTAINER,
+    Ability.MANAGE_RUNNERS: AccessLevel.MAINTAINER,
 }
 _IMAGES_BY_LEVEL = {
     Ability.READ_IMAGE: AccessLevel.REPORTER,
@@ -78,6 +89,9 @@ _GROUP_BY_LEVEL = {
     Ability.ADMIN_MEMBERS: AccessLevel.OWNER,
     Ability.ADMIN_GROUP: AccessLevel.OWNER,
     Ability.REMOVE_GROUP: AccessLevel.OWNER,
+    Ability.READ_DEPLOY_TOKENS: AccessLevel.MAINTAINER,
+    Ability.MANAGE_DEPLOY_TOKENS: AccessLevel.OWNER,
+    Ability.MANAGE_ACCESS_TOKENS: AccessLevel.OWNER,
 }
 
 

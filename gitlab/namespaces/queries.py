@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TypeVar
 
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
 
 from gitlab import principals
 from gitlab.namespaces import user_access
@@ -28,28 +30,47 @@ from gitlab.principals import Anybody, Person
 Row = TypeVar("Row", Project, Namespace)
 
 
-def _memberships(user: Anybody, lowest: int = AccessLevel.GUEST) -> tuple[list[str], list[int]]:
-    """Full paths of the groups, and ids of the projects, that somebody is a member of."""
-    person = principals.somebody(user)
-    if person is None:
-        return [], []
-    rows = user_access.live_members().filter(user_id=person.pk, access_level__gte=lowest)
-    groups: list[str] = []
-    projects: list[int] = []
-    for path, project in rows.values_list("namespace__full_path", "project_id"):
-        # One of the two is null in each row, by a constraint.
-        if project:
-            projects.append(project)
-        else:
-            groups.append(path)
-    return groups, projects
+MAX_CHOICES = 500
+"""Namespaces that a form offers. Those behind them have a link on their own page."""
+
+# Followed by ids, level by level: a condition for each group would grow with how many there are,
+# and SQLite takes a thousand.
+_MEMBER = """
+user_id = %s AND access_level >= %s AND (expires_at IS NULL OR expires_at > %s)
+"""
+_BELOW = f"""
+WITH RECURSIVE below(id) AS (
+    SELECT namespace_id FROM namespaces_member WHERE {_MEMBER} AND namespace_id IS NOT NULL
+    UNION SELECT n.id FROM namespaces_namespace n JOIN below ON n.parent_id = below.id
+) SELECT id FROM below
+"""
+_ABOVE = f"""
+WITH RECURSIVE above(id) AS (
+    SELECT COALESCE(g.parent_id, p.namespace_id) FROM namespaces_member m
+    LEFT JOIN namespaces_namespace g ON g.id = m.namespace_id
+    LEFT JOIN namespaces_project p ON p.id = m.project_id
+    WHERE {_MEMBER}
+    UNION SELECT n.parent_id FROM namespaces_namespace n JOIN above ON n.id = above.id
+) SELECT id FROM above WHERE id IS NOT NULL
+"""
 
 
-def _below(paths: Sequence[str]) -> Q:
-    where = Q(pk__in=[])
-    for path in paths:
-        where |= Q(full_path__startswith=f"{path}/")
-    return where
+def _of_member(sql: str, person: Person, lowest: int = AccessLevel.GUEST) -> RawSQL:
+    """Ids of namespaces: those at and below a person's groups, or above what they belong to."""
+    today = timezone.now().date().isoformat()
+    return RawSQL(sql, [person.pk, int(lowest), today])  # noqa: S611  (the two above)
+
+
+def _member_of(person: Person, lowest: int = AccessLevel.GUEST) -> Q:
+    """A project that is somebody's own, or that they belong to, also by a group above it."""
+    direct = user_access.live_members().filter(
+        user_id=person.pk, access_level__gte=lowest, project_id__isnull=False
+    )
+    return (
+        Q(namespace__owner_id=person.pk)
+        | Q(pk__in=direct.values("project_id"))
+        | Q(namespace_id__in=_of_member(_BELOW, person, lowest))
+    )
 
 
 def _matching(rows: QuerySet[Row], search: str) -> QuerySet[Row]:
@@ -70,11 +91,8 @@ def projects_of(
     """The projects that somebody belongs to with at least `lowest`, also inherited: their own, and
     by membership.
     """
-    groups, projects = _memberships(user, lowest)
     person = principals.somebody(user)
-    mine = Q(pk__in=projects) | _below(groups)
-    if person is not None:
-        mine |= Q(namespace__owner_id=person.pk)
+    mine = Q(pk__in=[]) if person is None else _member_of(person, lowest)
     rows = Project.objects.filter(mine, pending_delete_at__isnull=True)
     return _matching(rows.select_related("namespace").order_by("full_path"), search)
 
@@ -86,10 +104,9 @@ def projects_visible_to(
     rows = Project.objects.filter(pending_delete_at__isnull=True)
     person = principals.somebody(user)
     if person is None or not person.is_superuser:
-        groups, projects = _memberships(user)
-        seen = Q(visibility__in=_visibilities(user)) | Q(pk__in=projects) | _below(groups)
+        seen = Q(visibility__in=_visibilities(user))
         if person is not None:
-            seen |= Q(namespace__owner_id=person.pk)
+            seen |= _member_of(person)
         rows = rows.filter(seen)
     if namespace is not None:
         rows = rows.filter(namespace=namespace)
@@ -100,8 +117,8 @@ def groups_of(
     user: Anybody, *, search: str = "", lowest: int = AccessLevel.GUEST
 ) -> QuerySet[Namespace]:
     """The groups that somebody belongs to with at least `lowest`, also inherited."""
-    groups, _ = _memberships(user, lowest)
-    mine = Q(full_path__in=groups) | _below(groups)
+    person = principals.somebody(user)
+    mine = Q(pk__in=[] if person is None else _of_member(_BELOW, person, lowest))
     rows = Namespace.objects.filter(mine, kind=Namespace.Kind.GROUP, pending_delete_at__isnull=True)
     return _matching(rows.order_by("full_path"), search)
 
@@ -113,14 +130,11 @@ def groups_visible_to(
     rows = Namespace.objects.filter(kind=Namespace.Kind.GROUP, pending_delete_at__isnull=True)
     person = principals.somebody(user)
     if person is None or not person.is_superuser:
-        groups, projects = _memberships(user)
-        seen = Q(visibility__in=_visibilities(user)) | Q(full_path__in=groups)
-        seen |= _below(groups)
-        if groups or projects:
+        seen = Q(visibility__in=_visibilities(user))
+        if person is not None:
+            seen |= Q(pk__in=_of_member(_BELOW, person))
             # Who belongs to something deeper sees the groups on the way to it.
-            inner = Project.objects.filter(pk__in=projects).values_list("full_path", flat=True)
-            above = {part for path in [*groups, *inner] for part in _above(path)}
-            seen |= Q(full_path__in=above)
+            seen |= Q(pk__in=_of_member(_ABOVE, person))
         rows = rows.filter(seen)
     if parent is not None:
         rows = rows.filter(parent=parent)
@@ -137,11 +151,9 @@ def projects_with_readable_images(user: Anybody) -> QuerySet[Project]:
     person = principals.somebody(user)
     if person is not None and person.is_superuser:
         return rows.order_by("full_path")
-    groups, projects = _memberships(user, AccessLevel.REPORTER)
     seen = Q(visibility__in=_visibilities(user), registry_access=RegistryAccess.ENABLED)
-    seen |= Q(pk__in=projects) | _below(groups)
     if person is not None:
-        seen |= Q(namespace__owner_id=person.pk)
+        seen |= _member_of(person, AccessLevel.REPORTER)
     return rows.filter(seen).order_by("full_path")
 
 
@@ -161,9 +173,10 @@ def namespaces_of(user: Anybody, *, search: str = "") -> QuerySet[Namespace]:
     person = principals.somebody(user)
     rows = Namespace.objects.filter(pending_delete_at__isnull=True)
     if person is None or not person.is_superuser:
-        groups, _ = _memberships(user)
-        mine = Q(full_path__in=groups) | _below(groups)
-        rows = rows.filter(mine | Q(owner_id=person.pk) if person is not None else mine)
+        mine = Q(pk__in=[])
+        if person is not None:
+            mine = Q(owner_id=person.pk) | Q(pk__in=_of_member(_BELOW, person))
+        rows = rows.filter(mine)
     return _matching(rows.order_by("full_path"), search)
 
 
@@ -179,20 +192,36 @@ def full_names(paths: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _above(path: str) -> list[str]:
-    segments = path.split("/")
-    return ["/".join(segments[:count]) for count in range(1, len(segments))]
+def namespaces_to_create_in(user: Anybody, also: str = "") -> list[Namespace]:
+    """Where somebody may create a project: their own namespace first, then groups.
 
-
-def namespaces_to_create_in(user: Anybody) -> list[Namespace]:
-    """Where somebody may create a project: their own namespace first, then groups."""
+    At most `MAX_CHOICES` of these, and the one of the path `also`.
+    """
     person = principals.somebody(user)
     if person is None or (person.external and not person.is_superuser):
         return []
     own = list(Namespace.objects.filter(owner_id=person.pk))
     if person.is_superuser:
-        return own + list(groups_visible_to(person))
-    return own + list(groups_of(person, lowest=AccessLevel.DEVELOPER))
+        return own + _choices(groups_visible_to(person), also)
+    return own + _choices(groups_of(person, lowest=AccessLevel.DEVELOPER), also)
+
+
+def groups_to_create_in(user: Person, also: str = "") -> list[Namespace]:
+    """Where somebody may create a group, as `namespaces_to_create_in`."""
+    if user.is_superuser:
+        return _choices(groups_visible_to(user), also)
+    if user.external:
+        return []
+    return _choices(groups_of(user, lowest=AccessLevel.MAINTAINER), also)
+
+
+def _choices(rows: QuerySet[Namespace], also: str) -> list[Namespace]:
+    found = list(rows[:MAX_CHOICES])
+    # PostgreSQL has no word for a NUL.
+    also = also.replace("\0", "").lower()
+    if also and all(each.full_path != also for each in found):
+        found += rows.filter(full_path=also)
+    return found
 
 
 def path_change_of(routable: Routable) -> PathChange | None:

@@ -28,8 +28,9 @@ class Roles:
                 self.groups[path] = level
             else:
                 self.projects[project] = level
-        # One's own namespace, whose path is one's name.
-        self.groups[person.username] = AccessLevel.OWNER
+        # One's own namespace, whose path is one's name. A bot has none.
+        if not person.is_bot:
+            self.groups[person.username] = AccessLevel.OWNER
 
     def level(self, routable: Routable) -> int:
         """The highest level here and above; 0 for none."""

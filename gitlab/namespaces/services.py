@@ -126,7 +126,7 @@ def create_group(
 ) -> Namespace:
     """A new group, at the top or in `parent`, with `by` as its owner."""
     if parent is None:
-        if not policies.may_create_top_level_group(user_access.of_person(by)):
+        if by.is_bot or not policies.may_create_top_level_group(user_access.of_person(by)):
             raise Forbidden("You may not create groups.")
     else:
         parent = require_in_namespace(by, hold_namespace(parent), Ability.CREATE_SUBGROUP)
@@ -143,9 +143,13 @@ def create_group(
         description=_check_description(description),
     )
     _insert(group, "path")
-    Member.objects.create(
-        user_id=by.pk, namespace=group, access_level=AccessLevel.OWNER, created_by_id=by.person_id
-    )
+    if not by.is_bot:  # It may there what it may above, and no more.
+        Member.objects.create(
+            user_id=by.pk,
+            namespace=group,
+            access_level=AccessLevel.OWNER,
+            created_by_id=by.person_id,
+        )
     record("group.create", by=by, target=group, visibility=group.visibility)
     return group
 

@@ -47,7 +47,7 @@ def project_heading(project: Project) -> Heading:
 
 
 def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[Section]:
-    """Active: ``overview``, ``registry``, ``members``, ``settings``."""
+    """Active: ``overview registry members settings``, or a page of `_credentials`."""
     at = {"path": project.full_path}
     links = [Link("Overview", url_of(project), "package", active == "overview")]
     registry = registry_url(project)
@@ -59,7 +59,26 @@ def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[S
     if Ability.ADMIN_PROJECT in project.abilities:
         url = reverse("namespaces:project_edit", kwargs=at)
         links.append(Link("Settings", url, "settings", active == "settings"))
-    return [Section("", links)]
+    return [Section("", links), *_credentials("project", project, active)]
+
+
+def _credentials(kind: str, owner: Routable, active: str) -> list[Section]:
+    """Active: ``access_tokens``, ``deploy_tokens``."""
+    pages = [
+        (Ability.MANAGE_ACCESS_TOKENS, "access_tokens", "Access tokens", "key-round"),
+        (Ability.READ_DEPLOY_TOKENS, "deploy_tokens", "Deploy tokens", "server"),
+    ]
+    links = [
+        Link(
+            label,
+            reverse(f"access_tokens:{kind}_{page}", kwargs={"path": owner.full_path}),
+            icon,
+            active == page,
+        )
+        for ability, page, label, icon in pages
+        if ability in owner.abilities
+    ]
+    return [Section("Credentials", links)] if links else []
 
 
 def project_frame(project: Project, user: Anybody, active: str, *more: Crumb) -> dict[str, Any]:
@@ -73,7 +92,10 @@ def project_frame(project: Project, user: Anybody, active: str, *more: Crumb) ->
 
 
 def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Section]:
-    """Of a group or a person's own namespace. Active: ``overview``, ``members``, ``settings``."""
+    """Of a group or a person's own namespace.
+
+    Active: ``overview members settings``, or a page of `_credentials`.
+    """
     links = [Link("Overview", url_of(group), "folder", active == "overview")]
     if group.is_group:
         at = {"path": group.full_path}
@@ -83,7 +105,8 @@ def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Sec
         if Ability.ADMIN_GROUP in group.abilities:
             url = reverse("namespaces:group_edit", kwargs=at)
             links.append(Link("Settings", url, "settings", active == "settings"))
-    return [Section("", links)]
+    credentials = _credentials("group", group, active) if group.is_group else []
+    return [Section("", links), *credentials]
 
 
 def group_frame(group: Namespace, user: Anybody, active: str, *more: Crumb) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Concat, Length, Substr
 from django.utils import timezone
 
+from gitlab.access_tokens import resource_tokens
 from gitlab.audit.services import record
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
@@ -324,6 +325,7 @@ def _apply(pk: int) -> None:
         routable.save(update_fields=["path", "updated_at"])
     for rows, column in _paths_below(old):
         rows.update(**{column: Concat(Value(new), Substr(column, len(old) + 1))})
+    resource_tokens.follow_path(new)
     routable.full_path = new
     kind = "project" if isinstance(routable, Project) else "group"
     record(f"{kind}.change_path", by=change.by, target=routable, full_path=[old, new])

@@ -52,11 +52,13 @@ def project_transfer(request: HttpRequest, path: str) -> HttpResponse:
     user = person(request)
     project = loaders.get_project_for(user, path, Ability.REMOVE_PROJECT)
     here = project.namespace_id
-    namespaces = [each for each in queries.namespaces_to_create_in(user) if each.pk != here]
+    asked = request.GET.get("namespace", "").lower()
+    offered = queries.namespaces_to_create_in(user, request.POST.get("namespace", asked))
+    namespaces = [each for each in offered if each.pk != here]
     return _ask(
         request,
         project,
-        TransferForm(namespaces, request.POST or None),
+        TransferForm(namespaces, request.POST or None, initial={"namespace": asked}),
         lambda given: path_changes.transfer_project(user, project, namespace=given["namespace"]),
         title=f"Transfer {project.full_path}?",
         verb="Transfer project",

@@ -28,18 +28,21 @@ class WithShortcut:
         self.note, self.request_id = note, middleware.request_id
         self.log_request, self.logged_from = middleware.log_request, middleware.logged_from()
         self.role = "-".join(sorted(settings.ROLES))
+        # Pages of other origins get the middleware's answer; a cache must not keep this one for
+        # them.
+        self.more = (("Vary", "Origin"),) if settings.CORS_ORIGINS else ()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
         began = time.perf_counter()
         # First, since what is logged on the way has it; and the middlewares keep it.
         request_id = self.request_id(environ)
-        found = self.shortcut(environ)
+        found = None if self.more and "HTTP_ORIGIN" in environ else self.shortcut(environ)
         if found is None:
             environ["HTTP_X_REQUEST_ID"] = request_id
             return self.application(environ, start_response)
         status, headers, body, route = found
-        start_response(status, [*headers, ("X-Request-Id", request_id)])
+        start_response(status, [*headers, *self.more, ("X-Request-Id", request_id)])
         took = time.perf_counter() - began
         code, length = int(status[:3]), len(body)
         self.note((self.role, environ["REQUEST_METHOD"], route, code, took, length))

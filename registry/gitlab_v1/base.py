@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from typing import Any
 
@@ -15,11 +14,6 @@ from tokens.access import Access
 
 GARBAGE = Access("registry", "garbage", ("*",))
 _MAX_JSON = 256 * 1024
-
-
-def timestamp(moment: dt.datetime | None) -> str | None:
-    """RFC 3339 in UTC with milliseconds."""
-    return None if moment is None else moment.astimezone(dt.UTC).isoformat(timespec="milliseconds")
 
 
 def flag(request: HttpRequest, parameter: str) -> bool:

@@ -8,9 +8,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
-from registry.gitlab_v1.base import cursor, is_id, json_object, timestamp
+from registry.gitlab_v1.base import cursor, is_id, json_object
 from registry.services import deleted, repositories, tags, undo
 from registry.services.garbage import freed
+from registry.timestamps import timestamp
 from registry.v2.base import RegistryView, page_size
 from registry.v2.pages import fitting, next_link
 from tokens.access import Access

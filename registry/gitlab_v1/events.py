@@ -7,8 +7,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from registry.auth import Caller
-from registry.gitlab_v1.base import cursor, timestamp
-from registry.services import events
+from registry.gitlab_v1.base import cursor
+from registry.services import events, exporting
 from registry.v2.base import RegistryView, page_size
 from registry.v2.pages import fitting
 from tokens.access import Access
@@ -29,20 +29,5 @@ class EventsView(RegistryView):
         Whoever asks again after the last one, until there is none, has read them all.
         """
         found = events.after(cursor(request), page_size(request, default=100))
-        body = (
-            {
-                "id": event.pk,
-                "at": timestamp(event.at),
-                "action": event.action,
-                "repository": event.repository,
-                "renamed_from": event.renamed_from,
-                "tag": event.tag,
-                "digest": event.digest,
-                "media_type": event.media_type,
-                "size": event.size,
-                "actor": event.actor,
-                "user": event.user,
-            }
-            for event in found
-        )
+        body = (exporting.event(event) for event in found)
         return JsonResponse(fitting(body)[0], safe=False)

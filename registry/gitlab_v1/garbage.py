@@ -12,17 +12,18 @@ from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1 import verifications
-from registry.gitlab_v1.base import GarbageView, cursor, timestamp
-from registry.services import retention, uploads
+from registry.gitlab_v1.base import GarbageView, cursor
+from registry.services import exporting, retention, uploads
 from registry.services.garbage import collection as garbage
 from registry.services.garbage import forecast, holders, leases, reviews
 from registry.services.garbage.batches import receipts_after
+from registry.timestamps import timestamp
 from registry.v2.base import empty, page_size
 from registry.v2.pages import fitting
 
 _EXPIRED_UPLOADS = 100
 _SWEPT = 1000
-"""Events and receipts that go with one call, where their time is over."""
+"""Events, receipts and intervals of tags that go with one call, where their time is over."""
 
 _LEASE = 3600
 """Seconds, where the caller does not say."""
@@ -32,8 +33,8 @@ class ReviewsView(GarbageView):
     """``POST /gitlab/v1/garbage/reviews/``."""
 
     def post(self, request: HttpRequest, caller: Caller) -> HttpResponse:
-        """Review the next batch of candidates, and remove uploads, events and receipts whose time
-        is over.
+        """Review the next batch of candidates, and remove uploads, events, receipts and history
+        whose time is over.
 
         With ``dry_run=true`` say what would go, and change nothing.
         """
@@ -113,21 +114,7 @@ class ReceiptsView(GarbageView):
         """What was removed, in order, after the receipt ``after``."""
         limit = page_size(request, default=100)
         found = receipts_after(cursor(request), limit)
-        body = (
-            {
-                "id": receipt.pk,
-                "kind": receipt.kind,
-                "digest": receipt.digest,
-                "repository": receipt.repository,
-                "bytes": receipt.bytes,
-                "reason": receipt.reason,
-                "last_referrer": receipt.last_referrer,
-                "garbage_since": timestamp(receipt.garbage_since),
-                "removed_at": timestamp(receipt.removed_at),
-                "run": str(receipt.run),
-            }
-            for receipt in found
-        )
+        body = (exporting.receipt(receipt) for receipt in found)
         return JsonResponse(fitting(body)[0], safe=False)
 
 

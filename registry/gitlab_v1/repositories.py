@@ -8,8 +8,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
-from registry.gitlab_v1.base import flag, json_object, timestamp
+from registry.gitlab_v1.base import flag, json_object
 from registry.services import renaming, repositories, repository_details
+from registry.timestamps import timestamp
 from registry.v2.base import RegistryView, empty, last_entry, page_size
 from registry.v2.pages import fitting, next_link
 from tokens.access import Access

@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from registry.auth import Caller
-from registry.gitlab_v1.base import cursor, flag, timestamp
+from registry.gitlab_v1.base import cursor, flag
 from registry.services import repositories, tag_details, tags
 from registry.services.tag_details import TagDetails, TagPage
+from registry.timestamps import timestamp
 from registry.v2.base import RegistryView, last_entry, page_size
 from registry.v2.pages import fitting, next_link
 

@@ -7,8 +7,9 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from registry.auth import Caller
-from registry.gitlab_v1.base import GarbageView, timestamp
+from registry.gitlab_v1.base import GarbageView
 from registry.services.verification import rounds
+from registry.timestamps import timestamp
 from registry.v2.base import page_size
 
 

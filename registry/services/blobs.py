@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
-from registry.models import Blob, Event, ManifestBlob, RepositoryBlob, Review, Tombstone
+from registry.models import Event, RepositoryBlob, Review
 from registry.services import database, events, repositories
 from registry.services.garbage import holding, reviews
 from registry.storage import chosen as storage
@@ -21,6 +21,20 @@ JOIN registry_blob b ON b.digest = %s
 JOIN registry_repositoryblob l ON l.repository_id = r.id AND l.blob_id = b.id
 LEFT JOIN registry_review v ON v.kind = 'link' AND v.target = l.id
 WHERE r.name = %s AND r.closed_at IS NULL
+"""
+_PUT = """
+INSERT INTO registry_blob (digest, size, created_at) VALUES (%s, %s, %s)
+ON CONFLICT (digest) DO UPDATE SET size = excluded.size
+"""
+_LINK = """
+INSERT INTO registry_repositoryblob (repository_id, blob_id, created_at)
+SELECT %s, id, %s FROM registry_blob WHERE digest = %s
+ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL
+"""
+_HERE = """
+SELECT b.digest, l.id, b.size, l.deleted_at FROM registry_blob b
+JOIN registry_repositoryblob l ON l.repository_id = %s AND l.blob_id = b.id
+WHERE b.digest IN ({holes})
 """
 _BATCH = 500
 
@@ -63,12 +77,11 @@ def links_here(repository_id: int, digests: Iterable[str]) -> dict[str, tuple[in
     names = list(digests)
     found: dict[str, tuple[int, int]] = {}
     for start in range(0, len(names), _BATCH):
-        rows = RepositoryBlob.objects.filter(
-            repository_id=repository_id, blob__digest__in=names[start : start + _BATCH]
-        ).values_list("blob__digest", "pk", "blob__size", "deleted_at")
+        some = names[start : start + _BATCH]
+        sql = _HERE.format(holes=", ".join(["%s"] * len(some)))
         found |= {
             digest: (link_id, size)
-            for digest, link_id, size, deleted_at in rows
+            for digest, link_id, size, deleted_at in database.rows(sql, [repository_id, *some])
             if deleted_at is None or _is_back(repository_id, digest, link_id)
         }
     return found
@@ -89,31 +102,21 @@ def promise(name: str, digest: str) -> FoundBlob:
     return found
 
 
-def grant(repository_id: int, digest: str, size: int) -> None:
+def grant(repository_id: int, digest: str, size: int, send: database.Together) -> None:
     """Let a repository serve a blob whose bytes are about to be committed.
 
     To be called in the transaction that commits the bytes, before they are moved: the row of the
     blob is held from here on, and a tombstone of the digest is cleared, or waited for while its
-    holder unlinks the old bytes. The right is protected for the grace.
+    holder unlinks the old bytes. The right is protected for the grace. All of it is sent together.
     """
-    blob = Blob(digest=digest, size=size)
-    Blob.objects.bulk_create(
-        [blob], update_conflicts=True, unique_fields=["digest"], update_fields=["size"]
-    )
-    Tombstone.objects.filter(digest=digest).delete()
-    _link(repository_id, Blob.objects.only("pk").get(digest=digest).pk, "uploaded")
+    send(_PUT, [digest, size, timezone.now()])
+    send("DELETE FROM registry_tombstone WHERE digest = %s", [digest])
+    _link(repository_id, digest, "uploaded", send)
 
 
-def _link(repository_id: int, blob_id: int, reason: str) -> None:
-    RepositoryBlob.objects.bulk_create(
-        [RepositoryBlob(repository_id=repository_id, blob_id=blob_id)], ignore_conflicts=True
-    )
-    links = RepositoryBlob.objects.only("pk", "deleted_at")
-    link = links.get(repository_id=repository_id, blob_id=blob_id)
-    if link.deleted_at is not None:
-        RepositoryBlob.objects.filter(pk=link.pk).update(deleted_at=None)
-    if not ManifestBlob.objects.filter(link=link).exists():
-        reviews.queue(Review.Kind.LINK, [link.pk], reason)
+def _link(repository_id: int, digest: str, reason: str, send: database.Together) -> None:
+    send(_LINK, [repository_id, timezone.now(), digest])
+    reviews.queue_dangling(repository_id, digest, reason, send)
 
 
 def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
@@ -127,16 +130,15 @@ def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
     size = storage.current().size(digest)
     with database.atomic():
         repository_id = repositories.hold_or_open(name, actor)
-        source_id = repositories.find_id(source)
-        held = database.one(
-            "SELECT id, size FROM registry_blob WHERE digest = %s" + database.row_lock(), [digest]
-        )
-        if source_id is None or held is None:
+        held = database.one(_FIND + database.row_lock("b"), [digest, source])
+        if held is None or size is None or held[1] != size:
             return False
-        if digest not in links_here(source_id, [digest]) or size != held[1]:
+        link_id, _, _, source_id, _, deleted_at = held
+        if deleted_at is not None and not _is_back(source_id, digest, link_id):
             return False
-        _link(repository_id, held[0], "mounted")
-        events.record(Event.Action.MOUNT, name, actor, digest=digest, size=held[1])
+        with database.together() as send:
+            _link(repository_id, digest, "mounted", send)
+            events.record(Event.Action.MOUNT, name, actor, digest=digest, size=size, send=send)
         return True
 
 

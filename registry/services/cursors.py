@@ -33,14 +33,17 @@ AND classid::bigint >> {_BITS - 32} = %s
 """
 
 
-def announce(model: type[models.Model]) -> None:
-    """To be called before rows of `model` are written, in the transaction that writes them."""
+def announce(model: type[models.Model], send: database.Together | None = None) -> None:
+    """To be called before rows of `model` are written, in the transaction that writes them.
+
+    With `send`, together with other statements.
+    """
     if connections[database.ALIAS].vendor != "postgresql":
         return
     table = model._meta.db_table  # noqa: SLF001
     given = _GIVEN.format(table=table)
     number = f"({_TAGS[table]}::bigint << {_BITS}) | ({given})"
-    database.one(f"SELECT pg_advisory_xact_lock_shared({number})::text", [])
+    (send or database.one)(f"SELECT pg_advisory_xact_lock_shared({number})::text", [])
 
 
 def settled(model: type[models.Model]) -> int | None:

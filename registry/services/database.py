@@ -7,9 +7,12 @@ On SQLite a transaction takes the only writer's lock at its start (``transaction
 
 from __future__ import annotations
 
+import datetime as dt
 import time
-from collections.abc import Sequence
-from typing import Any
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 from django.db import connections, transaction
 from django.db.models import DateTimeField, Model, UUIDField
@@ -31,6 +34,43 @@ def atomic() -> transaction.Atomic:
     return transaction.atomic(using=ALIAS)
 
 
+@contextmanager
+def atomic_until_the_next_sync() -> Iterator[None]:
+    """As `atomic`, for what a power cut may take back: nobody waits for the disk.
+
+    It survives the death of this process. Inside of another transaction it is a part of that.
+    """
+    connection = connections[ALIAS]
+    if connection.in_atomic_block:
+        with atomic():
+            yield
+        return
+    if connection.vendor == "postgresql":
+        with atomic():
+            change("SET LOCAL synchronous_commit TO OFF", [])
+            yield
+        return
+    # SQLite's write-ahead log is synced by the next commit that is, or by a checkpoint.
+    with _synchronous(connection, "NORMAL"), atomic():
+        yield
+
+
+@contextmanager
+def _synchronous(connection: Any, level: str) -> Iterator[None]:
+    connection.ensure_connection()
+    connection.connection.execute(f"PRAGMA synchronous={level}")
+    try:
+        yield
+    finally:
+        if connection.connection is not None:
+            connection.connection.execute("PRAGMA synchronous=FULL")
+
+
+def roll_back() -> None:
+    """Have the transaction under way change nothing, without an exception."""
+    transaction.set_rollback(True, using=ALIAS)
+
+
 def on_commit(function: Any) -> None:
     """Call `function` when the transaction under way has been committed."""
     transaction.on_commit(function, using=ALIAS)
@@ -39,6 +79,114 @@ def on_commit(function: Any) -> None:
 def one(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
     """The first row of a query, without the ORM: for the paths that every pull takes."""
     return connections[ALIAS].row(sql, parameters)  # type: ignore[attr-defined,no-any-return]
+
+
+def rows(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """All rows of a query, without the ORM. `parameters` may be moments and UUIDs too."""
+    return connections[ALIAS].rows(sql, _adapted(parameters))  # type: ignore[attr-defined,no-any-return]
+
+
+def change(sql: str, parameters: Sequence[Any]) -> int:
+    """Run a statement that changes rows, without the ORM; how many it has changed.
+
+    `parameters` may be moments and UUIDs too. To be called in a transaction.
+    """
+    return int(connections[ALIAS].change(sql, _adapted(parameters)))  # type: ignore[attr-defined]
+
+
+_NEW = {
+    "registry_manifestblob": "(manifest_id, link_id)",
+    "registry_manifestchild": "(parent_id, repository_id, digest)",
+}
+
+
+def insert_new(table: str, rows: Sequence[Sequence[Any]], send: Together | None = None) -> None:
+    """Insert those of `rows` that are not there yet into a table of references, in a transaction.
+
+    The values of a row stand in the order of `_NEW`. With `send`, together with other statements.
+    """
+    for start in range(0, len(rows), _PAIRS):
+        some = rows[start : start + _PAIRS]
+        row = f"({', '.join(['%s'] * len(some[0]))})"
+        (send or change)(
+            f"INSERT INTO {table} {_NEW[table]} VALUES {', '.join([row] * len(some))}"
+            " ON CONFLICT DO NOTHING",
+            [value for each in some for value in each],
+        )
+
+
+def change_many(sql: str, values: Sequence[Sequence[Any]]) -> None:
+    """As `change`, once with each of `values`, and in few round trips."""
+    if len(values) == 1:
+        change(sql, values[0])
+    elif values:
+        with connections[ALIAS].cursor() as cursor:
+            cursor.executemany(sql, [_adapted(each) for each in values])
+
+
+def changed(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
+    """As `change`: the first row of what its RETURNING gives."""
+    return one(sql, _adapted(parameters))
+
+
+class Together(Protocol):
+    """Sends a statement; see `together`."""
+
+    def __call__(self, sql: str, parameters: Sequence[Any]) -> Sent:
+        """What the statement gives, to be asked when all are done."""
+
+
+class Sent(Protocol):
+    """What a statement has given."""
+
+    @property
+    def row(self) -> tuple[Any, ...] | None:
+        """The first row, or None. To be asked once."""
+
+    @property
+    def rows(self) -> list[tuple[Any, ...]]:
+        """All rows. To be asked once."""
+
+    @property
+    def count(self) -> int:
+        """How many rows it has changed."""
+
+
+@contextmanager
+def together() -> Iterator[Together]:
+    """A function that sends statements one after the other, in a transaction; all are done at the
+    end, and only then there is something to be asked of what it gave.
+
+    PostgreSQL gets them in one round trip, and each sees what those before it have done.
+    `parameters` may be moments and UUIDs too.
+    """
+    with connections[ALIAS].together() as send:  # type: ignore[attr-defined]
+        yield lambda sql, parameters: send(sql, _adapted(parameters))
+
+
+def moment(value: Any) -> dt.datetime:
+    """A moment as the engine gave it to a query without the ORM."""
+    found: dt.datetime = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+
+
+def _adapted(parameters: Sequence[Any]) -> list[Any]:
+    """`parameters` as the engine stores them: SQLite has no type for moments and UUIDs."""
+    connection = connections[ALIAS]
+    if connection.vendor == "postgresql":
+        return list(parameters)
+    return [_AS_TEXT.get(type(each), _as_it_is)(each) for each in parameters]
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+_AS_TEXT: dict[type, Callable[[Any], Any]] = {
+    # As Django writes them for SQLite: in UTC, without saying so.
+    dt.datetime: lambda moment: str(moment.astimezone(dt.UTC).replace(tzinfo=None)),
+    uuid.UUID: lambda value: value.hex,
+}
 
 
 def column(sql: str, parameters: Sequence[Any]) -> list[Any]:
@@ -124,6 +272,16 @@ def close_if_lost() -> bool:
     return True
 
 
+def close_kept() -> None:
+    """Close the connection that this thread keeps, outside of a transaction.
+
+    The next query opens another, in a few milliseconds.
+    """
+    connection = connections[ALIAS]
+    if not connection.in_atomic_block:
+        connection.close()
+
+
 def hold_openings(*, others_too: bool) -> None:
     """Until the transaction ends, nobody renames; with `others_too` nobody opens a name either.
 
@@ -135,9 +293,14 @@ def hold_openings(*, others_too: bool) -> None:
         one(f"SELECT pg_advisory_xact_lock{kind}(%s)::text", [_OPENINGS])
 
 
-def row_lock() -> str:
-    """What a SELECT ends with to hold its row until the commit; nothing on SQLite."""
-    return " FOR NO KEY UPDATE" if connections[ALIAS].vendor == "postgresql" else ""
+def row_lock(of: str = "") -> str:
+    """What a SELECT ends with to hold its row until the commit; nothing on SQLite.
+
+    `of` is the table whose row it is, by its short name, where there are several.
+    """
+    if connections[ALIAS].vendor != "postgresql":
+        return ""
+    return f" FOR NO KEY UPDATE OF {of}" if of else " FOR NO KEY UPDATE"
 
 
 def others_wait() -> bool:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.utils import timezone
+
 from registry.actor import Actor
 from registry.models import Event
-from registry.services import cursors
+from registry.services import cursors, database
+
+_RECORD = """
+INSERT INTO registry_event
+(at, action, repository, renamed_from, tag, digest, media_type, size, actor, "user")
+VALUES (%s, %s, %s, '', %s, %s, %s, %s, %s, %s)
+"""
 
 
-def record(
+def record(  # noqa: PLR0913 - one for each column
     action: Event.Action,
     repository: str,
     actor: Actor,
@@ -18,19 +26,12 @@ def record(
     digest: str = "",
     media_type: str = "",
     size: int = 0,
+    send: database.Together | None = None,
 ) -> None:
-    """Write one event."""
-    cursors.announce(Event)
-    Event.objects.create(
-        action=action,
-        repository=repository,
-        tag=tag,
-        digest=digest,
-        media_type=media_type,
-        size=size,
-        actor=actor.name,
-        user=actor.user,
-    )
+    """Write one event. With `send`, together with other statements."""
+    cursors.announce(Event, send)
+    values = [timezone.now(), action.value, repository, tag, digest, media_type, size]
+    (send or database.change)(_RECORD, [*values, actor.name, actor.user])
 
 
 def record_renames(names: Sequence[tuple[str, str]], actor: Actor) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef
@@ -18,8 +19,6 @@ from registry.manifest import ParsedManifest
 from registry.models import (
     Event,
     Manifest,
-    ManifestBlob,
-    ManifestChild,
     Review,
     Tag,
 )
@@ -30,18 +29,31 @@ from registry.storage import chosen as storage
 
 _BY_TAG = """
 SELECT m.digest, m.media_type, m.payload FROM registry_repository r
-JOIN registry_tag t ON t.repository_id = r.id AND t.name = %s AND t.ended_at IS NULL
-JOIN registry_manifest m ON m.id = t.manifest_id
-WHERE r.name = %s AND r.closed_at IS NULL AND m.deleted_at IS NULL
+LEFT JOIN registry_tag t ON t.repository_id = r.id AND t.name = %s AND t.ended_at IS NULL
+LEFT JOIN registry_manifest m ON m.id = t.manifest_id AND m.deleted_at IS NULL
+WHERE r.name = %s AND r.closed_at IS NULL
 """
 _BY_DIGEST = """
 SELECT m.digest, m.media_type, m.payload FROM registry_repository r
-JOIN registry_manifest m ON m.repository_id = r.id AND m.digest = %s
-WHERE r.name = %s AND r.closed_at IS NULL AND m.deleted_at IS NULL
+LEFT JOIN registry_manifest m
+ON m.repository_id = r.id AND m.digest = %s AND m.deleted_at IS NULL
+WHERE r.name = %s AND r.closed_at IS NULL
 """
 _BY_OTHER_DIGEST = """
 SELECT 1 FROM registry_manifest WHERE repository_id = %s AND digest = %s AND deleted_at IS NULL
 """
+# The bytes again where they are here: if they were damaged, pushing them heals them.
+_STORE = """
+INSERT INTO registry_manifest
+(repository_id, digest, media_type, artifact_type, config_digest, subject_digest, payload, size,
+content_size, platforms, image_created_at, pushed_at, pushed_by, deleted_by)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '')
+ON CONFLICT (repository_id, digest) DO UPDATE SET deleted_at = NULL, deleted_by = '',
+pushed_at = excluded.pushed_at, pushed_by = excluded.pushed_by, payload = excluded.payload,
+size = excluded.size, content_size = excluded.content_size
+RETURNING id
+"""
+_IS_TAGGED = "SELECT 1 FROM registry_tag WHERE manifest_id = %s AND ended_at IS NULL LIMIT 1"
 _BATCH = 500
 
 
@@ -68,12 +80,12 @@ def find(name: str, reference: str) -> StoredManifest:
 
     What is neither of the two is unknown like any other: to ask for it is no mistake of form.
     """
-    row = None
-    if is_reference(reference):
-        sql = _BY_DIGEST if ":" in reference else _BY_TAG
-        row = database.one(sql, [reference, name])
+    # No tag and no digest is empty, so what is neither finds the repository alone.
+    asked = reference if is_reference(reference) else ""
+    row = database.one(_BY_DIGEST if ":" in reference else _BY_TAG, [asked, name])
     if row is None:
-        repositories.get_id(name)
+        raise RegistryError(Code.NAME_UNKNOWN, name=name)
+    if row[0] is None:
         raise RegistryError(Code.MANIFEST_UNKNOWN, reference=reference)
     return StoredManifest(row[0], row[1], bytes(row[2]))
 
@@ -111,32 +123,35 @@ def push(
         raise RegistryError(Code.DIGEST_INVALID, digest=reference)
     # Asked before the repository is held, and side by side, since a store may take its time.
     sizes = storage.current().sizes(parsed.needed_blobs)
+    config = image_configs.read(parsed.config)
     with database.atomic():
         repository_id = repositories.hold_or_open(name, actor)
         digest = reference if by_digest else _digest_of_tag(repository_id, reference, payload)
         links = _links(repository_id, parsed, sizes)
-        config = image_configs.read(parsed.config)
         manifest_id = _store(repository_id, digest, payload, parsed, config, actor)
         crash_points.reached("manifest_stored")
-        _refer(repository_id, manifest_id, parsed, links)
+        with database.together() as send:
+            _refer(repository_id, manifest_id, parsed, links, send)
         crash_points.reached("manifest_referred")
         for tag in names:
             tags.point(repository_id, tag, manifest_id, digest, actor)
             crash_points.reached("tag_pointed")
-        if not names and not Tag.objects.filter(manifest_id=manifest_id, ended_at=None).exists():
+        if not names and database.one(_IS_TAGGED, [manifest_id]) is None:
             reviews.queue(
                 Review.Kind.MANIFEST, [manifest_id], "pushed without a tag", after=reviews.window()
             )
-        for tag in names or ("",):
-            events.record(
-                Event.Action.PUSH,
-                name,
-                actor,
-                tag=tag,
-                digest=digest,
-                media_type=parsed.media_type,
-                size=len(payload),
-            )
+        with database.together() as send:
+            for tag in names or ("",):
+                events.record(
+                    Event.Action.PUSH,
+                    name,
+                    actor,
+                    tag=tag,
+                    digest=digest,
+                    media_type=parsed.media_type,
+                    size=len(payload),
+                    send=send,
+                )
     crash_points.reached("manifest_committed")
     return PushedManifest(digest, parsed.subject.digest if parsed.subject else None, names)
 
@@ -199,37 +214,33 @@ def _store(
     actor: Actor,
 ) -> int:
     """The id of the manifest's row: a new one, or the old one revived."""
-    row = Manifest(
-        repository_id=repository_id,
-        digest=digest,
-        media_type=parsed.media_type,
-        artifact_type=parsed.artifact_type,
-        config_digest=parsed.config.digest if parsed.config else "",
-        subject_digest=parsed.subject.digest if parsed.subject else None,
-        payload=payload,
-        size=len(payload),
-        content_size=_content_size(repository_id, parsed),
-        platforms=parsed.platforms if parsed.is_index else config.platforms,
-        image_created_at=config.created_at or _newest_child(repository_id, parsed),
-        pushed_by=actor.name,
-    )
-    Manifest.objects.bulk_create(
-        [row],
-        update_conflicts=True,
-        unique_fields=["repository", "digest"],
-        # The bytes too: where they were damaged, pushing them again heals them.
-        update_fields=[
-            *("deleted_at", "deleted_by", "pushed_at", "pushed_by"),
-            *("payload", "size", "content_size"),
+    content_size = _content_size(repository_id, parsed)
+    platforms = parsed.platforms if parsed.is_index else config.platforms
+    row = database.changed(
+        _STORE,
+        [
+            repository_id,
+            digest,
+            parsed.media_type,
+            parsed.artifact_type,
+            parsed.config.digest if parsed.config else "",
+            parsed.subject.digest if parsed.subject else None,
+            payload,
+            len(payload),
+            content_size,
+            json.dumps(platforms),
+            config.created_at or _newest_child(repository_id, parsed),
+            timezone.now(),
+            actor.name,
         ],
     )
-    found = Manifest.objects.only("pk").get(repository_id=repository_id, digest=digest)
+    assert row is not None
     if parsed.is_index:
         # Its size may have changed with the children that are here by now.
-        Tag.objects.filter(manifest_id=found.pk, ended_at=None).exclude(
-            size=row.content_size
-        ).update(size=row.content_size)
-    return found.pk
+        Tag.objects.filter(manifest_id=row[0], ended_at=None).exclude(size=content_size).update(
+            size=content_size
+        )
+    return int(row[0])
 
 
 def _children(repository_id: int, parsed: ParsedManifest) -> list[tuple[int, dt.datetime | None]]:
@@ -259,24 +270,32 @@ def _newest_child(repository_id: int, parsed: ParsedManifest) -> dt.datetime | N
     return max(made, default=None)
 
 
-def _refer(repository_id: int, manifest_id: int, parsed: ParsedManifest, links: list[int]) -> None:
+def _refer(
+    repository_id: int,
+    manifest_id: int,
+    parsed: ParsedManifest,
+    links: list[int],
+    send: database.Together,
+) -> None:
     """The rows of what the manifest refers to. What is referred to is not up for review."""
-    ManifestBlob.objects.bulk_create(
-        [ManifestBlob(manifest_id=manifest_id, link_id=link_id) for link_id in links],
-        ignore_conflicts=True,
-        batch_size=_BATCH,
-    )
-    for start in range(0, len(links), _BATCH):
-        reviews.drop(Review.Kind.LINK, links[start : start + _BATCH])
+    named = [(manifest_id, link_id) for link_id in links]
+    database.insert_new("registry_manifestblob", named, send)
+    reviews.drop(Review.Kind.LINK, links, send)
     # What need not be here may come later: it is held from then on, as manifest or as blob.
-    listed = {child.digest for child in parsed.children} | parsed.foreign_blobs
-    ManifestChild.objects.bulk_create(
-        [
-            ManifestChild(parent_id=manifest_id, repository_id=repository_id, digest=digest)
-            for digest in sorted(listed)
-        ],
-        ignore_conflicts=True,
-        batch_size=_BATCH,
+    list_digests(repository_id, manifest_id, parsed.listed, send)
+
+
+def list_digests(
+    repository_id: int,
+    manifest_id: int,
+    listed: Iterable[str],
+    send: database.Together | None = None,
+) -> None:
+    """The rows by which a manifest lists digests, in a transaction that holds the repository."""
+    database.insert_new(
+        "registry_manifestchild",
+        [(manifest_id, repository_id, digest) for digest in sorted(listed)],
+        send,
     )
 
 

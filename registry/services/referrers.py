@@ -25,11 +25,12 @@ class Page:
     """Descriptors in order of digest, which are made as they are taken, and whether others follow.
 
     Where the manifests are large, fewer than were asked for. There is always one where there are
-    any.
+    any. `size` is that of the manifests, in bytes.
     """
 
     descriptors: Iterator[dict[str, Any]] = field(default_factory=lambda: iter(()))
     has_more: bool = False
+    size: int = 0
 
 
 def page(name: str, digest: str, artifact_type: str, last: str, limit: int) -> Page:
@@ -52,7 +53,7 @@ def page(name: str, digest: str, artifact_type: str, last: str, limit: int) -> P
     read = _fitting(rows[:limit])
     payloads = _payloads([row.pk for row in read if row.size <= MAX_READ])
     descriptors = (_descriptor(row, payloads.get(row.pk, b"{}")) for row in read)
-    return Page(descriptors, len(read) < len(rows))
+    return Page(descriptors, len(read) < len(rows), sum(map(len, payloads.values())))
 
 
 def _fitting(rows: list[Manifest]) -> list[Manifest]:

@@ -155,6 +155,12 @@ def hold_by_id(repository_id: int) -> Repository | None:
     return Repository.objects.get(pk=repository_id) if row else None
 
 
+def hold_open(repository_id: int, send: database.Together) -> database.Sent:
+    """A row, which is held until the transaction ends, where the repository is open."""
+    sql = "SELECT 1 FROM registry_repository WHERE id = %s AND closed_at IS NULL"
+    return send(sql + database.row_lock(), [repository_id])
+
+
 def close(name: str, actor: Actor) -> int:
     """Delete a repository: it is gone at once, and its content when the undo window is over.
 

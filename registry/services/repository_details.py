@@ -11,13 +11,16 @@ from registry.models import Repository, Tag
 from registry.services import database, repositories
 from registry.services.garbage.holding import LIVE_BLOB
 
+MAX_BLOBS = 500_000
+"""More blobs are not added up: they have no size."""
+
 _HELD_BLOBS = f"""
-SELECT COALESCE(SUM(held.size), 0), COUNT(*) FROM registry_blob held WHERE held.id IN (
-    SELECT l.blob_id FROM registry_repository r
+SELECT COUNT(*), COALESCE(SUM(held.size), 0) FROM (
+    SELECT DISTINCT b.id, b.size FROM registry_repository r
     JOIN registry_repositoryblob l ON l.repository_id = r.id
     JOIN registry_blob b ON b.id = l.blob_id
-    WHERE {{condition}} AND r.closed_at IS NULL AND {LIVE_BLOB}
-)
+    WHERE {{condition}} AND r.closed_at IS NULL AND {LIVE_BLOB} LIMIT %s
+) held
 """
 
 _BELOW = """
@@ -36,7 +39,9 @@ WHERE r.closed_at IS NULL AND r.name > %s AND r.name < %s LIMIT 1
 
 @dataclass(frozen=True)
 class RepositoryDetails:
-    """`size` in bytes, each blob counted once; None where it was not asked for."""
+    """`size` in bytes, each blob counted once; None where it was not asked for, or where there are
+    more than `MAX_BLOBS`.
+    """
 
     id: int
     name: str
@@ -51,8 +56,8 @@ class RepositoryDetails:
 def size_below(name: str) -> int | None:
     """Bytes of the blobs of what is below `name`, where there is no repository of that name itself.
 
-    None where there is one, or nothing below it. A project without an image of its own has a size
-    all the same.
+    None where there is one, or nothing below it, or more than `MAX_BLOBS`. A project without an
+    image of its own has a size all the same.
     """
     if repositories.find_id(name) is not None:
         return None
@@ -82,15 +87,21 @@ def find(name: str, *, size: str | None) -> RepositoryDetails:
     )
 
 
-def held_bytes(name: str, *, descendants: bool) -> int:
-    """Bytes of the blobs that manifests of `name` refer to, each counted once."""
+def held_bytes(name: str, *, descendants: bool) -> int | None:
+    """Bytes of the blobs that manifests of `name` refer to, each counted once.
+
+    None where there are more than `MAX_BLOBS`.
+    """
+    condition, names = "r.name = %s", [name]
     if descendants:
         # "0" is the character after "/": a range of the index holds all names below.
-        sql = _HELD_BLOBS.format(condition="(r.name = %s OR (r.name > %s AND r.name < %s))")
-        row = database.one(sql, [name, f"{name}/", f"{name}0"])
-    else:
-        row = database.one(_HELD_BLOBS.format(condition="r.name = %s"), [name])
-    return int(row[0]) if row else 0
+        condition, names = (
+            "(r.name = %s OR (r.name > %s AND r.name < %s))",
+            [name, f"{name}/", f"{name}0"],
+        )
+    sql = _HELD_BLOBS.format(condition=condition)
+    blobs, size = database.one(sql, [*names, MAX_BLOBS + 1]) or (0, 0)
+    return int(size) if blobs <= MAX_BLOBS else None
 
 
 def below(path: str, last: str, limit: int) -> list[Repository]:

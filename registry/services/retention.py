@@ -1,24 +1,39 @@
-"""Events and receipts end: they are swept once they are older than is wanted, a batch at a time."""
+"""What has happened ends too: it is swept once it is older than is wanted, a batch at a time.
+
+Events, receipts, and of tags the intervals that are over. `exporting` hands them out before.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 
 from django.conf import settings
+from django.db import connections
 from django.db.models import Model
 from django.utils import timezone
 
-from registry.models import Event, Receipt
+from registry.models import Event, Receipt, Tag
 from registry.services import database
+from registry.services.garbage import reviews
 
 _TIMES: list[tuple[type[Model], str]] = [(Event, "at"), (Receipt, "removed_at")]
+_BATCH = 500
+"""Ids in a query."""
 
 
 def sweep(limit: int) -> int:
-    """Remove up to `limit` events and as many receipts whose time is over; how many went.
+    """Remove what is over: up to `limit` of events, of receipts and of intervals; how many went.
 
-    The oldest first, in order of id: what is younger than its successor waits for it, so that a
-    reader never finds a hole. Each kind goes in a transaction of its own.
+    Each kind goes in a transaction of its own, the oldest first.
+    """
+    return _sweep_events(limit) + _sweep_history(limit)
+
+
+def _sweep_events(limit: int) -> int:
+    """Events and receipts.
+
+    In order of id: what is younger than its successor waits for it, so that a reader never finds a
+    hole.
     """
     kept: dt.timedelta = settings.REGISTRY_EVENTS_KEPT
     if not kept:
@@ -42,3 +57,27 @@ def _sweep(model: type[Model], column: str, until: dt.datetime, limit: int) -> i
         some = rows.filter(pk__gte=ids[0], pk__lte=ids[-1])
         some.filter(**{f"{column}__lt": until}).delete()
     return len(ids)
+
+
+def _sweep_history(limit: int) -> int:
+    """Intervals of tags that are over: longer than is wanted, and than any undo is promised.
+
+    No rule looks at one that ended before the window, so no repository has to be held. On
+    PostgreSQL a row that the collector holds is left for the next time, so that the two never wait
+    for each other.
+    """
+    kept: dt.timedelta = settings.REGISTRY_TAG_HISTORY_KEPT
+    if not kept:
+        return 0
+    until = timezone.now() - max(kept, reviews.window())
+    over = Tag.objects.filter(ended_at__lt=until).order_by("ended_at")
+    ids = list(over.values_list("pk", flat=True)[:limit])
+    gone = 0
+    for start in range(0, len(ids), _BATCH):
+        with database.atomic():
+            some = Tag.objects.filter(pk__in=ids[start : start + _BATCH])
+            if connections[database.ALIAS].vendor == "postgresql":
+                held = some.select_for_update(skip_locked=True).values_list("pk", flat=True)
+                some = Tag.objects.filter(pk__in=list(held))
+            gone += some.delete()[0]
+    return gone

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from django.db.models import Subquery
 from django.utils import timezone
 
 from registry import digest as digests
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
-from registry.models import Event, Manifest, Repository, Review, Tag
+from registry.models import Event, Repository, Review, Tag
 from registry.services import database, events, repositories
 from registry.services.garbage import reviews
 
@@ -20,6 +19,16 @@ _PAGE = """
 SELECT t.name FROM registry_repository r
 JOIN registry_tag t ON t.repository_id = r.id AND t.ended_at IS NULL AND t.name > %s
 WHERE r.name = %s AND r.closed_at IS NULL ORDER BY t.name LIMIT %s
+"""
+_CURRENT = """
+SELECT id, manifest_id FROM registry_tag
+WHERE repository_id = %s AND name = %s AND ended_at IS NULL
+"""
+_END = "UPDATE registry_tag SET ended_at = %s, ended_by = %s WHERE id = %s"
+_POINT = """
+INSERT INTO registry_tag
+(repository_id, name, manifest_id, digest, size, started_at, started_by, ended_by)
+SELECT %s, %s, id, %s, content_size, %s, %s, '' FROM registry_manifest WHERE id = %s
 """
 MAX_AT_ONCE = 100
 """Tags that one push sets. The specification asks for ten at least."""
@@ -65,22 +74,15 @@ def point(repository_id: int, name: str, manifest_id: int, digest: str, actor: A
     In a transaction that holds the repository.
     """
     now = timezone.now()
-    current = Tag.objects.filter(repository_id=repository_id, name=name, ended_at=None).first()
+    current = database.one(_CURRENT, [repository_id, name])
     if current is not None:
-        if current.manifest_id == manifest_id:
+        tag_id, before = current
+        if before == manifest_id:
             return False
-        Tag.objects.filter(pk=current.pk).update(ended_at=now, ended_by=actor.name)
-        if current.manifest_id is not None:
-            reviews.queue(Review.Kind.MANIFEST, [current.manifest_id], "tag moved")
-    Tag.objects.create(
-        repository_id=repository_id,
-        name=name,
-        manifest_id=manifest_id,
-        digest=digest,
-        size=Subquery(Manifest.objects.filter(pk=manifest_id).values("content_size")),
-        started_at=now,
-        started_by=actor.name,
-    )
+        database.change(_END, [now, actor.name, tag_id])
+        if before is not None:
+            reviews.queue(Review.Kind.MANIFEST, [before], "tag moved")
+    database.change(_POINT, [repository_id, name, digest, now, actor.name, manifest_id])
     return True
 
 

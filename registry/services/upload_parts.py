@@ -9,16 +9,19 @@ from registry.models import UploadPart, UploadSession
 from registry.services import database
 from registry.storage.base import Part
 
+_ADD = """
+INSERT INTO registry_uploadpart (session_id, "offset", name, size, digest)
+VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+_OF = """
+SELECT name, size, digest FROM registry_uploadpart
+WHERE session_id = %s AND "offset" < %s ORDER BY "offset"
+"""
 
-def add(session: UploadSession, part: Part) -> None:
-    """Count a part at the session's offset, in the transaction that has just moved it."""
-    UploadPart.objects.create(
-        session_id=session.pk,
-        offset=session.offset,
-        name=part.name,
-        size=part.size,
-        digest=part.digest,
-    )
+
+def add(session: UploadSession, part: Part, send: database.Together) -> None:
+    """Count a part at the session's offset, together with what moves that."""
+    send(_ADD, [session.pk, session.offset, part.name, part.size, part.digest])
 
 
 def of(session: UploadSession) -> list[Part]:
@@ -26,11 +29,17 @@ def of(session: UploadSession) -> list[Part]:
 
     Raises `FileNotFoundError` where another request has ended it meanwhile.
     """
-    rows = UploadPart.objects.filter(session_id=session.pk, offset__lt=session.offset)
-    found = [Part(*row) for row in rows.order_by("offset").values_list("name", "size", "digest")]
+    if not session.offset:
+        return []
+    found = [Part(*row) for row in database.rows(_OF, [session.pk, session.offset])]
     if sum(part.size for part in found) != session.offset:
         raise FileNotFoundError(f"the parts of upload {session.pk}")
     return found
+
+
+def forget_of(session: UploadSession, send: database.Together) -> None:
+    """Remove the rows of a session's parts, together with what ends it."""
+    send("DELETE FROM registry_uploadpart WHERE session_id = %s", [session.pk])
 
 
 def forget(sessions: Collection[uuid.UUID]) -> None:

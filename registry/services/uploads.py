@@ -1,8 +1,11 @@
-"""Uploads: sessions, their durable parts, and the commit that makes a blob.
+"""Uploads: sessions, their parts, and the commit that makes a blob.
 
 An upload is written and hashed as it streams. Where one request carried all of it, the digest is
 known at the commit; otherwise the parts are read again, since the state of a hash can't be stored.
 Bytes are durable before the row that counts them, and in place before the row that names them.
+
+A session is what its address says, until something of it has to be remembered: a part, its end, or
+that it was cancelled. So opening one writes nothing, and an upload in two requests is one commit.
 """
 
 from __future__ import annotations
@@ -26,9 +29,28 @@ from registry.services import blobs, database, repositories, upload_parts
 from registry.storage import chosen as storage
 from registry.storage.base import Part, StorageUnavailable
 
+_CANCELLED = "cancelled"
+"""In the place of the digest of what was committed: no digest is this."""
+
+_FIND = """
+SELECT s.opened_by, s.algorithm, s."offset", s.committed_digest, s.expires_at
+FROM registry_repository r LEFT JOIN registry_uploadsession s
+ON s.id = %s AND s.repository_id = r.id
+WHERE r.id = %s AND r.name = %s AND r.closed_at IS NULL
+"""
+_OPEN = """
+INSERT INTO registry_uploadsession
+(id, repository_id, opened_by, algorithm, "offset", committed_digest, created_at, expires_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING
+"""
+_MOVE = """
+UPDATE registry_uploadsession SET "offset" = %s, committed_digest = %s, expires_at = %s
+WHERE id = %s AND "offset" = %s AND committed_digest = ''
+"""
+
 
 def start(name: str, actor: Actor, algorithm: str = digests.SHA256) -> UploadSession:
-    """Open a session for an upload into the repository `name`, which a first push opens.
+    """A session for an upload into the repository `name`, which a first push opens. No row yet.
 
     `algorithm` is that of the digest which is to come: so the bytes are hashed as they come. It
     binds nobody. Raises DIGEST_INVALID.
@@ -38,7 +60,7 @@ def start(name: str, actor: Actor, algorithm: str = digests.SHA256) -> UploadSes
     if repository_id is None:
         with database.atomic():
             repository_id = repositories.hold_or_open(name, actor)
-    return UploadSession.objects.create(
+    return UploadSession(
         repository_id=repository_id,
         opened_by=actor.name,
         algorithm=algorithm,
@@ -46,21 +68,31 @@ def start(name: str, actor: Actor, algorithm: str = digests.SHA256) -> UploadSes
     )
 
 
-def find(name: str, session_id: uuid.UUID, actor: Actor) -> UploadSession:
-    """The session, where it belongs to this repository and to this actor.
+def find(name: str, told: UploadSession, actor: Actor) -> UploadSession:
+    """The session as it stands, where it belongs to this repository and to this actor.
 
+    `told` is what its address says of it, which is all where nothing of it was kept yet.
     Raises BLOB_UPLOAD_UNKNOWN.
     """
-    session = UploadSession.objects.filter(
-        pk=session_id,
-        repository__name=name,
-        repository__closed_at=None,
-        opened_by=actor.name,
-        expires_at__gt=timezone.now(),
-    ).first()
-    if session is None:
+    row = database.changed(_FIND, [told.pk, told.repository_id, name])
+    if row is None:
         raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
-    return session
+    if row[1] is not None:
+        opened_by, algorithm, offset, committed_digest, expires_at = row
+        told = UploadSession(
+            id=told.pk,
+            repository_id=told.repository_id,
+            opened_by=opened_by,
+            algorithm=algorithm,
+            offset=offset,
+            committed_digest=committed_digest,
+            expires_at=database.moment(expires_at),
+        )
+        told._state.adding = False  # noqa: SLF001 - as Django does for what it has read
+    is_over = told.expires_at <= timezone.now() or told.committed_digest == _CANCELLED
+    if is_over or told.opened_by != actor.name:
+        raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
+    return told
 
 
 def store_whole(
@@ -78,13 +110,17 @@ def store_whole(
     _require_room(0, announced)
     store, folder = storage.current(), uuid.uuid4()
     try:
-        whole = store.write(folder, _limited(chunks, 0), digests.algorithm_of(digest))
+        algorithm = digests.algorithm_of(digest)
+        whole = store.write(folder, _limited(chunks, 0), algorithm, durable=False)
         if whole.digest != digest:
             raise RegistryError(Code.DIGEST_INVALID, digest=digest)
         # What takes long is done here: the transaction holds its repository.
         store.stage(folder, whole, digest)
         with database.atomic():
-            _become(repositories.hold_or_open(name, actor), folder, whole, digest)
+            repository_id = repositories.hold_or_open(name, actor)
+            with database.together() as send:
+                blobs.grant(repository_id, digest, whole.size, send)
+            _put_in_place(folder, whole, digest)
     except BaseException:
         with contextlib.suppress(StorageUnavailable):
             store.discard(folder)
@@ -144,19 +180,23 @@ def _limited(chunks: Iterable[bytes], offset: int) -> Iterator[bytes]:
 
 
 def _count(session: UploadSession, part: Part) -> None:
-    """Let the session's row count a durable part, where nobody else has moved the end."""
+    """Let the session's row count a durable part, where nobody else has moved the end.
+
+    Where a power cut takes that back, the client is told so: it goes on from where its bytes are.
+    """
     store = storage.current()
     if part.size == 0:
         store.discard(session.pk, part)
         return
     offset = session.offset + part.size
-    # In a transaction, since writers wait for their turn at its beginning only.
-    with database.atomic():
-        won = UploadSession.objects.filter(
-            pk=session.pk, offset=session.offset, committed_digest=""
-        ).update(offset=offset, expires_at=timezone.now() + settings.REGISTRY_UPLOAD_EXPIRY)
-        if won:
-            upload_parts.add(session, part)
+    expires_at = timezone.now() + settings.REGISTRY_UPLOAD_EXPIRY
+    with database.atomic_until_the_next_sync():
+        with database.together() as send:
+            moved = _move(session, offset, "", expires_at, send)
+            upload_parts.add(session, part, send)
+        won = moved.count > 0
+        if not won:
+            database.roll_back()
     if not won:
         store.discard(session.pk, part)
         current = UploadSession.objects.filter(pk=session.pk, committed_digest="").first()
@@ -165,11 +205,32 @@ def _count(session: UploadSession, part: Part) -> None:
             store.discard(session.pk)
             raise _ended_meanwhile()
         session.offset = current.offset
+        session._state.adding = False  # noqa: SLF001
         raise RegistryError(
             Code.RANGE_INVALID, "another request moved the end", offset=session.offset
         )
     crash_points.reached("part_counted")
-    session.offset = offset
+    session.offset, session.expires_at = offset, expires_at
+    session._state.adding = False  # noqa: SLF001
+
+
+def _move(
+    session: UploadSession,
+    offset: int,
+    committed_digest: str,
+    expires_at: dt.datetime,
+    send: database.Together,
+) -> database.Sent:
+    """Write where the session stands now; a row changes where it stood as `session` says.
+
+    In a transaction. Of several who write a session's first row one wins.
+    """
+    if session._state.adding:  # noqa: SLF001
+        values = [session.pk, session.repository_id, session.opened_by, session.algorithm]
+        values += [offset, committed_digest, session.created_at, expires_at]
+        return send(_OPEN, values)
+    values = [offset, committed_digest, expires_at, session.pk, session.offset]
+    return send(_MOVE, values)
 
 
 def commit(
@@ -225,7 +286,8 @@ def _whole(session: UploadSession, digest: str, chunks: Iterable[bytes], made: l
     first = next(rest, None)
     # Mostly nothing is left to write: one PATCH has carried all of it.
     if first is not None or not parts:
-        last = store.write(session.pk, itertools.chain([first or b""], rest), algorithm)
+        chunks = itertools.chain([first or b""], rest)
+        last = store.write(session.pk, chunks, algorithm, durable=False)
         made.append(last)
         if last.size or not parts:
             parts.append(last)
@@ -249,7 +311,7 @@ def _discard(session: UploadSession, made: list[Part]) -> None:
     with contextlib.suppress(StorageUnavailable):
         for part in made:
             store.discard(session.pk, part)
-        if not UploadSession.objects.filter(pk=session.pk, committed_digest="").exists():
+        if UploadSession.objects.filter(pk=session.pk).exclude(committed_digest="").exists():
             store.discard(session.pk)
 
 
@@ -260,34 +322,38 @@ def _has_become(session: UploadSession, digest: str) -> bool:
 
 def _finish(session: UploadSession, whole: Part, digest: str) -> None:
     with database.atomic():
-        repository = repositories.hold_by_id(session.repository_id)
-        if repository is None or repository.closed_at is not None:
+        with database.together() as send:
+            held = repositories.hold_open(session.repository_id, send)
+            moved = _move(session, session.offset, digest, session.expires_at, send)
+            if session.offset:
+                upload_parts.forget_of(session, send)
+            blobs.grant(session.repository_id, digest, whole.size, send)
+        if held.row is None:
             raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
         # Of two commits at once, one finds the session taken.
-        claimed = UploadSession.objects.filter(
-            pk=session.pk, offset=session.offset, committed_digest=""
-        ).update(committed_digest=digest)
-        if not claimed:
+        if not moved.count:
             if not _has_become(session, digest):
                 raise _ended_meanwhile()
+            database.roll_back()
             return
-        upload_parts.forget([session.pk])
-        _become(repository.pk, session.pk, whole, digest)
+        _put_in_place(session.pk, whole, digest)
     crash_points.reached("blob_committed")
     session.committed_digest = digest
 
 
-def _become(repository_id: int, folder: uuid.UUID, whole: Part, digest: str) -> None:
-    """Make a staged part a blob of the repository, in the transaction that holds it."""
-    blobs.grant(repository_id, digest, whole.size)
+def _put_in_place(folder: uuid.UUID, whole: Part, digest: str) -> None:
+    """Let a staged part lie where its digest says, in the transaction that has written its rows."""
     crash_points.reached("blob_rows_written")
     storage.current().commit(folder, whole, digest, staged=True)
 
 
 def cancel(session: UploadSession) -> None:
-    """End an upload without a blob."""
+    """End an upload without a blob. Its row remains until it expires: the address says nothing."""
     _require_open(session)
-    upload_parts.end([session.pk])
+    with database.atomic():
+        with database.together() as send:
+            _move(session, session.offset, _CANCELLED, session.expires_at, send)
+        upload_parts.forget([session.pk])
     storage.current().discard(session.pk)
 
 

@@ -18,7 +18,7 @@ CHUNK = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A durable piece of an upload: the store's name for it, its bytes, their digest."""
+    """A piece of an upload: the store's name for it, its bytes, their digest."""
 
     name: str
     size: int
@@ -48,12 +48,20 @@ class BlobStore(Protocol):
     Each raises `StorageFull` or `StorageUnavailable` where the medium fails.
     """
 
-    def write(self, session: UUID, chunks: Iterable[bytes], algorithm: str = "sha256") -> Part:
+    def write(
+        self,
+        session: UUID,
+        chunks: Iterable[bytes],
+        algorithm: str = "sha256",
+        *,
+        durable: bool = True,
+    ) -> Part:
         """Write a new part of an upload from `chunks`, hashing as they come.
 
-        When this returns, the part survives a crash. Memory stays flat however long the part is.
-        When `chunks` raises, the part is removed and the exception goes on. No chunks make a part
-        of no bytes.
+        When this returns its bytes survive a crash: whoever finds the part then finds all of it.
+        Where they need not be `durable`, that is so once it is staged or committed. Memory stays
+        flat however long the part is. When `chunks` raises, the part is removed and the exception
+        goes on. No chunks make a part of no bytes.
         """
 
     def digest(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> str:
@@ -63,12 +71,13 @@ class BlobStore(Protocol):
         """
 
     def join(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> Part:
-        """One durable part of `parts` in order, hashed anew. The old ones stay."""
+        """One part of `parts` in order, hashed anew, to be staged next. The old ones stay."""
 
     def stage(self, session: UUID, part: Part, digest: str) -> None:
         """Do ahead what takes long of a `commit`, which can then be short, in a transaction.
 
-        Where a commit is short by itself nothing happens. Raises `FileNotFoundError`.
+        From here on the bytes may lie at their digest's place, durably. Where no row comes to name
+        them, they are an orphan file. Raises `FileNotFoundError`.
         """
 
     def commit(self, session: UUID, part: Part, digest: str, *, staged: bool = False) -> None:

@@ -1,7 +1,9 @@
 """Bytes in files.
 
-The order that makes a 201 true: write a temporary file, fsync it, rename it into place, fsync the
-folder. Modes are set explicitly, since a umask belongs to the one who started the process.
+What makes a 201 true: all of a file is synced, and so is its entry, before a row names it. Where
+nothing lies at the digest's place the file is linked there first and synced then, so that one sync
+carries both; over what lies there it is renamed once it is synced. Modes are set explicitly, since
+a umask belongs to the one who started the process.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ import errno
 import hashlib
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
@@ -29,11 +30,11 @@ from registry.storage.base import (
     StorageUnavailable,
     StoredBlob,
 )
+from registry.storage.folders import DurableFolders, make_folder, sync, sync_folder
 
 _FILE_MODE = 0o640
-_FOLDER_MODE = 0o750
-_YOUNG = 60.0
-"""Seconds: more than lie between the making of a folder and the syncing of its entry."""
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+"""What filesystems say that have no hard links, or no more of them."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -51,48 +52,9 @@ def _named_failures() -> Iterator[None]:
         raise StorageUnavailable(os.strerror(error.errno or 0)) from error
 
 
-def _make_folder(folder: Path) -> None:
-    """Make `folder` and what is above it."""
-    missing = []
-    while not folder.is_dir():
-        missing.append(folder)
-        folder = folder.parent
-    for new in reversed(missing):
-        _make_one(new)
-
-
-def _make_one(folder: Path) -> None:
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir()
-        folder.chmod(_FOLDER_MODE)
-
-
-def _make_durable_folder(folder: Path, root: Path) -> None:
-    """Make `folder`, which is below `root`, so that it and all above it survive a crash."""
-    _make_folder(root)
-    for part in folder.relative_to(root).parts:
-        above, root = root, root / part
-        age = _age(root)
-        if age is None:
-            _make_one(root)
-        # The process that has just made it may not have synced its entry yet.
-        if age is None or age < _YOUNG:
-            _sync_folder(above)
-
-
-def _age(folder: Path) -> float | None:
-    """Seconds since a folder was made or changed, None where there is none."""
-    try:
-        status = folder.stat()
-    except FileNotFoundError:
-        return None
-    # A clock that was set back makes it young, which is safe.
-    return time.time() - status.st_ctime
-
-
 def _create(path: Path) -> int:
     """A new file, open for writing; where that fails its folder goes, unless others are in it."""
-    _make_folder(path.parent)
+    make_folder(path.parent)
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
     except OSError:
@@ -101,12 +63,23 @@ def _create(path: Path) -> int:
         raise
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _link_where_free(source: Path, target: Path) -> None:
+    """Give `source` the name `target` too, where nothing has it and the filesystem can."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        os.link(source, target)
+    except FileExistsError:
+        return
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    """Whether both are there, and one file."""
+    try:
+        return one.samefile(other)
+    except FileNotFoundError:
+        return False
 
 
 class FilesystemStore:
@@ -114,16 +87,24 @@ class FilesystemStore:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
+        self._folders = DurableFolders(self.root)
 
-    def write(self, session: UUID, chunks: Iterable[bytes], algorithm: str = "sha256") -> Part:
+    def write(
+        self,
+        session: UUID,
+        chunks: Iterable[bytes],
+        algorithm: str = "sha256",
+        *,
+        durable: bool = True,
+    ) -> Part:
         """See `BlobStore.write`."""
         name = uuid.uuid4().hex
         path = paths.part(self.root, session, name)
         hasher = hashlib.new(algorithm)
         size = 0
         with _named_failures():
-            # Nothing of an upload's folder has to survive by itself: a session whose parts are
-            # lost is refused at its next request, and the client starts again.
+            # No entry of an upload's folder has to survive: a session whose parts are lost is
+            # refused at its next request, and the client starts again. Half a part must not.
             try:
                 descriptor = _create(path)
             except FileNotFoundError:
@@ -138,9 +119,9 @@ class FilesystemStore:
                 crash_points.reached("part_half_written")
                 hasher.update(chunk)
                 size += len(chunk)
-            with _named_failures():
-                os.fsync(descriptor)
-                _sync_folder(path.parent)
+            if durable:
+                with _named_failures():
+                    os.fsync(descriptor)
             crash_points.reached("part_synced")
         except BaseException:
             # Neither the file nor, where it was the first, its folder: both are inodes.
@@ -158,7 +139,7 @@ class FilesystemStore:
 
     def join(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> Part:
         """See `BlobStore.join`."""
-        return self.write(session, self._content(session, parts), algorithm)
+        return self.write(session, self._content(session, parts), algorithm, durable=False)
 
     def _content(self, session: UUID, parts: Iterable[Part]) -> Iterator[bytes]:
         for part in parts:
@@ -177,7 +158,7 @@ class FilesystemStore:
         name = uuid.uuid4().hex
         path = paths.part(self.root, session, name)
         with _named_failures():
-            _make_folder(path.parent)
+            make_folder(path.parent)
             os.link(source, path)
             # The process that wrote it may not have made it durable.
             descriptor = os.open(path, os.O_RDONLY)
@@ -189,27 +170,47 @@ class FilesystemStore:
         return Part(name, size, digest)
 
     def stage(self, session: UUID, part: Part, digest: str) -> None:
-        """See `BlobStore.stage`. A commit is a rename."""
+        """See `BlobStore.stage`. Over what lies there nothing goes yet: that is for the commit."""
+        source, target = paths.part(self.root, session, part.name), paths.blob(self.root, digest)
+        with _named_failures():
+            self._folders.make(target.parent)
+            # Young from here on, whenever its bytes came: no row knows it for a moment. A file that
+            # has another name too is not ours alone: see `take_over`.
+            if source.stat().st_nlink == 1:
+                os.utime(source)
+            _link_where_free(source, target)
+            crash_points.reached("blob_linked")
+            sync(source)
+            self._folders.sync(target.parent)
 
     def commit(self, session: UUID, part: Part, digest: str, *, staged: bool = False) -> None:
         """See `BlobStore.commit`."""
-        target = paths.blob(self.root, digest)
+        source, target = paths.part(self.root, session, part.name), paths.blob(self.root, digest)
         with _named_failures():
-            _make_durable_folder(target.parent, self.root)
-            try:
-                paths.part(self.root, session, part.name).replace(target)
-            except FileNotFoundError:
-                if not target.exists():
-                    raise
-            crash_points.reached("blob_renamed")
-            _sync_folder(target.parent)
+            if not (staged and _is_same_file(source, target)):
+                self._rename(source, target)
         crash_points.reached("blob_in_place")
+
+    def _rename(self, source: Path, target: Path) -> None:
+        """Over whatever lies there, the bytes before their new name."""
+        self._folders.make(target.parent)
+        try:
+            sync(source)
+            source.replace(target)
+        except FileNotFoundError:
+            if not target.exists():
+                raise
+        crash_points.reached("blob_renamed")
+        self._folders.sync(target.parent)
 
     def discard(self, session: UUID, part: Part | None = None) -> None:
         """See `BlobStore.discard`."""
         with _named_failures():
             if part is not None:
-                paths.part(self.root, session, part.name).unlink(missing_ok=True)
+                path = paths.part(self.root, session, part.name)
+                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.parent.rmdir()  # Where it was the last one.
                 return
             # The folder above stays: somebody may be about to make another one in it.
             shutil.rmtree(paths.upload(self.root, session), ignore_errors=True)
@@ -278,10 +279,10 @@ class FilesystemStore:
         if self.status(found.digest) != found:
             return False
         with _named_failures():
-            _make_durable_folder(target.parent, self.root)
+            self._folders.make(target.parent)
             source.rename(target)
-            _sync_folder(target.parent)
-            _sync_folder(source.parent)
+            self._folders.sync(target.parent)
+            sync_folder(source.parent)
         return True
 
     def sweep(self, before: dt.datetime, is_live: Callable[[UUID], bool]) -> int:
@@ -300,7 +301,7 @@ class FilesystemStore:
         """See `BlobStore.check`."""
         path = paths.health(self.root) / uuid.uuid4().hex
         with _named_failures():
-            _make_folder(path.parent)
+            make_folder(path.parent)
             try:
                 with path.open("wb") as file:
                     file.write(path.name.encode())

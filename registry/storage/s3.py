@@ -47,8 +47,15 @@ class S3Store:
     def _part(self, session: UUID, part: Part) -> str:
         return str(paths.part(self._root, session, part.name))
 
-    def write(self, session: UUID, chunks: Iterable[bytes], algorithm: str = "sha256") -> Part:
-        """See `BlobStore.write`."""
+    def write(
+        self,
+        session: UUID,
+        chunks: Iterable[bytes],
+        algorithm: str = "sha256",
+        *,
+        durable: bool = True,
+    ) -> Part:
+        """See `BlobStore.write`. An object is durable in any case."""
         name = uuid.uuid4().hex
         hasher = hashlib.new(algorithm)
         size = 0

@@ -104,6 +104,7 @@ class _Connection:
         self.body, self.socket, self.unreader = body, connection, unreader
         # A TLS connection knows no flags, and its limit would be that of a record.
         self.plain = not isinstance(connection, ssl.SSLSocket)
+        self._give_leave = getattr(connection, "give_leave", lambda: None)
         self._step_aside = aside
         self._away = ExitStack()
         self._is_limited = self._is_away = False
@@ -147,8 +148,11 @@ class _Connection:
         try:
             if self.plain and not self._is_limited:
                 self._limit(_PATIENCE)
-            if not self.plain and not self._has_more(_PATIENCE):
-                self._wait()
+            if not self.plain:
+                # Before waiting: a client may wait for leave to send.
+                self._give_leave()
+                if not self._has_more(_PATIENCE):
+                    self._wait()
             while True:
                 try:
                     return read()

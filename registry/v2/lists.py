@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from registry import digest as digests
-from registry import media_types
+from registry import media_types, memory
 from registry.auth import CATALOG, Caller
 from registry.services import catalog, referrers, tags
 from registry.v2.base import RegistryView, last_entry, page_size
@@ -77,4 +77,6 @@ class ReferrersView(RegistryView):
         if artifact_type:
             headers["OCI-Filters-Applied"] = "artifactType"
         index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": found}
-        return HttpResponse(json.dumps(index), content_type=media_types.OCI_INDEX, headers=headers)
+        body = json.dumps(index)
+        memory.let_go(page.size)
+        return HttpResponse(body, content_type=media_types.OCI_INDEX, headers=headers)

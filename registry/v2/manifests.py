@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from registry import ranges
+from registry import memory, ranges
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.services import manifests, tags
@@ -34,6 +34,7 @@ class ManifestView(RegistryView):
     def get(self, request: HttpRequest, caller: Caller, name: str, reference: str) -> HttpResponse:
         """The stored bytes with the stored type, whatever ``Accept`` says: one digest, one type."""
         found = manifests.find(name, reference)
+        memory.let_go(len(found.payload))
         etag = f'"{found.digest}"'
         headers = {"Docker-Content-Digest": found.digest, "ETag": etag}
         if ranges.is_known(request.META.get("HTTP_IF_NONE_MATCH"), etag):
@@ -54,6 +55,7 @@ class ManifestView(RegistryView):
         pushed = manifests.push(
             name, reference, payload, content_type, caller.acting_in(name), more_tags
         )
+        memory.let_go(len(payload))
         headers = {
             "Location": f"/v2/{name}/manifests/{pushed.digest}",
             "Docker-Content-Digest": pushed.digest,

@@ -1,21 +1,22 @@
-"""A manifest or a small blob that is there, answered before Django's handler is asked.
+"""A manifest or a small blob, answered before Django's handler is asked.
 
 Every pull begins here, and making a request object, resolving an address and passing middlewares
 costs several times what the answer itself costs. Only the plain case is answered: a caller who may,
-a manifest that exists, all of a blob that is mostly an image's configuration. Whatever else it is,
-`answer` says None and the ordinary view answers, with the same rules, the right refusal included.
-So there is no second set of rules to keep in step.
+a manifest that exists or is not there, all of a blob that is mostly an image's configuration.
+Whatever else it is, `answer` says None and the ordinary view answers, with the same rules, the
+right refusal included. So there is no second set of rules to keep in step.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from django.db import DatabaseError, InterfaceError
 
-from registry import delivery
+from registry import delivery, memory
 from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import RegistryError
@@ -50,28 +51,53 @@ class Answer(NamedTuple):
 
 def answer(environ: Mapping[str, Any]) -> Answer | None:
     """The response to a WSGI request, None where the ordinary view has to look at it."""
+    asked = _asked(environ)
+    if asked is None:
+        return None
+    name, is_blob, reference, method = asked
+    try:
+        Caller(environ.get("HTTP_AUTHORIZATION")).require(Access("repository", name, _PULL))
+        if is_blob:
+            return _blob(name, reference)
+        return _manifest(manifests.find(name, manifests.check_reference(reference)), method)
+    except RegistryError as error:
+        is_plain = error.status == 404 and not is_blob
+        return _not_there(error, method) if is_plain else None
+    except (StorageUnavailable, DatabaseError, InterfaceError):
+        return None
+
+
+def _asked(environ: Mapping[str, Any]) -> tuple[str, bool, str, str] | None:
+    """The repository, whether a blob of it is asked for, the reference, and the method.
+
+    None where it is another request, or says more than this module understands.
+    """
     method = environ["REQUEST_METHOD"]
     if method not in _METHODS or "HTTP_IF_NONE_MATCH" in environ or "HTTP_HOST" not in environ:
         return None
     matched = _ADDRESS.fullmatch(environ["PATH_INFO"])
-    if matched is None:
+    if matched is None or not is_repository_name(matched[1]):
         return None
-    name, kind, reference = matched.groups()
-    if not is_repository_name(name):
-        return None
-    is_blob = kind == "blobs"
+    is_blob = matched[2] == "blobs"
     # Who asks whether a blob is there may be promised that it stays.
     if is_blob and (method == "HEAD" or "HTTP_RANGE" in environ):
         return None
-    try:
-        Caller(environ.get("HTTP_AUTHORIZATION")).require(Access("repository", name, _PULL))
-        return _blob(name, reference) if is_blob else _manifest(name, reference, method)
-    except (RegistryError, StorageUnavailable, DatabaseError, InterfaceError):
-        return None
+    return matched[1], is_blob, matched[3], method
 
 
-def _manifest(name: str, reference: str, method: str) -> Answer:
-    found = manifests.find(name, manifests.check_reference(reference))
+def _not_there(error: RegistryError, method: str) -> Answer:
+    body = json.dumps(error.as_json()).encode()
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        *error.headers.items(),
+        *_ALWAYS,
+    ]
+    return Answer("404 Not Found", headers, b"" if method == "HEAD" else body, _ROUTE)
+
+
+def _manifest(found: manifests.StoredManifest, method: str) -> Answer:
+    memory.let_go(len(found.payload))
     headers = [
         ("Docker-Content-Digest", found.digest),
         ("ETag", f'"{found.digest}"'),

@@ -1,19 +1,22 @@
 """end-4a, 4b, 4c, 5, 6, 11, 13, 14: uploads, in one request or many, and mounts.
 
 The address of a session carries its state, signed with ``http_secret``: a client that did not get
-it from here can't use the session, not even with a token for the repository. It is relative, so
-that it is right behind any proxy.
+it from here, or for another person, can't use the session, not even with a token for the
+repository. It is relative, so that it is right behind any proxy.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import functools
+import hashlib
+import hmac
 import re
 import uuid
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.utils.crypto import constant_time_compare, salted_hmac
 
 from registry import digest as digests
 from registry.auth import Caller
@@ -27,24 +30,50 @@ from tokens.access import Access
 MINIMUM_CHUNK = 0
 _CONTENT_RANGE = re.compile(r"(\d{1,19})-(\d{1,19})", re.ASCII)
 _SESSION_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_STATE = re.compile(r"([1-9]\d{0,18})\.(\d{1,11})\.([a-z0-9]{1,16})\.([0-9a-f]{64})", re.ASCII)
+_KEY_SALT = b"registry.upload"
 
 
-def _signature(session_id: uuid.UUID, name: str) -> str:
-    return salted_hmac(
-        "registry.upload",
-        f"{session_id}:{name}",
-        secret=settings.REGISTRY_HTTP_SECRET,
-        algorithm="sha256",
-    ).hexdigest()
+@functools.lru_cache(maxsize=4)
+def _key(secret: str) -> bytes:
+    return hashlib.sha256(_KEY_SALT + secret.encode()).digest()
 
 
-def _location(session_id: uuid.UUID, name: str) -> str:
-    return f"/v2/{name}/blobs/uploads/{session_id}?_state={_signature(session_id, name)}"
+def _signature(session: UploadSession, name: str, expires: int) -> str:
+    """That what the address says of a session, and for whom it was opened, is ours."""
+    told = (session.pk, session.repository_id, expires, session.algorithm, name, session.opened_by)
+    message = "\0".join(map(str, told)).encode()
+    return hmac.digest(_key(settings.REGISTRY_HTTP_SECRET), message, "sha256").hex()
+
+
+def _location(session: UploadSession, name: str) -> str:
+    expires = int(session.expires_at.timestamp())
+    told = f"{session.repository_id}.{expires}.{session.algorithm}"
+    state = f"{told}.{_signature(session, name, expires)}"
+    return f"/v2/{name}/blobs/uploads/{session.pk}?_state={state}"
+
+
+def _told(session_id: str, state: str, name: str, opened_by: str) -> UploadSession:
+    """The session of an address, as this says that it is. Raises BLOB_UPLOAD_UNKNOWN."""
+    matched = _STATE.fullmatch(state)
+    if matched is None or not _SESSION_ID.fullmatch(session_id):
+        raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
+    repository_id, expires, algorithm, signature = matched.groups()
+    session = UploadSession(
+        id=uuid.UUID(session_id),
+        repository_id=int(repository_id),
+        opened_by=opened_by,
+        algorithm=algorithm,
+        expires_at=dt.datetime.fromtimestamp(int(expires), dt.UTC),
+    )
+    if not hmac.compare_digest(signature, _signature(session, name, int(expires))):
+        raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
+    return session
 
 
 def _session_headers(session: UploadSession, name: str) -> dict[str, str]:
     return {
-        "Location": _location(session.pk, name),
+        "Location": _location(session, name),
         "Range": f"0-{max(session.offset - 1, 0)}",
         "Docker-Upload-UUID": str(session.pk),
         "OCI-Chunk-Min-Length": str(MINIMUM_CHUNK),
@@ -103,13 +132,9 @@ class UploadView(RegistryView):
         self, request: HttpRequest, caller: Caller, name: str, session: str
     ) -> UploadSession:
         """The session of the address, where its signature is ours. Raises BLOB_UPLOAD_UNKNOWN."""
-        if not _SESSION_ID.fullmatch(session):
-            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
-        session_id = uuid.UUID(session)
-        given = request.GET.get("_state", "")
-        if not constant_time_compare(given, _signature(session_id, name)):
-            raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
-        return uploads.find(name, session_id, caller.acting_in(name))
+        actor = caller.acting_in(name)
+        told = _told(session, request.GET.get("_state", ""), name, actor.name)
+        return uploads.find(name, told, actor)
 
     def get(self, request: HttpRequest, caller: Caller, name: str, session: str) -> HttpResponse:
         """Where the upload stands."""

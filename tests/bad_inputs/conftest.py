@@ -9,6 +9,7 @@ import pytest
 
 from tests.bad_inputs.attacks import Forge
 from tests.bad_inputs.server import Node
+from tests.bad_inputs.wire import Wire
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +29,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 def forge(node: Node) -> Forge:
     """Who signs with the node's key."""
     return Forge(node.home)
+
+
+@pytest.fixture
+def wire(node: Node, forge: Forge) -> Wire:
+    """Who sends, byte by byte."""
+    return Wire(node, forge)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from registry.storage import filesystem
+from registry.storage import filesystem, folders, paths
 from registry.storage.base import BlobStore, StorageFull, StorageUnavailable
 from registry.storage.filesystem import FilesystemStore
 from tests.contracts.blob_store import BlobStoreContract, digest_of, put, read
@@ -84,11 +84,7 @@ def test_bytes_are_durable_before_they_have_a_name(
     session = uuid.uuid4()
     part = store.write(session, [b"hello", b"world"])
     (temporary,) = parts(store)
-    assert (
-        tracer.index("write", temporary)
-        < tracer.index("fsync", temporary)
-        < tracer.index("fsync", temporary.parent)
-    )
+    assert tracer.index("write", temporary) < tracer.index("fsync", temporary)
     store.commit(session, part, part.digest)
     encoded = part.digest.partition(":")[2]
     target = store.root / "blobs" / "sha256" / encoded[:2] / encoded[2:4] / encoded
@@ -99,6 +95,70 @@ def test_bytes_are_durable_before_they_have_a_name(
     while folder != store.root:
         folder = folder.parent
         assert ("fsync", str(folder)) in tracer.steps
+
+
+def test_one_sync_carries_the_bytes_and_their_new_name(
+    store: FilesystemStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Staged, all of it is durable; the commit has nothing left to do."""
+    tracer = Tracer(monkeypatch)
+    session = uuid.uuid4()
+    part = store.write(session, [b"hello"], durable=False)
+    (temporary,) = parts(store)
+    assert not [step for step, _ in tracer.steps if step == "fsync"]
+    store.stage(session, part, part.digest)
+    target = paths.blob(store.root, part.digest)
+    assert tracer.index("fsync", temporary) < tracer.index("fsync", target.parent)
+    for folder in list(target.parent.parents)[:4]:
+        assert ("fsync", str(folder)) in tracer.steps
+    before = list(tracer.steps)
+    store.commit(session, part, part.digest, staged=True)
+    assert tracer.steps == before
+    store.discard(session)
+    assert read(store, part.digest) == b"hello"
+
+
+def test_what_is_staged_is_young(store: FilesystemStore) -> None:
+    """Whoever looks for bytes that no row knows leaves it alone, however old the upload is."""
+    session = uuid.uuid4()
+    part = store.write(session, [b"hello"])
+    os.utime(parts(store)[0], (0, 0))
+    store.stage(session, part, part.digest)
+    found = store.status(part.digest)
+    assert found is not None
+    assert found.modified_at.timestamp() > time.time() - 60
+
+
+def test_staging_replaces_nothing_that_lies_there(store: FilesystemStore) -> None:
+    """What lies there may be a blob that a row names; new bytes are synced before they replace."""
+    digest = put(store, b"hello")
+    target = paths.blob(store.root, digest)
+    target.write_bytes(b"other")
+    session = uuid.uuid4()
+    part = store.write(session, [b"hello"], durable=False)
+    store.stage(session, part, digest)
+    assert target.read_bytes() == b"other"
+    store.commit(session, part, digest, staged=True)
+    assert target.read_bytes() == b"hello"
+
+
+@pytest.mark.parametrize("number", sorted(filesystem._NO_LINKS))
+def test_a_filesystem_without_hard_links_will_do(
+    store: FilesystemStore, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def link(source: Any, target: Any) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(os, "link", link)
+    session = uuid.uuid4()
+    part = store.write(session, [b"hello"], durable=False)
+    tracer = Tracer(monkeypatch)
+    store.stage(session, part, part.digest)
+    assert store.size(part.digest) is None
+    store.commit(session, part, part.digest, staged=True)
+    target = paths.blob(store.root, part.digest)
+    assert tracer.index("rename", target) < tracer.index("fsync", target.parent)
+    assert read(store, part.digest) == b"hello"
 
 
 def test_a_folder_that_somebody_has_just_made_is_made_durable_too(
@@ -116,7 +176,7 @@ def test_a_folder_that_somebody_has_just_made_is_made_durable_too(
     assert ("fsync", str(store.root)) in tracer.steps
 
     later = time.time() + 3600
-    monkeypatch.setattr(filesystem.time, "time", lambda: later)
+    monkeypatch.setattr(folders.time, "time", lambda: later)
     part = store.write(session, [b"hello"])
     tracer = Tracer(monkeypatch)
     store.commit(session, part, part.digest)
@@ -193,7 +253,6 @@ FAULTS = [*FULL, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE]
     [
         ("write", always),
         ("fsync", lambda descriptor: not is_folder(descriptor)),
-        ("fsync", is_folder),
         ("open", lambda path: True),
         ("mkdir", always),
     ],
@@ -231,6 +290,28 @@ def test_a_commit_that_fails_can_be_repeated(
         with pytest.raises(StorageFull if number in FULL else StorageUnavailable):
             store.commit(session, part, part.digest)
     store.commit(session, part, part.digest)
+    assert read(store, part.digest) == b"hello"
+
+
+@pytest.mark.parametrize("number", [*FULL, errno.EIO, errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize(
+    ("function", "when"), [("link", always), ("fsync", always), ("mkdir", always)]
+)
+def test_a_stage_that_fails_can_be_repeated(
+    store: FilesystemStore,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    function: str,
+    when: Callable[[Any], bool],
+) -> None:
+    session = uuid.uuid4()
+    part = store.write(session, [b"hello"])
+    with monkeypatch.context() as patch:
+        fail_at(patch, function, number, when)
+        with pytest.raises(StorageFull if number in FULL else StorageUnavailable):
+            store.stage(session, part, part.digest)
+    store.stage(session, part, part.digest)
+    store.commit(session, part, part.digest, staged=True)
     assert read(store, part.digest) == b"hello"
 
 

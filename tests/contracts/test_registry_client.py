@@ -45,7 +45,7 @@ class InProcess(httpx.BaseTransport):
         return httpx.Response(
             answer.status_code,
             headers=list(answer.headers.items()),
-            content=b"".join(answer) if answer.streaming else answer.content,
+            stream=httpx.ByteStream(b"".join(answer) if answer.streaming else answer.content),
         )
 
 

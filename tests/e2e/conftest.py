@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from tests.e2e import certificates
+from tests.e2e import certificates, components
 from tests.e2e.components import free_port
 from tests.e2e.installation import Installation
 from tests.people import PASSWORD
@@ -37,6 +38,18 @@ def berth_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
     installation.start()
     yield installation
     installation.discard()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Closed with the module: while it runs, Django takes the thread for an asynchronous one."""
+    from playwright.sync_api import sync_playwright
+
+    path = components.require("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(params=["http", "tls"])

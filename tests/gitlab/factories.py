@@ -25,10 +25,14 @@ __all__ = [
     "carol",
     "enqueued",
     "fake_registry",
+    "make_access_token",
+    "make_deploy_token",
     "make_group",
     "make_image",
+    "make_job",
     "make_person",
     "make_project",
+    "make_runner",
     "make_token",
     "mallory",
     "root",
@@ -119,6 +123,50 @@ def token(user: Any, *scopes: str, expired: bool = False, revoked: bool = False)
     return text
 
 
+def deploy_token(
+    of: Any, *scopes: str, expired: bool = False, revoked: bool = False, **columns: Any
+) -> tuple[Any, str]:
+    """A new deploy token of a project or group, and its text."""
+    from gitlab.access_tokens import deploy_tokens
+
+    root = person("root", is_superuser=True)
+    row, text = deploy_tokens.create(
+        root, of, name="test", scopes=scopes or ["read_registry", "write_registry"], **columns
+    )
+    if expired:
+        row.expires_at = timezone.now().date()
+        row.save()
+    if revoked:
+        deploy_tokens.revoke(root, row)
+    return row, text
+
+
+def access_token(of: Any, *scopes: str, level: int = 40, **columns: Any) -> tuple[Any, str]:
+    """A new access token of a project or group, and its text."""
+    from gitlab.access_tokens import resource_tokens
+
+    root = person("root", is_superuser=True)
+    columns = {"name": "test", "scopes": scopes or ["api"], "access_level": level} | columns
+    return resource_tokens.create(root, of, **columns)
+
+
+def runner(of: Any, **columns: Any) -> tuple[Any, str]:
+    """A new runner of a project, registered by root, and its token."""
+    from gitlab.access_tokens import job_tokens
+
+    root = person("root", is_superuser=True)
+    return job_tokens.create_runner(root, of, **({"name": "runner"} | columns))
+
+
+def job(of: Any, user: Any, **options: Any) -> tuple[Any, str]:
+    """A running job of a project that somebody who develops there has started, and its token."""
+    from gitlab.access_tokens import job_tokens
+
+    return job_tokens.start_job(
+        runner(of)[0], **({"name": "build", "username": user.username} | options)
+    )
+
+
 class FakeRegistry:
     """Stands where `BerthRegistry` stands. Images are numbers of things left to delete."""
 
@@ -202,6 +250,26 @@ def make_image(db: None) -> Callable[..., Any]:
 @pytest.fixture
 def make_token(db: None) -> Callable[..., str]:
     return token
+
+
+@pytest.fixture
+def make_access_token(db: None) -> Callable[..., tuple[Any, str]]:
+    return access_token
+
+
+@pytest.fixture
+def make_runner(db: None) -> Callable[..., tuple[Any, str]]:
+    return runner
+
+
+@pytest.fixture
+def make_job(db: None) -> Callable[..., tuple[Any, str]]:
+    return job
+
+
+@pytest.fixture
+def make_deploy_token(db: None) -> Callable[..., tuple[Any, str]]:
+    return deploy_token
 
 
 @pytest.fixture

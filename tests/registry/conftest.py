@@ -20,6 +20,7 @@ def _registry_process(settings: Any) -> None:
     """As a process that serves the registry alone: its addresses, hardly any middleware."""
     settings.ROOT_URLCONF = "registry.urls"
     settings.MIDDLEWARE = ["gitlab.server.middleware.RequestIdMiddleware"]
+    settings.REGISTRY_IMPORT_OBJECTIONS = "tokens.names.objections"
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from typing import Any
 from registry import digest as digests
 from registry import media_types
 from registry.actor import Actor
+from registry.models import UploadSession
 from registry.services import manifests, uploads
 
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -52,6 +53,17 @@ def push_blob(name: str, body: bytes, actor: Actor = ALICE, algorithm: str = "sh
     session = uploads.start(name, actor)
     uploads.commit(session, digest, [body], None)
     return digest
+
+
+def as_told(session: UploadSession) -> UploadSession:
+    """The session as another request has it from its address."""
+    return UploadSession(
+        id=session.pk,
+        repository_id=session.repository_id,
+        opened_by=session.opened_by,
+        algorithm=session.algorithm,
+        expires_at=session.expires_at,
+    )
 
 
 def descriptor(body: bytes, media_type: str, algorithm: str = "sha256") -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from registry import media_types
 from registry.actor import Actor
 from registry.manifest import MAX_REFERENCES
+from registry.models import Tag
 from registry.services import manifests
 from tests.registry import images
 
@@ -59,6 +61,19 @@ def push_platforms(name: str, tag: str) -> str:
             ]
         ),
     )
+
+
+def tag_also(name: str, tag: str, others: Iterable[str], **columns: Any) -> None:
+    """Let other tags point where one does, as pushes would that say the same again."""
+    there = Tag.objects.get(repository__name=name, name=tag, ended_at=None)
+    for other in others:
+        Tag.objects.create(
+            repository_id=there.repository_id,
+            manifest_id=there.manifest_id,
+            name=other,
+            digest=there.digest,
+            **columns,
+        )
 
 
 def push_annotated(name: str, count: int, size: int = LARGEST) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,44 +66,54 @@ class Theirs:
         return self.manifest(name, tag, images.document(config, layers, **more))
 
 
-@pytest.fixture(scope="module")
-def theirs(tmp_path_factory: pytest.TempPathFactory) -> Theirs:
-    """What they have written, after they were stopped."""
+@contextmanager
+def serving(folder: Path, storage: dict[str, Any]) -> Iterator[str]:
+    """The URL of a docker-registry that keeps its images as `storage` says."""
     program = components.require("docker-registry")
-    folder = tmp_path_factory.mktemp("theirs")
     port = components.free_port()
-    (folder / "config.yml").write_text(
-        json.dumps(
-            {
-                "version": "0.1",
-                "log": {"level": "error"},
-                "storage": {
-                    "filesystem": {"rootdirectory": str(folder / "root")},
-                    "delete": {"enabled": True},
-                },
-                "http": {"addr": f"127.0.0.1:{port}", "secret": "theirs"},
-            }
-        )
-    )
+    config = {
+        "version": "0.1",
+        "log": {"level": "error"},
+        "storage": {**storage, "delete": {"enabled": True}},
+        "http": {"addr": f"127.0.0.1:{port}", "secret": "theirs"},
+    }
+    (folder / "config.yml").write_text(json.dumps(config))
+    # Its store is what its configuration says, and not what the environment says of AWS.
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("AWS_")}
     with (folder / "log").open("wb") as log:
-        popen = subprocess.Popen([program, "serve", folder / "config.yml"], stdout=log, stderr=log)
+        popen = subprocess.Popen(
+            [program, "serve", folder / "config.yml"], stdout=log, stderr=log, env=environment
+        )
     try:
-        registry = Theirs(folder / "root", f"http://127.0.0.1:{port}")
+        url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with suppress(httpx.TransportError):
-                httpx.get(f"{registry.url}/v2/")
+                httpx.get(f"{url}/v2/")
                 break
             time.sleep(0.1)
-        fill(registry)
+        yield url
     finally:
         popen.terminate()
         popen.wait(10)
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Theirs:
+    """What they have written, after they were stopped."""
+    folder = tmp_path_factory.mktemp("theirs")
+    storage = {"filesystem": {"rootdirectory": str(folder / "root")}}
+    with serving(folder, storage) as url:
+        registry = Theirs(folder / "root", url)
+        fill(registry)
     return registry
 
 
-def fill(theirs: Theirs) -> None:
-    """Images that share layers, an index, a referrer, what is untagged, deleted and unclaimed."""
+def fill(theirs: Theirs, smallest: bytes = b"") -> None:
+    """Images that share layers, an index, a referrer, what is untagged, deleted and unclaimed.
+
+    One has a layer of the `smallest` blob that their store takes.
+    """
     shared = images.content(3000)
     one = theirs.image("team/app", "v1", [shared, images.content(2000)])
     two = theirs.image("team/app", None, [shared])
@@ -113,7 +125,7 @@ def fill(theirs: Theirs) -> None:
     )
     theirs.image("team/app", None, [images.content(50)], subject=one)
     theirs.image("team/app/cache", "latest", [shared])
-    theirs.image("other", "latest", [b""])
+    theirs.image("other", "latest", [smallest])
     gone = theirs.image("other", None, [images.content()])
     assert httpx.delete(f"{theirs.url}/v2/other/manifests/{gone['digest']}").status_code == 202
     del theirs.payloads["other", gone["digest"]]
@@ -143,7 +155,7 @@ def assert_all_there(theirs: Theirs, store: FilesystemStore, prefix: str = "") -
 
 def test_as_json(theirs: Theirs, capsys: pytest.CaptureFixture[str]) -> None:
     said = json.loads(take_over(theirs, "--map==moved", "--format=json"))
-    assert said["faults"] == 0
+    assert (said["faults"], said["objections"], said["dry_run"]) == (0, {}, False)
     assert [(row["from"], row["name"]) for row in said["repositories"]] == [
         (name, f"moved/{name}") for name in ("other", "team/app", "team/app/cache")
     ]
@@ -278,19 +290,70 @@ def test_links_that_lead_out_are_not_followed(
     assert not Manifest.objects.exists()
 
 
-def test_it_warns_of_names_that_gitlab_cannot_hold(theirs: Theirs) -> None:
-    said = io.StringIO()
+def test_it_warns_of_names_that_gitlab_cannot_hold(
+    theirs: Theirs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is taken over, and on a registry's node by the names alone."""
+    said = json.loads(take_over(theirs, "--format=json", "--dry-run"))
+    assert said["objections"] == {"other": "has no group"}
+    warned = capsys.readouterr().err
+    assert warned.index("other has no group") < warned.index("[1/3]")
+    maps = ["--map=other=admin/one", "--map=team/app/cache=a/b/c/d/e", "--map=team=one/tags"]
+    said = json.loads(take_over(theirs, "--format=json", "--dry-run", *maps))
+    assert said["objections"] == {
+        "admin/one": "“admin” is reserved at the top",
+        "one/tags/app": "“tags” is reserved",
+        "a/b/c/d/e": "has more than 2 levels below a/b",
+    }
+    capsys.readouterr()
     names = {name for name, _ in theirs.contents}
-    call_command("registry_import", str(theirs.folder), stdout=io.StringIO(), stderr=said)
-    alone = [name for name in names if "/" not in name]
-    assert bool(alone) == ("which have no group" in said.getvalue())
-    said = io.StringIO()
     mapped = [f"--map={name}=one/name" for name in names]
-    call_command("registry_import", str(theirs.folder), *mapped, stdout=io.StringIO(), stderr=said)
-    assert "which have no group" not in said.getvalue()
-    assert ("become one: one/name" in said.getvalue()) == (len(names) > 1)
+    assert not json.loads(take_over(theirs, "--format=json", "--dry-run", *mapped))["objections"]
+    assert "become one: one/name" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_it_all_and_changes_nothing(
+    theirs: Theirs, store: FilesystemStore, tmp_path: Path
+) -> None:
+    names = tmp_path / "names"
+    dry = json.loads(
+        take_over(theirs, "--map==a", "--format=json", "--dry-run", f"--names={names}")
+    )
+    assert names.read_text().splitlines() == ["a/other", "a/team/app", "a/team/app/cache"]
+    assert not Repository.objects.exists()
+    assert list(store.blobs()) == []
+    real = json.loads(take_over(theirs, "--map==a", "--format=json"))
+    counted = ("from", "name", "blobs", "manifests", "tags", "faults")
+    for forecast, done in zip(dry["repositories"], real["repositories"], strict=True):
+        assert [forecast[key] for key in counted] == [done[key] for key in counted]
+        assert forecast["bytes"] >= done["bytes"]
+    again = json.loads(take_over(theirs, "--map==a", "--format=json", "--dry-run"))
+    assert {row["blobs"] + row["manifests"] + row["tags"] for row in again["repositories"]} == {0}
+    assert "Nothing was changed" in take_over(theirs, "--dry-run")
+
+
+def test_a_manifest_that_is_too_large_is_not_read_whole(theirs: Theirs, settings: Any) -> None:
+    settings.REGISTRY_MAX_MANIFEST_SIZE = 10
+    out = io.StringIO()
+    with pytest.raises(SystemExit):
+        call_command("registry_import", str(theirs.folder), stdout=out)
+    assert "a manifest has at most 10 bytes" in out.getvalue()
+    assert not Manifest.objects.exists()
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="holds no docker/registry/v2"):
         call_command("registry_import", str(tmp_path))
+
+
+@pytest.mark.parametrize("location", ["s3://", "s3:///prefix"])
+def test_a_bucket_that_is_none(location: str) -> None:
+    with pytest.raises(CommandError, match="s3://bucket/prefix"):
+        call_command("registry_import", location)
+
+
+def test_what_does_not_go_together() -> None:
+    with pytest.raises(CommandError, match="--link"):
+        call_command("registry_import", "s3://bucket", "--link")
+    with pytest.raises(CommandError, match="no S3 store"):
+        call_command("registry_import", "s3://bucket", "--same-store")

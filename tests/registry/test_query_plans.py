@@ -15,16 +15,18 @@ from django.utils import timezone
 
 from registry import digest as digests
 from registry.actor import Actor
-from registry.models import Manifest, RepositoryBlob, Review, UploadSession
+from registry.models import Manifest, RepositoryBlob, Review, UploadPart, UploadSession
 from registry.services import (
     blobs,
     catalog,
     database,
     events,
+    exporting,
     manifests,
     referrers,
     repositories,
     repository_details,
+    retention,
     statistics,
     tag_details,
     tags,
@@ -122,7 +124,9 @@ QUERIES: dict[str, Callable[[int], object]] = {
     "history": lambda pk: tags.history(pk, "v000001", 20),
     "below a path": lambda _: repository_details.below("seed", "", 20),
     "events": lambda _: events.after(0, 20),
-    "upload session": lambda pk: uploads.find(LARGE, open_session(pk).pk, ACTOR),
+    "history whose time is over": lambda _: retention._sweep_history(20),
+    "exported history": lambda _: list(exporting.rows("tag-history", after=390))[:1],
+    "upload session": lambda pk: uploads.find(LARGE, open_session(pk), ACTOR),
     "parts of an upload": lambda seeded: upload_parts.of(open_session(seeded)),
     "expired uploads": lambda _: uploads.purge_expired(10),
     "next review": lambda _: reviews.next_due_at(),
@@ -134,11 +138,14 @@ QUERIES: dict[str, Callable[[int], object]] = {
 
 def open_session(repository_id: int) -> UploadSession:
     """A session of ACTOR."""
-    return UploadSession.objects.create(
+    session = UploadSession.objects.create(
         repository_id=repository_id,
         opened_by=ACTOR.name,
+        offset=1,
         expires_at=timezone.now() + dt.timedelta(hours=1),
     )
+    UploadPart.objects.create(session=session, offset=0, name="part", size=1, digest="sha256:0")
+    return session
 
 
 @pytest.mark.parametrize("name", QUERIES)

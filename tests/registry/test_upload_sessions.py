@@ -66,6 +66,12 @@ def test_a_session_ends(bob: Person, clock: Any) -> None:
     location = start(bob)
     clock.advance(days=8)
     assert_refused(bob.send("PATCH", location, b"x"), Code.BLOB_UPLOAD_UNKNOWN)
+    # Nothing was ever written of it.
+    assert uploads.purge_expired(10) == 0
+    location = start(bob)
+    bob.send("PATCH", location, b"x")
+    clock.advance(days=8)
+    assert_refused(bob.send("PATCH", location, b"x"), Code.BLOB_UPLOAD_UNKNOWN)
     assert uploads.purge_expired(10) == 1
 
 
@@ -158,7 +164,7 @@ def test_a_session_that_is_cancelled_meanwhile_is_unknown(store_root: Path) -> N
     """A PATCH or PUT under way when another request cancels: a refusal, and nothing left."""
     for ending in ("append", "commit"):
         session = uploads.start(APP, images.ALICE)
-        other = uploads.find(APP, session.pk, images.ALICE)
+        other = uploads.find(APP, images.as_told(session), images.ALICE)
 
         def chunks(other: UploadSession = other) -> Iterator[bytes]:
             yield b"hello"
@@ -173,7 +179,7 @@ def test_a_session_that_is_cancelled_meanwhile_is_unknown(store_root: Path) -> N
 
 def test_a_session_that_is_cancelled_before_the_write_is_unknown(store_root: Path) -> None:
     session = uploads.start(APP, images.ALICE)
-    uploads.cancel(uploads.find(APP, session.pk, images.ALICE))
+    uploads.cancel(uploads.find(APP, images.as_told(session), images.ALICE))
     with pytest.raises(RegistryError) as refused:
         uploads.append(session, [b"hello"], None)
     assert refused.value.code is Code.BLOB_UPLOAD_UNKNOWN
@@ -186,7 +192,7 @@ def test_a_session_that_is_cancelled_before_the_write_is_unknown(store_root: Pat
 def test_a_session_that_is_committed_meanwhile_answers_the_same(store_root: Path) -> None:
     """Two PUTs at once, as after a client's timeout: both are told that the blob is there."""
     session = uploads.start(APP, images.ALICE)
-    other = uploads.find(APP, session.pk, images.ALICE)
+    other = uploads.find(APP, images.as_told(session), images.ALICE)
 
     def chunks() -> Iterator[bytes]:
         yield b"hello"
@@ -199,7 +205,7 @@ def test_a_session_that_is_committed_meanwhile_answers_the_same(store_root: Path
 
 def test_two_appends_at_once_count_once(store_root: Path) -> None:
     session = uploads.start(APP, images.ALICE)
-    other = uploads.find(APP, session.pk, images.ALICE)
+    other = uploads.find(APP, images.as_told(session), images.ALICE)
 
     def chunks() -> Iterator[bytes]:
         yield b"hello"

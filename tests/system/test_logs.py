@@ -167,7 +167,7 @@ def test_no_secret_in_any_line(site: Installation) -> None:
     begun = site.request("POST", "/v2/root/canary/blobs/uploads/", scope)
     location = begun.headers["Location"]
     planted["_state"] = location.partition("_state=")[2]
-    assert len(planted["_state"]) == 64
+    assert len(planted["_state"]) > 64
     # An error of ours: the part's folder is gone when the next part comes.
     for method, content in (("PATCH", b"x"), ("GET", None), ("PUT", b"")):
         site.request(method, location, scope, content=content)

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -175,8 +176,9 @@ def test_the_secret_of_uploads(site: Configured) -> None:
     address, _, state = begun.headers["Location"].partition("?_state=")
     session = address.rpartition("/")[2]
     key = hashlib.sha256(b"registry.upload" + SECRETS["REGISTRY__HTTP_SECRET"].encode()).digest()
-    expected = hmac.new(key, f"{session}:root/app".encode(), "sha256").hexdigest()
-    assert state == expected
+    repository, expires, algorithm, signature = state.split(".")
+    told = f"{session}\0{repository}\0{expires}\0{algorithm}\0root/app\0root"
+    assert signature == hmac.new(key, told.encode(), "sha256").hexdigest()
 
 
 def test_the_largest_of_each(site: Configured, wire: Wire) -> None:
@@ -301,7 +303,12 @@ def test_the_rate_of_a_token(site: Configured) -> None:
 
 def test_an_upload_ends(site: Configured) -> None:
     """upload_expiry."""
-    begun = site.request("POST", "/v2/root/app/blobs/uploads/", "repository:root/app:pull,push")
+    scope = "repository:root/app:pull,push"
+    begun = site.request("POST", "/v2/root/app/blobs/uploads/", scope)
+    # Until it has a part, its address says when it ends.
+    expires = int(begun.headers["Location"].partition("?_state=")[2].split(".")[1])
+    assert 3000 < expires - time.time() <= 3600
+    assert site.request("PATCH", begun.headers["Location"], scope, content=b"x").status_code == 202
     left = site.run_python(
         "from django.utils import timezone\n"
         "from registry.models import UploadSession\n"

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gitlab.authorization.credentials import job_token, password, personal_access_token
+from gitlab.authorization.credentials import (
+    deploy_token,
+    job_token,
+    password,
+    personal_access_token,
+)
 from tokens.authorizer import Identity, InvalidCredentials
 
 Identify = Callable[..., Identity | None]
 
 KINDS: tuple[Identify, ...] = (
     personal_access_token.identify,
+    deploy_token.identify,
     job_token.identify,
     # The last: whatever has no form of its own is a password.
     password.identify,

@@ -7,7 +7,7 @@ from gitlab.authorization.principals import PersonPrincipal
 from gitlab.principals import Person
 from tokens.authorizer import LOGIN_AUTH_TYPE, Identity, InvalidCredentials
 
-EVERYTHING = frozenset(["read", "create", "admin"])
+EVERYTHING = frozenset(["read", "create", "delete", "admin"])
 
 
 def identify(username: str, secret: str, *, client_ip: str) -> Identity:

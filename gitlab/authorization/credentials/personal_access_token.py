@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gitlab.access_tokens import services as access_tokens
+from gitlab.access_tokens.checks import registry_abilities
 from gitlab.accounts import failed_logins
 from gitlab.authorization.credentials.password import identity_of
 from tokens.authorizer import Identity, InsufficientCredentials, InvalidCredentials
@@ -20,9 +21,10 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity | None:
         failed_logins.note_token(secret, client_ip)
         raise InvalidCredentials("unknown token")
     if not token.is_usable:
+        access_tokens.note_refused(token)
         raise InvalidCredentials("expired, revoked, or of a blocked user")
-    abilities = access_tokens.registry_abilities(token.scopes)
+    abilities = registry_abilities(token.scopes)
     if not abilities:
         raise InsufficientCredentials("the token has no scope for images")
-    access_tokens.note_use(token)
+    access_tokens.note_use(token, client_ip)
     return identity_of(token.owner, "personal_access_token", abilities)

@@ -14,7 +14,11 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 
 from gitlab.container_registry.client import tokens as tokens_for_jobs
-from gitlab.container_registry.client.connection import RegistryRefused, as_json
+from gitlab.container_registry.client.connection import (
+    RegistryRefused,
+    RegistryUnavailable,
+    as_json,
+)
 from gitlab.container_registry.client.responses import (
     DeletedTag,
     Freed,
@@ -30,6 +34,7 @@ from gitlab.container_registry.client.v2 import OverV2
 from tokens.access import Access
 
 MAX_FREED_TAGS = 1000
+_MAX_ROUNDS = 1000
 
 
 class BerthRegistry(OverV2):
@@ -162,11 +167,12 @@ class BerthRegistry(OverV2):
             Access.repository(f"{path}/*", "pull"),
         )
         url = _call("given-up", path)
-        while True:
+        for _ in range(_MAX_ROUNDS):
             # A registry of GitLab's, or an older one of ours, has nothing at this address.
             answer = self._connection.call("POST", url, access, accept=(200, 404))
             if answer.status_code == 404 or not as_json(answer)["closed"]:
                 return
+        raise RegistryUnavailable("the registry finds more and more to close")
 
     def restore_tags(
         self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None

@@ -1,7 +1,9 @@
 """The line to a registry: timeouts, retries, redirects, the pool, and a token for each call.
 
 Two failures: `RegistryUnavailable` (nobody answered, or it is in trouble: try later) and
-`RegistryRefused` (it answered no: do not try again).
+`RegistryRefused` (it answered no: do not try again). Nobody's answer is read without an end: it has
+`MAX_ANSWER` bytes and the time of its attempt, as it is sent (no compression, which could make much
+of little).
 """
 
 from __future__ import annotations
@@ -15,12 +17,16 @@ from typing import Any
 import httpx
 
 from gitlab.container_registry.client import tokens as tokens_for_jobs
+from gitlab.container_registry.client.exchange import TooLarge, Transport, exchange
 from gitlab.container_registry.client.responses import read_json
 from gitlab.server import request_id
 from tokens.access import Access
 
 USER_AGENT = "berth"
 """What we are called in the registry's log, and in its notifications of what we do ourselves."""
+
+MAX_ANSWER = 8 * 1024 * 1024
+"""Bytes of an answer: twice a manifest of the largest kind that registries take by default."""
 
 _RETRIED = frozenset([429, 502, 503, 504])
 _NO_ANSWER = (httpx.TransportError, httpx.StreamError)
@@ -38,6 +44,10 @@ class RegistryRefused(Exception):
         self.status, self.code = status, code
 
 
+class AnswerTooLarge(RegistryRefused):
+    """An answer is longer than what is read of one."""
+
+
 class Connection:
     """Calls to one registry. Safe to share between threads; not between processes."""
 
@@ -50,19 +60,22 @@ class Connection:
         ca_bundle: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`timeout` in seconds for each attempt; `transport` replaces the network in tests."""
+        """`timeout` in seconds for each attempt, from the connection to the last byte.
+
+        `transport` replaces the network in tests.
+        """
+        self.timeout = timeout
         self._attempts = attempts
+        context = ssl.create_default_context(cafile=ca_bundle) if ca_bundle else None
         self._http = httpx.Client(
             base_url=url,
             timeout=httpx.Timeout(timeout, connect=3),
-            limits=httpx.Limits(max_connections=20, max_keepalive_connections=10),
             # A redirect would carry the token to wherever it points.
             follow_redirects=False,
             # The address is internal: a proxy of the environment has no business there.
             trust_env=False,
-            verify=ssl.create_default_context(cafile=ca_bundle) if ca_bundle else True,
-            transport=transport,
-            headers={"User-Agent": USER_AGENT},
+            transport=transport or Transport(context or httpx.create_ssl_context()),
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
         )
 
     def call(  # noqa: PLR0913  (the one way out)
@@ -77,11 +90,12 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
         attempts: int | None = None,
+        max_answer: int = MAX_ANSWER,
     ) -> httpx.Response:
         """The answer, with one of the statuses in `accept`. A token is minted for each call.
 
-        `by` is the person whom the registry notes as having done it. Raises `RegistryUnavailable`,
-        `RegistryRefused`.
+        `by` is the person whom the registry notes as having done it, `max_answer` in bytes. Raises
+        `RegistryUnavailable`, `RegistryRefused`, of which `AnswerTooLarge` is one.
         """
         headers = {"Accept": "application/json", **request_id.carried(), **(headers or {})}
         if access is not None:
@@ -93,9 +107,10 @@ class Connection:
                 # Apart from each other, so that those who failed together do not return together.
                 time.sleep(random.uniform(0.05, 0.3) * 2**attempt)  # noqa: S311
             try:
-                answer = self._http.request(
+                question = self._http.build_request(
                     method, url, params=query or None, headers=headers, content=content
                 )
+                answer = self._ask(question, max_answer)
             except _NO_ANSWER as error:
                 trouble = f"the registry does not answer ({type(error).__name__})"
                 continue
@@ -107,6 +122,13 @@ class Connection:
             if answer.status_code not in _RETRIED:
                 break
         raise RegistryUnavailable(trouble)
+
+    def _ask(self, question: httpx.Request, max_answer: int) -> httpx.Response:
+        """One attempt."""
+        try:
+            return exchange(self._http, question, seconds=self.timeout, max_answer=max_answer)
+        except TooLarge as error:
+            raise AnswerTooLarge(502, "TOO_LARGE", f"the registry sends {error}") from error
 
 
 def as_json(answer: httpx.Response) -> Any:

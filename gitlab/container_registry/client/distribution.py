@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -26,32 +25,57 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from gitlab.container_registry.client import contents
-from gitlab.container_registry.client.connection import RegistryRefused, as_json
+from gitlab.container_registry.client.connection import (
+    AnswerTooLarge,
+    RegistryRefused,
+    RegistryUnavailable,
+    as_json,
+)
 from gitlab.container_registry.client.contents import Contents
+from gitlab.container_registry.client.reading import (
+    MAX_CONFIG,
+    MAX_DEPTH,
+    Reader,
+    children,
+    is_digest,
+)
 from gitlab.container_registry.client.responses import (
+    Part,
     RepositoryDetails,
     StoredManifest,
     TagDetails,
     TagsPage,
 )
 from gitlab.container_registry.client.v2 import ANY_MANIFEST, OverV2
+from gitlab.container_registry.client.walk import Walk
+from gitlab.container_registry.converters import TagConverter
 from tokens.access import Access
 
 SIZED_TAGS = 20
 """An image with more tags has no size in a list: each tag costs a call."""
 
+MAX_TAGS = 50_000
+MAX_TAGS_PAGES = 100
+"""So much of an image's list of tags is read, whichever ends first."""
+
+MAX_MANIFESTS = 500
+"""Manifests that a page reads, indexes' parts included. What is behind them has no size there."""
+
+MAX_DELETED = 5000
+"""Manifests that a round of a deletion asks for. Parts of indexes behind them stay, untagged."""
+
+_ATTEMPTS_A_WALK = 4
+"""So many times as long as an attempt may take."""
+
 _AT_ONCE = 4
-_REMEMBERED = 2000
 _LISTED = 1000
 _READY = 30.0
 """Seconds for which an empty configuration lies there and the registry is known to delete."""
 
-_MAX_CONFIG = 1024 * 1024
-_MAX_CHILDREN = 64
-_MAX_DEPTH = 3
 _EMPTY_CONFIG = b"{}"
-_INDEX_TYPES = ("image.index", "manifest.list")
+_TAG = re.compile(TagConverter.regex)
+
+_Read = tuple[str, str, Contents]
 
 
 class DistributionRegistry(OverV2):
@@ -63,8 +87,7 @@ class DistributionRegistry(OverV2):
     def __init__(self, url: str, **options: Any) -> None:
         """`options` are those of `Connection`."""
         super().__init__(url, **options)
-        self._lock = threading.Lock()
-        self._contents: OrderedDict[str, Contents] = OrderedDict()
+        self._reader = Reader(self)
         self._deletes_digests_only = False
         # The image whose tags were deleted last: several go in a row.
         self._ready_until: dict[str, float] = {}
@@ -74,14 +97,17 @@ class DistributionRegistry(OverV2):
     def repository(
         self, path: str, *, size: bool = True, below: bool = False
     ) -> RepositoryDetails | None:
-        """One image. The size is None with more than `SIZED_TAGS` tags, and with `below`."""
-        names = self._names(path)
+        """One image. The size is None with more than `SIZED_TAGS` tags, and with `below`.
+
+        There may be more tags than are counted where these are `MAX_TAGS`.
+        """
+        walk = self._walk()
+        names = self._names(path, walk)
         if names is None:
             return None
         total: int | None = None
         if size and not below and len(names) <= SIZED_TAGS:
-            found = [each for _, _, each in self._read(path, names)]
-            total = sum({d: count for each in found for d, count in each.blobs.items()}.values())
+            total = _size_of([each for _, _, each in self._read(path, names, walk)])
         return RepositoryDetails(path.rpartition("/")[2], path, len(names), total)
 
     def tags(
@@ -96,7 +122,8 @@ class DistributionRegistry(OverV2):
     ) -> TagsPage:
         """A page of tags by name: the only order there is. ``-name`` turns it round."""
         down = sort == "-name"
-        names = [each for each in self._names(path) or [] if name in each]
+        walk = self._walk()
+        names = [each for each in self._names(path, walk) or [] if name in each]
         names.sort(reverse=down)
         if before:
             end = sum(each > before if down else each < before for each in names)
@@ -106,39 +133,43 @@ class DistributionRegistry(OverV2):
             end = min(start + n, len(names))
         shown = names[start:end]
         return TagsPage(
-            [_details(tag, digest, found) for tag, digest, found in self._read(path, shown)],
+            [_details(tag, digest, found) for tag, digest, found in self._read(path, shown, walk)],
             next_last=shown[-1] if shown and end < len(names) else "",
             previous_before=shown[0] if shown and start else "",
         )
 
     def tag(self, path: str, tag: str) -> TagDetails | None:
         """One tag, or None."""
-        found = self._read(path, [tag])
+        found = self._read(path, [tag], self._walk())
         return _details(*found[0]) if found else None
 
-    def _names(self, path: str) -> list[str] | None:
-        """All tags of an image in order, None where there is no such image."""
-        found: list[str] = []
+    def _names(self, path: str, walk: Walk) -> list[str] | None:
+        """The tags of an image in order, `MAX_TAGS` at most; None where there is no such image."""
+        found: set[str] = set()
         url, query = f"/v2/{path}/tags/list", {"n": str(_LISTED)}
-        while True:
+        for _ in range(MAX_TAGS_PAGES):
+            walk.go_on()
             answer = self._connection.call(
                 "GET", url, Access.repository(path, "pull"), query, accept=(200, 404)
             )
             if answer.status_code == 404:
                 return None
-            found += as_json(answer).get("tags") or []
+            before = len(found)
+            found.update(_tags_in(answer))
             following = answer.links.get("next", {}).get("url", "")
-            if not following:
-                return sorted(set(found))
+            if not following or len(found) == before or len(found) >= MAX_TAGS:
+                break
             # Its host is how people reach the registry: only what is asked matters here.
             url, query = f"{url.partition('?')[0]}?{urlsplit(following).query}", {}
+        return sorted(found)[:MAX_TAGS]
 
-    def _read(self, path: str, names: Sequence[str]) -> list[tuple[str, str, Contents]]:
+    def _read(self, path: str, names: Sequence[str], walk: Walk) -> list[_Read]:
         """Each tag with its digest and what is there; a tag that has gone meanwhile is left out."""
 
-        def read(name: str) -> tuple[str, str, Contents] | None:
+        def read(name: str) -> _Read | None:
+            walk.go_on()
             digest = self._digest(path, name)
-            found = self._contents_of(path, digest) if digest else None
+            found = self._reader.read(path, digest, walk) if digest else None
             return (name, digest, found) if found else None
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -154,43 +185,22 @@ class DistributionRegistry(OverV2):
             accept=(200, 404),
         )
         found = answer.headers.get("docker-content-digest", "")
-        return "" if answer.status_code == 404 else found
+        return found if answer.status_code == 200 and is_digest(found) else ""
 
-    def _contents_of(self, path: str, digest: str, depth: int = 0) -> Contents | None:
-        with self._lock:
-            if digest in self._contents:
-                self._contents.move_to_end(digest)
-                return self._contents[digest]
-        manifest = self.manifest(path, digest)
-        if manifest is None:
-            return None
-        if any(part in manifest.media_type for part in _INDEX_TYPES):
-            parts = manifest.parts("manifests")[:_MAX_CHILDREN] if depth < _MAX_DEPTH else []
-            known = [self._contents_of(path, part.digest, depth + 1) for part in parts]
-            # A part that is missing may still come.
-            is_whole = all(known)
-            found = contents.of_index(manifest, [child for child in known if child])
-        else:
-            found, is_whole = contents.of_image(manifest, self._configuration(path, manifest)), True
-        if is_whole:
-            with self._lock:
-                self._contents[digest] = found
-                while len(self._contents) > _REMEMBERED:
-                    self._contents.popitem(last=False)
-        return found
-
-    def _configuration(self, path: str, manifest: StoredManifest) -> bytes:
-        part = contents.config_of(manifest)
-        if part is None or part.size_bytes > _MAX_CONFIG:
-            return b""
+    def configuration(self, path: str, digest: str) -> bytes:
+        """A blob of at most `MAX_CONFIG` bytes, b"" where it can't be had."""
         answer = self._connection.call(
             "GET",
-            f"/v2/{path}/blobs/{quote(part.digest, safe=':')}",
+            f"/v2/{path}/blobs/{quote(digest, safe=':')}",
             Access.repository(path, "pull"),
             # Elsewhere, as an object store's address, nobody is followed.
             accept=(200, 302, 303, 307, 404),
+            max_answer=MAX_CONFIG,
         )
         return answer.content if answer.status_code == 200 else b""
+
+    def _walk(self, manifests: int = MAX_MANIFESTS) -> Walk:
+        return Walk(manifests, _ATTEMPTS_A_WALK * self._connection.timeout)
 
     # Deleting
 
@@ -262,29 +272,59 @@ class DistributionRegistry(OverV2):
         What no tag leads to stays, and so do bytes until the registry's own collector has run.
         Raises `RegistryRefused` where a round removes nothing.
         """
-        names = self._names(path)
+        names = (self._names(path, self._walk()) or [])[:n]
         if not names:
             return 0
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            digests = list(pool.map(lambda name: self._digest(path, name), names[:n]))
-        for digest in dict.fromkeys(digests):
+            digests = list(pool.map(lambda name: self._digest(path, name), names))
+        deleted: set[str] = set()
+        walk = self._walk(MAX_DELETED)
+        for digest in digests:
             if digest:
-                self._delete_tree(path, digest)
-        for name, digest in zip(names, digests, strict=False):
+                self._delete_tree(path, digest, deleted, walk)
+        for name, digest in zip(names, digests, strict=True):
             if not digest:
                 # A tag whose manifest is gone has no digest that could be deleted.
                 self._delete_alone(path, name, "")
-        left = len(self._names(path) or [])
-        if left >= len(names):
-            raise RegistryRefused(409, "UNSUPPORTED", f"the registry keeps all {left} tags")
-        return left
+        left = self._names(path, self._walk()) or []
+        if set(names) <= set(left):
+            raise RegistryRefused(409, "UNSUPPORTED", f"the registry keeps all {len(left)} tags")
+        return len(left)
 
-    def _delete_tree(self, path: str, digest: str, depth: int = 0) -> None:
-        manifest = self.manifest(path, digest)
+    def _delete_tree(
+        self, path: str, digest: str, deleted: set[str], walk: Walk, depth: int = 0
+    ) -> None:
+        """Delete a manifest, then its parts as far as the walk leads. `deleted` are those gone."""
+        if digest in deleted or not walk.take():
+            return
+        deleted.add(digest)
+        below = self._children(path, digest)
         self.delete_manifest(path, digest)
-        if manifest is not None and depth < _MAX_DEPTH:
-            for part in manifest.parts("manifests"):
-                self._delete_tree(path, part.digest, depth + 1)
+        for part in below if depth < MAX_DEPTH else []:
+            self._delete_tree(path, part.digest, deleted, walk, depth + 1)
+
+    def _children(self, path: str, digest: str) -> list[Part]:
+        try:
+            manifest = self.manifest(path, digest)
+        except AnswerTooLarge:
+            return []
+        return children(manifest) if manifest else []
+
+
+def _tags_in(answer: httpx.Response) -> list[str]:
+    """The tags on a page of them. What no tag can be called is left out."""
+    listed = as_json(answer)
+    names = listed.get("tags") if isinstance(listed, dict) else 0
+    if not isinstance(names, list | None):
+        raise RegistryUnavailable("the registry's answer is no list of tags")
+    return [name for name in names or [] if isinstance(name, str) and _TAG.fullmatch(name)]
+
+
+def _size_of(found: Sequence[Contents]) -> int | None:
+    """Bytes of all blobs, each once; None where something was too much to be read."""
+    if any(each.is_cut for each in found):
+        return None
+    return sum({digest: size for each in found for digest, size in each.blobs.items()}.values())
 
 
 def _manifest_url(path: str, reference: str) -> str:

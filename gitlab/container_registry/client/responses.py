@@ -11,16 +11,24 @@ from typing import Any, Self
 Object = Mapping[str, Any]
 
 MAX_MARKS = 1_000_000
-"""Quotes and brackets in a manifest that is read for a page. Each costs many times its byte in
-memory; ten thousand descriptors with all that is usual in them have half of that."""
+"""Quotes and brackets in a document that is read. Each costs many times its byte in memory; ten
+thousand descriptors with all that is usual in them have half of that."""
+
+MAX_TEXT = 255
+"""Characters of a word in a manifest. A media type has 255 at most (RFC 6838, section 4.2)."""
+
+MAX_SIZE = 2**63 - 1
 
 
 def read_json(payload: bytes) -> Any:
     """The value of a JSON document, in which every text is one.
 
     The one way in for what a registry says. JSON may hold half of a surrogate pair (``\\ud800``),
-    which no encoding has: U+FFFD stands in its place. Raises `ValueError`.
+    which no encoding has: U+FFFD stands in its place. Raises `ValueError`, also where there is too
+    much in it to be read.
     """
+    if sum(map(payload.count, (b'"', b"[", b"{"))) > MAX_MARKS:
+        raise ValueError("the JSON says too much")
     try:
         found = json.loads(payload)
         if b"\\ud" in payload or b"\\uD" in payload:
@@ -29,6 +37,11 @@ def read_json(payload: bytes) -> Any:
     except RecursionError as error:
         raise ValueError("the JSON is nested too deeply") from error
     return found
+
+
+def word(body: Object, key: str) -> str:
+    """A text of a descriptor, at most `MAX_TEXT` characters; "" where it has none."""
+    return str(body.get(key) or "")[:MAX_TEXT]
 
 
 def moment(text: object) -> dt.datetime | None:
@@ -84,6 +97,11 @@ class Platform:
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From a descriptor's ``platform``, an image's configuration, or the registry's object."""
+        return cls(word(body, "os"), word(body, "architecture"), word(body, "variant"))
+
 
 @dataclass(frozen=True)
 class TagDetails:
@@ -123,14 +141,7 @@ class TagDetails:
             created_at=moment(body.get("created_at")),
             published_at=moment(body.get("published_at")),
             published_by=body.get("published_by") or "",
-            platforms=tuple(
-                Platform(
-                    str(entry.get("os") or ""),
-                    str(entry.get("architecture") or ""),
-                    str(entry.get("variant") or ""),
-                )
-                for entry in body.get("platforms") or []
-            ),
+            platforms=tuple(Platform.read(entry) for entry in body.get("platforms") or []),
         )
 
 
@@ -151,20 +162,14 @@ class Part:
 
     @classmethod
     def read(cls, body: Object) -> Self:
-        """From a descriptor."""
-        found = body.get("platform") or {}
+        """From a descriptor. Raises `ValueError`, `TypeError`, … where it is none."""
+        platform = body.get("platform")
         return cls(
-            digest=str(body.get("digest") or ""),
-            size_bytes=int(body.get("size") or 0),
-            media_type=str(body.get("mediaType") or ""),
-            platform=Platform(
-                str(found.get("os") or ""),
-                str(found.get("architecture") or ""),
-                str(found.get("variant") or ""),
-            )
-            if found
-            else None,
-            artifact_type=str(body.get("artifactType") or ""),
+            digest=word(body, "digest"),
+            size_bytes=min(max(0, int(body.get("size") or 0)), MAX_SIZE),
+            media_type=word(body, "mediaType"),
+            platform=Platform.read(platform) if platform else None,
+            artifact_type=word(body, "artifactType"),
         )
 
 
@@ -177,8 +182,6 @@ class StoredManifest:
 
     def parts(self, key: str) -> list[Part]:
         """``layers`` or ``manifests``; nothing where it has none, or says too much to be read."""
-        if sum(map(self.payload.count, (b'"', b"[", b"{"))) > MAX_MARKS:
-            return []
         try:
             return [Part.read(entry) for entry in read_json(self.payload).get(key) or []]
         except (ValueError, TypeError, AttributeError, OverflowError):

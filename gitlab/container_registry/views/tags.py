@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from gitlab.access_tokens.labels import labelled
 from gitlab.container_registry import repositories
 from gitlab.container_registry import tags as services
 from gitlab.container_registry.client import chosen as clients
@@ -170,12 +171,13 @@ def detail(request: HttpRequest, path: str, pk: int, tag: str) -> HttpResponse:
         context["trouble"] = note_trouble(request, image, error)
         return render(request, "container_registry/tag.html", context)
     details = found.details
+    history = labelled(found.history, "pushed_by", "ended_by")
     context |= {
         "found": found,
         "details": details,
         "kind": kind_of(details) if details else "",
-        "history": [_past(image, past, details) for past in found.history],
-        "ended": found.history[0] if found.history and not details and not behind else None,
+        "history": [_past(image, past, details) for past in history],
+        "ended": history[0] if history and not details and not behind else None,
         "older_url": f"?behind={found.older}#history" if found.older else "",
         "newest_url": f"{image_url(image, 'tag', tag=tag)}#history" if behind else "",
         "pull": client_commands.pull(image.path, tag=tag),

@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from gitlab.access_tokens.labels import labelled
 from gitlab.container_registry import repositories
 from gitlab.container_registry import undo as services
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
@@ -61,6 +62,7 @@ def deleted(request: HttpRequest, path: str) -> HttpResponse:
         tags = services.deleted_tags(request.user, project)
     except (RegistryUnavailable, RegistryRefused) as error:
         trouble = note_trouble(request, project, error)
+    shown = labelled([tag for _, tag in tags], "deleted_by")
     images = services.deleted_images(request.user, project) if may_admin else []
     at = {"path": project.full_path}
     context = {
@@ -82,7 +84,7 @@ def deleted(request: HttpRequest, path: str) -> HttpResponse:
                 "image_url": image_url(row),
                 "url": image_url(row, "restore"),
             }
-            for row, tag in tags
+            for (row, _), tag in zip(tags, shown, strict=True)
         ],
         "may_admin": may_admin,
         "foreign": is_foreign(),

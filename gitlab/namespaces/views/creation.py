@@ -10,9 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from gitlab.namespaces import policies, queries, services, user_access
 from gitlab.namespaces.forms import GroupForm, ProjectForm
-from gitlab.namespaces.models import AccessLevel, Namespace
 from gitlab.namespaces.sidebars import breadcrumbs_for, home_frame, url_of
-from gitlab.principals import Person
 from gitlab.refusals import Forbidden
 from gitlab.ui import client_commands, form_errors
 from gitlab.ui.decorators import person, signed_in
@@ -24,10 +22,10 @@ from gitlab.ui.toasts import add_toast
 def project_new(request: HttpRequest) -> HttpResponse:
     """A new project in one of the namespaces where the person may create some."""
     user = person(request)
-    namespaces = queries.namespaces_to_create_in(user)
+    asked = request.GET.get("namespace", "").lower()
+    namespaces = queries.namespaces_to_create_in(user, request.POST.get("namespace", asked))
     if not namespaces:
         raise Forbidden("You may not create projects: ask somebody to add you to theirs.")
-    asked = request.GET.get("namespace", "").lower()
     form = ProjectForm(namespaces, request.POST or None, initial={"namespace": asked})
     if request.method == "POST" and form.is_valid():
         try:
@@ -54,10 +52,10 @@ def group_new(request: HttpRequest) -> HttpResponse:
     """A new group, at the top or with ``?parent=`` below another."""
     user = person(request)
     top = policies.may_create_top_level_group(user_access.of_person(user))
-    namespaces = _parents(user)
+    asked = request.GET.get("parent", "").lower()
+    namespaces = queries.groups_to_create_in(user, request.POST.get("parent", asked))
     if not (top or namespaces):
         raise Forbidden("You may not create groups.")
-    asked = request.GET.get("parent", "").lower()
     form = GroupForm(namespaces, request.POST or None, top=top, initial={"parent": asked})
     if request.method == "POST" and form.is_valid():
         try:
@@ -78,11 +76,3 @@ def group_new(request: HttpRequest) -> HttpResponse:
         "back": crumbs[-1][1],
     }
     return render(request, "namespaces/group_new.html", context)
-
-
-def _parents(user: Person) -> list[Namespace]:
-    if user.is_superuser:
-        return list(queries.groups_visible_to(user))
-    if user.external:
-        return []
-    return list(queries.groups_of(user, lowest=AccessLevel.MAINTAINER))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest
 
 from gitlab import pagination
@@ -18,7 +18,7 @@ from gitlab.namespaces.sidebars import registry_url, url_of
 from gitlab.pagination import Page
 from gitlab.principals import Anybody
 
-Listable = TypeVar("Listable", Project, Namespace)
+Listed = TypeVar("Listed", bound=Model)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def group_rows(user: Anybody, groups: Iterable[Namespace]) -> list[Row]:
 
 
 def around(
-    request: HttpRequest, rows: QuerySet[Listable], page: Page[Listable], noun: str
+    request: HttpRequest, rows: QuerySet[Listed], page: Page[Listed], noun: str
 ) -> dict[str, Any]:
     """What stands below a table: how many rows there are, and the pages before and after."""
 
@@ -91,10 +91,12 @@ def around(
     }
 
 
-def page_of(request: HttpRequest, rows: QuerySet[Listable]) -> Page[Listable]:
+def page_of(
+    request: HttpRequest, rows: QuerySet[Listed], order: str = "full_path", *, limit: int = 20
+) -> Page[Listed]:
     """The page of `rows` that the address asks for."""
     after, before = _asked(request, "after"), _asked(request, "before")
-    return pagination.page(rows, "full_path", after=after, before=before)
+    return pagination.page(rows, order, after=after, before=before, limit=limit)
 
 
 def search_of(request: HttpRequest) -> str:

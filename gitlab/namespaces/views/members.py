@@ -17,12 +17,14 @@ from gitlab.namespaces.members import Membership
 from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project, Routable
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import Crumb, group_frame, project_frame, url_of
+from gitlab.namespaces.views.listing import around, page_of
 from gitlab.principals import Person
 from gitlab.refusals import Forbidden, NotFound
 from gitlab.ui import form_errors
 from gitlab.ui.decorators import or_sign_in, person, signed_in
 from gitlab.ui.toasts import add_toast
 
+_SHOWN = 50
 _FORM = require_http_methods(["GET", "HEAD", "POST"])
 
 
@@ -70,7 +72,7 @@ def _highest(user: Person, routable: Routable) -> int:
 @or_sign_in
 @_FORM
 def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
-    """Everybody who belongs here; those who may manage members add one above."""
+    """Everybody who belongs here, by name; those who may manage members add one above."""
     adding = request.method == "POST"
     needed = Ability.ADMIN_MEMBERS if adding else Ability.READ_MEMBERS
     routable = _load(request, kind, path, needed)
@@ -85,10 +87,13 @@ def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
         if adding and form.is_valid() and _add(request, routable, form):
             return redirect(_address(routable))
         context["form"] = form
-    people = members.members_of(routable)
+    people = members.people_of(routable)
+    page = page_of(request, people, "username", limit=_SHOWN)
+    shown = members.members_of(routable, among=[user.pk for user in page.rows])
+    shown.sort(key=lambda one: one.user.username)
     context |= {
-        "lines": [_line(request, routable, one, manages) for one in people],
-        "count_text": f"{len(people):,} member" + ("" if len(people) == 1 else "s"),
+        "lines": [_line(request, routable, one, manages) for one in shown],
+        **around(request, people, page, "member"),
         "noun": kind,
         "manages": manages,
     }
@@ -108,7 +113,7 @@ def _add(request: HttpRequest, routable: Routable, form: NewMemberForm) -> bool:
 
 def _line(request: HttpRequest, routable: Routable, one: Membership, manages: bool) -> Line:
     oneself = one.user == request.user
-    direct = one.member is not None and not one.is_inherited
+    direct = one.member is not None and not one.is_inherited and not one.user.is_bot
     return Line(
         one,
         url_of(one.source),

@@ -12,8 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from gitlab.namespaces import loaders, members, queries
-from gitlab.namespaces.models import Namespace, Project, RegistryAccess
-from gitlab.namespaces.paths import RESERVED_AT_TOP
+from gitlab.namespaces.models import Namespace, Project, RegistryAccess, Routable
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.roles import Roles
 from gitlab.namespaces.sidebars import group_frame, project_frame, registry_url
@@ -26,9 +25,11 @@ from gitlab.namespaces.views.listing import (
 )
 from gitlab.ui import client_commands
 from gitlab.ui.decorators import or_sign_in
+from tokens.names import RESERVED_AT_TOP
 
 _SUBGROUPS = 50
 _IMAGES = 5
+_MEMBERS = 6
 
 
 @require_safe
@@ -63,13 +64,12 @@ def _project(request: HttpRequest, project: Project) -> dict[str, Any]:
     user = request.user
     may = project.abilities
     context = project_frame(project, user, "overview")
-    people = members.members_of(project) if Ability.READ_MEMBERS in may else []
     images = project.container_repositories.none()
     if Ability.READ_IMAGE in may:
         images = project.container_repositories.order_by("path")
     here = {"path": project.full_path}
     return context | {
-        "members": people,
+        **(_members(project) if Ability.READ_MEMBERS in may else {}),
         "role": Roles(user).label(project),
         "images": list(images[:_IMAGES]),
         "image_count": images.count(),
@@ -87,6 +87,14 @@ def _project(request: HttpRequest, project: Project) -> dict[str, Any]:
         "push": client_commands.push(project.full_path),
         "pull": client_commands.pull(project.full_path),
         "push_deeper": client_commands.push(f"{project.full_path}/worker"),
+    }
+
+
+def _members(routable: Routable) -> dict[str, Any]:
+    """The highest few of those who belong here, and how many there are."""
+    return {
+        "members": members.highest_of(routable, _MEMBERS),
+        "member_count": members.people_of(routable).count(),
     }
 
 
@@ -117,7 +125,7 @@ def _group(request: HttpRequest, group: Namespace) -> dict[str, Any]:
     }
     if group.is_group and Ability.READ_MEMBERS in group.abilities:
         context |= {
-            "members": members.members_of(group),
+            **_members(group),
             "members_url": reverse("namespaces:group_members", kwargs=here),
         }
     return context

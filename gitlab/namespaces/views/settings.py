@@ -78,7 +78,7 @@ def project_delete(request: HttpRequest, path: str) -> HttpResponse:
         "image_count": images,
         "numbers": [
             ("Images", f"{images:,}"),
-            ("Members who lose it", f"{len(members.members_of(project)):,}"),
+            ("Members who lose it", f"{members.people_of(project).count():,}"),
         ],
     }
     return render(request, "namespaces/project_delete.html", context)
@@ -152,7 +152,7 @@ def group_delete(request: HttpRequest, path: str) -> HttpResponse:
         "project_count": projects.count(),
         "numbers": [
             ("Subgroups", f"{subgroups.count():,}"),
-            ("Members", f"{len(members.members_of(group)):,}"),
+            ("Members", f"{members.people_of(group).count():,}"),
         ],
     }
     return render(request, "namespaces/group_delete.html", context)

@@ -8,8 +8,50 @@ index. This is the only place that goes without it, and it does not where somebo
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+
+class Sent:
+    """What a statement gives that was sent with others: known when all of them are done."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    @property
+    def rows(self) -> list[tuple[Any, ...]]:
+        """All rows. To be asked once."""
+        found: list[tuple[Any, ...]] = self._cursor.fetchall()
+        return found
+
+    @property
+    def row(self) -> tuple[Any, ...] | None:
+        """The first row, or None. To be asked once."""
+        found = self.rows
+        return found[0] if found else None
+
+    @property
+    def count(self) -> int:
+        """How many rows it has changed."""
+        return int(self._cursor.rowcount)
+
+
+class Answered(Sent):
+    """As `Sent`, of an engine that answers at once."""
+
+    def __init__(self, rows: list[tuple[Any, ...]], count: int) -> None:
+        self._rows, self._count = rows, count
+
+    @property
+    def rows(self) -> list[tuple[Any, ...]]:
+        """All rows."""
+        return self._rows
+
+    @property
+    def count(self) -> int:
+        """How many rows it has changed."""
+        return self._count
 
 
 class ReadsRows:
@@ -32,6 +74,32 @@ class ReadsRows:
                 return cursor.fetchone()
         with self.wrap_database_errors:
             return self._execute(sql, parameters).fetchone()
+
+    def change(self: Any, sql: str, parameters: Sequence[Any]) -> int:
+        """Run a statement in a transaction; how many rows it changed. Raises Django's errors."""
+        if self.connection is None or self.force_debug_cursor:
+            with self.cursor() as cursor:
+                cursor.execute(sql, parameters)
+                return int(cursor.rowcount)
+        with self.wrap_database_errors:
+            return int(self._execute(sql, parameters).rowcount)
+
+    @contextmanager
+    def together(self: Any) -> Iterator[Callable[[str, Sequence[Any]], Sent]]:
+        """A function that sends statements which are all done at the end.
+
+        An engine that is elsewhere gets them at once, and waits for none of them.
+        """
+        yield self._send
+
+    def _send(self: Any, sql: str, parameters: Sequence[Any]) -> Sent:
+        if self.connection is None or self.force_debug_cursor:
+            with self.cursor() as cursor:
+                cursor.execute(sql, parameters)
+                return Answered(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+        with self.wrap_database_errors:
+            done = self._execute(sql, parameters)
+            return Answered(done.fetchall() if done.description else [], done.rowcount)
 
     def _execute(self: Any, sql: str, parameters: Sequence[Any]) -> Any:
         if self.vendor == "sqlite":

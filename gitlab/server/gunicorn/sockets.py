@@ -41,7 +41,8 @@ class GivesLeave:
     owes_leave = False
     """Whether a client waits for ``100 Continue``."""
 
-    def _give_leave(self, flags: int = 0) -> None:
+    def give_leave(self, flags: int = 0) -> None:
+        """Send it, where it is owed; not for a look at what is there (``MSG_PEEK``)."""
         if self.owes_leave and not flags & socket.MSG_PEEK:
             self.owes_leave = False
             self.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")  # type: ignore[attr-defined]
@@ -61,7 +62,7 @@ class ClientSocket(GivesLeave, socket.socket):
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """See `socket.socket.recv`."""
-        self._give_leave(flags)
+        self.give_leave(flags)
         timeout = self.gettimeout()
         if flags or timeout == 0:
             return super().recv(size, flags)
@@ -82,7 +83,7 @@ class ClientSocket(GivesLeave, socket.socket):
 
     def recv_into(self, *arguments: Any) -> int:
         """See `socket.socket.recv_into`."""
-        self._give_leave()
+        self.give_leave()
         return super().recv_into(*arguments)
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
@@ -145,7 +146,7 @@ class TLSClientSocket(GivesLeave, ssl.SSLSocket):
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """See `ssl.SSLSocket.recv`."""
-        self._give_leave()
+        self.give_leave()
         if self.gettimeout() == 0:
             return super().recv(buflen, flags)
         if self.gettimeout() is not None:
@@ -156,7 +157,7 @@ class TLSClientSocket(GivesLeave, ssl.SSLSocket):
 
     def recv_into(self, *arguments: Any) -> int:
         """See `ssl.SSLSocket.recv_into`."""
-        self._give_leave()
+        self.give_leave()
         return super().recv_into(*arguments)
 
     def sendall(self, data: Any, flags: int = 0) -> None:

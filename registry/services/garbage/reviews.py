@@ -15,6 +15,24 @@ from django.utils import timezone
 from registry.models import Review
 from registry.services import database
 
+_QUEUE = """
+INSERT INTO registry_review (kind, target, reason, queued_at, due_at, attempts)
+VALUES (%s, %s, %s, %s, %s, 0)
+ON CONFLICT (kind, target) DO UPDATE SET due_at = excluded.due_at, reason = excluded.reason
+"""
+
+
+_QUEUE_DANGLING = """
+INSERT INTO registry_review (kind, target, reason, queued_at, due_at, attempts)
+SELECT 'link', l.id, %s, %s, %s, 0 FROM registry_repositoryblob l
+JOIN registry_blob b ON b.id = l.blob_id
+WHERE l.repository_id = %s AND b.digest = %s
+AND NOT EXISTS (SELECT 1 FROM registry_manifestblob m WHERE m.link_id = l.id)
+ON CONFLICT (kind, target) DO UPDATE SET due_at = excluded.due_at, reason = excluded.reason
+"""
+_DROP = "DELETE FROM registry_review WHERE kind = %s AND target IN ({holes})"
+_BATCH = 500
+
 
 def grace() -> dt.timedelta:
     """How long a dangling thing is left alone."""
@@ -41,18 +59,29 @@ def queue(
     """
     now = timezone.now()
     due = now + (grace() if after is None else after)
-    database.insert(
-        Review,
-        ("kind", "target", "reason", "queued_at", "due_at", "attempts"),
-        [(kind.value, target, reason, now, due, 0) for target in sorted(set(targets))],
-        "ON CONFLICT (kind, target) DO UPDATE SET due_at = excluded.due_at,"
-        " reason = excluded.reason",
-    )
+    values = [[kind.value, target, reason, now, due] for target in sorted(set(targets))]
+    database.change_many(_QUEUE, values)
 
 
-def drop(kind: Review.Kind, targets: Iterable[int]) -> None:
-    """`targets` are in use: there is nothing to review."""
-    Review.objects.filter(kind=kind, target__in=list(targets)).delete()
+def queue_dangling(repository_id: int, digest: str, reason: str, send: database.Together) -> None:
+    """As `queue`, for a repository's right to a blob, where no manifest names it.
+
+    It is sent together with what makes the right.
+    """
+    now = timezone.now()
+    send(_QUEUE_DANGLING, [reason, now, now + grace(), repository_id, digest])
+
+
+def drop(kind: Review.Kind, targets: Iterable[int], send: database.Together | None = None) -> None:
+    """`targets` are in use: there is nothing to review.
+
+    With `send`, together with other statements.
+    """
+    values = list(targets)
+    for start in range(0, len(values), _BATCH):
+        some = values[start : start + _BATCH]
+        sql = _DROP.format(holes=", ".join(["%s"] * len(some)))
+        (send or database.change)(sql, [kind.value, *some])
 
 
 def promise_link(link_id: int) -> bool:

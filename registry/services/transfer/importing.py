@@ -1,12 +1,4 @@
-"""Taking over what docker's distribution keeps in a folder, so that it can be pulled from here.
-
-::
-
-    docker/registry/v2/
-      blobs/sha256/ab/abcd…/data                            bytes, of blobs and of manifests
-      repositories/<name>/_layers/sha256/<hex>/link         may serve this blob
-      repositories/<name>/_manifests/revisions/sha256/<hex>/link
-      repositories/<name>/_manifests/tags/<tag>/current/link
+"""Taking over what docker's distribution keeps (see `sources`), so that it can be pulled from here.
 
 Everything goes through the same services as a push, so the rows are those of a push. What is here
 already is passed over: it may run again after it was stopped, or when more has been pushed there.
@@ -15,13 +7,12 @@ already is passed over: it may run again after it was stopped, or when more has 
 from __future__ import annotations
 
 import contextlib
-import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
+from django.conf import settings
 from django.db import connections
 
 from registry import digest as digests
@@ -30,13 +21,12 @@ from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Blob, Manifest, RepositoryBlob, Tag
 from registry.services import blobs, database, manifests, repositories
+from registry.services.transfer.sources import FolderSource, Outside, Source
 from registry.storage import chosen as storage
-from registry.storage.base import CHUNK, BlobStore, Part
+from registry.storage.base import BlobStore, Part
 from registry.storage.filesystem import FilesystemStore
 
 ACTOR = Actor("import")
-_MAX_LINK = 1024
-"""Bytes of one of distribution's link files, which hold a digest."""
 
 
 @dataclass
@@ -52,105 +42,34 @@ class Result:
     faults: list[str] = field(default_factory=list)
 
 
-class NotThere(Exception):
-    """The folder is no distribution's."""
-
-
-class Outside(FileNotFoundError):
-    """A link leads out of the folder. Whoever could write there would have any file read."""
-
-
-class Source:
-    """A folder of distribution's, read and never written. Links that lead out are not followed."""
-
-    def __init__(self, root: Path) -> None:
-        """`root` is the one in its configuration, or ``docker/registry/v2`` below it."""
-        nested = root / "docker" / "registry" / "v2"
-        self.root = nested if nested.is_dir() else root
-        if not (self.root / "repositories").is_dir() or not (self.root / "blobs").is_dir():
-            raise NotThere(f"{root} holds no docker/registry/v2 with blobs and repositories")
-        self._real = self.root.resolve()
-
-    def names(self) -> Iterator[str]:
-        """The repositories, in order."""
-        top = self.root / "repositories"
-        for folder, below, _ in os.walk(top):
-            below.sort()
-            if "_manifests" in below or "_layers" in below:
-                yield Path(folder).relative_to(top).as_posix()
-            below[:] = [name for name in below if not name.startswith("_")]
-
-    def data(self, digest: str) -> Path:
-        """The file of a blob or a manifest. Raises `FileNotFoundError`, and `Outside`."""
-        algorithm, _, encoded = digest.partition(":")
-        return self._inside(self.root / "blobs" / algorithm / encoded[:2] / encoded / "data")
-
-    def _inside(self, path: Path) -> Path:
-        """The file that `path` leads to. Raises `FileNotFoundError`, and `Outside`."""
-        try:
-            found = path.resolve(strict=True)
-        except (OSError, RuntimeError) as error:  # A ring of links is a RuntimeError.
-            raise FileNotFoundError(path) from error
-        if not found.is_relative_to(self._real):
-            raise Outside(path)
-        if not found.is_file():
-            raise FileNotFoundError(path)
-        return found
-
-    def _said(self, link: Path) -> str:
-        """What a link of distribution's says; nothing where it leads out or is none."""
-        try:
-            with self._inside(link).open("rb") as file:
-                return file.read(_MAX_LINK).decode("ascii", "replace").strip()
-        except FileNotFoundError:
-            return ""
-
-    def layers(self, name: str) -> Iterator[str]:
-        """The digests that a repository may serve."""
-        return self._links(self.root / "repositories" / name / "_layers")
-
-    def has_layer(self, name: str, digest: str) -> bool:
-        """Whether a repository may serve a blob."""
-        algorithm, _, encoded = digest.partition(":")
-        link = self.root / "repositories" / name / "_layers" / algorithm / encoded / "link"
-        return self._said(link) == digest
-
-    def revisions(self, name: str) -> Iterator[str]:
-        """The digests of its manifests, tagged or not."""
-        return self._links(self.root / "repositories" / name / "_manifests" / "revisions")
-
-    def tags(self, name: str) -> Iterator[tuple[str, str]]:
-        """Its tags, with what they point at."""
-        for link in sorted(
-            (self.root / "repositories" / name / "_manifests" / "tags").glob("*/current/link")
-        ):
-            yield link.parent.parent.name, self._said(link)
-
-    def _links(self, folder: Path) -> Iterator[str]:
-        for link in sorted(folder.glob("*/*/link")):
-            digest = f"{link.parent.parent.name}:{link.parent.name}"
-            # A deleted one leaves its folder, and a crash an empty file.
-            if digests.is_digest(digest) and self._said(link) == digest:
-                yield digest
-
-
 @dataclass
 class Importer:
-    """How to take over: by hard link or copy, with digests verified or trusted."""
+    """How to take over: by hard link or copy, with digests verified or trusted.
+
+    A dry one counts what it would take and names what it could not, and changes nothing: it reads
+    manifests, and of blobs whether they are there.
+    """
 
     source: Source
     is_linking: bool = False
     is_trusting: bool = False
+    is_dry: bool = False
+    _counted: set[str] = field(default_factory=set, init=False)
+    """The blobs of a repository that a dry run has counted."""
 
     def repository(self, name: str, new_name: str) -> Result:
-        """Take over one repository under `new_name`. What can't be taken is among the faults."""
+        """Take over one repository under `new_name`. What can't be taken is among the faults.
+
+        Raises NAME_INVALID, `SourceUnavailable`.
+        """
         result = Result(new_name)
         repositories.check_name(new_name)
-        revisions = list(self.source.revisions(name))
+        self._counted.clear()
+        revisions = set(self.source.revisions(name))
         for digest in self.source.layers(name):
             if digest not in revisions:
                 self._try(result, digest, partial(self._blob, new_name, digest, result))
-        for digest in revisions:
+        for digest in sorted(revisions):
             take = partial(self._manifest, name, new_name, digest, result)
             self._try(result, digest, take)
         for tag, digest in self.source.tags(name):
@@ -170,46 +89,45 @@ class Importer:
     # Blobs
 
     def _blob(self, name: str, digest: str, result: Result) -> None:
-        path = self.source.data(digest)
-        size = path.stat().st_size
-        repository_id = _open(name)
-        if (
-            RepositoryBlob.objects.filter(
-                repository_id=repository_id,
-                blob__digest=digest,
-                blob__size=size,
-                deleted_at=None,
-            ).exists()
-            and storage.current().size(digest) == size
-        ):
+        size = self.source.size(digest)
+        if digest in self._counted or _has_blob(name, digest, size):
             result.known += 1
             return
-        if not _share(repository_id, digest, size):
-            self._take(repository_id, digest, path)
-            result.bytes += size
+        if self.is_dry:
+            self._counted.add(digest)
+            result.bytes += 0 if _is_stored(digest, size) else size
+        else:
+            repository_id = _open(name)
+            if not _share(repository_id, digest, size):
+                self._take(repository_id, digest)
+                result.bytes += size
         result.blobs += 1
 
-    def _take(self, repository_id: int, digest: str, path: Path) -> None:
+    def _take(self, repository_id: int, digest: str) -> None:
         """The bytes into the store, and the right to them: as an upload's commit."""
         store = storage.current()
         session = uuid.uuid4()
         try:
-            part = self._part(store, session, digest, path)
+            part = self._part(store, session, digest)
             store.stage(session, part, digest)
             with database.atomic():
                 repositories.hold_by_id(repository_id)
-                blobs.grant(repository_id, digest, part.size)
+                with database.together() as send:
+                    blobs.grant(repository_id, digest, part.size, send)
                 store.commit(session, part, digest, staged=True)
         finally:
             store.discard(session)
 
-    def _part(self, store: BlobStore, session: uuid.UUID, digest: str, path: Path) -> Part:
+    def _part(self, store: BlobStore, session: uuid.UUID, digest: str) -> Part:
+        algorithm = digests.algorithm_of(digest)
+        chunks = self.source.chunks(digest)
         if self.is_linking:
             assert isinstance(store, FilesystemStore)
+            assert isinstance(self.source, FolderSource)
             if not self.is_trusting:
-                _require_digest(digest, digests.of_chunks(_chunks(path), _algorithm(digest)))
-            return store.take_over(session, path, digest)
-        part = store.write(session, _chunks(path), _algorithm(digest))
+                _require_digest(digest, digests.of_chunks(chunks, algorithm))
+            return store.take_over(session, self.source.path(digest), digest)
+        part = store.write(session, chunks, algorithm)
         if not self.is_trusting:  # The hash comes with the copy anyway.
             _require_digest(digest, part.digest)
         return part
@@ -222,13 +140,21 @@ class Importer:
             return
         payload = self._payload(digest)
         self._blobs_of(old_name, name, payload, result)
-        manifests.push(name, digest, payload, None, ACTOR)
+        if not self.is_dry:
+            manifests.push(name, digest, payload, None, ACTOR)
         result.manifests += 1
 
     def _payload(self, digest: str) -> bytes:
+        """The bytes of a manifest. Raises `FileNotFoundError`, DIGEST_INVALID, SIZE_INVALID."""
         digests.check(digest)
-        payload = self.source.data(digest).read_bytes()
-        _require_digest(digest, digests.of(payload, _algorithm(digest)))
+        most = settings.REGISTRY_MAX_MANIFEST_SIZE
+        read = bytearray()
+        for chunk in self.source.chunks(digest):
+            read += chunk
+            if len(read) > most:
+                raise RegistryError(Code.SIZE_INVALID, f"a manifest has at most {most} bytes")
+        payload = bytes(read)
+        _require_digest(digest, digests.of(payload, digests.algorithm_of(digest)))
         return payload
 
     def _blobs_of(self, old_name: str, name: str, payload: bytes, result: Result) -> None:
@@ -250,7 +176,8 @@ class Importer:
             result.known += 1
             return
         payload = self._payload(digest)
-        manifests.push(name, tag, payload, None, ACTOR)
+        if not self.is_dry:
+            manifests.push(name, tag, payload, None, ACTOR)
         result.tags += 1
 
 
@@ -262,13 +189,32 @@ def _open(name: str) -> int:
         return repositories.hold_or_open(name, ACTOR)
 
 
+def _has_blob(name: str, digest: str, size: int) -> bool:
+    """Whether the repository `name` may serve a blob whose bytes are in the store."""
+    right = RepositoryBlob.objects.filter(
+        repository__name=name,
+        repository__closed_at=None,
+        blob__digest=digest,
+        blob__size=size,
+        deleted_at=None,
+    )
+    return right.exists() and storage.current().size(digest) == size
+
+
+def _is_stored(digest: str, size: int) -> bool:
+    """Whether bytes are here already, for any repository."""
+    here = Blob.objects.filter(digest=digest, size=size).exists()
+    return here and storage.current().size(digest) == size
+
+
 def _share(repository_id: int, digest: str, size: int) -> bool:
     """The right to bytes that are here already, for another repository; whether they are."""
     if not Blob.objects.filter(digest=digest, size=size).exists():
         return False
     with database.atomic():
         repositories.hold_by_id(repository_id)
-        blobs.grant(repository_id, digest, size)
+        with database.together() as send:
+            blobs.grant(repository_id, digest, size, send)
         # Asked once the row is held and no tombstone stands: now they stay.
         is_there = storage.current().size(digest) == size
         if not is_there:
@@ -288,16 +234,6 @@ def keep_untagged(name: str) -> None:
     """Have untagged manifests kept: people may pull them by digest."""
     with contextlib.suppress(RegistryError):
         repositories.set_collect_untagged(name, False)
-
-
-def _algorithm(digest: str) -> str:
-    return digests.algorithm_of(digest)
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(CHUNK):
-            yield chunk
 
 
 def _require_digest(wanted: str, found: str) -> None:

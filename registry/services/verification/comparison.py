@@ -8,6 +8,7 @@ order of a key, so that memory stays flat and a round can be resumed at any page
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from registry import digest as digests
 from registry.models import Blob, Manifest, RepositoryBlob, Review, Tombstone
 from registry.services import database
 from registry.services.garbage import holding, reviews
+from registry.services.verification import listing
 from registry.storage import chosen as storage
 from registry.storage.base import CHUNK, StorageFull, StorageUnavailable, StoredBlob
 
@@ -135,7 +137,7 @@ class Verifier:
         """The files whose digests begin with the next two digits; `position` is the last ones."""
         number = int(position, 16) + 1 if position else 0
         page = Page(f"{number:02x}" if number < 255 else None)
-        before = timezone.now() - reviews.grace()
+        before = timezone.now() - max(reviews.grace(), _ON_THE_WAY)
         batch: list[StoredBlob] = []
         for found in storage.current().blobs(f"{number:02x}"):
             page.checked += 1
@@ -160,14 +162,12 @@ class Verifier:
             ids.append(pk)
             total += size
         page = Page(str(ids[-1]) if ids else None)
-        fields = ("pk", "digest", "size", "payload")
-        for pk, digest, size, payload in Manifest.objects.filter(pk__in=ids).values_list(*fields):
+        rows = Manifest.objects.filter(pk__in=ids)
+        for row in rows.only("pk", "digest", "media_type", "size", "payload"):
             page.checked += 1
-            page.bytes += len(payload)
-            real = digests.of(bytes(payload), digests.algorithm_of(digest))
-            if real != digest or len(payload) != size:
-                detail = f"its {len(payload)} bytes have another digest or size ({size})"
-                page.findings.append(Finding("damaged manifest", digest, detail, tags_of(pk)))
+            page.bytes += len(row.payload)
+            if finding := _wrong_manifest(row):
+                page.findings.append(finding)
         return page
 
     def _rows(self, kind: str, detail: str, sql: str, position: str) -> Page:
@@ -229,6 +229,9 @@ _PHASES: dict[str, Callable[[Verifier, str], Page]] = {
 }
 PHASES = tuple(_PHASES)
 
+_ON_THE_WAY = dt.timedelta(minutes=10)
+"""Bytes that are put in place, and the transaction that lets a row know them, are less apart."""
+
 _REVIEWS = {"unreviewed manifest": Review.Kind.MANIFEST, "unreviewed right": Review.Kind.LINK}
 _UNREVIEWED = """
 AND NOT EXISTS (SELECT 1 FROM registry_review v WHERE v.kind = '{kind}' AND v.target = {target})
@@ -270,6 +273,20 @@ def _sizes(names: list[str]) -> dict[str, int | StorageUnavailable | None]:
         except StorageUnavailable as error:
             sizes[digest] = error
     return sizes
+
+
+def _wrong_manifest(row: Manifest) -> Finding | None:
+    payload = bytes(row.payload)
+    real = digests.of(payload, digests.algorithm_of(row.digest))
+    if real != row.digest or len(payload) != row.size:
+        detail = f"its {len(payload)} bytes have another digest or size ({row.size})"
+        return Finding("damaged manifest", row.digest, detail, tags_of(row.pk))
+    if missing := listing.unrecorded(row.pk, row.media_type, payload):
+        detail = f"{row.digest} lists {len(missing)} digests that no row says, as {min(missing)}"
+        # Removed meanwhile? Then its rows went with it.
+        if Manifest.objects.filter(pk=row.pk).exists():
+            return Finding("unrecorded list", str(row.pk), detail, tags_of(row.pk))
+    return None
 
 
 def _missing_or_truncated(row: Blob) -> Finding | None:

@@ -7,10 +7,13 @@ left to the next push of it, which writes its bytes anew.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from registry import crash_points
 from registry.models import Blob, Manifest, Review, Tag
 from registry.services import database, repositories
 from registry.services.garbage import reviews
+from registry.services.verification import listing
 from registry.services.verification.comparison import Finding, Page, Verifier, on_orphan
 from registry.storage import chosen as storage
 
@@ -26,21 +29,25 @@ _QUEUES = {
 def repair(finding: Finding) -> str:
     """Do what can be done; what was done, in words."""
     if finding.kind in _QUEUES:
-        kind = _QUEUES[finding.kind]
-        is_quick = kind in (Review.Kind.LINK, Review.Kind.BLOB)
-        after = reviews.grace() if is_quick else reviews.window()
-        with database.atomic():
-            reviews.queue(kind, [int(finding.subject)], _REASON, after=after)
-        return "queued a review"
-    if finding.kind in ("damaged", "truncated"):
-        return _quarantine_damaged(finding.subject)
-    if finding.kind == "orphan file":
-        return _quarantine_orphan(finding.subject)
-    if finding.kind == "tag of a deleted manifest":
-        return _revive(int(finding.subject))
+        return _queue(finding)
+    if finding.kind in _REPAIRS:
+        return _REPAIRS[finding.kind](finding.subject)
     if finding.kind == "unreachable":
         return "give the registry the right to read it, or look after the disk"
     return "push it again: that heals it"
+
+
+def _queue(finding: Finding) -> str:
+    kind = _QUEUES[finding.kind]
+    is_quick = kind in (Review.Kind.LINK, Review.Kind.BLOB)
+    after = reviews.grace() if is_quick else reviews.window()
+    with database.atomic():
+        reviews.queue(kind, [int(finding.subject)], _REASON, after=after)
+    return "queued a review"
+
+
+def _record(manifest_id: str) -> str:
+    return f"{listing.record(int(manifest_id))} digests are held from now on"
 
 
 def _quarantine_damaged(digest: str) -> str:
@@ -76,14 +83,23 @@ def _quarantine_orphan(digest: str) -> str:
     return "moved to quarantine" if on_orphan(digest, move) else "a row knows it by now"
 
 
-def _revive(tag_id: int) -> str:
+def _revive(tag_id: str) -> str:
     """The tag says that the manifest is wanted: it was deleted by mistake, or half."""
-    tag = Tag.objects.filter(pk=tag_id, ended_at=None).first()
+    tag = Tag.objects.filter(pk=int(tag_id), ended_at=None).first()
     if tag is None:
         return "the tag has ended meanwhile"
     with database.atomic():
         repositories.hold_by_id(tag.repository_id)
-        Manifest.objects.filter(tag__pk=tag_id, tag__ended_at=None).update(
+        Manifest.objects.filter(tag__pk=tag.pk, tag__ended_at=None).update(
             deleted_at=None, deleted_by=""
         )
     return "the manifest is back"
+
+
+_REPAIRS: dict[str, Callable[[str], str]] = {
+    "damaged": _quarantine_damaged,
+    "truncated": _quarantine_damaged,
+    "orphan file": _quarantine_orphan,
+    "tag of a deleted manifest": _revive,
+    "unrecorded list": _record,
+}

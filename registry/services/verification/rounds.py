@@ -18,6 +18,7 @@ from registry.models import Finding as FindingRow
 from registry.models import Receipt, Verification
 from registry.services import cursors, database
 from registry.services.garbage import reviews
+from registry.services.verification import listing
 from registry.services.verification.comparison import (
     MEBIBYTE,
     PHASES,
@@ -82,7 +83,9 @@ def slice_of_schedule(count: int) -> tuple[Verification, Page]:
         reads_data=True, page_size=count, page_bytes=SLICE_BYTES, largest=SLICE_BYTES
     )
     page = step(row, verifier)
-    page.findings = [finding for finding in page.findings if not _swept(finding)]
+    page.findings = [
+        finding for finding in page.findings if not (_swept(finding) or _recorded(finding))
+    ]
     for finding in page.findings:
         _keep(finding)
     if row.finished_at is not None:
@@ -117,6 +120,18 @@ def _swept(finding: Finding) -> bool:
         run=uuid.uuid4(),
     )
     log.info("removed %s bytes that a crash had left: %s", found.size, digest)
+    return True
+
+
+def _recorded(finding: Finding) -> bool:
+    """Write the rows of what a manifest lists; whether that was what is wrong.
+
+    An older version has left them out, which is no damage. It only holds more than before.
+    """
+    if finding.kind != "unrecorded list":
+        return False
+    count = listing.record(int(finding.subject))
+    log.info("%s digests are held that a manifest lists: %s", count, finding.detail)
     return True
 
 

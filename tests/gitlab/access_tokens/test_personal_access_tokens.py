@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from gitlab.access_tokens import services
+from gitlab.access_tokens import checks, services
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.audit.models import AuditEvent
 from gitlab.refusals import Forbidden, Invalid, NotFound
@@ -21,11 +21,25 @@ def test_only_the_digest_is_kept(alice: Any) -> None:
     token, text = services.create(alice, name="ci", scopes=["write_registry", "read_registry"])
 
     assert text.startswith("glpat-")
-    assert len(text) == 38
     assert token.scopes == ["read_registry", "write_registry"]
     assert token.digest == hashlib.sha256(text.encode()).hexdigest()
     event = AuditEvent.objects.get(action="access_token.create")
     assert text not in str(event.details)
+
+
+def test_one_from_before_checksums_goes_on_working(alice: Any) -> None:
+    token, _ = services.create(alice, name="ci", scopes=["api"])
+    text = "glpat-" + "k" * 32
+    PersonalAccessToken.objects.update(digest=hashlib.sha256(text.encode()).hexdigest())
+
+    found = services.authenticate(text)
+    assert found is not None
+    assert found.id == token.pk
+
+
+def test_one_with_a_wrong_checksum_is_not_looked_for(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        assert services.authenticate("glpat-" + "k" * 34 + ".0y0000000") is None
 
 
 def test_it_is_recognised_in_one_query_with_its_user(
@@ -87,7 +101,7 @@ def test_others_may_neither_make_nor_revoke_nor_load(alice: Any, mallory: Any, r
 
 
 def test_what_scopes_carry_for_images() -> None:
-    carried = services.registry_abilities
-    assert carried(["api"]) == {"read", "create", "admin"}
+    carried = checks.registry_abilities
+    assert carried(["api"]) == {"read", "create", "delete", "admin"}
     assert carried(["read_registry", "write_registry"]) == {"read", "create"}
     assert carried(["read_user"]) == frozenset()

@@ -34,12 +34,21 @@ def console(root: Any) -> Client:
 
 @pytest.fixture
 def content(
-    alice: Any, bob: Any, make_group: Any, make_project: Any, make_image: Any, make_token: Any
+    alice: Any,
+    bob: Any,
+    make_group: Any,
+    make_project: Any,
+    make_image: Any,
+    make_token: Any,
+    make_deploy_token: Any,
+    make_runner: Any,
 ) -> None:
     """A row of every model."""
     make_group("acme", owner=alice, developers=[bob])
     app = make_project("acme/app", reporters=[bob])
     make_token(alice, "api")
+    make_deploy_token(app)
+    make_runner(app)
     reason = "UNSUPPORTED: <deletion> is off"
     make_image(
         "acme/app/web",
@@ -85,7 +94,9 @@ def test_adding_opens_where_there_is_any(console: Any, label: Any) -> None:
 def test_what_it_has() -> None:
     assert set(MODELS) == {
         "accounts.user",
+        "access_tokens.deploytoken",
         "access_tokens.personalaccesstoken",
+        "access_tokens.runner",
         "namespaces.namespace",
         "namespaces.project",
         "namespaces.member",

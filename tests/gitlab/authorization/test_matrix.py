@@ -10,6 +10,7 @@ import jwt
 import pytest
 from django.test import Client
 
+from gitlab.access_tokens import job_allowances, job_tokens
 from tests.gitlab import factories
 from tests.people import basic, person
 
@@ -18,8 +19,6 @@ MATRIX = json.loads(
 )
 ACTORS = {actor["id"]: actor for actor in MATRIX["actors"]}
 WAITING = {
-    "deploy": "deploy tokens come later",
-    "job": "job tokens come later",
     "twofa": "two factors come later",
 }
 
@@ -45,14 +44,45 @@ def _parameters() -> list[Any]:
     ]
 
 
-def _credentials(actor: dict[str, Any], user: Any) -> dict[str, str]:
+_DEPLOY_SCOPES = {
+    "dt_read": ["read_registry"],
+    "dt_write": ["write_registry"],
+    "dt_read_repository": ["read_repository"],
+}
+
+
+def _deploy_token(name: str, project: Any) -> tuple[Any, str]:
+    owner = {"dt_group_rw": project.namespace}.get(name, project)
+    if name == "dt_other_rw":
+        owner = factories.project("acme/other")
+    return factories.deploy_token(
+        owner, *_DEPLOY_SCOPES.get(name, []), revoked=name == "dt_revoked"
+    )
+
+
+def _job_token(name: str, user: Any, project: Any) -> str:
+    if name in ("job_own", "job_finished"):
+        factories._add_members(project, {"developers": [user]})
+        job, text = factories.job(project, user)
+        if name == "job_finished":
+            job_tokens.finish_job(job.runner, job.pk, "success")
+        return text
+    other = factories.project("zeta/other", developers=[user])
+    if name != "job_other_member_not_allowlisted":
+        root = person("root", is_superuser=True)
+        job_allowances.add(root, project, other)
+    return factories.job(other, user)[1]
+
+
+def _credentials(actor: dict[str, Any], user: Any, project: Any) -> dict[str, str]:
     kind, name = actor["kind"], actor["id"]
     if kind == "none":
         return {}
     if kind == "deploy":
-        return {"HTTP_AUTHORIZATION": basic("gitlab+deploy-token-1", "gldt-unknown")}
+        token, text = _deploy_token(name, project)
+        return {"HTTP_AUTHORIZATION": basic(token.username, text)}
     if kind == "job":
-        return {"HTTP_AUTHORIZATION": basic("gitlab-ci-token", "glcbt-unknown")}
+        return {"HTTP_AUTHORIZATION": basic("gitlab-ci-token", _job_token(name, user, project))}
     if name.startswith("pat_expired"):
         return {"HTTP_AUTHORIZATION": basic("whoever", factories.token(user, "api", expired=True))}
     if name.startswith("pat_"):
@@ -93,7 +123,7 @@ def test_who_may_do_what(cell: dict[str, Any]) -> None:
     response = Client().get(
         "/jwt/auth",
         {"service": "container_registry", "scope": _scopes(cell["action"])},
-        **_credentials(actor, user),
+        **_credentials(actor, user, project),
     )
 
     expected = cell["expect"]

@@ -38,6 +38,25 @@ def test_who_sees_it(
     assert browser(alice).get(url.replace("Latest", "-no")).status_code == 404
 
 
+def test_bots_and_deploy_tokens_are_called_by_their_names(
+    url: Any,
+    played: Any,
+    browser: Any,
+    carol: Any,
+    web: Any,
+    make_access_token: Any,
+    make_deploy_token: Any,
+) -> None:
+    bot = make_access_token(web.project, name="ci")[0].user.username
+    played.push("acme/app/web", "Latest", "b", by=bot)
+    played.push("acme/app/web", "Latest", "c", by=make_deploy_token(web.project)[0].username)
+
+    page = browser(carol).get(url).content.decode()
+    assert "by token ci of acme/app" in page
+    assert "by deploy token test" in page
+    assert bot not in page
+
+
 def test_an_image(url: Any, played: Any, browser: Any, carol: Any) -> None:
     layers = [{"digest": digest("e"), "size": 3 * 1024 * 1024, "mediaType": "x/layer"}]
     played.manifests[digest("b")] = StoredManifest(

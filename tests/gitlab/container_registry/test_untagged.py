@@ -13,6 +13,7 @@ from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import services
 from gitlab.refusals import Forbidden
+from tests.gitlab.container_registry.client.played_network import PlayedNetwork
 
 pytestmark = pytest.mark.django_db
 
@@ -113,7 +114,7 @@ def test_what_the_registry_hears() -> None:
         unknown = {"code": "NAME_UNKNOWN", "message": "no such repository"}
         return httpx.Response(404, json={"errors": [unknown]})
 
-    registry = BerthRegistry("http://registry", transport=httpx.MockTransport(answer))
+    registry = BerthRegistry("http://registry", transport=PlayedNetwork(answer))
     assert registry.keep_untagged("acme/app/web", True)
     assert not registry.keep_untagged("acme/app/none", True)
     assert asked[0].method == "PATCH"

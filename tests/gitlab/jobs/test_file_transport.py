@@ -39,6 +39,16 @@ def test_each_message_is_taken_once_and_in_order(connect: Any) -> None:
         one._get("berth")
 
 
+def test_a_worker_looks_soon_whether_to_stop(connect: Any) -> None:
+    """Though Celery would wait for a message for longer."""
+    with connect().connection() as connection:
+        channel = connection.channel()
+        channel.queue_declare("berth")
+        channel.basic_consume("berth", no_ack=True, callback=print, consumer_tag="c")
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=3600)
+
+
 def test_queues_are_kept_apart(connect: Any) -> None:
     channel = _channel(connect())
     channel._put("x.berth", {})

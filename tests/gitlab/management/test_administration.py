@@ -56,7 +56,7 @@ def last_event(action: str) -> AuditEvent:
         "projects list", "projects create", "projects visibility", "projects rename",
         "projects transfer", "projects delete", "garbage", "garbage status", "garbage run",
         "backup", "doctor", "generate_keys", "registry_verify", "registry_import", "show_config",
-        "registry_pause_garbage", "restore", "prepare", "serve",
+        "registry_pause_garbage", "registry_export", "audit", "audit export", "note_images", "restore", "prepare", "serve",
     ],
 )  # fmt: skip
 def test_each_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:

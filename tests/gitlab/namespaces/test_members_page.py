@@ -47,6 +47,25 @@ def level(place: Any, user: Any) -> Any:
 
 
 class TestSeeing:
+    def test_pages_lead_through_everybody_and_back(
+        self, as_person: Any, acme: Any, web: Any, make_person: Any
+    ) -> None:
+        names = [f"p{number:02}" for number in range(60)]
+        Member.objects.bulk_create(
+            Member(user=make_person(name), namespace=acme, access_level=20) for name in names
+        )
+        browser = as_person("alice")
+
+        def shown(page: Any) -> list[str]:
+            return [line.member.user.username for line in page.context["lines"]]
+
+        first = browser.get(PROJECT)
+        second = browser.get(PROJECT + first.context["next_url"])
+        assert shown(first) + shown(second) == ["alice", "bob", "carol", "mona", *names]
+        assert first.context["count_text"] == "64 members"
+        assert not second.context["next_url"]
+        assert shown(browser.get(PROJECT + second.context["previous_url"])) == shown(first)
+
     def test_it_says_where_a_role_comes_from(self, as_person: Any, web: Any) -> None:
         lines = as_person("alice").get(PROJECT).context["lines"]
 
@@ -55,11 +74,11 @@ class TestSeeing:
             for line in lines
         ] == [
             ("alice", "Owner", "acme"),
-            ("mona", "Maintainer", "acme/web"),
             ("bob", "Developer", "acme"),
             ("carol", "Reporter", "acme"),
+            ("mona", "Maintainer", "acme/web"),
         ]
-        assert [bool(line.edit_url) for line in lines] == [False, True, False, False]
+        assert [bool(line.edit_url) for line in lines] == [False, False, False, True]
 
     @pytest.mark.parametrize("who", ["bob", "carol"])
     def test_others_see_and_do_not_change(self, as_person: Any, web: Any, who: str) -> None:

@@ -48,6 +48,17 @@ def test_without_an_answer_the_application_is_asked() -> None:
     assert call(None) == ("404 Not Found", {}, b"ordinary")
 
 
+def test_pages_of_other_origins_are_left_to_the_middleware(settings: Any) -> None:
+    answer = ("200 OK", [], b"ok", "a/route")
+    origin = {"HTTP_ORIGIN": "https://ui.test"}
+    assert call(answer, **origin)[2] == b"ok"
+    assert "Vary" not in call(answer)[1]
+    settings.CORS_ORIGINS = ["https://ui.test"]
+    assert call(answer, **origin)[2] == b"ordinary"
+    _, headers, body = call(answer)
+    assert (headers["Vary"], body) == ("Origin", b"ok")
+
+
 def test_only_a_registry_alone_has_one(settings: Any) -> None:
     settings.WSGI_SHORTCUT = ""
     assert before(ordinary) is ordinary

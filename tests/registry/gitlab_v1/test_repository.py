@@ -9,7 +9,7 @@ import pytest
 
 from registry.errors import Code
 from registry.models import Event, Repository, Review, Tag
-from registry.services import repositories
+from registry.services import repositories, repository_details
 from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
 from tests.registry.base import APP, Person, mint
@@ -41,6 +41,19 @@ def test_discovery(carol: Person, nobody: Person) -> None:
     assert_challenged(nobody.send("GET", "/gitlab/v1/"), None)
     assert nobody.send("GET", "/gitlab/v1/berth/", token=mint("carol")).status_code == 200
     assert_challenged(nobody.send("GET", "/gitlab/v1/berth/"), None)
+
+
+@pytest.mark.parametrize("size", ["self", "self_with_descendants"])
+def test_too_many_blobs_have_no_size(
+    carol: Person, monkeypatch: pytest.MonkeyPatch, size: str
+) -> None:
+    images.push_image(APP, "v1", layers=[b"layer"])
+    monkeypatch.setattr(repository_details, "MAX_BLOBS", 2)
+    assert carol.send("GET", f"{PATH}?size={size}").json()["size_bytes"] > 5
+    monkeypatch.setattr(repository_details, "MAX_BLOBS", 1)
+    body = carol.send("GET", f"{PATH}?size={size}").json()
+    assert body["tags_count"] == 1
+    assert "size_bytes" not in body
 
 
 def test_details(carol: Person) -> None:

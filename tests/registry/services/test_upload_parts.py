@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from typing import Any
 
 import pytest
@@ -70,7 +69,7 @@ def test_a_commit_takes_the_parts_that_it_knows_of() -> None:
     """A piece that comes while it reads is not in it; the claim then fails."""
     session = uploads.start(APP, ALICE)
     uploads.append(session, [b"hello"], 0)
-    other = uploads.find(APP, session.pk, ALICE)
+    other = uploads.find(APP, images.as_told(session), ALICE)
     uploads.append(other, [b" world"], 5)
     assert [part.size for part in uploads.upload_parts.of(session)] == [5]
     assert [part.size for part in uploads.upload_parts.of(other)] == [5, 6]
@@ -85,7 +84,9 @@ def test_an_upgrade_keeps_what_is_under_way() -> None:
     uploads.append(session, [b" world"], 5)
     parts = list(UploadPart.objects.order_by("offset").values("name", "size", "digest"))
     UploadPart.objects.all().delete()
-    done = uploads.start(APP, ALICE).pk
+    done = uploads.start(APP, ALICE)
+    uploads.append(done, [b"hey"], 0)
+    done = done.pk
     executor = MigrationExecutor(connection)
     try:
         state = executor.migrate([("registry", before)])
@@ -97,7 +98,7 @@ def test_an_upgrade_keeps_what_is_under_way() -> None:
         executor.migrate([("registry", after)])
     assert UploadPart.objects.count() == 2
     digest = digests.of(b"hello world, hello")
-    found = uploads.find(APP, uuid.UUID(str(session.pk)), ALICE)
+    found = uploads.find(APP, images.as_told(session), ALICE)
     uploads.commit(found, digest, [b", hello"], 11)
     assert blobs.find(APP, digest).size == 18
     images.push_blob(APP, b"and on")

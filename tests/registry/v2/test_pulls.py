@@ -43,6 +43,24 @@ def test_a_manifest_that_is_there() -> None:
         assert (head.headers, head.body) == (found.headers, b"")
 
 
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        (f"/v2/{APP}/manifests/v2", "MANIFEST_UNKNOWN"),
+        ("/v2/acme/other/manifests/v1", "NAME_UNKNOWN"),
+    ],
+)
+def test_a_manifest_that_is_not_there(path: str, code: str) -> None:
+    images.push_image(APP, "v1")
+    access = [PULL, Access.repository("acme/other", "pull")]
+    found, head = ask(path, *access), ask(path, *access, method="HEAD")
+    assert found is not None
+    assert head is not None
+    assert found.status == head.status == "404 Not Found"
+    assert code.encode() in found.body
+    assert (head.headers, head.body) == (found.headers, b"")
+
+
 def push_small() -> tuple[str, bytes]:
     """The address and the content of a small blob."""
     content = images.content(2000)
@@ -91,13 +109,11 @@ def test_a_blob_whose_bytes_are_lost_is_left_to_the_view() -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        f"/v2/{APP}/manifests/v2",
         f"/v2/{APP}/manifests/sha256:abc",
         f"/v2/{APP}/manifests/.v1",
         f"/v2/{APP}/manifests/v1/",
         f"/v2/{APP}/manifests/v1%0A",
         f"/v2/{APP.upper()}/manifests/v1",
-        "/v2/acme/other/manifests/v1",
         f"/v2/{'a' * 256}/manifests/v1",
         f"/v2/{APP}/tags/list",
         "/v2/",
@@ -144,7 +160,9 @@ def test_what_was_deleted_is_not_answered() -> None:
     path = f"/v2/{APP}/manifests/{image.digest}"
     assert ask(path, PULL) is not None
     manifests.delete(APP, image.digest, images.ALICE)
-    assert ask(path, PULL) is None
+    gone = ask(path, PULL)
+    assert gone is not None
+    assert gone.status == "404 Not Found"
 
 
 def test_a_failure_is_left_to_the_view(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,10 @@ machine is gone without a word.
 
 from __future__ import annotations
 
+import select
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
@@ -15,9 +19,14 @@ import psycopg
 from django.db.backends.postgresql import base
 from psycopg import errors
 
-from gitlab.server.databases.reading import ReadsRows
+from gitlab.server.databases.reading import ReadsRows, Sent
 
 PATIENCE = "patience"
+_TRUSTED_FOR = 5.0
+"""Seconds."""
+
+_PREPARED_FROM = 2
+"""The time that a statement is prepared at: once on each connection, and then only executed."""
 
 
 class PatientConnection(psycopg.Connection[Any]):
@@ -39,13 +48,78 @@ class PatientConnection(psycopg.Connection[Any]):
             ) from error
 
 
+def _has_news(socket: int) -> bool:
+    """Whether something has come, such as the end, on a connection that nobody has asked."""
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return bool(poll.poll(0))
+
+
 def _connect(*arguments: Any, patience: float | None = None, **options: Any) -> Any:
     connection = PatientConnection.connect(*arguments, **options)
     connection.patience = patience
+    if _is_to_the_server_itself(connection):
+        connection.prepare_threshold = _PREPARED_FROM
     return connection
+
+
+def _is_to_the_server_itself(connection: PatientConnection) -> bool:
+    """Whether no pooler, as PgBouncer, stands in between.
+
+    One that gives each transaction another of its connections makes a prepared statement vanish.
+    It tells its clients of a process that is not the server's.
+    """
+    found = connection.execute("SELECT pg_backend_pid()").fetchone()
+    if not connection.autocommit:
+        connection.rollback()
+    return found is not None and found[0] == connection.info.backend_pid
 
 
 class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
     """Django's, with connections of ours."""
+
+    _known_usable_at = float("-inf")
+
+    def is_usable(self) -> bool:
+        """See Django's, which asks the server each time. Here a connection that was good a moment
+        ago, and of which the server has said nothing since, is taken to be good.
+
+        A server that ends or restarts says so; one that is gone without a word is asked again.
+        """
+        now = time.monotonic()
+        if (
+            self.connection is not None
+            and not self.connection.closed
+            and now - self._known_usable_at < _TRUSTED_FOR
+            and not _has_news(self.connection.pgconn.socket)
+        ):
+            return True
+        usable: bool = super().is_usable()
+        if usable:
+            self._known_usable_at = now
+        return usable
+
+    def connect(self) -> None:
+        """See Django's."""
+        super().connect()
+        self._known_usable_at = time.monotonic()
+
+    @contextmanager
+    def together(self) -> Iterator[Callable[[str, Sequence[Any]], Sent]]:
+        """See `ReadsRows.together`: in one round trip."""
+        if (
+            self.connection is None
+            or self.force_debug_cursor
+            or not psycopg.Pipeline.is_supported()
+        ):
+            with super().together() as send:
+                yield send
+            return
+        with self.wrap_database_errors, self.connection.pipeline():
+            yield lambda sql, parameters: Sent(self._execute(sql, parameters))
+
+    def _execute(self, sql: str, parameters: Sequence[Any]) -> Any:
+        """With the values beside the statement, so that this stays the same and is prepared."""
+        return psycopg.Cursor(self.connection).execute(sql, parameters)
 
     Database = cast(ModuleType, SimpleNamespace(**{**vars(psycopg), "connect": _connect}))

@@ -12,6 +12,7 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client import connection
 from gitlab.container_registry.client.berth import BerthRegistry
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from tests.gitlab.container_registry.client.played_network import PlayedNetwork
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -44,7 +45,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _client(*answers: Any) -> Any:
     played = Played(*answers)
-    return BerthRegistry("http://registry", transport=httpx.MockTransport(played)), played
+    return BerthRegistry("http://registry", transport=PlayedNetwork(played)), played
 
 
 def test_details() -> None:

@@ -17,6 +17,7 @@ from gitlab.container_registry.client.capabilities import (
 )
 from gitlab.container_registry.client.connection import Connection, RegistryRefused
 from gitlab.container_registry.client.distribution import DistributionRegistry
+from tests.gitlab.container_registry.client.played_network import PlayedNetwork
 
 
 class Clock:
@@ -54,7 +55,7 @@ def registry() -> Any:
 
 
 def known(registry: Any) -> Any:
-    transport = httpx.MockTransport(registry)
+    transport = PlayedNetwork(registry)
     return Capabilities(Connection("http://registry", attempts=1, transport=transport))
 
 
@@ -111,7 +112,7 @@ def test_another_registry_in_its_place_is_noticed(registry: Any, clock: Any) -> 
     registry.answer = httpx.Response(401)
     found = known(registry)
     assert found.has_own_api is True
-    transport = httpx.MockTransport(lambda request: httpx.Response(404, text="404 page not found"))
+    transport = PlayedNetwork(lambda request: httpx.Response(404, text="404 page not found"))
     ours = BerthRegistry("http://registry", missing=found.forget, transport=transport)
     registry.answer = httpx.Response(404)
     for refused in (

@@ -12,6 +12,7 @@ from gitlab.container_registry.client.connection import RegistryRefused, Registr
 from gitlab.container_registry.client.distribution import SIZED_TAGS, DistributionRegistry
 from gitlab.container_registry.client.registry import own_api
 from tests.gitlab.container_registry.client.distribution_played import PlayedDistribution
+from tests.gitlab.container_registry.client.played_network import PlayedNetwork
 
 APP = "acme/app"
 
@@ -27,7 +28,7 @@ def theirs() -> Any:
 
 
 def client_of(played: Any) -> Any:
-    return DistributionRegistry("http://registry", transport=httpx.MockTransport(played))
+    return DistributionRegistry("http://registry", transport=PlayedNetwork(played))
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ class Kinds(NamedTuple):
 def test_it_gives_what_the_orm_gives(alice: User) -> None:
     for _ in range(2):  # The second time by the converters that are remembered.
         (found,) = rows.read(PersonRow, FIND, ["alice"])
-        assert found == (alice.pk, "alice", alice.name, "active", False, False)
+        assert found == (alice.pk, "alice", alice.name, "active", False, False, "human")
         assert found.is_superuser is False
         assert found.is_active
         assert found.person_id == found.pk == alice.pk

@@ -264,8 +264,9 @@ def test_one_upload_committed_twice_at_once(
         session = uploads.start(APP, ALICE)
         uploads.append(session, [body[: size // 2]], None)
 
-        def commit(pk: Any = session.pk, rest: bytes = body[size // 2 :], d: str = digest) -> None:
-            uploads.commit(uploads.find(APP, pk, ALICE), d, [rest], None)
+        def commit(told: Any = session, rest: bytes = body[size // 2 :], d: str = digest) -> None:
+            found = uploads.find(APP, images.as_told(told), ALICE)
+            uploads.commit(found, d, [rest], None)
 
         results = at_once(*[commit] * 4)
         assert results == [None] * 4

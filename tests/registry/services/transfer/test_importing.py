@@ -9,7 +9,8 @@ import pytest
 
 from registry import digest as digests
 from registry.services import blobs, manifests
-from registry.services.transfer.importing import Importer, Source
+from registry.services.transfer.importing import Importer
+from registry.services.transfer.sources import FolderSource
 from tests.registry import images
 from tests.registry.base import APP
 from tests.registry.services.garbage.collecting import collect
@@ -71,8 +72,8 @@ def test_blobs_that_an_index_lists_are_taken_over_and_held(
     }
     digest = folder.manifest("buildcache", index)
     if forgotten:
-        monkeypatch.setattr(Source, "layers", lambda self, name: iter(()))
-    assert not Importer(Source(tmp_path)).repository(APP, APP).faults
+        monkeypatch.setattr(FolderSource, "layers", lambda self, name: iter(()))
+    assert not Importer(FolderSource(tmp_path)).repository(APP, APP).faults
     collect(clock)
     assert manifests.find(APP, "buildcache").digest == digest
     for entry in listed:

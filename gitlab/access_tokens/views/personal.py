@@ -1,15 +1,10 @@
-"""One's own access tokens: make, see, revoke.
-
-The text of a new token travels to the next page in a cookie that only this package's pages get and
-that the page takes away: the server keeps a digest and nothing else.
-"""
+"""One's own access tokens: make, see, revoke."""
 
 from __future__ import annotations
 
 import datetime as dt
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -18,17 +13,16 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from gitlab.access_tokens import services
-from gitlab.access_tokens.forms import SHORT, TokenForm
+from gitlab.access_tokens import rotation, services
+from gitlab.access_tokens.forms import SHORT, RotateForm, TokenForm
 from gitlab.access_tokens.models import PersonalAccessToken
+from gitlab.access_tokens.views import new_text
 from gitlab.namespaces.sidebars import home_frame
 from gitlab.principals import Person
 from gitlab.ui import client_commands, form_errors
 from gitlab.ui.decorators import person, signed_in
 from gitlab.ui.toasts import add_toast
 
-NEW_COOKIE = "new_token"
-_SECONDS = 120
 _SOON = dt.timedelta(days=14)
 SHOWN = 200
 """Tokens on a page. Nobody reads more; the newest are the ones that matter."""
@@ -43,11 +37,11 @@ def index(request: HttpRequest) -> HttpResponse:
     inactive = request.GET.get("state") == "inactive"
     counts = [services.tokens_of(user, active=active).count() for active in (True, False)]
     here = reverse("access_tokens:index")
-    text = request.COOKIES.get(NEW_COOKIE, "")
     context = {
         **home_frame(user, "tokens", ("Your account", ""), ("Access tokens", "")),
         "tokens": [_row(token) for token in services.tokens_of(user, active=not inactive)[:SHOWN]],
         "inactive": inactive,
+        "reused": rotation.reuses(services.tokens_of(user)),
         "tabs": [
             {"label": "Active", "url": here, "active": not inactive, "count": counts[0]},
             {
@@ -57,13 +51,10 @@ def index(request: HttpRequest) -> HttpResponse:
                 "count": counts[1],
             },
         ],
-        "new": _new(user, text),
+        "new": _new(user, new_text.of(request)),
         "new_url": reverse("access_tokens:new"),
     }
-    response = render(request, "access_tokens/index.html", context)
-    if text:
-        response.delete_cookie(NEW_COOKIE, path=here, samesite="Strict")
-    return response
+    return new_text.take_away(request, render(request, "access_tokens/index.html", context))
 
 
 def _row(token: PersonalAccessToken) -> dict[str, Any]:
@@ -99,18 +90,7 @@ def new(request: HttpRequest) -> HttpResponse:
         except ValidationError as error:
             form_errors.show(form, error)
         else:
-            here = reverse("access_tokens:index")
-            response = redirect(here)
-            response.set_cookie(
-                NEW_COOKIE,
-                text,
-                max_age=_SECONDS,
-                path=here,
-                secure=settings.SESSION_COOKIE_SECURE,
-                httponly=True,
-                samesite="Strict",
-            )
-            return response
+            return new_text.send(text, reverse("access_tokens:index"))
     crumbs = [("Your account", ""), ("Access tokens", reverse("access_tokens:index")), ("New", "")]
     back = reverse("access_tokens:index")
     context = {**home_frame(user, "tokens", *crumbs), "form": form, "back": back}
@@ -140,3 +120,23 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
         "back": reverse("access_tokens:index"),
     }
     return render(request, "access_tokens/revoke.html", context)
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def rotate(request: HttpRequest, pk: int) -> HttpResponse:
+    """Another one in the place of this one; afterwards it is shown once."""
+    user = person(request)
+    token = services.get_for(user, pk)
+    here = reverse("access_tokens:index")
+    form = RotateForm(token, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            _, text = services.rotate(user, token, **form.cleaned_data)
+        except ValidationError as error:
+            form_errors.show(form, error)
+        else:
+            return new_text.send(text, here)
+    crumbs = [("Your account", ""), ("Access tokens", here), ("Rotate", "")]
+    context = {**home_frame(user, "tokens", *crumbs), "form": form, "token": token, "back": here}
+    return render(request, "access_tokens/rotate.html", context)

@@ -1,0 +1,53 @@
+"""A token that is used after another one took its place: one of the two is in wrong hands.
+
+Nobody can tell which, so the whole family ends: all that goes back to the same first token. Whose
+it is learns of it on their page of tokens, and the record says so. Source: RFC 9700, section
+4.14.2, which asks this of refresh tokens; GitLab does it where a revoked token is rotated.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from gitlab.access_tokens.models import PersonalAccessToken
+from gitlab.accounts import bots
+from gitlab.audit import origin
+from gitlab.audit.services import record
+
+_SAID_FOR = dt.timedelta(days=30)
+
+
+@transaction.atomic
+def note_reuse(pk: int) -> None:
+    """Revoke the family of a token that was rotated away and is used. Twice is the same as once.
+
+    The record names nobody: who used it is not known, only from where.
+    """
+    now, client_ip = timezone.now(), origin.client_ip()
+    reused = PersonalAccessToken.objects.filter(
+        pk=pk, rotated_at__isnull=False, reused_at__isnull=True
+    )
+    if not reused.update(reused_at=now, last_used_at=now, last_used_ip=client_ip):
+        return
+    token = PersonalAccessToken.objects.select_related("user", "project", "namespace").get(pk=pk)
+    family = _family(token).filter(revoked_at__isnull=True)
+    revoked = list(family.select_for_update().values_list("pk", flat=True))
+    PersonalAccessToken.objects.filter(pk__in=revoked).update(revoked_at=now)
+    if token.owner is not None and revoked:
+        bots.end(token.user_id)
+    record("access_token.reuse", by=None, target=token, path=token.path, revoked=revoked)
+
+
+def _family(token: PersonalAccessToken) -> QuerySet[PersonalAccessToken]:
+    first = token.family_id or token.pk
+    return PersonalAccessToken.objects.filter(Q(pk=first) | Q(family_id=first)).order_by("pk")
+
+
+def reuses(tokens: QuerySet[PersonalAccessToken], limit: int = 5) -> QuerySet[PersonalAccessToken]:
+    """Those of `tokens` that were used after their rotation, within a month, the latest first."""
+    since = timezone.now() - _SAID_FOR
+    return tokens.filter(reused_at__gt=since).order_by("-reused_at")[:limit]

@@ -1,0 +1,1 @@
+"""Pages of tokens: one's own, and those of a project or group."""

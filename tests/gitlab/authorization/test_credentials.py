@@ -1,0 +1,132 @@
+"""The table: each kind of credential, and what it is good for in a private project.
+
+login · pull · push · delete, asked for at the token endpoint · reading the project by the API
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jwt
+import pytest
+from django.test import Client
+
+from gitlab.access_tokens import job_tokens
+from tests.gitlab import factories
+from tests.people import PASSWORD, basic, person
+
+pytestmark = pytest.mark.django_db
+
+
+class Row(NamedTuple):
+    """What is expected: the status of a login, the actions granted, the status of the API."""
+
+    login: int
+    granted: set[str]
+    api: int
+
+
+def _personal(*scopes: str, **state: bool) -> Callable[[Any, Any], tuple[str, str]]:
+    return lambda app, bob: ("whoever", factories.token(bob, *scopes, **state))
+
+
+def _deploy(*scopes: str, of: str = "", **state: bool) -> Callable[[Any, Any], tuple[str, str]]:
+    def make(app: Any, bob: Any) -> tuple[str, str]:
+        owner = {"": app, "group": app.namespace}.get(of) or factories.project(of)
+        token, text = factories.deploy_token(owner, *scopes, **state)
+        return token.username, text
+
+    return make
+
+
+def _access(level: int, *scopes: str, of: str = "") -> Callable[[Any, Any], tuple[str, str]]:
+    def make(app: Any, bob: Any) -> tuple[str, str]:
+        owner = {"": app, "group": app.namespace}.get(of) or factories.project(of)
+        return "whoever", factories.access_token(owner, *scopes, level=level)[1]
+
+    return make
+
+
+def _job(of: str = "", *, over: bool = False) -> Callable[[Any, Any], tuple[str, str]]:
+    def make(app: Any, bob: Any) -> tuple[str, str]:
+        owner = factories.project(of, developers=[bob]) if of else app
+        job, text = factories.job(owner, bob)
+        if over:
+            job_tokens.finish_job(job.runner, job.pk, "failed")
+        return "gitlab-ci-token", text
+
+    return make
+
+
+PULL, PUSH, EVERYTHING = {"pull"}, {"pull", "push"}, {"pull", "push", "delete"}
+
+# Bob maintains the project, so that whatever is refused is refused for the credential's sake.
+TABLE: dict[str, tuple[Callable[[Any, Any], tuple[str, str]], Row]] = {
+    "password": (lambda app, bob: ("bob", PASSWORD), Row(200, EVERYTHING, 401)),
+    "wrong password": (lambda app, bob: ("bob", "wrong"), Row(401, set(), 401)),
+    "personal, api": (_personal("api"), Row(200, EVERYTHING, 200)),
+    "personal, read_api": (_personal("read_api"), Row(200, PULL, 200)),
+    "personal, both registry": (
+        _personal("read_registry", "write_registry"),
+        Row(200, PUSH, 403),
+    ),
+    "personal, read_registry": (_personal("read_registry"), Row(200, PULL, 403)),
+    "personal, write_registry": (_personal("write_registry"), Row(200, {"push"}, 403)),
+    "personal, read_user": (_personal("read_user"), Row(403, set(), 403)),
+    "personal, self_rotate": (_personal("self_rotate"), Row(403, set(), 403)),
+    "personal, revoked": (_personal("api", revoked=True), Row(401, set(), 401)),
+    "personal, expired": (_personal("api", expired=True), Row(401, set(), 401)),
+    "deploy, both": (_deploy(), Row(200, PUSH, 401)),
+    "deploy, read": (_deploy("read_registry"), Row(200, PULL, 401)),
+    "deploy, write": (_deploy("write_registry"), Row(200, {"push"}, 401)),
+    "deploy, of the group": (_deploy(of="group"), Row(200, PUSH, 401)),
+    "deploy, of another": (_deploy(of="acme/other"), Row(200, set(), 401)),
+    "deploy, read_repository": (_deploy("read_repository"), Row(403, set(), 401)),
+    "deploy, revoked": (_deploy(revoked=True), Row(401, set(), 401)),
+    "deploy, expired": (_deploy(expired=True), Row(401, set(), 401)),
+    "project, guest": (_access(10, "api"), Row(200, set(), 200)),
+    "project, reporter": (_access(20, "api"), Row(200, PULL, 200)),
+    "project, developer": (_access(30, "api"), Row(200, PUSH, 200)),
+    "project, maintainer": (_access(40, "api"), Row(200, EVERYTHING, 200)),
+    "project, maintainer, read_registry": (_access(40, "read_registry"), Row(200, PULL, 403)),
+    "project, of another": (_access(50, "api", of="acme/other"), Row(200, set(), 404)),
+    "group, developer": (_access(30, "api", of="group"), Row(200, PUSH, 200)),
+    "job": (_job(), Row(200, EVERYTHING, 401)),
+    "job, of another": (_job("acme/other"), Row(200, set(), 401)),
+    "job, over": (_job(over=True), Row(401, set(), 401)),
+    "runner": (lambda app, bob: ("x", factories.runner(app)[1]), Row(401, set(), 401)),
+    "unknown personal": (lambda app, bob: ("bob", "glpat-unknown"), Row(401, set(), 401)),
+    "unknown deploy": (lambda app, bob: ("bob", "gldt-unknown"), Row(401, set(), 401)),
+    "unknown job": (lambda app, bob: ("gitlab-ci-token", "glcbt-1"), Row(401, set(), 401)),
+}
+
+
+@pytest.fixture
+def app() -> Any:
+    return factories.project("acme/app", maintainers=[person("bob")])
+
+
+@pytest.mark.parametrize(("make", "row"), TABLE.values(), ids=TABLE)
+def test_what_it_is_good_for(make: Any, row: Row, app: Any) -> None:
+    username, secret = make(app, person("bob"))
+
+    login = Client().get(
+        "/jwt/auth",
+        {
+            "service": "container_registry",
+            "scope": "repository:acme/app/web:pull,push,delete",
+        },
+        HTTP_AUTHORIZATION=basic(username, secret),
+    )
+    api = Client().get(f"/api/v4/projects/{app.pk}", HTTP_PRIVATE_TOKEN=secret)
+
+    assert login.status_code == row.login, login.content
+    granted: set[str] = set()
+    if login.status_code == 200:
+        claims = jwt.decode(login.json()["token"], options={"verify_signature": False})
+        granted = {action for entry in claims["access"] for action in entry["actions"]}
+    else:
+        assert set(login.json()) == {"errors"}
+    assert granted == row.granted
+    assert api.status_code == row.api, api.content

@@ -1,0 +1,288 @@
+"""Every page with a thousand rows of the longest names there may be: it ends all the same."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib import admin
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import URLPattern, get_resolver, reverse
+from django.utils import timezone
+
+from gitlab.access_tokens.models import PersonalAccessToken
+from gitlab.accounts.models import User
+from gitlab.audit.models import AuditEvent
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.models import ContainerRepository, DeletedImage
+from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
+from tests.gitlab.container_registry.conftest import PlayedRegistry
+
+pytestmark = pytest.mark.django_db
+
+ROWS = 1000
+MAX_ANSWER = 2 * 1024 * 1024
+MAX_QUERIES = 15
+MAX_SECONDS = 1.0
+"""Of the processor, so that a busy machine is no failure."""
+
+MAX_MEMORY = 50 * 1024 * 1024
+NAME = "💥<&\"'" * 51
+TEXT = "💥<&\"'" * 100
+GROUP, PROJECT = "acme", "acme/app"
+
+
+def long(beginning: str, number: int, length: int = MAX_PATH_LENGTH) -> str:
+    """A path of exactly so many characters, a segment of which has at most 100."""
+    start = f"{beginning}{number:04}"
+    return start + "x" * (length - len(start))
+
+
+@pytest.fixture
+def people(alice: User) -> Sequence[User]:
+    """Alice, and everybody else that there is room for."""
+    User.objects.bulk_create(
+        User(username=long("p", n, 150), email=f"{long('m', n, 200)}@example.com", name=NAME)
+        for n in range(ROWS)
+    )
+    return list(User.objects.exclude(pk=alice.pk))
+
+
+@pytest.fixture
+def content(
+    alice: User, people: Sequence[User], make_group: Any, make_project: Any, make_image: Any
+) -> None:
+    """A thousand of everything that pages list, and an image with as many tags."""
+    acme = make_group(GROUP, owner=alice)
+    app = make_project(PROJECT, owner=alice)
+    image = make_image(f"{PROJECT}/web", of=app)
+    _groups(acme)
+    _projects(acme)
+    Member.objects.bulk_create(
+        Member(user=user, access_level=30, **where)
+        for user in people
+        for where in ({"namespace": acme}, {"project": app})
+    )
+    owned = Namespace.objects.filter(parent=acme)
+    Member.objects.bulk_create(
+        Member(user=alice, namespace=each, access_level=50) for each in owned
+    )
+    PersonalAccessToken.objects.bulk_create(
+        PersonalAccessToken(
+            user=alice, name=NAME, digest=f"{n:064x}", scopes=["api", "read_registry"]
+        )
+        for n in range(ROWS)
+    )
+    _images(app, people)
+    AuditEvent.objects.bulk_create(
+        AuditEvent(
+            actor=alice,
+            actor_name=NAME,
+            action="tag.delete",
+            target_type="container_repository",
+            target_id=image.pk,
+            target_path=image.path,
+            details={"tags": [long("t", tag, 128) for tag in range(100)]},
+        )
+        for _ in range(ROWS)
+    )
+
+
+def _groups(acme: Namespace) -> None:
+    Namespace.objects.bulk_create(
+        Namespace(
+            kind="group",
+            path=(path := long("g", n, 250)),
+            full_path=f"{GROUP}/{path}",
+            name=NAME,
+            description=TEXT,
+            parent=acme,
+            visibility="public",
+        )
+        for n in range(ROWS)
+    )
+    Route.objects.bulk_create(
+        Route(full_path=each.full_path, namespace=each)
+        for each in Namespace.objects.filter(parent=acme)
+    )
+
+
+def _projects(acme: Namespace) -> None:
+    Project.objects.bulk_create(
+        Project(
+            namespace=acme,
+            path=(path := long("r", n, 250)),
+            full_path=f"{GROUP}/{path}",
+            name=NAME,
+            description=TEXT,
+            visibility="public",
+        )
+        for n in range(ROWS)
+    )
+    added = Project.objects.exclude(full_path=PROJECT)
+    Route.objects.bulk_create(Route(full_path=each.full_path, project=each) for each in added)
+
+
+def _images(app: Project, people: Sequence[User]) -> None:
+    names = [long("i", n, MAX_PATH_LENGTH - len(PROJECT) - 1) for n in range(ROWS)]
+    ContainerRepository.objects.bulk_create(
+        ContainerRepository(
+            project=app,
+            path=f"{PROJECT}/{name}",
+            name=name,
+            status="delete_failed",
+            failure_reason=TEXT,
+            deleted_by=people[0],
+        )
+        for name in names
+    )
+    DeletedImage.objects.bulk_create(
+        DeletedImage(
+            project=app,
+            row=n,
+            name=name,
+            registry_id=n,
+            deleted_at=timezone.now() - dt.timedelta(minutes=n),
+            deleted_by=people[0],
+        )
+        for n, name in enumerate(names)
+    )
+
+
+@pytest.fixture
+def tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand tags of an image, and a thousand deleted ones."""
+    played = PlayedRegistry()
+    monkeypatch.setattr(clients, "for_pages", lambda: played)
+    path = f"{PROJECT}/web"
+    words = [f"{'o' * 255}/{'a' * 255}/{n}" for n in range(64)]
+    for number in range(ROWS):
+        played.push(path, long("t", number, 128), by=long("p", 0, 150), platforms=words)
+    for number in range(ROWS):
+        played.push(path, long("d", number, 128))
+        played.delete_tag(path, long("d", number, 128), by=long("p", 0, 150))
+
+
+def addresses() -> dict[str, list[str]]:
+    """By the name of each route what is asked of it."""
+    image = ContainerRepository.objects.get(path=f"{PROJECT}/web")
+    group, project = {"path": GROUP}, {"path": PROJECT}
+    own = {"path": PROJECT, "pk": image.pk}
+    member = {"username": long("p", 0, 150)}
+    tag = {"tag": long("t", 0, 128)}
+    asked: dict[str, list[dict[str, Any]]] = {
+        "namespaces:projects": [{}],
+        "namespaces:groups": [{}],
+        "namespaces:explore": [{}],
+        "namespaces:project_new": [{}],
+        "namespaces:group_new": [{}],
+        "namespaces:overview": [group, project],
+        "namespaces:group_edit": [group],
+        "namespaces:group_delete": [group],
+        "namespaces:group_members": [group],
+        "namespaces:group_member_edit": [{**group, **member}],
+        "namespaces:group_member_remove": [{**group, **member}],
+        "namespaces:project_edit": [project],
+        "namespaces:project_delete": [project],
+        "namespaces:project_members": [project],
+        "namespaces:project_member_edit": [{**project, **member}],
+        "namespaces:project_member_remove": [{**project, **member}],
+        "path_changes:group": [group],
+        "path_changes:project": [project],
+        "path_changes:transfer": [project],
+        "accounts:profile": [{}],
+        "accounts:password": [{}],
+        "access_tokens:index": [{}],
+        "access_tokens:new": [{}],
+        "container_registry:index": [project],
+        "container_registry:deleted": [project],
+        "container_registry:repository": [own],
+        "container_registry:progress": [own],
+        "container_registry:delete": [own],
+        "container_registry:tags_delete": [own],
+        "container_registry:tag": [{**own, **tag}],
+        "home": [{}],
+    }
+    found = {
+        name: [reverse(name, kwargs=kwargs) for kwargs in some] for name, some in asked.items()
+    }
+    hundred = urlencode({"selected": [long("t", number, 128) for number in range(100)]}, doseq=True)
+    found["container_registry:tags_delete"][0] += f"?{hundred}"
+    return found
+
+
+ELSEWHERE = {
+    "accounts:sign_in": "lists nothing",
+    "accounts:sign_out": "lists nothing",
+    "accounts:sign_up": "lists nothing",
+    "access_tokens:revoke": "one token",
+    "container_registry:events": "takes notifications",
+    "container_registry:restore": "a POST",
+    "container_registry:tag_restore": "one tag",
+    "tokens:auth": "a token",
+    "ui:components": "the gallery",
+    "ui:theme": "a POST",
+    "admin_area:home": "leads to the console",
+    "admin_area:doctor": "asks other processes",
+}
+
+
+def routes() -> Iterator[str]:
+    """The name of each route of a page."""
+    for outer in get_resolver().url_patterns:
+        space = getattr(outer, "namespace", None)
+        if isinstance(outer, URLPattern):
+            yield outer.name or ""
+        elif space and space != "admin":
+            for inner in outer.url_patterns:
+                if isinstance(inner, URLPattern) and inner.name:
+                    yield f"{space}:{inner.name}"
+
+
+def assert_ends(client: Client, path: str) -> None:
+    """One page: its size, the queries, the processor's time, the peak of its memory."""
+    started = time.process_time()
+    with CaptureQueriesContext(connection) as captured:
+        response = client.get(path)
+    spent = time.process_time() - started
+    assert response.status_code == 200, (path, response)
+    assert len(response.content) < MAX_ANSWER, path
+    assert len(captured) <= MAX_QUERIES, path
+    assert spent < MAX_SECONDS, (path, spent)
+    # By itself, since it takes several times what is measured.
+    tracemalloc.start()
+    try:
+        client.get(path)
+        assert tracemalloc.get_traced_memory()[1] < MAX_MEMORY, path
+    finally:
+        tracemalloc.stop()
+
+
+def test_every_page_ends(content: None, tags: None, alice: User) -> None:
+    asked = addresses()
+    assert set(routes()) == asked.keys() | ELSEWHERE.keys(), "a new page is asked here too"
+    client = Client()
+    client.force_login(alice)
+    for path in (path for some in asked.values() for path in some):
+        assert_ends(client, path)
+
+
+def test_every_list_of_the_console_ends(content: None, root: User) -> None:
+    client = Client()
+    client.force_login(root)
+    assert_ends(client, reverse("admin:index"))
+    for model in admin.site._registry:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        listed = reverse(f"{name}_changelist")
+        for path in (listed, f"{listed}?all=", f"{listed}?q=x"):
+            assert_ends(client, path)
+        row = model._default_manager.latest("pk")
+        for part in ("change", "history"):
+            assert_ends(client, reverse(f"{name}_{part}", args=[row.pk]))
