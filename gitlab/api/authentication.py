@@ -22,7 +22,8 @@ from tokens.authorizer import InvalidCredentials
 
 @dataclass(frozen=True)
 class Credential:
-    """What a request was authenticated with. `token` is None for the session of a page.
+    """What a request was authenticated with. `token` is None for the session of a page, and for a
+    CI job, whose project is `job_project`.
 
     `text` is the token itself, for counting its requests.
     """
@@ -30,6 +31,7 @@ class Credential:
     scopes: frozenset[str]
     token: TokenRow | None = None
     text: str = ""
+    job_project: int | None = None
 
     def covers(self, *wanted: str) -> bool:
         """Whether one of the scopes `wanted` is there."""
@@ -55,7 +57,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
             raise errors.invalid_token(str(error)) from error
         except InvalidCredentials as error:
             raise errors.unauthorized() from error
-        return bearer.person, Credential(bearer.scopes, bearer.token, text)
+        return bearer.person, Credential(bearer.scopes, bearer.token, text, bearer.job_project)
 
     def authenticate_header(self, request: Request) -> str:
         """What a 401 asks for."""
@@ -94,3 +96,10 @@ def person(request: Request) -> Person:
 def credential(request: Request) -> Credential | None:
     """What they asked with; None for a visitor."""
     return request.auth if isinstance(request.auth, Credential) else None
+
+
+def require_own_job(request: Request, project_id: int) -> None:
+    """Raises `ApiError` 403 for a CI job of another project than this."""
+    used = credential(request)
+    if used is not None and used.job_project not in (None, project_id):
+        raise errors.forbidden("a job's token is for its own project")

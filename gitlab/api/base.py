@@ -29,7 +29,7 @@ from gitlab.api.authentication import (
     TokenAuthentication,
     credential,
 )
-from gitlab.api.parameters import JSONParser, Parameters, check_size, sent_with
+from gitlab.api.parameters import JSONParser, Parameters, sent_with, take_body
 from gitlab.principals import Anybody
 from tokens import rate_limits
 
@@ -64,6 +64,9 @@ class Endpoint(APIView):
     writes_with: Sequence[str] = ("api",)
     """The scopes one of which a token needs for changing something."""
 
+    jobs: Sequence[str] = ()
+    """The methods that CI jobs may use, on what is of their own project."""
+
     names: Mapping[str, str] = {}
     """Arguments of the rules that clients know by another name: argument → parameter."""
 
@@ -86,7 +89,7 @@ class Endpoint(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """What comes before each operation. Raises `ApiError`, `TooManyRequests`."""
-        check_size(request)
+        take_body(request)
         try:
             self.perform_authentication(request)
         except errors.ApiError:
@@ -107,6 +110,8 @@ class Endpoint(APIView):
             if not (self.visitors and reading):
                 raise errors.unauthorized()
             return
+        if used.job_project is not None and request.method not in self.jobs:
+            raise errors.forbidden("this is not for the tokens of jobs")
         wanted = self.reads_with if reading else self.writes_with
         if wanted and not used.covers(*wanted):
             raise errors.insufficient_scope(" ".join(wanted))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
 from django.http import QueryDict
@@ -62,13 +63,36 @@ def _faults(errors: Mapping[str, Any], above: str = "") -> list[str]:
     return found
 
 
-def check_size(request: Request) -> None:
-    """Raises `ApiError` for a body that is too large, or that does not say how large it is."""
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if request.META.get("HTTP_TRANSFER_ENCODING") and length == "0":
+def take_body(request: Request) -> None:
+    """Let the body be read, a chunked one too, which Django would take for empty.
+
+    Raises `ApiError` for one that is larger than `MAX_BODY`, breaks off, or does not say where it
+    ends.
+    """
+    meta = request.META
+    if not meta.get("HTTP_TRANSFER_ENCODING"):
+        length = meta.get("CONTENT_LENGTH") or "0"
+        if not length.isdecimal() or int(length) > MAX_BODY:
+            raise _too_large()
+        return
+    if not meta.get("wsgi.input_terminated") or not _is_chunked(meta):
         raise ApiError(411, {"error": "411 Length Required"})
-    if not length.isdecimal() or int(length) > MAX_BODY:
-        raise ApiError(413, {"error": "413 Request Entity Too Large"})
+    try:
+        body = meta["wsgi.input"].read(MAX_BODY + 1)
+    except Exception as error:
+        raise BadParameter("the body broke off") from error
+    if len(body) > MAX_BODY:
+        raise _too_large()
+    meta["CONTENT_LENGTH"] = str(len(body))
+    request._request._stream = BytesIO(body)  # noqa: SLF001
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, {"error": "413 Request Entity Too Large"})
+
+
+def _is_chunked(meta: Mapping[str, Any]) -> bool:
+    return str(meta["HTTP_TRANSFER_ENCODING"]).strip().lower() == "chunked"
 
 
 def sent_with(request: Request) -> dict[str, Any]:

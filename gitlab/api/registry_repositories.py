@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from gitlab.api.authentication import person
+from gitlab.api.authentication import person, require_own_job
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.fields import Entity, Moment, api_url
 from gitlab.api.lookups import group_for, project_for, repository_for
@@ -144,6 +144,7 @@ class ProjectRepositories(Endpoint):
 
     section = "Container registry"
     visitors = True
+    jobs = ("GET", "HEAD")
 
     @operation(
         "List the images of a project",
@@ -155,6 +156,7 @@ class ProjectRepositories(Endpoint):
     def get(self, request: Request, given: dict[str, Any], id: int | str) -> Response:
         """Those being deleted included, with their `status`."""
         project = project_for(request.user, id, Ability.READ_IMAGE)
+        require_own_job(request, project.pk)
         rows = repositories.repositories_of(project)
         page = page_of(request, given, rows, ["name"])
         context = {"abilities": lambda _: project.abilities, **_asked(page.rows, given)}
@@ -191,11 +193,13 @@ class OneRepository(Endpoint):
 
     section = "Container registry"
     visitors = True
+    jobs = ("GET", "HEAD")
 
     @operation("Show an image", takes=ShowParameters, gives=RepositoryEntity, refuses=[404, 503])
     def get(self, request: Request, given: dict[str, Any], id: int) -> Response:
         """By its id alone."""
         row = repository_for(request.user, id, Ability.READ_IMAGE)
+        require_own_job(request, row.project_id)
         context = {"abilities": lambda row: row.project.abilities, **_asked([row], given)}
         return Response(RepositoryEntity(row, context=context).data)
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gitlab.api import pagination
-from gitlab.api.authentication import person
+from gitlab.api.authentication import person, require_own_job
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import ApiError, BadParameter, forbidden, not_found
 from gitlab.api.fields import Moment
@@ -116,6 +116,7 @@ class Tags(Endpoint):
 
     section = "Container registry"
     visitors = True
+    jobs = ("GET", "HEAD")
 
     @operation(
         "List the tags of an image",
@@ -129,6 +130,7 @@ class Tags(Endpoint):
     ) -> Response:
         """By name. By key a page of many tags is as quick as the first."""
         row = repository_for(request.user, repository_id, Ability.READ_IMAGE, project=id)
+        require_own_job(request, row.project_id)
         page = _page(request, given, row.path)
         return page.response(TagName(page.rows, many=True, context={"path": row.path}).data)
 
@@ -170,11 +172,13 @@ class OneTag(Endpoint):
 
     section = "Container registry"
     visitors = True
+    jobs = ("GET", "HEAD", "DELETE")
 
     @operation("Show a tag", gives=TagEntity, refuses=[404, 503])
     def get(self, request: Request, id: int | str, repository_id: int, tag_name: str) -> Response:
         """With the image that it points at."""
         row = repository_for(request.user, repository_id, Ability.READ_IMAGE, project=id)
+        require_own_job(request, row.project_id)
         tag = _found(row, tag_name)
         return Response(TagEntity(tag, context={"path": row.path}).data)
 
@@ -185,6 +189,7 @@ class OneTag(Endpoint):
         """The tag alone: the image behind it stays for those who know its digest."""
         by = person(request)
         row = repository_for(by, repository_id, Ability.DELETE_TAG, project=id)
+        require_own_job(request, row.project_id)
         if not services.is_name(tag_name):
             raise not_found("Tag")
         outcome = services.delete_tags(by, row, [tag_name])

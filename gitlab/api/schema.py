@@ -22,6 +22,7 @@ _MEANINGS = {
     404: "There is no such thing, or whoever asks may not know.",
     405: "The operation is not possible here, or the page is too far behind to ask by number.",
     409: "Not possible at this moment.",
+    411: "The body does not say where it ends.",
     413: "The body is larger than 1 MiB.",
     414: "The address is longer than 8 KB.",
     415: "The body is neither JSON nor a form.",
@@ -76,7 +77,7 @@ def described(
     if method in _READING:
         statuses.add(414)
     if method != "get":
-        statuses |= {400, 413, 415}
+        statuses |= {400, 411, 413, 415}
     responses: dict[int, Any] = {
         status: shown if shown is not None else OpenApiResponse(description="Done.")
     }

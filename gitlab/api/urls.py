@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from gitlab.api import (
     audit_events,
+    deploy_tokens,
     description,
     groups,
     instance,
@@ -20,6 +21,7 @@ from gitlab.api import (
     registry_repositories,
     registry_tags,
     registry_undo,
+    resource_access_tokens,
     users,
 )
 from gitlab.api.base import Endpoint, Nothing
@@ -109,6 +111,14 @@ _V4: list[URLPattern | URLResolver] = [
     path("groups/<api_id:id>/subgroups", groups.Subgroups.as_view()),
     path("groups/<api_id:id>/descendant_groups", groups.DescendantGroups.as_view()),
     *_REGISTRY,
+    path("deploy_tokens", deploy_tokens.DeployTokens.as_view()),
+    *_of_both("deploy_tokens", deploy_tokens.DeployTokensOf),
+    *_of_both("deploy_tokens/<api_number:token_id>", deploy_tokens.OneDeployTokenOf),
+    *_of_both("access_tokens", resource_access_tokens.AccessTokensOf),
+    *_of_both("access_tokens/<api_number:token_id>", resource_access_tokens.OneAccessTokenOf),
+    *_of_both(
+        "access_tokens/<api_number:token_id>/rotate", resource_access_tokens.RotateAccessTokenOf
+    ),
     *_of_both("members", members.Members),
     *_of_both("members/all", members.AllMembers),
     *_of_both("members/all/<api_number:user_id>", members.OneOfAllMembers),

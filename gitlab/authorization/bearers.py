@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gitlab.access_tokens import job_tokens
 from gitlab.access_tokens import services as access_tokens
 from gitlab.access_tokens.services import TokenRow
 from gitlab.accounts import failed_logins
@@ -22,11 +23,16 @@ class TokenEnded(InvalidCredentials):
 
 @dataclass(frozen=True)
 class Bearer:
-    """A person by a token: `scopes` are what it is for, `token` is its row."""
+    """A person by a token: `scopes` are what it is for, `token` is the row of a personal one.
+
+    `job_project` is the id of the project that a CI job is of, whose token it is: with it one may
+    what the API opens to jobs, in this project alone.
+    """
 
     person: Person
     scopes: frozenset[str]
-    token: TokenRow
+    token: TokenRow | None = None
+    job_project: int | None = None
 
 
 def _personal_access_token(text: str, *, client_ip: str) -> Bearer | None:
@@ -47,9 +53,19 @@ def _personal_access_token(text: str, *, client_ip: str) -> Bearer | None:
     return Bearer(token.owner, frozenset(token.scopes), token)
 
 
+def _job_token(text: str, *, client_ip: str) -> Bearer | None:
+    """As who started the job. One that is over is no guess and counts nowhere."""
+    if not job_tokens.looks_like_one(text):
+        return None
+    job = job_tokens.find(text)
+    if job is None or not job.is_usable:
+        raise InvalidCredentials("no job, or one that is over")
+    return Bearer(job.owner, frozenset(["api"]), job_project=job.project_id)
+
+
 Find = Callable[..., Bearer | None]
 
-KINDS: tuple[Find, ...] = (_personal_access_token,)
+KINDS: tuple[Find, ...] = (_personal_access_token, _job_token)
 
 
 def identify(text: str, *, client_ip: str) -> Bearer:

@@ -141,6 +141,13 @@ def test_an_encoded_path_reaches_the_api(berth: Installation, proxy: Proxy) -> N
     assert answer.links["first"]["url"].startswith(f"{berth.url}/api/v4/projects/root%2Fapp/")
     plain = httpx.get(f"{berth.url}/api/v4/projects/root/app", headers=token, verify=berth.verify)
     assert plain.status_code == 404
+    chunked = httpx.put(
+        f"{berth.url}/api/v4/projects/root%2Fapp",
+        headers={**token, "Content-Type": "application/json"},
+        content=iter([b'{"descrip', b'tion": "in pieces"}']),
+        verify=berth.verify,
+    )
+    assert chunked.json()["description"] == "in pieces", chunked.text
 
 
 def test_a_chunked_body_larger_than_any_limit_of_a_proxy(berth: Installation, proxy: Proxy) -> None:

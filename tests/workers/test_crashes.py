@@ -1,18 +1,20 @@
-"""F08: a worker that dies between the registry's answer and the removal of its row."""
+"""F08: a worker that dies between the registry's answer and what it writes of it."""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connections
 from django.utils import timezone
 
-from gitlab.container_registry import deletion
+from gitlab.container_registry import bulk_deletion, deletion
+from gitlab.container_registry.client.responses import TagDetails, TagsPage
 from gitlab.container_registry.deletion import Outcome
-from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
 from gitlab.jobs import crash_points
 
 
@@ -37,3 +39,47 @@ def test_what_a_dead_worker_had_deleted_is_finished_by_another(
     assert deletion.due() == [row.pk]
     assert deletion.delete_repository(row.pk, fake_registry) is Outcome.DONE
     assert not ContainerRepository.objects.exists()
+
+
+class _Registry:
+    """Tags in a file, so that what a dead worker has deleted is deleted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for number in range(150):
+            (folder / f"v{number:03}").touch()
+
+    def tags(self, path: str, *, n: int, last: str, sort: str) -> TagsPage:
+        names = sorted(file.name for file in self.folder.iterdir())
+        return TagsPage([TagDetails(name, "sha256:x", "") for name in names])
+
+    def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
+        there = (self.folder / tag).exists()
+        (self.folder / tag).unlink(missing_ok=True)
+        return there
+
+
+@pytest.mark.faults
+@pytest.mark.django_db(transaction=True)
+def test_tags_that_a_dead_worker_has_left_are_deleted_by_another(
+    make_image: Any, alice: Any, settings: Any, tmp_path: Path, enqueued: Any
+) -> None:
+    registry: Any = _Registry(tmp_path)
+    job = bulk_deletion.schedule(alice, make_image("alice/app"), name_regex_delete=".*")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            connections["default"].connection = None  # Not closed: it is the parent's.
+            settings.CRASH_AT = "tags_deleted"
+            bulk_deletion.run(job.pk, registry)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == crash_points.EXIT_CODE
+    assert len(list(tmp_path.iterdir())) == 50
+    assert bulk_deletion.run(job.pk, registry) is bulk_deletion.Outcome.NOT_OURS
+    long_ago = timezone.now() - bulk_deletion.STALE - dt.timedelta(seconds=1)
+    BulkTagDeletion.objects.update(lease_renewed_at=long_ago)
+    assert bulk_deletion.run(job.pk, registry) is bulk_deletion.Outcome.DONE
+    assert not list(tmp_path.iterdir())
+    job.refresh_from_db()
+    assert (job.status, job.deleted_count) == ("finished", 150)

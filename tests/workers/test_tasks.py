@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gitlab.container_registry import deletion
+from gitlab.container_registry import bulk_deletion, deletion
 from gitlab.jobs import broker, enqueue
 from workers import tasks
 
@@ -22,7 +22,10 @@ def app() -> Any:
 
 
 def test_what_is_rung_and_scheduled_exists(app: Any) -> None:
-    names = {entry["task"] for entry in app.conf.beat_schedule.values()} | {deletion.TASK}
+    names = {entry["task"] for entry in app.conf.beat_schedule.values()} | {
+        deletion.TASK,
+        bulk_deletion.TASK,
+    }
     assert names <= set(app.tasks)
     assert all(entry["options"]["expires"] for entry in app.conf.beat_schedule.values())
 
@@ -32,6 +35,21 @@ def test_the_sweep_rings_for_each_image_that_waits(make_image: Any, enqueued: An
     image = make_image("alice/app", status="delete_scheduled")
     tasks.sweep_deletions()
     assert enqueued == [(deletion.TASK, image.pk)]
+
+
+@pytest.mark.django_db
+def test_the_sweep_rings_for_each_bulk_deletion(make_image: Any, enqueued: Any, alice: Any) -> None:
+    job = bulk_deletion.schedule(alice, make_image("alice/app"), name_regex_delete=".*")
+    tasks.sweep_deletions()
+    assert enqueued == [(bulk_deletion.TASK, job.pk)]
+
+
+def test_the_task_deletes_the_tags_that_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    done = bulk_deletion.Outcome.DONE
+    monkeypatch.setattr(bulk_deletion, "run", lambda pk: asked.append(pk) or done)
+    tasks.delete_tags_in_bulk(7)
+    assert asked == [7]
 
 
 def test_the_task_deletes_the_image_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -308,8 +308,49 @@ def test_bodies_that_are_none(api: Api, alice: Any, body: Any, kind: str, status
     assert len(answer.content) < 1000
 
 
-def test_a_body_without_a_length(api: Api, alice: Any) -> None:
+def test_a_body_without_an_end(api: Api, alice: Any) -> None:
+    """Whoever serves has to say that it ends a chunked body."""
     assert_refused(api(alice).post("projects", HTTP_TRANSFER_ENCODING="chunked"), 411)
+    terminated = {"wsgi.input_terminated": True}
+    strange = api(alice).post("projects", HTTP_TRANSFER_ENCODING="gzip, chunked", **terminated)
+    assert_refused(strange, 411)
+
+
+class _Chunked:
+    """The server's stream of a chunked body: it may end, or break off."""
+
+    def __init__(self, body: bytes | Exception) -> None:
+        self.body = body
+
+    def read(self, size: int) -> bytes:
+        if isinstance(self.body, Exception):
+            raise self.body
+        found, self.body = self.body[:size], self.body[size:]
+        return found
+
+    readline = read
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        (b'{"path": "chunked"}', 201, ""),
+        (b"", 400, "missing"),
+        (b"x" * (1024 * 1024 + 1), 413, "Too Large"),
+        (OSError("broken"), 400, "broke off"),
+    ],
+)
+def test_a_chunked_body(api: Api, alice: Any, body: Any, status: int, says: str) -> None:
+    server: dict[str, Any] = {
+        "wsgi.input": _Chunked(body),
+        "wsgi.input_terminated": True,
+        "HTTP_TRANSFER_ENCODING": "chunked",
+        "CONTENT_LENGTH": "",
+        "CONTENT_TYPE": "application/json",
+    }
+    answer = api(alice).post("projects", **server)
+    assert answer.status_code == status, answer.content
+    assert says in answer.content.decode()
 
 
 def test_who_may_make_one(api: Api, app: Any, bob: Any, carol: Any, mallory: Any) -> None:
