@@ -61,6 +61,7 @@ _WEB_APPS = [
     "gitlab.access_tokens",
     "gitlab.container_registry",
     "gitlab.audit",
+    "gitlab.revocations",
     "gitlab.ui",
     "gitlab.api",
 ]

@@ -18,6 +18,7 @@ from django.conf import settings
 
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
+from registry.services import revocations
 from registry.visible import EVERYTHING, Visible
 from tokens.access import Access
 from tokens.issue import SERVICE
@@ -55,6 +56,8 @@ def admit(claims: Claims) -> Claims:
     """
     if claims.expires_at + settings.TOKENS_LEEWAY <= time.time():
         raise InvalidToken("expired")
+    if revocations.has_ended(claims):
+        raise InvalidToken("revoked")
     return claims
 
 

@@ -11,7 +11,7 @@
     Review     what may have become garbage, and when to look
     Tombstone  bytes about to be unlinked            Receipt  what was removed, and why
     Event      what happened, in order              FormerPath  what a rename has left
-    GarbageLease  nothing is collected while it lasts
+    GarbageLease  nothing is collected while it lasts    Revocation  what ended tokens early
     Verification  how far a verification has come   Finding  what it found wrong
 
 Foreign keys are `DO_NOTHING`: services delete in their own order, and the database refuses, at the
@@ -79,6 +79,33 @@ class FormerPath(models.Model):
 
     def __str__(self) -> str:
         return self.path
+
+
+class Revocation(models.Model):
+    """What was signed before a moment ends: for a credential, a person, a path, or both of these.
+
+    Each of the three is "" where it does not matter. A newer one replaces an older one with another
+    id, so that the greatest id says whether there is anything new: see `services.revocations`.
+    """
+
+    credential = models.CharField(max_length=64, default="")
+    subject = models.CharField(max_length=255, default="")
+    path = ByteOrderedCharField(max_length=NAME_LENGTH, default="")
+    before = models.DateTimeField()
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["credential", "subject", "path"], name="revocation_once"
+            ),
+            models.CheckConstraint(
+                condition=~Q(credential="", subject="", path=""), name="revocation_of_something"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.credential or self.subject or self.path} before {self.before}"
 
 
 class Blob(models.Model):

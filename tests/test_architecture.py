@@ -89,6 +89,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("gitlab.jobs",),
     ("gitlab.ui",),
     ("gitlab.audit",),
+    ("gitlab.revocations",),
     ("gitlab.namespaces",),
     ("gitlab.accounts",),
     ("gitlab.access_tokens",),

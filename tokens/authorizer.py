@@ -26,13 +26,15 @@ class Identity:
 
     `subject` goes into the token and the registry's records. `auth_type` is GitLab's word for the
     kind of credential (``gitlab_or_ldap``, ``personal_access_token``, ``deploy_token``, ``build``).
-    `user_info` goes into the claim ``user``. `principal` is the authorizer's own.
+    `user_info` goes into the claim ``user``. `principal` is the authorizer's own. `credential`
+    names what was shown, and goes into the claim of that name.
     """
 
     subject: str
     auth_type: str
     user_info: Mapping[str, Any] = field(default_factory=dict)
     principal: Any = None
+    credential: str = ""
 
 
 class LoginRefused(Exception):

@@ -68,24 +68,31 @@ class Bearer:
 
     `subject` is the name of the person or token; a token without one is GitLab's own. `user` is
     what the registry sends back, unread, with its events: it travels as a token of its own in the
-    claim ``user``.
+    claim ``user``. `credential` names what was shown for it, so that both can end together.
     """
 
     subject: str | None = None
     auth_type: str | None = None
     user: Mapping[str, Any] | None = None
+    credential: str = ""
 
 
-def issue(
+def issue(  # noqa: PLR0913 - one for each claim
     access: Iterable[Access],
     *,
     subject: str | None = None,
     auth_type: str | None = None,
     user: Mapping[str, Any] | None = None,
+    credential: str = "",
+    decided_at: float | None = None,
     lifetime: int | None = None,
     refusals: Mapping[str, str] | None = None,
 ) -> IssuedToken:
     """A token that grants `access` to a `Bearer`. `lifetime` is in seconds (default: the setting).
+
+    `decided_at` is the moment before anything was asked that `access` follows from, in seconds
+    since the epoch (default: now). The claim ``decided_at`` says it to the millisecond: what was
+    revoked later than that the token knows nothing of.
 
     `refusals` say in words why a name is not in `access`: where there is room, the claim of that
     name tells it to the registry, which tells it to the client. Nothing is decided by it.
@@ -94,10 +101,12 @@ def issue(
     no need of it. Raises `TokenTooLong`.
     """
     key = current_key()
+    decided_at = time.time() if decided_at is None else decided_at
     now = int(time.time())
     lifetime = settings.TOKENS_LIFETIME if lifetime is None else lifetime
     signed_user = _sign({"user_info": dict(user)}, key) if user is not None else None
-    claims = _claims(access, Bearer(subject, auth_type), signed_user, now, lifetime)
+    bearer = Bearer(subject, auth_type, None, credential)
+    claims = _claims(access, bearer, signed_user, now, lifetime, decided_at)
     text = _sign(
         claims | ({"refusals": dict(refusals)} if refusals else {}), key, with_certificate=True
     )
@@ -121,7 +130,12 @@ def fitting(access: Sequence[Access], bearer: Bearer) -> list[Access]:
 
 
 def _claims(
-    access: Iterable[Access], bearer: Bearer, signed_user: str | None, now: int, lifetime: int
+    access: Iterable[Access],
+    bearer: Bearer,
+    signed_user: str | None,
+    now: int,
+    lifetime: int,
+    decided_at: float,
 ) -> dict[str, Any]:
     claims: dict[str, Any] = {
         "iss": settings.TOKENS_ISSUER,
@@ -131,6 +145,7 @@ def _claims(
         "exp": now + lifetime,
         "jti": str(uuid.uuid4()),
         "access": [entry.as_claim() for entry in access],
+        "decided_at": int(decided_at * 1000),
     }
     if bearer.subject is not None:
         claims["sub"] = bearer.subject
@@ -138,6 +153,8 @@ def _claims(
         claims["auth_type"] = bearer.auth_type
     if signed_user is not None:
         claims["user"] = signed_user
+    if bearer.credential:
+        claims["credential"] = bearer.credential
     return claims
 
 
@@ -146,7 +163,8 @@ def _length(access: Sequence[Access], bearer: Bearer, key: SigningKey) -> int:
     now, user = int(time.time()), None
     if bearer.user is not None:
         user = "x" * _signed_length({"user_info": dict(bearer.user)}, key)
-    return _signed_length(_claims(access, bearer, user, now, settings.TOKENS_LIFETIME), key)
+    claims = _claims(access, bearer, user, now, settings.TOKENS_LIFETIME, now)
+    return _signed_length(claims, key)
 
 
 def _signed_length(claims: dict[str, Any], key: SigningKey) -> int:

@@ -58,6 +58,10 @@ class Claims:
     issued_at: float = 0.0
     refusals: Mapping[str, str] = field(default_factory=dict)
     """Why the token does not grant a name, in words for the person; not decided by."""
+    credential: str = ""
+    """What was shown for the token, by the name that GitLab's side has for it; "" without one."""
+    decided_at: float = 0.0
+    """What was revoked later the token knows nothing of. Else when it was issued."""
 
     def grants(self, needed: Access) -> bool:
         """Whether one entry covers all of `needed`. Wildcards count in GitLab's own tokens only."""
@@ -185,9 +189,24 @@ def _claims(payload: dict[str, Any]) -> Claims:
         access = tuple(Access.from_claim(entry) for entry in entries)
     except InvalidScope as error:
         raise InvalidToken("malformed access entry") from error
+    credential = payload.get("credential")
     return Claims(
-        subject, access, float(expires), payload["jti"], user, float(issued), _refusals(payload)
+        subject,
+        access,
+        float(expires),
+        payload["jti"],
+        user,
+        float(issued),
+        _refusals(payload),
+        credential if isinstance(credential, str) else "",
+        _decided_at(payload, issued),
     )
+
+
+def _decided_at(payload: Mapping[str, Any], issued: float) -> float:
+    """In seconds; never after the token was issued, as nobody knows what comes."""
+    found = payload.get("decided_at")
+    return min(found / 1000, issued + 1.0) if type(found) is int else float(issued)
 
 
 def _refusals(payload: Mapping[str, Any]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,13 +81,15 @@ class TokenView(View):
         authorizer = authorizers.current()
         credentials = _basic(request) or _password_grant(request, parameters)
         address = request.META.get("REMOTE_ADDR", "")
+        # Before anything is asked: see `issue`.
+        began = time.time()
         try:
             identity = (
                 authorizer.authenticate(*credentials, address=address) if credentials else None
             )
             if settings.RATE_LIMITS:
                 _count(identity, credentials, address)
-            return self._token(identity, _scopes(parameters), authorizer)
+            return self._token(identity, _scopes(parameters), authorizer, began)
         except TooManyRequests as error:
             raise _Refusal(
                 429, "TOOMANYREQUESTS", str(error), **{"Retry-After": str(error.retry_after)}
@@ -106,7 +109,11 @@ class TokenView(View):
             raise _Refusal(404, "UNAVAILABLE", "registry not enabled") from error
 
     def _token(
-        self, identity: Identity | None, scopes: list[str], authorizer: authorizers.Authorizer
+        self,
+        identity: Identity | None,
+        scopes: list[str],
+        authorizer: authorizers.Authorizer,
+        began: float,
     ) -> HttpResponse:
         try:
             asked = parse_scopes(scopes)[: settings.TOKENS_MAX_SCOPES]
@@ -124,6 +131,8 @@ class TokenView(View):
             subject=bearer.subject,
             auth_type=bearer.auth_type,
             user=bearer.user,
+            credential=bearer.credential,
+            decided_at=began,
             refusals=_explained(authorizer, identity, asked, recorded),
         )
         issued_at = dt.datetime.fromtimestamp(token.issued_at, dt.UTC)
@@ -161,7 +170,9 @@ def _explained(
 def _bearer(identity: Identity | None) -> Bearer:
     if identity is None:
         return Bearer("", "none")
-    return Bearer(identity.subject, identity.auth_type, identity.user_info or None)
+    return Bearer(
+        identity.subject, identity.auth_type, identity.user_info or None, identity.credential
+    )
 
 
 def _count(identity: Identity | None, credentials: tuple[str, str] | None, address: str) -> None:

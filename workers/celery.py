@@ -39,6 +39,11 @@ app.conf.update(
             "schedule": 5.0,
             "options": {"expires": 5},
         },
+        "tell revocations": {
+            "task": "workers.tasks.tell_revocations",
+            "schedule": 5.0,
+            "options": {"expires": 5},
+        },
         "finish path changes": {
             "task": "workers.tasks.finish_path_changes",
             "schedule": 30.0,

@@ -9,7 +9,14 @@ from celery import shared_task
 from gitlab.access_tokens import job_tokens
 from gitlab.accounts import sessions
 from gitlab.audit import retention
-from gitlab.container_registry import bulk_deletion, deletion, events, garbage, untagged
+from gitlab.container_registry import (
+    bulk_deletion,
+    deletion,
+    events,
+    garbage,
+    revocations,
+    untagged,
+)
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.jobs import enqueue
 from gitlab.path_changes import services as path_changes
@@ -42,6 +49,18 @@ def delete_tags_in_bulk(pk: int) -> None:
     outcome = bulk_deletion.run(pk)
     if outcome is not bulk_deletion.Outcome.NOT_OURS:
         log.info("bulk deletion of tags %s: %s", pk, outcome.value)
+
+
+@shared_task
+def tell_revocations() -> None:
+    """Tell the registry which tokens have ended. One that does not answer is told next time."""
+    try:
+        told = revocations.tell()
+    except (RegistryUnavailable, RegistryRefused) as error:
+        log.warning("the registry was not told which tokens have ended: %s", error)
+        return
+    if told:
+        log.info("the registry was told of %s revocations", told)
 
 
 @shared_task

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from gitlab.access_tokens import checks, token_text
+from gitlab.access_tokens import checks, credentials, token_text
 from gitlab.access_tokens.models import DeployToken, default_username, is_usable
 from gitlab.access_tokens.token_text import Prefix, digest_of
 from gitlab.audit.services import record
@@ -25,6 +25,7 @@ from gitlab.namespaces.models import Project, Routable, Route
 from gitlab.namespaces.policies import Ability
 from gitlab.principals import Person
 from gitlab.refusals import Invalid, NotFound
+from gitlab.revocations import services as revocations
 from gitlab.server.databases import rows
 
 SCOPES: dict[str, str] = {
@@ -155,6 +156,7 @@ def revoke(by: Person, token: DeployToken) -> DeployToken:
     found = DeployToken.objects.filter(pk=token.pk, revoked_at__isnull=True)
     if found.update(revoked_at=timezone.now()):
         _record("revoke", by, token)
+        revocations.end_tokens(credential=credentials.of_deploy_token(token.pk))
     token.refresh_from_db(fields=["revoked_at"])
     return token
 

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from gitlab.access_tokens import checks, token_text
+from gitlab.access_tokens import checks, credentials, token_text
 from gitlab.access_tokens.models import Job, Runner
 from gitlab.access_tokens.token_text import Prefix, digest_of
 from gitlab.accounts.models import User
@@ -30,6 +30,7 @@ from gitlab.namespaces.models import AccessLevel, Project
 from gitlab.namespaces.policies import Ability
 from gitlab.principals import Person
 from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
+from gitlab.revocations import services as revocations
 from gitlab.server.databases import rows
 
 DEFAULT_TIMEOUT = dt.timedelta(hours=1)
@@ -105,6 +106,8 @@ def revoke_runner(by: Person, runner: Runner) -> Runner:
     found = Runner.objects.filter(pk=runner.pk, revoked_at__isnull=True)
     if found.update(revoked_at=now):
         running = Job.objects.filter(runner=runner, status=Job.Status.RUNNING)
+        for pk in running.values_list("pk", flat=True):
+            revocations.end_tokens(credential=credentials.of_job(pk))
         running.update(status=Job.Status.CANCELED, finished_at=now)
         path = runner.project.full_path
         record("runner.revoke", by=by, target=runner, path=path, name=runner.name)
@@ -200,7 +203,10 @@ def finish_job(runner: Runner, pk: int, status: str) -> Job:
     if status not in Job.Status.values or status == Job.Status.RUNNING:
         raise Invalid({"status": "One of success, failed, canceled."})
     mine = Job.objects.filter(runner=runner, pk=pk)
-    mine.filter(status=Job.Status.RUNNING).update(status=status, finished_at=timezone.now())
+    running = mine.filter(status=Job.Status.RUNNING)
+    with transaction.atomic():
+        if running.update(status=status, finished_at=timezone.now()):
+            revocations.end_tokens(credential=credentials.of_job(pk))
     job = mine.first()
     if job is None:
         raise NotFound("no such job")

@@ -13,10 +13,12 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from gitlab.access_tokens import credentials
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.accounts import bots
 from gitlab.audit import origin
 from gitlab.audit.services import record
+from gitlab.revocations import services as revocations
 
 _SAID_FOR = dt.timedelta(days=30)
 
@@ -41,6 +43,8 @@ def note_reuse(pk: int) -> None:
     family = _family(token).filter(revoked_at__isnull=True)
     revoked = list(family.values_list("pk", flat=True))
     PersonalAccessToken.objects.filter(pk__in=revoked).update(revoked_at=now)
+    for each in revoked:
+        revocations.end_tokens(credential=credentials.of_token(each))
     if token.owner is not None and revoked:
         bots.end(token.user_id)
     record("access_token.reuse", by=None, target=token, path=token.path, revoked=revoked)

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from gitlab.access_tokens import checks, rotation, token_text
+from gitlab.access_tokens import checks, credentials, rotation, token_text
 from gitlab.access_tokens.checks import check_name, check_scopes, last_day, limited_expiry, usable
 from gitlab.access_tokens.models import PersonalAccessToken, is_usable
 from gitlab.access_tokens.token_text import Prefix, digest_of
@@ -19,6 +19,7 @@ from gitlab.accounts.rows import PERSON_COLUMNS, PersonRow
 from gitlab.audit.services import record
 from gitlab.principals import Person
 from gitlab.refusals import Forbidden, Invalid, NotFound
+from gitlab.revocations import services as revocations
 from gitlab.server.databases import rows
 
 SCOPES: dict[str, str] = {
@@ -180,6 +181,7 @@ def replace(
         still = PersonalAccessToken.objects.filter(usable(), pk=token.pk)
         if not still.update(revoked_at=now, rotated_at=now):
             raise Invalid("The token is revoked or expired already.")
+        revocations.end_tokens(credential=credentials.of_token(token.pk))
         if token.owner is not None:
             token.user.memberships.update(expires_at=expires_at)
         return insert(
@@ -219,6 +221,7 @@ def end(by: Person, token: PersonalAccessToken) -> PersonalAccessToken:
     )
     if changed:
         record("access_token.revoke", by=by, target=token, path=token.path)
+        revocations.end_tokens(credential=credentials.of_token(token.pk))
         if token.owner is not None:
             bots.end(token.user_id)
     token.refresh_from_db(fields=["revoked_at"])

@@ -23,6 +23,7 @@ from gitlab.namespaces.models import Namespace
 from gitlab.namespaces.paths import check_segment
 from gitlab.principals import Person
 from gitlab.refusals import Conflict, Forbidden, Invalid
+from gitlab.revocations import services as revocations
 
 ROOT = "root"
 
@@ -129,6 +130,7 @@ def block(user: User, *, by: Person | None) -> User:
     remembered_passwords.forget(user)
     if changed:
         record("user.block", by=by, target=user)
+        revocations.end_tokens(subject=user.username)
     user.refresh_from_db()
     return user
 
@@ -161,6 +163,7 @@ def deactivate(user: User, *, by: Person | None) -> User:
     rows = User.objects.filter(pk=user.pk, state=User.State.ACTIVE)
     if rows.update(state=User.State.DEACTIVATED):
         record("user.deactivate", by=by, target=user)
+        revocations.end_tokens(subject=user.username)
     user.refresh_from_db()
     return user
 
@@ -205,6 +208,7 @@ def delete_user(user: User, *, by: Person | None) -> None:
     if group is not None:
         raise Conflict({"__all__": f"{user.username} is the only owner of {group.full_path}."})
     record("user.delete", by=by, target=user)
+    revocations.end_tokens(subject=user.username)
     remembered_passwords.forget(user)
     if namespace is not None:
         namespace.delete()
@@ -225,6 +229,8 @@ def set_administrator(user: User, *, is_administrator: bool, by: Person | None) 
     if changed.update(is_superuser=is_administrator):
         action = "user.grant_admin" if is_administrator else "user.revoke_admin"
         record(action, by=by, target=user)
+        if not is_administrator:
+            revocations.end_tokens(subject=user.username)
     user.refresh_from_db()
     return user
 
@@ -259,6 +265,7 @@ def _set_password(user: User, hashed: str, *, by: Person | None) -> User:
     with transaction.atomic():
         user.save(update_fields=["password"])
         record("user.change_password", by=by, target=user)
+        revocations.end_tokens(subject=user.username)
     remembered_passwords.forget(user)
     return user
 
@@ -301,6 +308,8 @@ def set_external(user: User, *, external: bool, by: Person | None) -> User:
     _only_admins(by)
     if User.objects.filter(pk=user.pk).exclude(external=external).update(external=external):
         record("user.set_external", by=by, target=user, external=external)
+        if external:
+            revocations.end_tokens(subject=user.username)
     user.refresh_from_db()
     return user
 

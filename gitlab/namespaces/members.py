@@ -24,6 +24,7 @@ from gitlab.namespaces.paths import prefixes
 from gitlab.namespaces.policies import Ability, UserAccess
 from gitlab.principals import Person
 from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
+from gitlab.revocations import services as revocations
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,8 @@ def update_member(
     record(
         "member.update", by=by, target=routable, member=user.username, level=[before, int(level)]
     )
+    if level < before:
+        revocations.end_tokens(subject=user.username, path=routable.full_path)
     return member
 
 
@@ -200,6 +203,7 @@ def remove_member(by: Person, routable: Routable, user: Person) -> None:
     _keep_an_owner(member)
     member.delete()
     record("member.remove", by=by, target=routable, member=user.username)
+    revocations.end_tokens(subject=user.username, path=routable.full_path)
 
 
 def _refuse_bots(user: Person) -> None:

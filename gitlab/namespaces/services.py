@@ -31,6 +31,7 @@ from gitlab.namespaces.paths import check_segment, join
 from gitlab.namespaces.policies import Ability
 from gitlab.principals import Person
 from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
+from gitlab.revocations import services as revocations
 
 _ORDER = [Visibility.PRIVATE, Visibility.INTERNAL, Visibility.PUBLIC]
 
@@ -186,6 +187,8 @@ def update_group(
     if changes:
         group.save()
         record("group.update", by=by, target=group, **changes)
+        if "visibility" in changes:
+            revocations.end_tokens(path=group.full_path)
     return group
 
 
@@ -251,6 +254,8 @@ def update_project(
     if changes:
         project.save()
         record("project.update", by=by, target=project, **changes)
+        if {"visibility", "registry_access"} & changes.keys():
+            revocations.end_tokens(path=project.full_path)
     return project
 
 
@@ -262,6 +267,8 @@ def set_archived(by: Person, project: Project, *, archived: bool) -> Project:
         project.archived = archived
         project.save(update_fields=["archived", "updated_at"])
         record("project.archive" if archived else "project.unarchive", by=by, target=project)
+        if archived:
+            revocations.end_tokens(path=project.full_path)
     return require_in_project(by, project, Ability.READ_PROJECT)
 
 
@@ -295,6 +302,7 @@ def delete_project(by: Person, project: Project) -> None:
     project.pending_delete_at = timezone.now()
     project.save(update_fields=["pending_delete_at", "updated_at"])
     record("project.delete", by=by, target=project)
+    revocations.end_tokens(path=project.full_path)
     enqueue.on_commit("workers.tasks.sweep_deletions")
 
 
@@ -326,6 +334,7 @@ def delete_group(by: Person, group: Namespace) -> None:
     group.pending_delete_at = now
     group.save(update_fields=["pending_delete_at", "updated_at"])
     record("group.delete", by=by, target=group)
+    revocations.end_tokens(path=group.full_path)
     enqueue.on_commit("workers.tasks.sweep_deletions")
 
 

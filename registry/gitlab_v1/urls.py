@@ -11,6 +11,7 @@ from registry.gitlab_v1 import (
     events,
     garbage,
     repositories,
+    revocations,
     statistics,
     tags,
     verifications,
@@ -27,6 +28,7 @@ urlpatterns = [
     path("gitlab/v1/garbage/lease/", garbage.LeaseView()),
     path("gitlab/v1/garbage/verifications/", verifications.VerificationsView()),
     path("gitlab/v1/garbage/why/<reference:digest>", garbage.WhyView()),
+    path("gitlab/v1/revocations/", revocations.RevocationsView()),
     path("gitlab/v1/statistics/", statistics.StatisticsView()),
     # Calls of our own: what is called stands first and the name last, whatever words it holds.
     path("gitlab/v1/berth/", repositories.DiscoveryView()),

@@ -11,12 +11,12 @@ from django.utils import timezone
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Event, RepositoryBlob, Review
-from registry.services import database, events, repositories
+from registry.services import database, events, repositories, revocations
 from registry.services.garbage import holding, reviews
 from registry.storage import chosen as storage
 
-_FIND = """
-SELECT l.id, b.size, v.id, r.id, b.id, l.deleted_at FROM registry_repository r
+_FIND = f"""
+SELECT l.id, b.size, v.id, r.id, b.id, l.deleted_at, {revocations.LATEST} FROM registry_repository r
 JOIN registry_blob b ON b.digest = %s
 JOIN registry_repositoryblob l ON l.repository_id = r.id AND l.blob_id = b.id
 LEFT JOIN registry_review v ON v.kind = 'link' AND v.target = l.id
@@ -56,12 +56,15 @@ def find(name: str, digest: str) -> FoundBlob:
     that was deleted.
     """
     row = _row(name, digest)
+    revocations.notice(row[6])
     return FoundBlob(digest, row[1], row[0], row[2] is not None)
 
 
 def _row(name: str, digest: str) -> tuple[Any, ...]:
     """The columns of `_FIND`. Raises BLOB_UNKNOWN."""
     row = database.one(_FIND, [digest, name])
+    if row is None and revocations.refresh():
+        raise revocations.News
     if row is None or (row[5] is not None and not _is_back(row[3], digest, row[0])):
         raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
     return row
@@ -133,7 +136,7 @@ def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
         held = database.one(_FIND + database.row_lock("b"), [digest, source])
         if held is None or size is None or held[1] != size:
             return False
-        link_id, _, _, source_id, _, deleted_at = held
+        link_id, _, _, source_id, _, deleted_at, _ = held
         if deleted_at is not None and not _is_back(source_id, digest, link_id):
             return False
         with database.together() as send:
@@ -155,7 +158,7 @@ def delete(name: str, digest: str, actor: Actor) -> None:
     with database.atomic():
         if repositories.find_id(name) is not None:
             repositories.hold(name)
-        link_id, size, _, repository_id, blob_id, _ = _row(name, digest)
+        link_id, size, _, repository_id, blob_id, *_ = _row(name, digest)
         holder = holding.live_manifest_of(repository_id, digest, link_id)
         if holder is not None:
             raise RegistryError(

@@ -22,19 +22,27 @@ from registry.models import (
     Review,
     Tag,
 )
-from registry.services import blobs, database, events, image_configs, repositories, tags
+from registry.services import (
+    blobs,
+    database,
+    events,
+    image_configs,
+    repositories,
+    revocations,
+    tags,
+)
 from registry.services.garbage import holding, reviews
 from registry.services.image_configs import ImageConfig
 from registry.storage import chosen as storage
 
-_BY_TAG = """
-SELECT m.digest, m.media_type, m.payload FROM registry_repository r
+_BY_TAG = f"""
+SELECT m.digest, m.media_type, m.payload, {revocations.LATEST} FROM registry_repository r
 LEFT JOIN registry_tag t ON t.repository_id = r.id AND t.name = %s AND t.ended_at IS NULL
 LEFT JOIN registry_manifest m ON m.id = t.manifest_id AND m.deleted_at IS NULL
 WHERE r.name = %s AND r.closed_at IS NULL
 """
-_BY_DIGEST = """
-SELECT m.digest, m.media_type, m.payload FROM registry_repository r
+_BY_DIGEST = f"""
+SELECT m.digest, m.media_type, m.payload, {revocations.LATEST} FROM registry_repository r
 LEFT JOIN registry_manifest m
 ON m.repository_id = r.id AND m.digest = %s AND m.deleted_at IS NULL
 WHERE r.name = %s AND r.closed_at IS NULL
@@ -84,7 +92,10 @@ def find(name: str, reference: str) -> StoredManifest:
     asked = reference if is_reference(reference) else ""
     row = database.one(_BY_DIGEST if ":" in reference else _BY_TAG, [asked, name])
     if row is None:
+        if revocations.refresh():
+            raise revocations.News
         raise RegistryError(Code.NAME_UNKNOWN, name=name)
+    revocations.notice(row[3])
     if row[0] is None:
         raise RegistryError(Code.MANIFEST_UNKNOWN, reference=reference)
     return StoredManifest(row[0], row[1], bytes(row[2]))

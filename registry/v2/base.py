@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 
 from registry.auth import ACTIONS, Caller
 from registry.errors import Code, RegistryError
-from registry.services import database, repositories
+from registry.services import database, repositories, revocations
 from registry.storage.base import StorageFull, StorageUnavailable
 from tokens.access import Access
 
@@ -47,6 +47,8 @@ class RegistryView:
     """For Django's middleware, where one process serves pages too. Cookies count for nothing."""
     counts_requests_itself = True
     """For the rate limits of pages, in such a process."""
+    notices_revocations = False
+    """Whether what GET and HEAD ask brings along whether there are new ones: see `revocations`."""
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}
@@ -81,17 +83,27 @@ class RegistryView:
             raise RegistryError(Code.UNSUPPORTED, headers={"Allow": self.allow})
         if "name" in arguments:
             repositories.check_name(arguments["name"])
-        caller = Caller(request.META.get("HTTP_AUTHORIZATION"))
-        caller.require(self.needed(method, arguments))
         if method not in _SAFE:
             database.check_connection()
-            return handler(request, caller, **arguments)
+            revocations.refresh()
+            return handler(request, self._caller(request, method, arguments), **arguments)
         try:
-            return handler(request, caller, **arguments)
+            if not self.notices_revocations:
+                revocations.refresh()
+            return handler(request, self._caller(request, method, arguments), **arguments)
+        except revocations.News:
+            pass
         except (OperationalError, InterfaceError):
             if not database.close_if_lost():
                 raise
-            return handler(request, caller, **arguments)
+        revocations.refresh()
+        return handler(request, self._caller(request, method, arguments), **arguments)
+
+    def _caller(self, request: HttpRequest, method: str, arguments: dict[str, Any]) -> Caller:
+        """Who asks, by what is known of revocations. Raises UNAUTHORIZED."""
+        caller = Caller(request.META.get("HTTP_AUTHORIZATION"))
+        caller.require(self.needed(method, arguments))
+        return caller
 
     def needed(self, method: str, arguments: dict[str, Any]) -> Access | None:
         """The access without which the request is answered with a challenge."""

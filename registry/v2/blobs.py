@@ -15,6 +15,8 @@ from tokens.access import Access
 class BlobView(RegistryView):
     """``/v2/<name>/blobs/<digest>``."""
 
+    notices_revocations = True
+
     def get(self, request: HttpRequest, caller: Caller, name: str, digest: str) -> HttpResponseBase:
         """The bytes; HEAD for somebody who may push also promises that they stay for a while."""
         digests.check(digest)

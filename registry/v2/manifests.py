@@ -31,6 +31,8 @@ class _Pushed(HttpResponse):
 class ManifestView(RegistryView):
     """``/v2/<name>/manifests/<reference>``."""
 
+    notices_revocations = True
+
     def get(self, request: HttpRequest, caller: Caller, name: str, reference: str) -> HttpResponse:
         """The stored bytes with the stored type, whatever ``Accept`` says: one digest, one type."""
         found = manifests.find(name, reference)

@@ -21,7 +21,7 @@ from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import RegistryError
 from registry.media_types import OCTET_STREAM
-from registry.services import blobs, manifests
+from registry.services import blobs, manifests, revocations
 from registry.storage.base import StorageUnavailable
 from registry.v2.base import API_VERSION
 from tokens.access import NAME_PATTERN, Access, is_repository_name
@@ -63,7 +63,7 @@ def answer(environ: Mapping[str, Any]) -> Answer | None:
     except RegistryError as error:
         is_plain = error.status == 404 and not is_blob
         return _not_there(error, method) if is_plain else None
-    except (StorageUnavailable, DatabaseError, InterfaceError):
+    except (StorageUnavailable, DatabaseError, InterfaceError, revocations.News):
         return None
 
 

@@ -7,6 +7,7 @@ Elsewhere each side is tested against one that plays the other, which grants wha
 from __future__ import annotations
 
 import datetime as dt
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from django.utils import timezone
 from gitlab.container_registry.client.berth import BerthRegistry
 from gitlab.container_registry.client.capabilities import Capabilities
 from gitlab.container_registry.client.connection import Connection, RegistryRefused
-from registry.models import Review
+from gitlab.container_registry.client.responses import Ended
+from registry.models import Review, Revocation
 from registry.services.garbage import collection as garbage
 from tests.registry import images
 
@@ -153,6 +155,11 @@ def test_what_is_kept_without_a_tag(client: BerthRegistry, settings: Any) -> Non
     assert client.keep_untagged(APP, keep=False)
     client.review_garbage()
     assert client.manifest(APP, image.digest) is None
+
+
+def test_tokens_end(client: BerthRegistry) -> None:
+    client.revoke([Ended(subject="bob"), Ended(subject="bob", path="acme")], time.time())
+    assert Revocation.objects.count() == 2
 
 
 def test_events(client: BerthRegistry) -> None:

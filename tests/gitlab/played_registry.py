@@ -56,6 +56,7 @@ class PlayedRegistry:
         self.calls: list[tuple[Any, ...]] = []
         self.trouble: Exception | None = None
         self.seen: list[str] = []
+        self.revoked: list[tuple[list[Any], float]] = []
         self.freed_bytes = Freed(218 * 1024 * 1024, 40 * 1024 * 1024, 3)
 
     # What tests put in
@@ -169,6 +170,10 @@ class PlayedRegistry:
         self.closed[41] = path
         self.kept[path] = self.now.pop(path)
         return len(self.kept[path])
+
+    def revoke(self, ended: Sequence[Any], before: float) -> None:
+        self._answer()
+        self.revoked.append((list(ended), before))
 
     def manifest(self, path: str, reference: str) -> StoredManifest | None:
         self._answer()

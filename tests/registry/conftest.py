@@ -37,6 +37,14 @@ def _nothing_has_to_survive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test's database has said of revocations goes with it."""
+    from registry.services import revocations
+
+    monkeypatch.setattr(revocations, "_known", revocations._Known())
+
+
 @pytest.fixture
 def store() -> FilesystemStore:
     """This test's store."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitlab.access_tokens import job_tokens
+from gitlab.access_tokens import credentials, job_tokens
 from gitlab.authorization.principals import JobPrincipal
 from tokens.authorizer import Identity, InvalidCredentials
 
@@ -28,4 +28,5 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity | None:
             "user_id": person.pk,
         },
         principal=JobPrincipal(person, job.project_id),
+        credential=credentials.of_job(job.id),
     )

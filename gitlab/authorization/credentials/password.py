@@ -19,11 +19,14 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity:
     return identity_of(user, LOGIN_AUTH_TYPE, EVERYTHING)
 
 
-def identity_of(person: Person, auth_type: str, abilities: frozenset[str]) -> Identity:
+def identity_of(
+    person: Person, auth_type: str, abilities: frozenset[str], credential: str = ""
+) -> Identity:
     """A person's identity: `auth_type` is GitLab's word for the kind of credential."""
     return Identity(
         subject=person.username,
         auth_type=auth_type,
         user_info={"token_type": auth_type, "username": person.username, "user_id": person.pk},
         principal=PersonPrincipal(person, abilities),
+        credential=credential,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -21,6 +22,7 @@ from gitlab.container_registry.client.connection import (
 )
 from gitlab.container_registry.client.responses import (
     DeletedTag,
+    Ended,
     Freed,
     Garbage,
     Happened,
@@ -173,6 +175,20 @@ class BerthRegistry(OverV2):
             if answer.status_code == 404 or not as_json(answer)["closed"]:
                 return
         raise RegistryUnavailable("the registry finds more and more to close")
+
+    def revoke(self, ended: Sequence[Ended], before: float) -> None:
+        """Let tokens end that were decided before a moment, in seconds since the epoch."""
+        moment = int(before * 1000)
+        told = [{**asdict(each), "before": moment} for each in ended]
+        self._connection.call(
+            "POST",
+            "/gitlab/v1/revocations/",
+            Access("registry", "revocations", ("*",)),
+            content=json.dumps({"revocations": told}).encode(),
+            headers={"Content-Type": "application/json"},
+            # An older registry of ours has nothing at this address: its tokens live on.
+            accept=(204, 404),
+        )
 
     def restore_tags(
         self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None

@@ -16,6 +16,7 @@ from typing import Protocol
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.responses import (
     DeletedTag,
+    Ended,
     Freed,
     Garbage,
     Happened,
@@ -112,6 +113,9 @@ class OwnApi(Registry, Protocol):
 
     def rename(self, path: str, new_path: str, *, dry_run: bool = False) -> bool:
         """Let an image and all below it be called `new_path`. False where there is none."""
+
+    def revoke(self, ended: Sequence[Ended], before: float) -> None:
+        """Let tokens end that were decided before a moment, in seconds since the epoch."""
 
     def events(self, after: int, n: int = 500) -> list[Happened]:
         """What has happened since the event `after`, in order, at most `n`."""

@@ -255,6 +255,15 @@ class Happened:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """Tokens that end: those of a credential, of a subject, about a path, or of a subject there."""
+
+    credential: str = ""
+    subject: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
 class DeletedTag:
     """A tag of the image `path` that can be brought back until `until`."""
 
