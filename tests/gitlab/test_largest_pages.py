@@ -23,7 +23,7 @@ from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.models import ContainerRepository, DeletedImage
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
-from tests.gitlab.container_registry.conftest import PlayedRegistry
+from tests.gitlab.played_registry import PlayedRegistry
 
 pytestmark = pytest.mark.django_db
 
