@@ -17,13 +17,23 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 
-from gitlab.access_tokens.models import PersonalAccessToken
+from gitlab.access_tokens.models import (
+    DeployToken,
+    Job,
+    JobTokenAllowance,
+    PersonalAccessToken,
+    Runner,
+)
 from gitlab.accounts.models import User
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.client import chosen as clients
-from gitlab.container_registry.models import ContainerRepository, DeletedImage
+from gitlab.container_registry.models import (
+    BulkTagDeletion,
+    ContainerRepository,
+    DeletedImage,
+)
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
-from tests.gitlab.container_registry.conftest import PlayedRegistry
+from tests.gitlab.played_registry import PlayedRegistry
 
 pytestmark = pytest.mark.django_db
 
@@ -80,6 +90,7 @@ def content(
         )
         for n in range(ROWS)
     )
+    _machines(alice, acme, app, people)
     _images(app, people)
     AuditEvent.objects.bulk_create(
         AuditEvent(
@@ -92,6 +103,55 @@ def content(
             details={"tags": [long("t", tag, 128) for tag in range(100)]},
         )
         for _ in range(ROWS)
+    )
+
+
+def _machines(alice: User, acme: Namespace, app: Project, people: Sequence[User]) -> None:
+    """Deploy tokens, access tokens of bots, runners with a job each, and what jobs may pull."""
+    for number, where in enumerate(({"namespace": acme}, {"project": app})):
+        DeployToken.objects.bulk_create(
+            DeployToken(
+                name=NAME,
+                description=TEXT[:255],
+                digest=f"de{number}{n:061x}",
+                scopes=["read_registry", "write_registry"],
+                chosen_username="u" * 255,
+                created_by=people[n],
+                **where,
+            )
+            for n in range(ROWS - 1)
+        )
+        PersonalAccessToken.objects.bulk_create(
+            PersonalAccessToken(
+                user=people[n],
+                name=NAME,
+                description=TEXT[:255],
+                digest=f"ac{number}{n:061x}",
+                scopes=["api", "read_registry"],
+                access_level=30,
+                **where,
+            )
+            for n in range(ROWS - 1)
+        )
+    Runner.objects.bulk_create(
+        Runner(name=NAME, digest=f"4a{n:062x}", project=app, created_by=people[n])
+        for n in range(ROWS - 1)
+    )
+    now = timezone.now()
+    Job.objects.bulk_create(
+        Job(
+            runner=runner,
+            project=app,
+            user=alice,
+            name=NAME[:255],
+            digest=f"70{runner.pk:062x}",
+            ends_at=now,
+        )
+        for runner in Runner.objects.all()
+    )
+    JobTokenAllowance.objects.bulk_create(
+        JobTokenAllowance(project=app, source=source)
+        for source in Project.objects.exclude(pk=app.pk)
     )
 
 
@@ -142,6 +202,17 @@ def _images(app: Project, people: Sequence[User]) -> None:
             deleted_by=people[0],
         )
         for name in names
+    )
+    BulkTagDeletion.objects.bulk_create(
+        BulkTagDeletion(
+            repository=each,
+            by=people[0],
+            name_regex_delete="x" * 255,
+            name_regex_keep="x" * 255,
+            status="failed",
+            failure_reason=TEXT[:500],
+        )
+        for each in ContainerRepository.objects.filter(project=app)
     )
     DeletedImage.objects.bulk_create(
         DeletedImage(
@@ -201,6 +272,15 @@ def addresses() -> dict[str, list[str]]:
         "accounts:password": [{}],
         "access_tokens:index": [{}],
         "access_tokens:new": [{}],
+        **{
+            f"access_tokens:{kind}_{page}": [where]
+            for kind, where in (("group", group), ("project", project))
+            for page in ("access_tokens", "access_token_new", "deploy_tokens", "deploy_token_new")
+        },
+        "access_tokens:project_runners": [project],
+        "access_tokens:project_runner_new": [project],
+        "api:description": [{}],
+        "api:openapi": [{}],
         "container_registry:index": [project],
         "container_registry:deleted": [project],
         "container_registry:repository": [own],
@@ -223,6 +303,15 @@ ELSEWHERE = {
     "accounts:sign_out": "lists nothing",
     "accounts:sign_up": "lists nothing",
     "access_tokens:revoke": "one token",
+    "access_tokens:rotate": "one token",
+    **{
+        f"access_tokens:{kind}_{page}": "one token"
+        for kind in ("group", "project")
+        for page in ("access_token_revoke", "access_token_rotate", "deploy_token_revoke")
+    },
+    "access_tokens:project_runner_revoke": "one runner",
+    "access_tokens:project_runner_allow": "a POST",
+    "access_tokens:project_runner_disallow": "a POST",
     "container_registry:events": "takes notifications",
     "container_registry:restore": "a POST",
     "container_registry:tag_restore": "one tag",
