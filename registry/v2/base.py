@@ -85,18 +85,18 @@ class RegistryView:
             repositories.check_name(arguments["name"])
         if method not in _SAFE:
             database.check_connection()
-            revocations.refresh()
+            _look_for_revocations(request)
             return handler(request, self._caller(request, method, arguments), **arguments)
         try:
             if not self.notices_revocations:
-                revocations.refresh()
+                _look_for_revocations(request)
             return handler(request, self._caller(request, method, arguments), **arguments)
         except revocations.News:
             pass
         except (OperationalError, InterfaceError):
             if not database.close_if_lost():
                 raise
-        revocations.refresh()
+        _look_for_revocations(request)
         return handler(request, self._caller(request, method, arguments), **arguments)
 
     def _caller(self, request: HttpRequest, method: str, arguments: dict[str, Any]) -> Caller:
@@ -108,6 +108,12 @@ class RegistryView:
     def needed(self, method: str, arguments: dict[str, Any]) -> Access | None:
         """The access without which the request is answered with a challenge."""
         return Access("repository", arguments["name"], ACTIONS[method])
+
+
+def _look_for_revocations(request: HttpRequest) -> None:
+    """Whoever shows no token costs no query, and gets a challenge without a database too."""
+    if request.META.get("HTTP_AUTHORIZATION"):
+        revocations.refresh()
 
 
 def _named(error: Exception) -> RegistryError:

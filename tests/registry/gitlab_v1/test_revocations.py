@@ -187,6 +187,13 @@ def test_it_refuses_what_is_malformed(gitlab: Person, body: bytes) -> None:
     assert not Revocation.objects.exists()
 
 
+def test_who_shows_no_token_costs_no_query(nobody: Person) -> None:
+    with CaptureQueriesContext(connections["registry"]) as captured:
+        for method, path in (("GET", "/v2/"), ("POST", f"/v2/{APP}/blobs/uploads/")):
+            assert nobody.send(method, path).status_code == 401
+    assert not captured.captured_queries
+
+
 def test_who_may(alice: Person, bob: Person, nobody: Person) -> None:
     for person in (alice, bob, nobody):
         response = tell(person, {"subject": "root"})
