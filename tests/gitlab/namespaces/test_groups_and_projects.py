@@ -154,7 +154,10 @@ def test_a_deleted_project_is_hidden_at_once_and_goes_when_empty(
     with django_capture_on_commit_callbacks(execute=True):
         services.delete_project(alice, app)
 
-    assert enqueued == [("workers.tasks.sweep_deletions",)]
+    assert enqueued == [
+        ("workers.tasks.tell_revocations",),
+        ("workers.tasks.sweep_deletions",),
+    ]
     with pytest.raises(NotFound):
         loaders.get_project_for(alice, "acme/app")
     assert services.finish_deletions() == 0
