@@ -18,12 +18,16 @@ from typing import Any, cast
 import psycopg
 from django.db.backends.postgresql import base
 from psycopg import errors
+from psycopg.pq import TransactionStatus
 
 from gitlab.server.databases.reading import ReadsRows, Sent
 
 PATIENCE = "patience"
 _TRUSTED_FOR = 5.0
 """Seconds."""
+
+_SOUND = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
+"""Of a connection that may be asked: neither lost, nor in a transaction that has failed."""
 
 _PREPARED_FROM = 2
 """The time that a statement is prepared at: once on each connection, and then only executed."""
@@ -89,7 +93,7 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
         now = time.monotonic()
         if (
             self.connection is not None
-            and not self.connection.closed
+            and self.connection.pgconn.transaction_status in _SOUND
             and now - self._known_usable_at < _TRUSTED_FOR
             and not _has_news(self.connection.pgconn.socket)
         ):
