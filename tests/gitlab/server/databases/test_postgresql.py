@@ -1,0 +1,101 @@
+"""The engine for PostgreSQL: what is trusted, what is prepared, what goes together."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connections, transaction
+
+from gitlab.server.databases.postgresql import base
+
+pytestmark = [
+    pytest.mark.postgresql,
+    pytest.mark.django_db(databases=["registry"], transaction=True),
+]
+
+
+@pytest.fixture
+def connection() -> Iterator[Any]:
+    """A connection of its own to the registry's database."""
+    found = copy.copy(connections["registry"])
+    made = type(found)(copy.deepcopy(found.settings_dict), "registry")
+    made.connect()
+    yield made
+    made.close()
+
+
+def pid_of(connection: Any) -> int:
+    return int(connection.row("SELECT pg_backend_pid()", [])[0])
+
+
+def test_a_connection_that_was_good_a_moment_ago_is_not_asked(
+    connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(self: Any) -> bool:
+        raise AssertionError("the server was asked")
+
+    monkeypatch.setattr(base.base.DatabaseWrapper, "is_usable", ask)
+    assert connection.is_usable()
+    connection._known_usable_at -= 60
+    with pytest.raises(AssertionError):
+        connection.is_usable()
+
+
+def test_one_that_the_server_has_ended_is_not_usable(connection: Any) -> None:
+    ended = pid_of(connection)
+    connections["registry"].row("SELECT pg_terminate_backend(%s, 5000)", [ended])
+    assert not connection.is_usable()
+
+
+def test_one_whose_transaction_has_failed_is_not_usable(connection: Any) -> None:
+    connection.set_autocommit(False)
+    with pytest.raises(DatabaseError):
+        connection.row("SELECT nothing", [])
+    assert not connection.is_usable()
+
+
+def test_statements_are_prepared_once(connection: Any) -> None:
+    for number in range(5):
+        assert connection.row("SELECT %s::int + 4711", [number]) == (number + 4711,)
+    prepared = connection.rows(
+        "SELECT statement FROM pg_prepared_statements WHERE statement LIKE %s", ["%4711%"]
+    )
+    assert len(prepared) == 1
+
+
+def test_behind_a_pooler_nothing_is_prepared(
+    connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "_is_to_the_server_itself", lambda connection: False)
+    connection.close()
+    connection.connect()
+    for number in range(5):
+        connection.row("SELECT %s::int + 4712", [number])
+    assert connection.rows("SELECT statement FROM pg_prepared_statements", []) == []
+
+
+def test_what_is_sent_together_sees_what_came_before(connection: Any) -> None:
+    connection.set_autocommit(False)
+    with connection.together() as send:
+        send("CREATE TEMP TABLE together (id int)", [])
+        inserted = send("INSERT INTO together VALUES (%s), (%s)", [1, 2])
+        found = send("SELECT id FROM together ORDER BY id", [])
+    assert inserted.count == 2
+    assert found.rows == [(1,), (2,)]
+    connection.rollback()
+
+
+def test_a_failure_among_them_is_djangos_and_changes_nothing() -> None:
+    connection: Any = connections["registry"]
+
+    def fail() -> None:
+        with transaction.atomic(using="registry"), connection.together() as send:
+            send("CREATE TEMP TABLE never (id int)", [])
+            send("SELECT nothing", [])
+
+    with pytest.raises(DatabaseError):
+        fail()
+    assert connection.row("SELECT to_regclass('never')", []) == (None,)
