@@ -207,4 +207,5 @@ def test_a_body_in_another_coding_is_refused(wire: Wire, node: Node, codings: st
     for method, path in (("PATCH", location), ("PUT", f"/v2/{PRIVATE}/manifests/te")):
         answer = wire.send(wire.head(method, path, f"Transfer-Encoding: {codings}") + body)
         assert (answer.status, answer.codes) == (501, ["UNSUPPORTED"])
-    assert node.parts() == before
+    # What others had begun may go meanwhile.
+    assert node.parts() <= before

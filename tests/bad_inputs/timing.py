@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 _NEW_EACH_TIME = {"x-request-id", "date", "set-cookie", "connection", "keep-alive"}
 _HIDDEN = [
     (re.compile(r"sha256:[0-9a-f]{64}"), "DIGEST"),
-    (re.compile(r"_state=[0-9a-f]+"), "STATE"),
+    (re.compile(r"_state=[0-9a-z.]+"), "STATE"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "SESSION"),
     (re.compile(r'"token": ?"[^"]+"|"access_token": ?"[^"]+"'), "TOKEN"),
     (re.compile(r'"issued_at": ?"[^"]+"'), "TIME"),
