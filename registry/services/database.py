@@ -293,6 +293,15 @@ def hold_openings(*, others_too: bool) -> None:
         one(f"SELECT pg_advisory_xact_lock{kind}(%s)::text", [_OPENINGS])
 
 
+def hold_revocations() -> None:
+    """Until the transaction ends, nobody else adds revocations: ids are then seen in their order.
+
+    Who has seen a greater id would never look for a smaller one that is committed later.
+    """
+    if connections[ALIAS].vendor == "postgresql":
+        change("LOCK TABLE registry_revocation IN SHARE ROW EXCLUSIVE MODE", [])
+
+
 def row_lock(of: str = "") -> str:
     """What a SELECT ends with to hold its row until the commit; nothing on SQLite.
 

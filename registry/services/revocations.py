@@ -110,6 +110,7 @@ def _paths(access: Iterable[Access]) -> set[str]:
 def add(ended: Iterable[Ended]) -> None:
     """Let tokens end. What is told twice is told once; the later moment counts."""
     with database.atomic():
+        database.hold_revocations()
         Revocation.objects.filter(created_at__lt=timezone.now() - _TOKENS_END).delete()
         for each in ended:
             same = Revocation.objects.filter(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import json
 import time
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from registry.models import Revocation
-from registry.services import revocations
+from registry.services import database, revocations
 from registry.v2 import pulls
 from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
@@ -185,6 +186,26 @@ def test_it_refuses_what_is_malformed(gitlab: Person, body: bytes) -> None:
     response = gitlab.send("POST", URL, body, content_type="application/json")
     assert_refused(response, "UNSUPPORTED", status=400)
     assert not Revocation.objects.exists()
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(databases=["registry"], transaction=True)
+def test_ids_are_seen_in_their_order() -> None:
+    """One that is added waits for another that is under way, whose id is smaller."""
+    mine: Any = connections["registry"]
+    other = type(mine)(copy.deepcopy(mine.settings_dict), "registry")
+    lock = "LOCK TABLE registry_revocation IN SHARE ROW EXCLUSIVE MODE NOWAIT"
+    try:
+        other.connect()
+        other.set_autocommit(False)
+        with database.atomic():
+            revocations.add([revocations.Ended(timezone.now(), subject="bob")])
+            with pytest.raises(OperationalError):
+                other.change(lock, [])
+        other.rollback()
+        other.change(lock, [])
+    finally:
+        other.close()
 
 
 def test_who_shows_no_token_costs_no_query(nobody: Person) -> None:
