@@ -61,14 +61,12 @@ def refresh() -> bool:
     latest = row[0] if row else None
     if latest == _known.latest:
         return False
-    found = _Known()
-    found.moments = {
+    _known.moments = {
         (credential, subject, path): database.moment(before).timestamp()
         for credential, subject, path, before in database.rows(_ALL, [])
     }
-    # After the number, so that what is newer than it is read again rather than missed.
-    found.latest = latest
-    globals()["_known"] = found
+    # That of before they were read, so that what is newer is read again rather than missed.
+    _known.latest = latest
     return True
 
 
