@@ -114,7 +114,9 @@ class OperationSchema(AutoSchema):
         return []
 
     def get_auth(self) -> list[dict[str, Any]]:
-        """Any credential; none where visitors may read."""
+        """Any credential; none where visitors may read, and where a parameter says who asks."""
+        if getattr(self.view, "for_machines", False):
+            return [{}]
         each = [name for names in super().get_auth() for name in names]
         found: list[dict[str, Any]] = [{name: []} for name in each]
         reading = self.method in permissions.SAFE_METHODS

@@ -11,6 +11,8 @@ from gitlab.api import (
     description,
     groups,
     instance,
+    job_token_scope,
+    jobs,
     members,
     metadata,
     namespaces,
@@ -22,6 +24,7 @@ from gitlab.api import (
     registry_tags,
     registry_undo,
     resource_access_tokens,
+    runners,
     users,
 )
 from gitlab.api.base import Endpoint, Nothing
@@ -39,6 +42,8 @@ def _of_both(address: str, endpoint: type[Endpoint]) -> list[URLPattern]:
 
 _IMAGES = "projects/<api_id:id>/registry/repositories"
 _IMAGE = f"{_IMAGES}/<api_number:repository_id>"
+
+_SCOPE = "projects/<api_id:id>/job_token_scope"
 
 _REGISTRY: list[URLPattern | URLResolver] = []
 if settings.CONTAINER_REGISTRY_ENABLED:
@@ -119,6 +124,21 @@ _V4: list[URLPattern | URLResolver] = [
     *_of_both(
         "access_tokens/<api_number:token_id>/rotate", resource_access_tokens.RotateAccessTokenOf
     ),
+    path("user/runners", runners.NewRunner.as_view()),
+    path("runners", runners.Runners.as_view()),
+    path("runners/all", runners.AllRunners.as_view()),
+    path("runners/verify", runners.VerifyRunner.as_view()),
+    path("runners/<api_number:id>", runners.OneRunner.as_view()),
+    path("runners/<api_number:id>/jobs", jobs.JobsOfRunner.as_view()),
+    path("projects/<api_id:id>/runners", runners.RunnersOfProject.as_view()),
+    path("projects/<api_id:id>/jobs", jobs.JobsOfProject.as_view()),
+    path("projects/<api_id:id>/jobs/<api_number:job_id>", jobs.JobOfProject.as_view()),
+    path("job", jobs.ThisJob.as_view()),
+    path("jobs/request", jobs.RequestJob.as_view()),
+    path("jobs/<api_number:id>", jobs.ReportJob.as_view()),
+    path(_SCOPE, job_token_scope.JobTokenScope.as_view()),
+    path(f"{_SCOPE}/allowlist", job_token_scope.Allowlist.as_view()),
+    path(f"{_SCOPE}/allowlist/<api_number:target_project_id>", job_token_scope.Allowed.as_view()),
     *_of_both("members", members.Members),
     *_of_both("members/all", members.AllMembers),
     *_of_both("members/all/<api_number:user_id>", members.OneOfAllMembers),

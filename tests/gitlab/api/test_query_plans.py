@@ -32,6 +32,7 @@ LISTS = [
     "audit_events?entity_type=Project&entity_id=1",
     "projects/acme%2Fapp/audit_events",
     "projects/acme%2Fapp/registry/repositories",
+    "runners",
     "projects/acme%2Fapp/members",
     "projects/acme%2Fapp/members/all",
 ]
