@@ -25,6 +25,7 @@ from gitlab.api import (
     registry_undo,
     resource_access_tokens,
     runners,
+    transfers,
     users,
 )
 from gitlab.api.base import Endpoint, Nothing
@@ -109,10 +110,13 @@ _V4: list[URLPattern | URLResolver] = [
     path("projects/<api_id:id>", projects.OneProject.as_view()),
     path("projects/<api_id:id>/archive", projects.Archive.as_view()),
     path("projects/<api_id:id>/unarchive", projects.Unarchive.as_view()),
-    path("projects/<api_id:id>/transfer", projects.Transfer.as_view()),
+    path("projects/<api_id:id>/transfer", transfers.TransferProject.as_view()),
+    *_of_both("transfer_locations", transfers.TransferLocationsOf),
     path("groups", groups.Groups.as_view()),
     path("groups/<api_id:id>", groups.OneGroup.as_view()),
     path("groups/<api_id:id>/projects", projects.ProjectsOfGroup.as_view()),
+    path("groups/<api_id:id>/projects/<api_id:project_id>", transfers.TransferIntoGroup.as_view()),
+    path("groups/<api_id:id>/transfer", transfers.TransferGroup.as_view()),
     path("groups/<api_id:id>/subgroups", groups.Subgroups.as_view()),
     path("groups/<api_id:id>/descendant_groups", groups.DescendantGroups.as_view()),
     *_REGISTRY,

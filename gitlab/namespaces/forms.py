@@ -237,6 +237,18 @@ class TransferForm(forms.Form):
         return found
 
 
+class GroupTransferForm(forms.Form):
+    """Where a group shall be: in another, or at the top."""
+
+    def __init__(
+        self, groups: Sequence[Namespace], *args: Any, top: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["parent"] = _NamespaceChoice(
+            groups, "None: at the top" if top else "", label="New parent group", required=not top
+        )
+
+
 class TypedPathForm(forms.Form):
     """The path of what is to be deleted, typed by hand."""
 

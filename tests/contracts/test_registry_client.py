@@ -127,7 +127,7 @@ def test_an_image_goes_and_comes_back(client: BerthRegistry) -> None:
     assert client.manifest(APP, image.digest) is not None
 
 
-@pytest.mark.parametrize("new", ["acme/new", "acme/team/app"])
+@pytest.mark.parametrize("new", ["acme/new", "acme/team/app", "app"])
 def test_renaming(client: BerthRegistry, new: str) -> None:
     image = images.push_image(APP, "v1")
     images.push_image(f"{APP}/tools", "v1")

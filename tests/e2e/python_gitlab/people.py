@@ -141,6 +141,21 @@ assert as_alice.projects.get(app.id).archived
 app.unarchive()
 own.transfer("acme")
 assert as_alice.projects.get(own.id).path_with_namespace == "acme/own"
+assert acme.id not in {each["id"] for each in as_alice.http_list(
+    f"/projects/{own.id}/transfer_locations", get_all=True
+)}  # fmt: skip
+harbour = as_alice.groups.create({"name": "Harbour", "path": "harbour", "visibility": "private"})
+harbour.transfer_project(own.id)
+assert as_alice.projects.get(own.id).path_with_namespace == "harbour/own"
+acme.transfer_project(own.id)
+tools = as_alice.groups.get("acme/tools")
+where = as_alice.http_list(f"/groups/{tools.id}/transfer_locations", get_all=True)
+assert [each["full_path"] for each in where] == ["harbour"]
+tools.transfer(harbour.id)
+assert as_alice.groups.get(tools.id).full_path == "harbour/tools"
+tools.transfer()
+assert as_alice.groups.get(tools.id).full_path == "tools"
+tools.transfer(acme.id)
 as_alice.projects.delete(given.id)
 refused(404, as_alice.projects.get, given.id)
 
