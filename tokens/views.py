@@ -123,6 +123,7 @@ class TokenView(View):
         if identity is None and not granted:
             raise _Refusal(403, "DENIED", "access forbidden")
         bearer = _bearer(identity)
+        ends_at = authorizer.ends_at(identity, granted)
         # What has no room is not granted, and what is not granted brings nothing about.
         recorded = authorizer.record(identity, fitting(granted, bearer))
         # Once more, since a project may have got a longer path meanwhile.
@@ -133,6 +134,7 @@ class TokenView(View):
             user=bearer.user,
             credential=bearer.credential,
             decided_at=began,
+            ends_at=ends_at,
             refusals=_explained(authorizer, identity, asked, recorded),
         )
         issued_at = dt.datetime.fromtimestamp(token.issued_at, dt.UTC)
