@@ -20,6 +20,8 @@ from gitlab.api import (
     personal_access_tokens,
     projects,
     registry_access,
+    registry_holders,
+    registry_referrers,
     registry_repositories,
     registry_tags,
     registry_undo,
@@ -69,6 +71,12 @@ if settings.CONTAINER_REGISTRY_ENABLED:
             "projects/<api_id:id>/registry/deleted_repositories",
             registry_undo.DeletedRepositories.as_view(),
         ),
+        path(
+            f"{_IMAGE}/tags/<api_text:tag_name>/referrers", registry_referrers.Referrers.as_view()
+        ),
+        path(f"{_IMAGE}/holders", registry_holders.HoldersInImage.as_view()),
+        path("registry/holders", registry_holders.HoldersAnywhere.as_view()),
+        path("registry/scope", registry_access.RegistryScope.as_view()),
         path("registry/access", registry_access.RegistryAccess.as_view()),
     ]
 
