@@ -57,6 +57,15 @@ class GitlabRails(Table):
     Example: registry_key_path = "/etc/gitlab/registry.key"
     """
 
+    internal_key: SecretStr | None = None
+    """The contents of the private key. On a node that serves GitLab alone, without this setting and
+    without the file, Berth stops and says what to carry from where. The certificate goes along,
+    as `registry.internal_certificate` or as its file.
+
+    Default: the pair of this node.
+    Example: internal_key = '''-----BEGIN PRIVATE KEY-----…'''
+    """
+
     smtp_enable: bool = False
     """Mail is sent: that tokens end soon, and that one was used after its rotation. Without it
     people see both on their pages alone.
@@ -113,13 +122,4 @@ class GitlabRails(Table):
 
     Default: `gitlab@` and the host of `external_url`.
     Example: gitlab_email_from = "gitlab@example.com"
-    """
-
-    internal_key: SecretStr | None = None
-    """The contents of the private key. On a node that serves GitLab alone, without this setting and
-    without the file, Berth stops and says what to carry from where. The certificate goes along,
-    as `registry.internal_certificate` or as its file.
-
-    Default: the pair of this node.
-    Example: internal_key = '''-----BEGIN PRIVATE KEY-----…'''
     """
