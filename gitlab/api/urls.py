@@ -6,6 +6,7 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from gitlab.api import (
+    associations,
     audit_events,
     deploy_tokens,
     description,
@@ -103,12 +104,14 @@ _V4: list[URLPattern | URLResolver] = [
     ),
     path("personal_access_tokens", personal_access_tokens.PersonalAccessTokens.as_view()),
     path("personal_access_tokens/self", personal_access_tokens.ThisToken.as_view()),
+    path("personal_access_tokens/self/associations", associations.Associations.as_view()),
     path("personal_access_tokens/self/rotate", personal_access_tokens.RotateThisToken.as_view()),
     path("personal_access_tokens/<api_number:id>", personal_access_tokens.OneToken.as_view()),
     path(
         "personal_access_tokens/<api_number:id>/rotate",
         personal_access_tokens.RotateToken.as_view(),
     ),
+    path("users/<api_id:id>/memberships", associations.Memberships.as_view()),
     path("users/<api_id:id>/projects", projects.ProjectsOfUser.as_view()),
     path("namespaces", namespaces.Namespaces.as_view()),
     path("namespaces/<api_id:id>", namespaces.OneNamespace.as_view()),
@@ -116,6 +119,8 @@ _V4: list[URLPattern | URLResolver] = [
     path("projects", projects.Projects.as_view()),
     path("projects/user/<api_number:user_id>", projects.ProjectForUser.as_view()),
     path("projects/<api_id:id>", projects.OneProject.as_view()),
+    path("projects/<api_id:id>/users", associations.PeopleOfProject.as_view()),
+    path("projects/<api_id:id>/groups", associations.GroupsOfProject.as_view()),
     path("projects/<api_id:id>/archive", projects.Archive.as_view()),
     path("projects/<api_id:id>/unarchive", projects.Unarchive.as_view()),
     path("projects/<api_id:id>/transfer", transfers.TransferProject.as_view()),

@@ -175,6 +175,11 @@ assert app.members.get(bob.id).access_level == 40
 refused(
     403, as_bob.projects.get(app.id).members.create, {"user_id": mallory.id, "access_level": 50}
 )
+assert {each.username for each in app.users.list()} == {"alice", "bob", "carol"}
+assert [each.full_path for each in app.groups.list()] == ["acme"]
+assert [each.source_id for each in gl.users.get(bob.id).memberships.list(type="Project")] == [
+    app.id
+]
 app.members.delete(carol.id)
 refused(404, app.members.get, carol.id)
 acme.members.create({"user_id": bob.id, "access_level": 30})
