@@ -237,6 +237,7 @@ class Job(models.Model):
         ]
         indexes = [
             models.Index(fields=["runner", "status"], name="job_by_runner"),
+            models.Index(fields=["project", "-id"], name="job_by_project"),
             models.Index(fields=["ends_at"], name="job_by_end"),
         ]
 

@@ -13,11 +13,11 @@ from rest_framework.response import Response
 from gitlab.api.authentication import credential, person
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import unauthorized
-from gitlab.api.fields import Entity, Moment, UserBasic, web_url
+from gitlab.api.fields import Entity, UserBasic, web_url
 from gitlab.api.lookups import project_for, user_called
-from gitlab.api.namespaces import NamespaceBasic
 from gitlab.api.pagination import PageParameters, page_of
 from gitlab.api.parameters import Commas, choice, identifier, text
+from gitlab.api.project_entities import ProjectSimple
 from gitlab.api.transfers import LocationEntity
 from gitlab.namespaces import members, queries, user_access
 from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project, Visibility
@@ -53,24 +53,11 @@ class AccessLevelsEntity(Entity):
     group_access_level = serializers.IntegerField(allow_null=True)
 
 
-class AssociatedProject(Entity):
+class AssociatedProject(ProjectSimple):
     """A project with one's roles in it."""
 
-    id = serializers.IntegerField()
-    description = serializers.CharField()
-    name = serializers.CharField()
-    name_with_namespace = serializers.SerializerMethodField()
-    path = serializers.CharField()
-    path_with_namespace = serializers.CharField(source="full_path")
-    created_at = Moment()
     access_levels = serializers.SerializerMethodField()
     visibility = serializers.ChoiceField(choices=Visibility.choices)
-    web_url = serializers.SerializerMethodField()
-    namespace = NamespaceBasic()
-
-    def get_name_with_namespace(self, project: Project) -> str:
-        """``Acme / Tools / Builder``"""
-        return f"{self.context['names'][project.namespace.full_path]} / {project.name}"
 
     @extend_schema_field(AccessLevelsEntity)
     def get_access_levels(self, project: Project) -> dict[str, int | None]:
@@ -80,10 +67,6 @@ class AssociatedProject(Entity):
             "project_access_level": roles.projects.get(project.pk),
             "group_access_level": roles.level_above(project) or None,
         }
-
-    def get_web_url(self, project: Project) -> str:
-        """Its page."""
-        return web_url(project.full_path)
 
 
 class AssociationsEntity(Entity):

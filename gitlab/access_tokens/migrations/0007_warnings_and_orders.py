@@ -12,6 +12,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddIndex(
+            model_name="job",
+            index=models.Index(fields=["project", "-id"], name="job_by_project"),
+        ),
         migrations.AddField(
             model_name="deploytoken",
             name="warned_at",
