@@ -96,6 +96,8 @@ _V4: list[URLPattern | URLResolver] = [
     path("users/<api_id:id>", users.OneUser.as_view()),
     path("users/<api_id:id>/block", users.Block.as_view()),
     path("users/<api_id:id>/unblock", users.Unblock.as_view()),
+    path("users/<api_id:id>/ban", users.Ban.as_view()),
+    path("users/<api_id:id>/unban", users.Unban.as_view()),
     path("users/<api_id:id>/deactivate", users.Deactivate.as_view()),
     path("users/<api_id:id>/activate", users.Activate.as_view()),
     path(

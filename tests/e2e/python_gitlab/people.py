@@ -48,6 +48,9 @@ assert gl.users.get(bob.id).name == "Robert"
 assert bob.block()
 assert gl.users.get(bob.id).state == "blocked"
 assert bob.unblock()
+assert bob.ban()
+assert gl.users.get(bob.id).state == "blocked"
+assert bob.unban()
 assert bob.deactivate()
 assert gl.users.get(bob.id).state == "deactivated"
 assert bob.activate()
