@@ -238,15 +238,19 @@ class TransferForm(forms.Form):
 
 
 class GroupTransferForm(forms.Form):
-    """Where a group shall be: in another, or at the top."""
+    """Where a group shall be: in another, or at the top. One of them has to be chosen."""
+
+    TOP = "/"
 
     def __init__(
         self, groups: Sequence[Namespace], *args: Any, top: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["parent"] = _NamespaceChoice(
-            groups, "None: at the top" if top else "", label="New parent group", required=not top
-        )
+        field = _NamespaceChoice(groups, "Choose…", label="New parent group")
+        if top:
+            # No path begins with a slash. It cleans to None.
+            field.choices = [*field.choices[:1], (self.TOP, "At the top"), *field.choices[1:]]
+        self.fields["parent"] = field
 
 
 class TypedPathForm(forms.Form):

@@ -165,13 +165,15 @@ class TestTransferOfAGroup:
         make_group("harbour/deep", owner=alice)
         page = client_of_alice.get(GROUP_TRANSFER)
         assert b"harbour/deep" in page.content
-        assert b"at the top" not in page.content
+        assert b"At the top" not in page.content
         response = client_of_alice.post(GROUP_TRANSFER, {"parent": "harbour/deep"})
         assert response["Location"] == "/harbour/deep/acme"
         assert Project.objects.get(pk=web.pk).full_path == "harbour/deep/acme/web"
         there = "/groups/harbour/deep/acme/-/transfer"
-        assert b"at the top" in client_of_alice.get(there).content
-        client_of_alice.post(there, {"parent": ""})
+        assert b"At the top" in client_of_alice.get(there).content
+        page = client_of_alice.post(there, {"parent": ""})
+        assert page.context["form"].errors.keys() == {"parent"}
+        client_of_alice.post(there, {"parent": "/"})
         assert Project.objects.get(pk=web.pk).full_path == "acme/web"
 
     def test_a_refusal_stands_in_the_form(
@@ -181,5 +183,7 @@ class TestTransferOfAGroup:
         response = client_of_alice.post(GROUP_TRANSFER, {"parent": "harbour"})
         assert response.status_code == 200
         assert b"more visible" in response.content
-        assert client_of_alice.post(GROUP_TRANSFER, {"parent": "nothing"}).status_code == 200
+        for wrong in ("nothing", "", "/"):
+            page = client_of_alice.post(GROUP_TRANSFER, {"parent": wrong})
+            assert page.context["form"].errors.keys() == {"parent"}
         assert Namespace.objects.get(full_path="acme").parent is None
