@@ -82,7 +82,7 @@ def test_who_imports_whom(package: str) -> None:
 
 LADDER: tuple[tuple[str, ...], ...] = (
     ("gitlab.config",),
-    ("gitlab.principals", "gitlab.refusals"),
+    ("gitlab.principals", "gitlab.refusals", "gitlab.exchange"),
     ("gitlab.pagination",),
     ("gitlab.server.request_id", "gitlab.server.databases"),
     ("gitlab.server.logs",),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gitlab.access_tokens.labels import labelled, labels
+from gitlab.container_registry.labels import labelled, labels
 
 pytestmark = pytest.mark.django_db
 
