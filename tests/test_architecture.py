@@ -93,6 +93,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("gitlab.namespaces",),
     ("gitlab.accounts",),
     ("gitlab.access_tokens",),
+    ("gitlab.trusted_issuers",),
     ("gitlab.container_registry",),
     ("gitlab.path_changes", "gitlab.authorization"),
     ("gitlab.node",),

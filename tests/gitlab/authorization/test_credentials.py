@@ -5,16 +5,19 @@ login · pull · push · delete, asked for at the token endpoint · reading the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jwt
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from gitlab.access_tokens import job_tokens
+from gitlab.trusted_issuers import services
 from tests.gitlab import factories
 from tests.people import PASSWORD, basic, person
+from tests.played_issuer import NETWORK, PlayedIssuer
 
 pytestmark = pytest.mark.django_db
 
@@ -59,6 +62,25 @@ def _job(of: str = "", *, over: bool = False) -> Callable[[Any, Any], tuple[str,
     return make
 
 
+def _id_token(*actions: str, of: str = "", **claims: Any) -> Callable[..., tuple[str, str]]:
+    def make(app: Any, bob: Any) -> tuple[str, str]:
+        owner = {"": app, "group": app.namespace}.get(of) or factories.project(of)
+        trust = services.create(
+            person("root", is_superuser=True),
+            owner,
+            name="octo",
+            issuer=ISSUER.url,
+            conditions={"repository": "octo/app"},
+            actions=actions,
+        )
+        if claims.pop("revoked", False):
+            services.revoke(person("root"), trust)
+        return trust.username, ISSUER.token(claims.pop("aud", settings.EXTERNAL_URL), **claims)
+
+    return make
+
+
+ISSUER = PlayedIssuer()
 PULL, PUSH, EVERYTHING = {"pull"}, {"pull", "push"}, {"pull", "push", "delete"}
 
 # Bob maintains the project, so that whatever is refused is refused for the credential's sake.
@@ -96,6 +118,15 @@ TABLE: dict[str, tuple[Callable[[Any, Any], tuple[str, str]], Row]] = {
     "job, of another": (_job("acme/other"), Row(200, set(), 403)),
     "job, over": (_job(over=True), Row(401, set(), 401)),
     "runner": (lambda app, bob: ("x", factories.runner(app)[1]), Row(401, set(), 401)),
+    "ID token, all": (_id_token("pull", "push", "delete"), Row(200, EVERYTHING, 401)),
+    "ID token, both": (_id_token("pull", "push"), Row(200, PUSH, 401)),
+    "ID token, pull": (_id_token("pull"), Row(200, PULL, 401)),
+    "ID token, of the group": (_id_token("pull", "push", of="group"), Row(200, PUSH, 401)),
+    "ID token, of another": (_id_token("pull", "push", of="acme/other"), Row(200, set(), 401)),
+    "ID token, trust revoked": (_id_token("pull", revoked=True), Row(401, set(), 401)),
+    "ID token, another job's": (_id_token("pull", repository="octo/x"), Row(401, set(), 401)),
+    "ID token, for another": (_id_token("pull", aud="https://x"), Row(401, set(), 401)),
+    "ID token, expired": (_id_token("pull", iat=1, exp=2), Row(401, set(), 401)),
     "unknown personal": (lambda app, bob: ("bob", "glpat-unknown"), Row(401, set(), 401)),
     "unknown deploy": (lambda app, bob: ("bob", "gldt-unknown"), Row(401, set(), 401)),
     "unknown job": (lambda app, bob: ("gitlab-ci-token", "glcbt-1"), Row(401, set(), 401)),
@@ -105,6 +136,15 @@ TABLE: dict[str, tuple[Callable[[Any, Any], tuple[str, str]], Row]] = {
 @pytest.fixture
 def app() -> Any:
     return factories.project("acme/app", maintainers=[person("bob")])
+
+
+@pytest.fixture(autouse=True)
+def issuer(settings: Any) -> Iterator[None]:
+    """The one that the rows of ID tokens are from."""
+    settings.ISSUER_NETWORKS = [NETWORK]
+    with PlayedIssuer().serving() as played:
+        ISSUER.url = played.url
+        yield
 
 
 @pytest.mark.parametrize(("make", "row"), TABLE.values(), ids=TABLE)
