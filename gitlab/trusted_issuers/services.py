@@ -211,14 +211,12 @@ def try_token(by: Person, trust: TrustedIssuer, text: str) -> Checked:
     return checking.check(checking.row_of(trust), text.strip())
 
 
-def use(trust: TrustRow, text: str, *, exchange: bool, client_ip: str) -> Checked:
-    """What an ID token says that is used with a trust now. Raises `RefusedToken`.
+def note_use(trust: TrustRow, found: Checked, *, exchange: bool, client_ip: str) -> None:
+    """Note that an ID token that meets a trust is used. Raises `RefusedToken`.
 
     `exchange`: it is used up by it. The first use of each token is recorded, with what it says of
     the conditions.
     """
-    # Outside of the transaction: it may ask the issuer.
-    found = checking.check(trust, text)
     try:
         with transaction.atomic():
             if uses.note(trust.id, found.digest, found.ends_at, exchange=exchange):
@@ -229,7 +227,6 @@ def use(trust: TrustRow, text: str, *, exchange: bool, client_ip: str) -> Checke
         TrustedIssuer.objects.filter(pk=trust.id).update(
             last_used_at=timezone.now(), last_used_ip=client_ip
         )
-    return found
 
 
 def _record_use(trust: TrustRow, found: Checked) -> None:
