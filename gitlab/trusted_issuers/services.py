@@ -7,6 +7,8 @@ may make a trust may also delete images there, so no trust gives more than its m
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,7 +24,7 @@ from gitlab.namespaces.policies import Ability
 from gitlab.principals import Person
 from gitlab.refusals import Conflict, Invalid, NotFound
 from gitlab.revocations import services as revocations
-from gitlab.trusted_issuers import checking, network, uses
+from gitlab.trusted_issuers import checking, id_tokens, network, uses
 from gitlab.trusted_issuers.checking import Checked, TrustRow
 from gitlab.trusted_issuers.conditions import check as check_conditions
 from gitlab.trusted_issuers.id_tokens import RefusedToken
@@ -37,6 +39,8 @@ ACTIONS = {
 
 MOST = 100
 """Usable trusts of a project or group."""
+_CLAIMS_SHOWN, _CLAIM_SHOWN = 60, 255
+"""Of an ID token that is tried; characters of each."""
 
 
 def _require(by: Person, owner: Routable) -> None:
@@ -202,13 +206,37 @@ def get_for(by: Person, owner: Routable, pk: int) -> TrustedIssuer:
     return trust
 
 
-def try_token(by: Person, trust: TrustedIssuer, text: str) -> Checked:
-    """What an ID token says that meets a trust, without using it. Raises `RefusedToken`.
+class Trial(NamedTuple):
+    """What a trust makes of an ID token: why it is refused, "" where it is taken, and its claims as
+    people read them. The claims of one that is refused may be anybody's.
+    """
+
+    refused: str
+    claims: list[tuple[str, str]]
+
+
+def try_token(by: Person, trust: TrustedIssuer, text: str) -> Trial:
+    """Hold an ID token against a trust without using it.
 
     For whoever manages the trust: the reason of a refusal is for them alone.
     """
     _require(by, trust.owner)
-    return checking.check(checking.row_of(trust), text.strip())
+    refused, text = "", text.strip()
+    try:
+        checking.check(checking.row_of(trust), text)
+    except RefusedToken as error:
+        refused = str(error)
+    try:
+        claims = id_tokens.read(text).claims
+    except RefusedToken:
+        return Trial(refused, [])
+    shown = itertools.islice(claims.items(), _CLAIMS_SHOWN)
+    return Trial(refused, [(name[:_CLAIM_SHOWN], _shown(value)) for name, value in shown])
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text[:_CLAIM_SHOWN]
 
 
 def note_use(trust: TrustRow, found: Checked, *, exchange: bool, client_ip: str) -> None:

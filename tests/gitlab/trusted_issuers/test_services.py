@@ -13,7 +13,6 @@ from gitlab.audit.models import AuditEvent
 from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
 from gitlab.revocations.models import Revocation
 from gitlab.trusted_issuers import checking, services
-from gitlab.trusted_issuers.id_tokens import RefusedToken
 from gitlab.trusted_issuers.models import IdTokenUse, TrustedIssuer
 
 pytestmark = pytest.mark.django_db
@@ -151,9 +150,14 @@ def test_there_is_an_end(app: Any, alice: Any, monkeypatch: pytest.MonkeyPatch) 
 
 def test_trying_uses_nothing(app: Any, alice: Any, make_trust: Any, id_token: Any) -> None:
     trust = make_trust(app)
-    assert services.try_token(alice, trust, f" {id_token()}\n").claims["repository"] == "octo/app"
-    with pytest.raises(RefusedToken, match="condition on repository"):
-        services.try_token(alice, trust, id_token(repository="octo/other"))
+    taken = services.try_token(alice, trust, f" {id_token(big=[1] * 300)}\n")
+    assert taken.refused == ""
+    assert ("repository", "octo/app") in taken.claims
+    assert max(len(value) for _, value in taken.claims) == 255
+    refused = services.try_token(alice, trust, id_token(repository="octo/other"))
+    assert "condition on repository" in refused.refused
+    assert ("repository", "octo/other") in refused.claims
+    assert services.try_token(alice, trust, "nonsense").claims == []
     assert not IdTokenUse.objects.exists()
     trust.refresh_from_db()
     assert trust.last_used_at is None
