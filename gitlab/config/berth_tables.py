@@ -343,9 +343,10 @@ class Berth(Table):
     """
 
     issuer_ca_bundle: Path | None = None
-    """The certificates that GitLab trusts when it calls a trusted issuer over https.
+    """The certificates that GitLab trusts, besides those of public authorities, when it calls a
+    trusted issuer over https.
 
-    Default: those of public authorities.
+    Default: none.
     Example: issuer_ca_bundle = "/etc/gitlab/ssl/cluster-ca.crt"
     """
 

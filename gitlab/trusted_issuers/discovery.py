@@ -86,10 +86,11 @@ def _get(url: str, max_answer: int) -> Any:
 
 
 def _trust() -> ssl.SSLContext:
-    bundle = settings.ISSUER_CA_BUNDLE
-    if bundle:
-        return ssl.create_default_context(cafile=bundle)
-    return httpx.create_ssl_context(trust_env=False)
+    """The public authorities, and the operator's own."""
+    context = httpx.create_ssl_context(trust_env=False)
+    if settings.ISSUER_CA_BUNDLE:
+        context.load_verify_locations(cafile=settings.ISSUER_CA_BUNDLE)
+    return context
 
 
 def _name(error: Exception) -> str:

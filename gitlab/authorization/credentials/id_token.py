@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gitlab.access_tokens import credentials
+from gitlab.access_tokens import checks, credentials
 from gitlab.accounts import failed_logins
 from gitlab.authorization.principals import TrustedIssuerPrincipal
 from gitlab.trusted_issuers import checking, services
@@ -43,6 +43,7 @@ class Proven:
             },
             principal=TrustedIssuerPrincipal.of(self.trust),
             credential=credentials.of_trusted_issuer(self.trust.id),
+            ends_at=checks.end_of(self.trust.expires_at),
         )
 
     def use(self, *, exchange: bool = False) -> None:

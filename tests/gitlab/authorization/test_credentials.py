@@ -5,6 +5,8 @@ login · pull · push · delete, asked for at the token endpoint · reading the 
 
 from __future__ import annotations
 
+import datetime as dt
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -12,12 +14,16 @@ import jwt
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
 from gitlab.access_tokens import job_tokens
-from gitlab.trusted_issuers import services
+from gitlab.access_tokens.models import DeployToken, PersonalAccessToken
+from gitlab.trusted_issuers import id_tokens, services
+from gitlab.trusted_issuers.models import TrustedIssuer
 from tests.gitlab import factories
 from tests.people import PASSWORD, basic, person
 from tests.played_issuer import NETWORK, PlayedIssuer
+from tokens import views
 
 pytestmark = pytest.mark.django_db
 
@@ -170,3 +176,34 @@ def test_what_it_is_good_for(make: Any, row: Row, app: Any) -> None:
         assert set(login.json()) == {"errors"}
     assert granted == row.granted
     assert api.status_code == row.api, api.content
+
+
+@pytest.mark.parametrize("kind", ["personal", "deploy", "job", "ID token"])
+def test_a_registry_token_does_not_outlive_its_credential(
+    kind: str, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob = person("bob")
+    tomorrow = timezone.now().date() + dt.timedelta(days=1)
+    midnight = dt.datetime.combine(tomorrow, dt.time(), dt.UTC).timestamp()
+    if kind == "job":
+        midnight = int(time.time()) + 120
+        _, text = factories.job(app, bob, timeout=dt.timedelta(seconds=121))
+        username = "gitlab-ci-token"
+    else:
+        username, text = {"personal": _personal("api"), "deploy": _deploy(),
+                          "ID token": _id_token("pull")}[kind](app, bob)  # fmt: skip
+        for model in (PersonalAccessToken, DeployToken, TrustedIssuer):
+            model.objects.update(expires_at=tomorrow)
+        # Two minutes before midnight, as far as the token endpoint goes.
+        monkeypatch.setattr(views.time, "time", lambda: midnight - 120)
+        monkeypatch.setattr(id_tokens, "_check_times", lambda claims, now: None)
+    login = Client().get(
+        "/jwt/auth",
+        {"service": "container_registry"},
+        HTTP_AUTHORIZATION=basic(username, text),
+    )
+    claims = jwt.decode(
+        login.json()["token"], options={"verify_signature": False, "verify_exp": False}
+    )
+    assert 115 <= claims["exp"] - claims["iat"] <= 121
+    assert login.json()["expires_in"] == claims["exp"] - claims["iat"]

@@ -283,6 +283,8 @@ def test_the_certificates_that_are_trusted(settings: Any, tmp_path: Path) -> Non
             fetch(issuer.url)
         settings.ISSUER_CA_BUNDLE = str(made.authority)
         assert fetch(issuer.url)
+        # Besides the others: one cluster of one's own is not the end of GitHub.
+        assert len(discovery._trust().get_ca_certs()) > 10
         settings.ISSUER_CA_BUNDLE = str(tmp_path / "nowhere.crt")
         with pytest.raises(IssuerUnavailable):
             fetch(issuer.url)
