@@ -43,6 +43,20 @@ SHARED_ISSUERS: Mapping[str, Mapping[str, re.Pattern[str]]] = {
         "namespace_path": re.compile(rf"{_OWNER}|[^*]+\Z"),
         "namespace_id": re.compile(r"\d+\Z"),
     },
+    "https://agent.buildkite.com": {
+        "sub": re.compile(r"organization:[^*:]+:"),
+        "organization_slug": re.compile(r"[^*]+\Z"),
+        "organization_id": re.compile(r"[^*]+\Z"),
+    },
+    "https://app.terraform.io": {
+        "sub": re.compile(r"organization:[^*:]+:"),
+        "terraform_organization_name": re.compile(r"[^*]+\Z"),
+        "terraform_organization_id": re.compile(r"[^*]+\Z"),
+    },
+    "https://accounts.google.com": {
+        "sub": re.compile(r"\d+\Z"),
+        "email": re.compile(r"[^*]+\Z"),
+    },
 }
 """Issuers whose ID tokens anybody can get. By one of these claims it is said whose they have to be:
 the claim, and how a pattern begins that names an owner.

@@ -50,12 +50,17 @@ def resolve(host: str, port: int, *, plain: bool) -> list[str]:
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise ForbiddenAddress(f"{host} has no address") from error
+    except (OSError, UnicodeError):
+        found = []
     texts = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    for text in texts:
-        if not is_own(text) and (plain or not is_public(addresses.parse(text))):
-            raise ForbiddenAddress(f"{host} is at an address where no issuer may be")
+    refused = [
+        text
+        for text in texts
+        if not is_own(text) and (plain or not is_public(addresses.parse(text)))
+    ]
+    if refused or not texts:
+        # The same for both: which names there are inside is nobody's business.
+        raise ForbiddenAddress(f"{host} has no address, or one where no issuer may be")
     return texts
 
 

@@ -141,6 +141,9 @@ def test_nobody_trusts_everybody_of_a_shared_issuer(
         ("https://gitlab.com", {"namespace_path": "acme"}),
         ("https://gitlab.com", {"namespace_path": "acme/*"}),
         ("https://gitlab.com", {"sub": "project_path:acme/*"}),
+        ("https://agent.buildkite.com", {"sub": "organization:acme:pipeline:*"}),
+        ("https://app.terraform.io", {"terraform_organization_name": "acme"}),
+        ("https://accounts.google.com", {"email": "ci@acme.iam.gserviceaccount.com"}),
         ("https://ci.example.com", {"ref": "refs/heads/main"}),
     ],
 )

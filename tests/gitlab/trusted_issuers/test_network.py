@@ -132,3 +132,13 @@ def test_an_issuer_in_an_own_network(settings: Any) -> None:
     assert url_fault("http://10.1.2.3") == url_fault("http://ci.internal") == ""
     assert url_fault("http://10.1.2.4")
     assert url_fault("http://8.8.8.8")
+
+
+def test_what_is_not_there_and_what_is_inside_read_alike(names: dict[str, list[str]]) -> None:
+    names["inside.test"] = ["10.0.0.1"]
+    said = []
+    for host in ("inside.test", "nowhere.test"):
+        with pytest.raises(ForbiddenAddress) as refused:
+            resolve(host, 443, plain=False)
+        said.append(str(refused.value).replace(host, ""))
+    assert said[0] == said[1]
