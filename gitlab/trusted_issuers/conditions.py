@@ -159,5 +159,5 @@ def parse(lines: str) -> dict[str, str]:
 
 
 def printed(conditions: Mapping[str, str]) -> str:
-    """The opposite of `parse`."""
-    return "\n".join(f"{name} = {pattern}" for name, pattern in conditions.items())
+    """The opposite of `parse`, by name: PostgreSQL keeps no order."""
+    return "\n".join(f"{name} = {pattern}" for name, pattern in sorted(conditions.items()))

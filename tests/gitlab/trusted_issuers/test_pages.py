@@ -68,7 +68,7 @@ def test_made_and_shown(here: str, owner: Any, alice: Any, settings: Any) -> Non
     host = settings.CONTAINER_REGISTRY_HOST_PORT
     assert f"docker login {host} --username {trust.username} --password-stdin" in text
     assert settings.EXTERNAL_URL in text
-    assert "repository = octo/app\nref = refs/heads/*" in text
+    assert "ref = refs/heads/*\nrepository = octo/app" in text
     assert "GitHub" in client.get(here).content.decode()
     sidebar = client.get(here).context["sidebar"]
     assert [link.label for section in sidebar for link in section.links if link.active] == [
