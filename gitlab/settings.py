@@ -59,6 +59,7 @@ _WEB_APPS = [
     "gitlab.namespaces",
     "gitlab.path_changes",
     "gitlab.access_tokens",
+    "gitlab.trusted_issuers",
     "gitlab.container_registry",
     "gitlab.audit",
     "gitlab.revocations",
@@ -349,6 +350,8 @@ CONTAINER_REGISTRY_EVENTS_SECRET = CONFIG.secret("events_secret")
 PUSH_CREATES_PROJECTS = CONFIG.berth.push_creates_projects
 TOKEN_EXPIRY_WARNING = CONFIG.berth.token_expiry_warning
 MAX_TOKEN_LIFETIME = CONFIG.berth.max_token_lifetime
+ISSUER_NETWORKS = CONFIG.berth.issuer_networks
+ISSUER_CA_BUNDLE = str(CONFIG.berth.issuer_ca_bundle) if CONFIG.berth.issuer_ca_bundle else None
 AUDIT_EVENTS_KEPT = CONFIG.berth.audit_events_kept
 SIGNUP_ENABLED = CONFIG.berth.signup_enabled
 FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins

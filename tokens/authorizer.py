@@ -27,8 +27,8 @@ class Identity:
     `subject` goes into the token and the registry's records. `auth_type` is GitLab's word for the
     kind of credential (``gitlab_or_ldap``, ``personal_access_token``, ``deploy_token``, ``build``).
     `user_info` goes into the claim ``user``. `principal` is the authorizer's own. `credential`
-    names what was shown, and goes into the claim of that name. `ends_at` is when that ends, in
-    seconds since the epoch, None where it does not.
+    names what was shown, and goes into the claim of that name. `ends_at` is when that ends by
+    itself, in seconds since the epoch; None for what does not.
     """
 
     subject: str

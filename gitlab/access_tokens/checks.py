@@ -49,8 +49,8 @@ def check_expiry(expires_at: dt.date | None) -> dt.date | None:
     return expires_at
 
 
-def ends_at(expires_at: dt.date | None) -> float | None:
-    """The moment at which a day begins (UTC), in seconds since the epoch: its tokens end then."""
+def end_of(expires_at: dt.date | None) -> float | None:
+    """When a token with this first day of refusal ends, in seconds since the epoch."""
     if expires_at is None:
         return None
     return dt.datetime.combine(expires_at, dt.time(), dt.UTC).timestamp()

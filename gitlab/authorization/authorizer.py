@@ -102,7 +102,7 @@ class GitLabAuthorizer:
     def ends_at(self, identity: Identity | None, granted: Sequence[Access]) -> float | None:
         """When the credential ends, or the first membership by which something was granted."""
         days = [access.meta.until for access in granted if isinstance(access.meta, _Meta)]
-        ends = [checks.ends_at(day) for day in days] + [identity.ends_at if identity else None]
+        ends = [checks.end_of(day) for day in days] + [identity.ends_at if identity else None]
         return min((end for end in ends if end is not None), default=None)
 
     def explain(self, identity: Identity, refused: Sequence[str]) -> dict[str, str]:

@@ -35,5 +35,5 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity | None:
         },
         principal=DeployTokenPrincipal(token, abilities, token.project_id, token.namespace_id),
         credential=credentials.of_deploy_token(token.id),
-        ends_at=checks.ends_at(token.expires_at),
+        ends_at=checks.end_of(token.expires_at),
     )

@@ -29,5 +29,5 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity | None:
         raise InsufficientCredentials("the token has no scope for images")
     access_tokens.note_use(token, client_ip)
     credential = credentials.of_token(token.id)
-    ends_at = checks.ends_at(token.expires_at)
+    ends_at = checks.end_of(token.expires_at)
     return identity_of(token.owner, "personal_access_token", abilities, credential, ends_at)
