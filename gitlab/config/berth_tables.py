@@ -217,6 +217,14 @@ class Berth(Table):
     Example: max_token_lifetime = "365d"
     """
 
+    token_expiry_warning: Duration = timedelta(days=7)
+    """How long before their end tokens of people, projects and groups, deploy tokens included, are
+    marked on their pages and told of by mail, once, in whole days. With `0` neither.
+
+    Default: `7d`.
+    Example: token_expiry_warning = "14d"
+    """
+
     upload_expiry: Duration = timedelta(days=7)
     """How long an upload that is not continued is kept.
 

@@ -19,6 +19,7 @@ project images are only read.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -55,13 +56,15 @@ class Ability(StrEnum):
 class UserAccess:
     """Who somebody is with regard to one project or namespace. The default is nobody.
 
-    `level` is the highest of their memberships here and above, 0 for none.
+    `level` is the highest of their memberships here and above, 0 for none; `until` is the first day
+    on which that one no longer holds, None where it has no end.
     """
 
     signed_in: bool = False
     external: bool = False
     admin: bool = False
     level: int = 0
+    until: dt.date | None = None
 
 
 NOBODY = UserAccess()
