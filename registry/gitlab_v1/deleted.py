@@ -21,7 +21,11 @@ _MAX_RESTORED_TAGS = 1000
 
 
 class FreedView(RegistryView):
-    """``GET /gitlab/v1/berth/freed/<path>/?tags=a,b``."""
+    """``GET /gitlab/v1/berth/freed/<path>/?tags=a,b``, ``POST /gitlab/v1/berth/freed/<path>/``."""
+
+    def needed(self, method: str, arguments: dict[str, Any]) -> Access:
+        """Both ask, and change nothing: ``repository:<path>:pull``."""
+        return Access.repository(arguments["name"], "pull")
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """What deleting these tags would free; without ``tags``, the whole image.
@@ -29,27 +33,36 @@ class FreedView(RegistryView):
         As shared with other images counts what the token lets the caller pull. ``exact`` is false
         where so much hangs on it that the numbers are the least.
         """
-        repository_id = repositories.get_id(name)
         names = [tag for tag in request.GET.get("tags", "").split(",") if tag]
-        if len(names) > _MAX_FREED_TAGS:
-            raise RegistryError(
-                Code.UNSUPPORTED, f"at most {_MAX_FREED_TAGS} tags at once", status=400
-            )
-        for tag in names:
-            tags.check(tag)
-        visible = caller.visible
-        if names:
-            found = freed.by_tags(repository_id, names, visible)
-        else:
-            found = freed.by_repository(repository_id, visible)
-        return JsonResponse(
-            {
-                "manifests": found.manifests,
-                "alone_bytes": found.alone,
-                "shared_bytes": found.shared,
-                "exact": found.is_exact,
-            }
-        )
+        return _freed(caller, name, names)
+
+    def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """The same, with the ``tags`` in the body: more than an address takes."""
+        match json_object(request):
+            case {"tags": [*names]} if names and all(isinstance(tag, str) for tag in names):
+                return _freed(caller, name, names)
+        raise RegistryError(Code.UNSUPPORTED, "the body has tags", status=400)
+
+
+def _freed(caller: Caller, name: str, names: list[str]) -> HttpResponse:
+    repository_id = repositories.get_id(name)
+    if len(names) > _MAX_FREED_TAGS:
+        raise RegistryError(Code.UNSUPPORTED, f"at most {_MAX_FREED_TAGS} tags at once", status=400)
+    for tag in names:
+        tags.check(tag)
+    visible = caller.visible
+    if names:
+        found = freed.by_tags(repository_id, names, visible)
+    else:
+        found = freed.by_repository(repository_id, visible)
+    return JsonResponse(
+        {
+            "manifests": found.manifests,
+            "alone_bytes": found.alone,
+            "shared_bytes": found.shared,
+            "exact": found.is_exact,
+        }
+    )
 
 
 class DeletedTagsView(RegistryView):

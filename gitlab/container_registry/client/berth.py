@@ -29,6 +29,7 @@ from gitlab.container_registry.client.responses import (
     Interval,
     RepositoryDetails,
     ReviewRun,
+    TagDeletion,
     TagDetails,
     TagsPage,
 )
@@ -142,11 +143,50 @@ class BerthRegistry(OverV2):
         )
         return Freed() if answer.status_code == 404 else Freed.read(as_json(answer))
 
+    def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
+        """As `freed`, of up to a thousand tags with names of any length."""
+        answer = self._own(
+            "POST",
+            _call("freed", path),
+            tuple(Access.repository(name, "pull") for name in dict.fromkeys((path, *seen))),
+            headers={"Content-Type": "application/json"},
+            content=json.dumps({"tags": list(tags)}).encode(),
+            accept=(200, 404),
+        )
+        return Freed() if answer.status_code == 404 else Freed.read(as_json(answer))
+
     # Deleting, and taking it back. `by` is the person whom the registry notes as having done it.
 
     def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
         """Remove a tag and nothing else. False where it was gone already."""
         return self._delete(f"/v2/{path}/manifests/{quote(tag, safe='')}", path, by)
+
+    def delete_unmoved(
+        self,
+        path: str,
+        tags: Sequence[tuple[str, str]],
+        *,
+        by: str = "",
+        project: int | None = None,
+    ) -> list[TagDeletion]:
+        """Remove those of up to a hundred tags that still point at the digest beside their name.
+
+        Of an image that the registry does not know all are gone.
+        """
+        answer = self._own(
+            "POST",
+            _call("delete-tags", path),
+            _of_project(project, path, "delete"),
+            by=by,
+            headers={"Content-Type": "application/json"},
+            content=json.dumps(
+                {"tags": [{"name": name, "digest": digest} for name, digest in tags]}
+            ).encode(),
+            accept=(200, 404),
+        )
+        if answer.status_code == 404:
+            return [TagDeletion(name, "gone") for name, _ in tags]
+        return [TagDeletion.read(entry) for entry in as_json(answer)]
 
     def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
         """Delete the next part of an image. Answers what is left: 0 says that it is gone.

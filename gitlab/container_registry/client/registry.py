@@ -24,6 +24,7 @@ from gitlab.container_registry.client.responses import (
     RepositoryDetails,
     ReviewRun,
     StoredManifest,
+    TagDeletion,
     TagDetails,
     TagsPage,
 )
@@ -91,6 +92,19 @@ class OwnApi(Registry, Protocol):
 
         As shared counts what the images `seen` need too, where ``group/*`` means all below a path.
         """
+
+    def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
+        """As `freed`, of up to a thousand tags with names of any length."""
+
+    def delete_unmoved(
+        self,
+        path: str,
+        tags: Sequence[tuple[str, str]],
+        *,
+        by: str = "",
+        project: int | None = None,
+    ) -> list[TagDeletion]:
+        """Remove those of up to a hundred tags that still point at the digest beside their name."""
 
     def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
         """Tags of the images at and below `path` that can be brought back, the latest first."""

@@ -117,6 +117,9 @@ class TagDetails:
     published_at: dt.datetime | None = None
     published_by: str = ""
     platforms: tuple[Platform, ...] = ()
+    last_pulled_at: dt.datetime | None = None
+    pulls_counted_since: dt.datetime | None = None
+    """None where the registry does not count pulls."""
 
     @property
     def short_digest(self) -> str:
@@ -142,6 +145,8 @@ class TagDetails:
             published_at=moment(body.get("published_at")),
             published_by=body.get("published_by") or "",
             platforms=tuple(Platform.read(entry) for entry in body.get("platforms") or []),
+            last_pulled_at=moment(body.get("last_pulled_at")),
+            pulls_counted_since=moment(body.get("pulls_counted_since")),
         )
 
 
@@ -286,6 +291,34 @@ class DeletedTag:
             deleted_at=moment(body.get("deleted_at")),
             deleted_by=body.get("deleted_by") or "",
             until=moment(body.get("until")),
+        )
+
+
+@dataclass(frozen=True)
+class TagDeletion:
+    """What came of deleting a tag that had to point at a digest: ``deleted moved gone``.
+
+    `interval` is the part of its history that tells, which for one that is gone ended at `until`
+    by `ended_by`.
+    """
+
+    name: str
+    outcome: str
+    digest: str = ""
+    interval: int = 0
+    until: dt.datetime | None = None
+    ended_by: str = ""
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(
+            name=body["name"],
+            outcome=body["outcome"],
+            digest=body.get("digest") or "",
+            interval=int(body.get("interval") or 0),
+            until=moment(body.get("until")),
+            ended_by=body.get("ended_by") or "",
         )
 
 
