@@ -1,0 +1,323 @@
+"""What a cleanup keeps and deletes: pure functions, of tags and rules to a verdict for each tag.
+
+Each tag is judged by the first rule whose `name_regex_delete` matches its whole name; a tag that no
+rule matches stays. By that rule it goes unless one of these keeps it, in this order, which is that
+of GitLab (https://docs.gitlab.com/user/packages/container_registry/reduce_container_registry_storage/,
+"How the cleanup policy works"): ``latest``; `name_regex_keep`; the newest `keep_n` of those left;
+younger than `older_than`; the pulls; a protection. A tag is as old as its image says, else as its
+push.
+
+Tags by which cosign finds a signature, an attestation or an SBOM are never judged by themselves:
+they go with the image that they belong to.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, Self
+
+from gitlab.container_registry.client.responses import TagDetails
+from gitlab.container_registry.tag_criteria import MAX_PATTERN, duration, pattern, since_of
+from gitlab.refusals import Invalid
+
+MAX_RULES = 10
+MAX_KEPT = 100_000
+"""The most that `keep_n` may be."""
+
+DAY = dt.timedelta(days=1)
+_LATEST = "latest"
+_COSIGN = re.compile(r"sha256-[0-9a-f]{64}\.(?:sig|att|sbom)", re.ASCII)
+_AGES = ("older_than", "not_pulled_for")
+
+Protects = Callable[[str], str | None]
+"""What protects a tag of this name from deletion, as a sentence; None where nothing does."""
+
+
+def unprotected(name: str) -> str | None:
+    """None: nothing protects it."""
+    return None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which tags go. `never_pulled`: only those that nothing has pulled since they were pushed."""
+
+    name_regex_delete: str = ""
+    name_regex_keep: str = ""
+    keep_n: int | None = None
+    older_than: dt.timedelta | None = None
+    not_pulled_for: dt.timedelta | None = None
+    never_pulled: bool = False
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """From an object of JSON; times are texts as ``90d``. Raises `Invalid` by field."""
+        unknown = set(body) - {known.name for known in fields(cls)}
+        if unknown:
+            raise Invalid({"rules": f"A rule has no {', '.join(sorted(map(str, unknown)))}."})
+        ages = {name: _age(body.get(name), name) for name in _AGES}
+        rule = cls(
+            name_regex_delete=_text(body, "name_regex_delete"),
+            name_regex_keep=_text(body, "name_regex_keep"),
+            keep_n=_count(body.get("keep_n")),
+            never_pulled=body.get("never_pulled") is True,
+            **ages,
+        )
+        rule.check()
+        return rule
+
+    def check(self) -> None:
+        """Raises `Invalid` by field, with the place in a pattern that RE2 can't read."""
+        for name in ("name_regex_delete", "name_regex_keep"):
+            pattern(getattr(self, name), name)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `read` takes, and people read."""
+        ages = {name: age_text(getattr(self, name)) for name in _AGES}
+        return {
+            "name_regex_delete": self.name_regex_delete,
+            "name_regex_keep": self.name_regex_keep,
+            "keep_n": self.keep_n,
+            "never_pulled": self.never_pulled,
+            **ages,
+        }
+
+    @property
+    def asks_for_pulls(self) -> bool:
+        """Whether it can only be applied where pulls are counted."""
+        return self.never_pulled or self.not_pulled_for is not None
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise Invalid({name: "A text."})
+    if value and len(value) > MAX_PATTERN:
+        raise Invalid({name: f"At most {MAX_PATTERN} characters."})
+    return value or ""
+
+
+def _count(value: Any) -> int | None:
+    if value is None or value == 0:
+        return None
+    if type(value) is not int or not 0 < value <= MAX_KEPT:
+        raise Invalid({"keep_n": f"A number from 1 to {MAX_KEPT:,}, or nothing."})
+    return value
+
+
+def _age(value: Any, name: str) -> dt.timedelta | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise Invalid({name: "A number and a unit, as in 12h, 7d, 1month."})
+    return duration(value, name)
+
+
+def age_text(age: dt.timedelta | None) -> str | None:
+    """``7d``, or ``12h``, or ``90s``: what `duration` reads."""
+    if age is None:
+        return None
+    seconds = int(age.total_seconds())
+    units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+    unit, length = next(each for each in units if seconds % each[1] == 0)
+    return f"{seconds // length}{unit}"
+
+
+def read_rules(rules: Any) -> list[Rule]:
+    """The rules of a policy. Raises `Invalid` for ``rules`` or a field of one."""
+    if not isinstance(rules, Sequence) or isinstance(rules, str) or len(rules) > MAX_RULES:
+        raise Invalid({"rules": f"A list of at most {MAX_RULES} rules."})
+    if not all(isinstance(each, Mapping) for each in rules):
+        raise Invalid({"rules": "A rule is an object."})
+    return [Rule.read(each) for each in rules]
+
+
+class Verdict(NamedTuple):
+    """What happens to a tag and why, in words. `rule` counts from 1; 0 where no rule says so."""
+
+    name: str
+    digest: str
+    size_bytes: int
+    goes: bool
+    rule: int
+    reason: str
+
+
+class _Candidate(NamedTuple):
+    """A tag as far as rules ask for it: a hundred thousand of these are held at once."""
+
+    name: str
+    digest: str
+    size_bytes: int
+    since: dt.datetime | None
+    pushed_at: dt.datetime | None
+    pulled_at: dt.datetime | None
+
+
+@dataclass
+class Judge:
+    """Looks at the tags of one image, one after the other, then says what happens to each.
+
+    `most` is how many tags may go at once: the oldest, the others stay for now.
+    """
+
+    rules: Sequence[Rule]
+    now: dt.datetime
+    protects: Protects = unprotected
+    most: int = 10_000
+    _kept: list[Verdict] = field(default_factory=list)
+    _pulls_counted_since: dt.datetime | None = None
+
+    def __post_init__(self) -> None:
+        self._patterns = [
+            (
+                pattern(rule.name_regex_delete, "name_regex_delete"),
+                pattern(rule.name_regex_keep, "name_regex_keep") if rule.name_regex_keep else None,
+            )
+            for rule in self.rules
+        ]
+        self._candidates: list[list[_Candidate]] = [[] for _ in self.rules]
+
+    def see(self, tags: Iterable[TagDetails]) -> None:
+        """Take in some tags."""
+        for tag in tags:
+            reason, number = self._by_name(tag.name)
+            if reason:
+                self._keep(tag.name, tag.digest, tag.size_bytes, number, reason)
+                continue
+            if tag.pulls_counted_since is not None:
+                self._pulls_counted_since = tag.pulls_counted_since
+            self._candidates[number - 1].append(
+                _Candidate(
+                    tag.name,
+                    tag.digest,
+                    tag.size_bytes,
+                    since_of(tag),
+                    tag.published_at,
+                    tag.last_pulled_at,
+                )
+            )
+
+    def _by_name(self, name: str) -> tuple[str, int]:
+        """Why the name alone keeps it, "" where it does not; and the number of its rule."""
+        if name == _LATEST:
+            return "kept: latest always stays", 0
+        if _COSIGN.fullmatch(name):
+            return "kept: goes with the image that it signs or describes", 0
+        for number, (deleted, kept) in enumerate(self._patterns, 1):
+            if deleted.fullmatch(name):
+                if kept is not None and kept.fullmatch(name):
+                    return f"kept: matches {self.rules[number - 1].name_regex_keep}", number
+                return "", number
+        return "kept: no rule matches it", 0
+
+    def _keep(self, name: str, digest: str, size: int, number: int, reason: str) -> None:
+        self._kept.append(Verdict(name, digest, size, False, number, reason))
+
+    @property
+    def counts_pulls(self) -> bool:
+        """Whether the registry has said of any tag since when it counts pulls."""
+        return self._pulls_counted_since is not None
+
+    def verdicts(self) -> tuple[list[Verdict], list[Verdict]]:
+        """What goes, the oldest first, and what stays, by name. Ask once."""
+        going: list[tuple[dt.datetime, Verdict]] = []
+        for number, rule in enumerate(self.rules, 1):
+            going += self._judged(number, rule)
+        going.sort(key=lambda each: (each[0], each[1].name))
+        for _, verdict in going[self.most :]:
+            reason = f"kept for now: a run deletes at most {self.most:,} tags, the oldest first"
+            self._kept.append(verdict._replace(goes=False, reason=reason))
+        self._kept.sort(key=lambda each: each.name)
+        return [verdict for _, verdict in going[: self.most]], self._kept
+
+    def _judged(self, number: int, rule: Rule) -> Iterator[tuple[dt.datetime, Verdict]]:
+        """Those that go by a rule, each with its age; the others are noted as kept."""
+        unknown = dt.datetime.min.replace(tzinfo=dt.UTC)
+        # By name among those of one age, so that a second look keeps the same.
+        ordered = sorted(
+            self._candidates[number - 1],
+            key=lambda each: (each.since or unknown, each.name),
+            reverse=True,
+        )
+        self._candidates[number - 1] = []
+        for place, tag in enumerate(ordered, 1):
+            reason = (
+                self._kept_by_age(rule, tag, place)
+                or self._kept_by_pulls(rule, tag)
+                or self._kept_by_protection(tag.name)
+            )
+            if reason:
+                self._keep(tag.name, tag.digest, tag.size_bytes, number, reason)
+            else:
+                why = self._why(rule, tag)
+                verdict = Verdict(tag.name, tag.digest, tag.size_bytes, True, number, why)
+                yield tag.since or unknown, verdict
+
+    def _kept_by_age(self, rule: Rule, tag: _Candidate, place: int) -> str:
+        if (rule.keep_n or rule.older_than) and tag.since is None:
+            return "kept: its age is not known"
+        if rule.keep_n and place <= rule.keep_n:
+            return f"kept: newest {rule.keep_n:,} of {rule.name_regex_delete}"
+        if rule.older_than and tag.since and tag.since >= self.now - rule.older_than:
+            age = _ago(self.now - tag.since)
+            return f"kept: {age} old, younger than {_ago(rule.older_than)}"
+        return ""
+
+    def _kept_by_pulls(self, rule: Rule, tag: _Candidate) -> str:
+        if not rule.asks_for_pulls:
+            return ""
+        if self._pulls_counted_since is None:
+            return "kept: this registry does not count pulls"
+        counted = self._pulls_counted_since
+        if rule.never_pulled:
+            if tag.pulled_at is not None:
+                return f"kept: pulled {_ago(self.now - tag.pulled_at)} ago"
+            if tag.pushed_at is None or tag.pushed_at < counted:
+                return "kept: pushed before pulls were counted"
+        if rule.not_pulled_for is None:
+            return ""
+        return self._kept_by_last_use(tag, rule.not_pulled_for, self.now - counted)
+
+    def _kept_by_last_use(
+        self, tag: _Candidate, wanted: dt.timedelta, counted_for: dt.timedelta
+    ) -> str:
+        if counted_for < wanted:
+            return f"kept: pulls are counted for {_ago(counted_for)} only"
+        unused = self.now - self._last_used(tag)
+        if unused >= wanted:
+            return ""
+        return f"kept: {'pulled' if tag.pulled_at is not None else 'pushed'} {_ago(unused)} ago"
+
+    def _last_used(self, tag: _Candidate) -> dt.datetime:
+        """The last pull, else the push, else when the counting began."""
+        counted = self._pulls_counted_since
+        assert counted is not None
+        return tag.pulled_at or max(tag.pushed_at or counted, counted)
+
+    def _kept_by_protection(self, name: str) -> str:
+        why = self.protects(name)
+        return f"kept: {why}" if why else ""
+
+    def _why(self, rule: Rule, tag: _Candidate) -> str:
+        if rule.never_pulled and tag.pushed_at is not None:
+            return f"deleted: never pulled since its push {_ago(self.now - tag.pushed_at)} ago"
+        if rule.not_pulled_for is not None:
+            return f"deleted: not pulled for {_ago(self.now - self._last_used(tag))}"
+        if rule.older_than is not None and tag.since is not None:
+            return f"deleted: {_ago(self.now - tag.since)} old"
+        if rule.keep_n:
+            return f"deleted: older than the newest {rule.keep_n:,} of {rule.name_regex_delete}"
+        return f"deleted: matches {rule.name_regex_delete}"
+
+
+def _ago(age: dt.timedelta) -> str:
+    """A length of time in words, of which a hundred thousand tags have a few hundred."""
+    for unit, length in (("day", DAY), ("hour", DAY / 24), ("minute", DAY / 1440)):
+        count = age // length
+        if count >= 1:
+            return f"{count:,} {unit}" + ("" if count == 1 else "s")
+    return "less than a minute"
