@@ -26,6 +26,7 @@ from gitlab.access_tokens.models import (
 )
 from gitlab.accounts.models import User
 from gitlab.audit.models import AuditEvent
+from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupPolicy, CleanupRun
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.models import (
     BulkTagDeletion,
@@ -47,6 +48,14 @@ MAX_MEMORY = 50 * 1024 * 1024
 NAME = "💥<&\"'" * 51
 TEXT = "💥<&\"'" * 100
 GROUP, PROJECT = "acme", "acme/app"
+LONG_RULE = {
+    "name_regex_delete": "x" * 255,
+    "name_regex_keep": "x" * 255,
+    "keep_n": 100_000,
+    "older_than": "365d",
+    "not_pulled_for": "365d",
+    "never_pulled": True,
+}
 
 
 def long(beginning: str, number: int, length: int = MAX_PATH_LENGTH) -> str:
@@ -213,6 +222,38 @@ def _images(app: Project, people: Sequence[User]) -> None:
             failure_reason=TEXT[:500],
         )
         for each in ContainerRepository.objects.filter(project=app)
+    )
+    CleanupPolicy.objects.bulk_create(
+        CleanupPolicy(project=each, rules=[LONG_RULE] * 10) for each in Project.objects.all()
+    )
+    CleanupRun.objects.bulk_create(
+        CleanupRun(
+            project=app,
+            status="finished",
+            rules=[LONG_RULE] * 10,
+            requested_by=people[n],
+            approved_by=people[n],
+            ended_by=people[n],
+            going_count=ROWS,
+            deleted_count=ROWS,
+            failure_reason=TEXT[:500],
+        )
+        for n in range(ROWS - 1)
+    )
+    run = CleanupRun.objects.latest("pk")
+    entries = [
+        [long("t", n, 128), 10, "x" * 400, "x" * 135, n, "spared", "x" * 200] for n in range(ROWS)
+    ]
+    CleanupBatch.objects.bulk_create(
+        CleanupBatch(
+            run=run,
+            path=long("i", 0),
+            number=number,
+            goes=True,
+            spared_count=ROWS,
+            entries=entries,
+        )
+        for number in range(1, 11)
     )
     DeletedImage.objects.bulk_create(
         DeletedImage(

@@ -5,9 +5,10 @@ A plan costs memory for one image at a time, of which `MAX_TAGS` tags are looked
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from django.utils import timezone
 
@@ -15,6 +16,7 @@ from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
 from gitlab.container_registry.cleanup.policy import Judge, Protects, Verdict, read_rules
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.refusals import Invalid
 
 MAX_TAGS = 100_000
 """That one plan looks at. What is behind them is for the next."""
@@ -68,6 +70,61 @@ class Entry:
 def entries_of(batch: CleanupBatch) -> list[Entry]:
     """The tags of a batch."""
     return [Entry.read(row) for row in batch.entries]
+
+
+class Planned(NamedTuple):
+    """A tag of a plan, and the image that it is of; `repository_id` is None where that has gone."""
+
+    repository_id: int | None
+    path: str
+    goes: bool
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class PlannedPage:
+    """Some tags of a plan, and the key of those that follow, "" where there are none."""
+
+    tags: list[Planned]
+    next_after: str = ""
+
+
+PARTS = ("going", "kept", "spared")
+_KEY = re.compile(r"(\d{1,9})-(\d{1,4})", re.ASCII)
+
+
+def page_of(run: CleanupRun, part: str = "", *, after: str = "", limit: int = 20) -> PlannedPage:
+    """The tags of a plan that follow the key `after`, by image, those that go before those kept.
+
+    `part` is one of `PARTS`, or "" for all. Raises `Invalid` for a key that is none.
+    """
+    number, skipped = _position(after)
+    rows = CleanupBatch.objects.filter(run=run, number__gte=number).order_by("number")
+    if part == "spared":
+        rows = rows.filter(goes=True, spared_count__gt=0)
+    elif part:
+        rows = rows.filter(goes=part == "going")
+    found: list[tuple[str, Planned]] = []
+    for batch in rows.iterator(chunk_size=2):
+        for at, entry in enumerate(entries_of(batch), 1):
+            if (batch.number == number and at <= skipped) or (
+                part == "spared" and entry.outcome != "spared"
+            ):
+                continue
+            planned = Planned(batch.repository_id, batch.path, batch.goes, entry)
+            found.append((f"{batch.number}-{at}", planned))
+            if len(found) > limit:
+                return PlannedPage([each for _, each in found[:limit]], found[limit - 1][0])
+    return PlannedPage([each for _, each in found])
+
+
+def _position(key: str) -> tuple[int, int]:
+    if not key:
+        return 0, 0
+    matched = _KEY.fullmatch(key)
+    if matched is None:
+        raise Invalid({"cursor": "This is no key of a page of this list."})
+    return int(matched[1]), int(matched[2])
 
 
 @dataclass

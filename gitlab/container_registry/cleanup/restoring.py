@@ -29,6 +29,11 @@ def next_batch(run: CleanupRun) -> CleanupBatch | None:
     return rows.select_related("repository").order_by("number").first()
 
 
+def is_unclear(run: CleanupRun) -> bool:
+    """Whether there is a batch of which nobody has written what became."""
+    return CleanupBatch.objects.filter(run=run, goes=True, status=_Status.BEGUN).exists()
+
+
 def restore(run: CleanupRun, batch: CleanupBatch, registry: Registry) -> None:
     """Let the tags of a batch that were deleted point again where they did.
 

@@ -205,7 +205,8 @@ def undo_until(run: CleanupRun) -> dt.datetime | None:
     """
     if run.status not in _ENDED or run.started_at is None or not settings.UNDO_WINDOW:
         return None
-    if not run.deleted_count and restoring.next_batch(run) is None:
+    may_have = run.deleted_count or (run.status == _Status.FAILED and restoring.is_unclear(run))
+    if not may_have:
         return None
     return run.started_at + settings.UNDO_WINDOW
 
