@@ -285,6 +285,7 @@ def tags(monkeypatch: pytest.MonkeyPatch) -> None:
 def addresses() -> dict[str, list[str]]:
     """By the name of each route what is asked of it."""
     image = ContainerRepository.objects.get(path=f"{PROJECT}/web")
+    cleanup = CleanupRun.objects.latest("pk").pk
     group, project = {"path": GROUP}, {"path": PROJECT}
     own = {"path": PROJECT, "pk": image.pk}
     member = {"username": long("p", 0, 150)}
@@ -322,6 +323,11 @@ def addresses() -> dict[str, list[str]]:
         "access_tokens:project_runner_new": [project],
         "api:description": [{}],
         "api:openapi": [{}],
+        "cleanup:project": [project],
+        "cleanup:policy": [project],
+        "cleanup:group": [group],
+        "cleanup:run": [{**project, "pk": cleanup}],
+        "cleanup:progress": [{**project, "pk": cleanup}],
         "container_registry:index": [project],
         "container_registry:deleted": [project],
         "container_registry:repository": [own],
@@ -353,6 +359,8 @@ ELSEWHERE = {
     "access_tokens:project_runner_revoke": "one runner",
     "access_tokens:project_runner_allow": "a POST",
     "access_tokens:project_runner_disallow": "a POST",
+    "cleanup:plan": "a POST",
+    **{f"cleanup:{verb}": "a POST" for verb in ("approve", "cancel", "undo")},
     "container_registry:events": "takes notifications",
     "container_registry:restore": "a POST",
     "container_registry:tag_restore": "one tag",
@@ -360,6 +368,7 @@ ELSEWHERE = {
     "ui:components": "the gallery",
     "ui:theme": "a POST",
     "admin_area:home": "leads to the console",
+    "admin_area:cleanup": "the form of one policy",
     "admin_area:doctor": "asks other processes",
 }
 

@@ -198,9 +198,14 @@ class CleanupRun(models.Model):
         return f"{self.project}: cleanup {self.pk}"
 
     @property
-    def is_active(self) -> bool:
-        """Whether a worker has something to do for it."""
-        return self.status in ACTIVE
+    def kept_count(self) -> int:
+        """How many tags stay by the plan."""
+        return self.seen_count - self.going_count
+
+    @property
+    def least(self) -> str:
+        """What stands with the bytes: that they are the least, where they are."""
+        return "" if self.is_exact else "at least"
 
 
 ACTIVE = (

@@ -321,3 +321,20 @@ def _ago(age: dt.timedelta) -> str:
         if count >= 1:
             return f"{count:,} {unit}" + ("" if count == 1 else "s")
     return "less than a minute"
+
+
+def in_words(rule: Rule) -> str:
+    """A rule as a sentence, for people."""
+    kept = []
+    if rule.name_regex_keep:
+        kept.append(f"those that match {rule.name_regex_keep}")
+    if rule.keep_n:
+        kept.append(f"the newest {rule.keep_n:,}")
+    if rule.older_than is not None:
+        kept.append(f"what is younger than {_ago(rule.older_than)}")
+    if rule.not_pulled_for is not None:
+        kept.append(f"what was pulled within {_ago(rule.not_pulled_for)}")
+    if rule.never_pulled:
+        kept.append("what was ever pulled")
+    which = "All tags" if rule.name_regex_delete == ".*" else f"Tags like {rule.name_regex_delete}"
+    return f"{which} go, but not {', '.join(kept)}." if kept else f"{which} go."
