@@ -44,10 +44,14 @@ class RuleForm(forms.Form):
     )
     name_regex_keep = _pattern("Of these, always keep", "Another pattern, production-.* say.")
     keep_n = forms.IntegerField(
-        label="Keep the newest", min_value=0, max_value=MAX_KEPT, required=False
+        label="Keep the newest",
+        min_value=0,
+        max_value=MAX_KEPT,
+        required=False,
+        help_text="So many tags of each image.",
     )
     older_than = forms.CharField(
-        label="Keep what is younger than",
+        label="Keep younger than",
         max_length=40,
         required=False,
         help_text="A number and a unit: 12h, 7d, 3 months.",

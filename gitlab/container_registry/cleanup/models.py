@@ -198,6 +198,11 @@ class CleanupRun(models.Model):
         return f"{self.project}: cleanup {self.pk}"
 
     @property
+    def is_active(self) -> bool:
+        """Whether a worker has something to do for it."""
+        return self.status in ACTIVE
+
+    @property
     def kept_count(self) -> int:
         """How many tags stay by the plan."""
         return self.seen_count - self.going_count

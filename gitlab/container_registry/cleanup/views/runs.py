@@ -87,7 +87,11 @@ def _page(request: HttpRequest, project: Project) -> pagination.Page[CleanupRun]
 
 def _line(project: Project, run: CleanupRun) -> dict[str, Any]:
     run.project = project
-    return {"run": run, "url": _url(run), "tone": _TONES.get(_Status(run.status), "")}
+    return {"run": run, "url": _url(run), "tone": _tone(run)}
+
+
+def _tone(run: CleanupRun) -> str:
+    return _TONES.get(_Status(run.status), "")
 
 
 @signed_in
@@ -126,6 +130,7 @@ def detail(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         else "",
         "first_url": f"?{urlencode({'part': part})}" if "after" in request.GET else "",
         "foreign": is_foreign(),
+        "tone": _tone(run),
         "undo_until": services.undo_until(run),
     }
     return render(request, "cleanup/run.html", context)

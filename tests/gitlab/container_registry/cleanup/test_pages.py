@@ -47,7 +47,7 @@ def test_from_the_first_look_to_the_undo(
     assert "218.0 MiB" in page
     assert "kept: newest 1 of v.*" in text(client.get(f"{answer.url}?part=kept"))
     assert f'action="{answer.url}/approve"' in page
-    assert "Planned." in text(client.get(f"{answer.url}/progress"))
+    assert "Waits for approval." in text(client.get(f"{answer.url}/progress"))
     page = text(client.post(f"{answer.url}/approve", follow=True))
     assert "It runs, exactly as it is planned." in page
     tags.push(PATH, "v1", "f")
@@ -90,7 +90,7 @@ def test_while_one_is_under_way(browser: Any, alice: Any, approved: CleanupRun) 
         ("planning", {"failures": 1}, "Planning waits"),
         ("approved", {}, "About to run"),
         ("failed", {"failure_reason": "no <answer>"}, "no &lt;answer&gt;"),
-        ("cancelled", {}, "Cancelled."),
+        ("cancelled", {}, "Cancelled"),
     ],
 )
 def test_how_far_it_is(
