@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +13,7 @@ from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1.base import cursor, flag, json_object
-from registry.services import repositories, tag_deletion, tag_details, tags
+from registry.services import repositories, tag_ages, tag_deletion, tag_details, tags
 from registry.services.tag_details import TagDetails, TagPage
 from registry.timestamps import timestamp
 from registry.v2.base import RegistryView, last_entry, page_size
@@ -97,6 +98,29 @@ def _links(path: str, kept: dict[str, str], page: TagPage) -> dict[str, str]:
         query = urlencode(kept | {"last": page.tags[-1].name})
         links.append(f'<{path}?{query}>; rel="next"')
     return {"Link": ", ".join(links)} if links else {}
+
+
+class AgesView(RegistryView):
+    """``GET /gitlab/v1/berth/ages/<path>/``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """A page of tags by name, up to 4,000, as short as it can be: for cleanups.
+
+        Each is a list: name, digest, bytes, and the seconds since the epoch in which its image was
+        made (null where it does not say) and pushed.
+        """
+        text = request.GET.get("n", "")
+        is_count = text.isascii() and text.isdecimal() and 0 < len(text) < 6
+        limit = min(int(text), tag_ages.MAX_PAGE) if is_count else tag_ages.MAX_PAGE
+        last = last_entry(request)
+        found, more = tag_ages.page(repositories.get_id(name), last, max(1, limit))
+        body = {"tags": [[*tag[:3], _seconds(tag[3]), _seconds(tag[4])] for tag in found]}
+        headers = next_link(request.path, n=limit, last=found[-1].name) if more else {}
+        return JsonResponse(body, headers=headers)
+
+
+def _seconds(moment: dt.datetime | None) -> float | None:
+    return round(moment.timestamp(), 3) if moment is not None else None
 
 
 class TagView(RegistryView):

@@ -34,6 +34,7 @@ urlpatterns = [
     path("gitlab/v1/berth/", repositories.DiscoveryView()),
     path("gitlab/v1/berth/repository/<name:name>/", repositories.RepositoryView()),
     path("gitlab/v1/berth/tags/<name:name>/", tags.TagsView()),
+    path("gitlab/v1/berth/ages/<name:name>/", tags.AgesView()),
     path("gitlab/v1/berth/tag/<name:name>/", tags.TagView()),
     path("gitlab/v1/berth/delete-tags/<name:name>/", tags.DeleteTagsView()),
     path("gitlab/v1/berth/history/<name:name>/", tags.HistoryView()),

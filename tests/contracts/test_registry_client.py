@@ -88,6 +88,14 @@ def test_reading(client: BerthRegistry) -> None:
     assert client.repository("acme/none") is None
     assert [tag.name for tag in client.tags(APP, name="v", sort="-name").tags] == ["v1"]
     assert client.tags("acme/none").tags == []
+    (short,) = client.tag_ages(APP).tags
+    (long,) = client.tags(APP).tags
+    for column in ("name", "digest", "size_bytes", "created_at", "last_pulled_at"):
+        assert getattr(short, column) == getattr(long, column)
+    assert short.published_at is not None
+    assert long.published_at is not None
+    assert abs(short.published_at - long.published_at) < dt.timedelta(milliseconds=2)
+    assert client.tag_ages("acme/none").tags == []
     tag = client.tag(APP, "v1")
     assert tag is not None
     assert tag.digest == image.digest

@@ -142,6 +142,9 @@ class PlayedRegistry:
             previous_before=shown[0].name if shown and start else "",
         )
 
+    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> TagsPage:
+        return self.tags(path, n=n, last=last, sort="name")
+
     def tag(self, path: str, tag: str) -> TagDetails | None:
         self._answer()
         return self.now.get(path, {}).get(tag)

@@ -89,6 +89,7 @@ def addresses(content: Content) -> dict[str, list[str]]:
             f"{own}/repository/{APP}/?size=self",
         ],
         f"{own}/tags/<name:name>/": [f"{own}/tags/{APP}/{query}" for query in listed],
+        f"{own}/ages/<name:name>/": [f"{own}/ages/{APP}/"],
         f"{own}/tag/<name:name>/": [f"{own}/tag/{APP}/?tag={name}" for name in tag[:-1]],
         f"{own}/history/<name:name>/": [f"{own}/history/{APP}/?n=1000&tag={name}" for name in tag],
         f"{own}/freed/<name:name>/": [

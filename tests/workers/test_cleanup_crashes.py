@@ -41,7 +41,7 @@ class _Registry:
     def left(self) -> list[str]:
         return sorted(file.name for file in (self.folder / "now").iterdir())
 
-    def tags(self, path: str, *, n: int, last: str, sort: str) -> TagsPage:
+    def tag_ages(self, path: str, *, n: int, last: str) -> TagsPage:
         return TagsPage([TagDetails(name, DIGEST, "") for name in self.left()])
 
     def freed_by_many(self, path: str, tags: Any, *, seen: Any) -> Freed:

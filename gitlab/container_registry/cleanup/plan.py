@@ -15,6 +15,7 @@ from django.utils import timezone
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
 from gitlab.container_registry.cleanup.policy import Judge, Protects, Verdict, read_rules
 from gitlab.container_registry.client.registry import Registry
+from gitlab.container_registry.client.responses import TagsPage
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.refusals import Invalid
 
@@ -26,6 +27,7 @@ MAX_GOING = 10_000
 
 GOING_IN_BATCH = 100
 KEPT_IN_BATCH = 1000
+_PAGE_OF_OURS = 4000
 _PAGE = 1000
 _FORECAST = 1000
 _WRITTEN_AT_ONCE = 20
@@ -200,7 +202,7 @@ def _look(
         if left <= 0:
             made.is_cut = True
             return
-        page = registry.tags(image.path, n=min(_PAGE, left), last=last, sort="name")
+        page = _tags(registry, image.path, left, last)
         judge.see(page.tags)
         made.seen += len(page.tags)
         last = page.next_last
@@ -208,6 +210,13 @@ def _look(
             return
         if not still_ours():
             raise Interrupted
+
+
+def _tags(registry: Registry, path: str, left: int, last: str) -> TagsPage:
+    own = registry.own
+    if own is not None:
+        return own.tag_ages(path, n=min(_PAGE_OF_OURS, left), last=last)
+    return registry.tags(path, n=min(_PAGE, left), last=last, sort="name")
 
 
 def _forecast(

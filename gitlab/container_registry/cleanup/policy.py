@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from typing import Any, NamedTuple, Self
 
 from gitlab.container_registry.client.responses import TagDetails
@@ -186,7 +188,7 @@ class Judge:
         for tag in tags:
             reason, number = self._by_name(tag.name)
             if reason:
-                self._keep(tag.name, tag.digest, tag.size_bytes, number, reason)
+                self._keep(tag.name, number, reason)
                 continue
             if tag.pulls_counted_since is not None:
                 self._pulls_counted_since = tag.pulls_counted_since
@@ -214,8 +216,9 @@ class Judge:
                 return "", number
         return "kept: no rule matches it", 0
 
-    def _keep(self, name: str, digest: str, size: int, number: int, reason: str) -> None:
-        self._kept.append(Verdict(name, digest, size, False, number, reason))
+    def _keep(self, name: str, number: int, reason: str) -> None:
+        # Of one that stays nobody asks where it points; a reason is shared by thousands.
+        self._kept.append(Verdict(name, "", 0, False, number, sys.intern(reason)))
 
     @property
     def counts_pulls(self) -> bool:
@@ -224,13 +227,15 @@ class Judge:
 
     def verdicts(self) -> tuple[list[Verdict], list[Verdict]]:
         """What goes, the oldest first, and what stays, by name. Ask once."""
-        going: list[tuple[dt.datetime, Verdict]] = []
-        for number, rule in enumerate(self.rules, 1):
-            going += self._judged(number, rule)
+        going = list(
+            chain.from_iterable(
+                self._judged(number, rule) for number, rule in enumerate(self.rules, 1)
+            )
+        )
         going.sort(key=lambda each: (each[0], each[1].name))
         for _, verdict in going[self.most :]:
             reason = f"kept for now: a run deletes at most {self.most:,} tags, the oldest first"
-            self._kept.append(verdict._replace(goes=False, reason=reason))
+            self._keep(verdict.name, verdict.rule, reason)
         self._kept.sort(key=lambda each: each.name)
         return [verdict for _, verdict in going[: self.most]], self._kept
 
@@ -251,9 +256,9 @@ class Judge:
                 or self._kept_by_protection(tag.name)
             )
             if reason:
-                self._keep(tag.name, tag.digest, tag.size_bytes, number, reason)
+                self._keep(tag.name, number, reason)
             else:
-                why = self._why(rule, tag)
+                why = sys.intern(self._why(rule, tag))
                 verdict = Verdict(tag.name, tag.digest, tag.size_bytes, True, number, why)
                 yield tag.since or unknown, verdict
 

@@ -93,6 +93,9 @@ class OwnApi(Registry, Protocol):
         As shared counts what the images `seen` need too, where ``group/*`` means all below a path.
         """
 
+    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> TagsPage:
+        """Thousands of tags by name, with what a cleanup asks of them: digest, size and times."""
+
     def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
         """As `freed`, of up to a thousand tags with names of any length."""
 

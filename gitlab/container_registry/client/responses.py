@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -53,6 +53,13 @@ def moment(text: object) -> dt.datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+
+
+def _since_epoch(seconds: object) -> dt.datetime | None:
+    """A moment by the seconds since the epoch, or None where there is none."""
+    if not isinstance(seconds, int | float):
+        return None
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -147,6 +154,21 @@ class TagDetails:
             platforms=tuple(Platform.read(entry) for entry in body.get("platforms") or []),
             last_pulled_at=moment(body.get("last_pulled_at")),
             pulls_counted_since=moment(body.get("pulls_counted_since")),
+        )
+
+    @classmethod
+    def read_age(cls, row: Sequence[Any], counted_since: dt.datetime | None = None) -> Self:
+        """From the registry's short list: name, digest, bytes, when it was made, pushed, pulled."""
+        name, digest, size, created, published, *pulled = row
+        return cls(
+            name=str(name),
+            digest=str(digest),
+            media_type="",
+            size_bytes=int(size),
+            created_at=_since_epoch(created),
+            published_at=_since_epoch(published),
+            last_pulled_at=_since_epoch(pulled[0]) if pulled else None,
+            pulls_counted_since=counted_since,
         )
 
 

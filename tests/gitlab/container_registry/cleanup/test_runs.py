@@ -161,7 +161,7 @@ def test_so_many_at_once(approved: CleanupRun, make_project: Any, tags: Any) -> 
 def test_bounds_of_a_plan(tags: Any, alice: Any, app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "MAX_TAGS", 3)
     monkeypatch.setattr(plan, "MAX_GOING", 1)
-    monkeypatch.setattr(plan, "_PAGE", 2)
+    monkeypatch.setattr(plan, "_PAGE_OF_OURS", 2)
     row = runs.request(alice, app)
     runs.run(row.pk, tags)
     row.refresh_from_db()
