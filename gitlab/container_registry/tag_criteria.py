@@ -17,7 +17,7 @@ from typing import Any
 
 import re2
 
-from gitlab.container_registry.client.responses import TagDetails
+from gitlab.container_registry.client.responses import TagAge, TagDetails
 from gitlab.refusals import Invalid
 
 MAX_PATTERN = 255
@@ -91,7 +91,7 @@ class Criteria:
         return [name for since, name in aged if end is None or since < end]
 
 
-def since_of(tag: TagDetails) -> dt.datetime | None:
+def since_of(tag: TagDetails | TagAge) -> dt.datetime | None:
     """Since when a tag's image is: as it says itself, else since its push."""
     return tag.created_at or tag.published_at
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.responses import (
+    AgesPage,
     DeletedTag,
     Freed,
     Interval,
@@ -142,8 +143,8 @@ class PlayedRegistry:
             previous_before=shown[0].name if shown and start else "",
         )
 
-    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> TagsPage:
-        return self.tags(path, n=n, last=last, sort="name")
+    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
+        return AgesPage.of(self.tags(path, n=n, last=last, sort="name"))
 
     def tag(self, path: str, tag: str) -> TagDetails | None:
         self._answer()

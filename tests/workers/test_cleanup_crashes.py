@@ -15,7 +15,7 @@ from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.cleanup import plan, runs, services
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
 from gitlab.container_registry.cleanup.runs import Outcome
-from gitlab.container_registry.client.responses import Freed, TagDeletion, TagDetails, TagsPage
+from gitlab.container_registry.client.responses import AgesPage, Freed, TagAge, TagDeletion
 from gitlab.jobs import crash_points
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
@@ -41,8 +41,8 @@ class _Registry:
     def left(self) -> list[str]:
         return sorted(file.name for file in (self.folder / "now").iterdir())
 
-    def tag_ages(self, path: str, *, n: int, last: str) -> TagsPage:
-        return TagsPage([TagDetails(name, DIGEST, "") for name in self.left()])
+    def tag_ages(self, path: str, *, n: int, last: str) -> AgesPage:
+        return AgesPage([TagAge(name, DIGEST, 5) for name in self.left()])
 
     def freed_by_many(self, path: str, tags: Any, *, seen: Any) -> Freed:
         return Freed(len(tags))

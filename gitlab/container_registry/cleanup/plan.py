@@ -15,7 +15,7 @@ from django.utils import timezone
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
 from gitlab.container_registry.cleanup.policy import Judge, Protects, Verdict, read_rules
 from gitlab.container_registry.client.registry import Registry
-from gitlab.container_registry.client.responses import TagsPage
+from gitlab.container_registry.client.responses import AgesPage
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.refusals import Invalid
 
@@ -203,7 +203,7 @@ def _look(
             made.is_cut = True
             return
         page = _tags(registry, image.path, left, last)
-        judge.see(page.tags)
+        judge.see(page.tags, page.pulls_counted_since)
         made.seen += len(page.tags)
         last = page.next_last
         if not last:
@@ -212,11 +212,11 @@ def _look(
             raise Interrupted
 
 
-def _tags(registry: Registry, path: str, left: int, last: str) -> TagsPage:
+def _tags(registry: Registry, path: str, left: int, last: str) -> AgesPage:
     own = registry.own
     if own is not None:
         return own.tag_ages(path, n=min(_PAGE_OF_OURS, left), last=last)
-    return registry.tags(path, n=min(_PAGE, left), last=last, sort="name")
+    return AgesPage.of(registry.tags(path, n=min(_PAGE, left), last=last, sort="name"))
 
 
 def _forecast(

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, fields
 from itertools import chain
 from typing import Any, NamedTuple, Self
 
-from gitlab.container_registry.client.responses import TagDetails
+from gitlab.container_registry.client.responses import TagAge
 from gitlab.container_registry.tag_criteria import MAX_PATTERN, duration, pattern, since_of
 from gitlab.refusals import Invalid
 
@@ -31,6 +31,9 @@ MAX_KEPT = 100_000
 
 DAY = dt.timedelta(days=1)
 _LATEST = "latest"
+_ALL = ".*"
+"""Which needs no matcher."""
+
 _COSIGN = re.compile(r"sha256-[0-9a-f]{64}\.(?:sig|att|sbom)", re.ASCII)
 _AGES = ("older_than", "not_pulled_for")
 
@@ -148,17 +151,6 @@ class Verdict(NamedTuple):
     reason: str
 
 
-class _Candidate(NamedTuple):
-    """A tag as far as rules ask for it: a hundred thousand of these are held at once."""
-
-    name: str
-    digest: str
-    size_bytes: int
-    since: dt.datetime | None
-    pushed_at: dt.datetime | None
-    pulled_at: dt.datetime | None
-
-
 @dataclass
 class Judge:
     """Looks at the tags of one image, one after the other, then says what happens to each.
@@ -176,41 +168,34 @@ class Judge:
     def __post_init__(self) -> None:
         self._patterns = [
             (
-                pattern(rule.name_regex_delete, "name_regex_delete"),
+                None
+                if rule.name_regex_delete == _ALL
+                else pattern(rule.name_regex_delete, "name_regex_delete"),
                 pattern(rule.name_regex_keep, "name_regex_keep") if rule.name_regex_keep else None,
             )
             for rule in self.rules
         ]
-        self._candidates: list[list[_Candidate]] = [[] for _ in self.rules]
+        self._candidates: list[list[TagAge]] = [[] for _ in self.rules]
 
-    def see(self, tags: Iterable[TagDetails]) -> None:
-        """Take in some tags."""
+    def see(self, tags: Iterable[TagAge], counted_since: dt.datetime | None = None) -> None:
+        """Take in some tags of a registry that counts pulls since a moment, or does not."""
+        if counted_since is not None:
+            self._pulls_counted_since = counted_since
         for tag in tags:
             reason, number = self._by_name(tag.name)
             if reason:
                 self._keep(tag.name, number, reason)
-                continue
-            if tag.pulls_counted_since is not None:
-                self._pulls_counted_since = tag.pulls_counted_since
-            self._candidates[number - 1].append(
-                _Candidate(
-                    tag.name,
-                    tag.digest,
-                    tag.size_bytes,
-                    since_of(tag),
-                    tag.published_at,
-                    tag.last_pulled_at,
-                )
-            )
+            else:
+                self._candidates[number - 1].append(tag)
 
     def _by_name(self, name: str) -> tuple[str, int]:
         """Why the name alone keeps it, "" where it does not; and the number of its rule."""
         if name == _LATEST:
             return "kept: latest always stays", 0
-        if _COSIGN.fullmatch(name):
+        if name.startswith("sha256-") and _COSIGN.fullmatch(name):
             return "kept: goes with the image that it signs or describes", 0
         for number, (deleted, kept) in enumerate(self._patterns, 1):
-            if deleted.fullmatch(name):
+            if deleted is None or deleted.fullmatch(name):
                 if kept is not None and kept.fullmatch(name):
                     return f"kept: matches {self.rules[number - 1].name_regex_keep}", number
                 return "", number
@@ -245,7 +230,7 @@ class Judge:
         # By name among those of one age, so that a second look keeps the same.
         ordered = sorted(
             self._candidates[number - 1],
-            key=lambda each: (each.since or unknown, each.name),
+            key=lambda each: (since_of(each) or unknown, each.name),
             reverse=True,
         )
         self._candidates[number - 1] = []
@@ -260,60 +245,64 @@ class Judge:
             else:
                 why = sys.intern(self._why(rule, tag))
                 verdict = Verdict(tag.name, tag.digest, tag.size_bytes, True, number, why)
-                yield tag.since or unknown, verdict
+                yield since_of(tag) or unknown, verdict
 
-    def _kept_by_age(self, rule: Rule, tag: _Candidate, place: int) -> str:
-        if (rule.keep_n or rule.older_than) and tag.since is None:
+    def _kept_by_age(self, rule: Rule, tag: TagAge, place: int) -> str:
+        since = since_of(tag)
+        if (rule.keep_n or rule.older_than) and since is None:
             return "kept: its age is not known"
         if rule.keep_n and place <= rule.keep_n:
             return f"kept: newest {rule.keep_n:,} of {rule.name_regex_delete}"
-        if rule.older_than and tag.since and tag.since >= self.now - rule.older_than:
-            age = _ago(self.now - tag.since)
+        if rule.older_than and since and since >= self.now - rule.older_than:
+            age = _ago(self.now - since)
             return f"kept: {age} old, younger than {_ago(rule.older_than)}"
         return ""
 
-    def _kept_by_pulls(self, rule: Rule, tag: _Candidate) -> str:
+    def _kept_by_pulls(self, rule: Rule, tag: TagAge) -> str:
         if not rule.asks_for_pulls:
             return ""
         if self._pulls_counted_since is None:
             return "kept: this registry does not count pulls"
         counted = self._pulls_counted_since
         if rule.never_pulled:
-            if tag.pulled_at is not None:
-                return f"kept: pulled {_ago(self.now - tag.pulled_at)} ago"
-            if tag.pushed_at is None or tag.pushed_at < counted:
+            if tag.last_pulled_at is not None:
+                return f"kept: pulled {_ago(self.now - tag.last_pulled_at)} ago"
+            if tag.published_at is None or tag.published_at < counted:
                 return "kept: pushed before pulls were counted"
         if rule.not_pulled_for is None:
             return ""
         return self._kept_by_last_use(tag, rule.not_pulled_for, self.now - counted)
 
     def _kept_by_last_use(
-        self, tag: _Candidate, wanted: dt.timedelta, counted_for: dt.timedelta
+        self, tag: TagAge, wanted: dt.timedelta, counted_for: dt.timedelta
     ) -> str:
         if counted_for < wanted:
             return f"kept: pulls are counted for {_ago(counted_for)} only"
         unused = self.now - self._last_used(tag)
         if unused >= wanted:
             return ""
-        return f"kept: {'pulled' if tag.pulled_at is not None else 'pushed'} {_ago(unused)} ago"
+        return (
+            f"kept: {'pulled' if tag.last_pulled_at is not None else 'pushed'} {_ago(unused)} ago"
+        )
 
-    def _last_used(self, tag: _Candidate) -> dt.datetime:
+    def _last_used(self, tag: TagAge) -> dt.datetime:
         """The last pull, else the push, else when the counting began."""
         counted = self._pulls_counted_since
         assert counted is not None
-        return tag.pulled_at or max(tag.pushed_at or counted, counted)
+        return tag.last_pulled_at or max(tag.published_at or counted, counted)
 
     def _kept_by_protection(self, name: str) -> str:
         why = self.protects(name)
         return f"kept: {why}" if why else ""
 
-    def _why(self, rule: Rule, tag: _Candidate) -> str:
-        if rule.never_pulled and tag.pushed_at is not None:
-            return f"deleted: never pulled since its push {_ago(self.now - tag.pushed_at)} ago"
+    def _why(self, rule: Rule, tag: TagAge) -> str:
+        if rule.never_pulled and tag.published_at is not None:
+            return f"deleted: never pulled since its push {_ago(self.now - tag.published_at)} ago"
         if rule.not_pulled_for is not None:
             return f"deleted: not pulled for {_ago(self.now - self._last_used(tag))}"
-        if rule.older_than is not None and tag.since is not None:
-            return f"deleted: {_ago(self.now - tag.since)} old"
+        since = since_of(tag)
+        if rule.older_than is not None and since is not None:
+            return f"deleted: {_ago(self.now - since)} old"
         if rule.keep_n:
             return f"deleted: older than the newest {rule.keep_n:,} of {rule.name_regex_delete}"
         return f"deleted: matches {rule.name_regex_delete}"
@@ -341,5 +330,5 @@ def in_words(rule: Rule) -> str:
         kept.append(f"what was pulled within {_ago(rule.not_pulled_for)}")
     if rule.never_pulled:
         kept.append("what was ever pulled")
-    which = "All tags" if rule.name_regex_delete == ".*" else f"Tags like {rule.name_regex_delete}"
+    which = "All tags" if rule.name_regex_delete == _ALL else f"Tags like {rule.name_regex_delete}"
     return f"{which} go, but not {', '.join(kept)}." if kept else f"{which} go."

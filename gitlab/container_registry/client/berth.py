@@ -21,6 +21,7 @@ from gitlab.container_registry.client.connection import (
     as_json,
 )
 from gitlab.container_registry.client.responses import (
+    AgesPage,
     DeletedTag,
     Ended,
     Freed,
@@ -29,6 +30,7 @@ from gitlab.container_registry.client.responses import (
     Interval,
     RepositoryDetails,
     ReviewRun,
+    TagAge,
     TagDeletion,
     TagDetails,
     TagsPage,
@@ -105,7 +107,7 @@ class BerthRegistry(OverV2):
             previous_before=_link(answer, "previous", "before"),
         )
 
-    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> TagsPage:
+    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
         """Thousands of tags by name, with what a cleanup asks of them: digest, size and times.
 
         An image that the registry does not know has no tags.
@@ -114,11 +116,13 @@ class BerthRegistry(OverV2):
         access = Access.repository(path, "pull")
         answer = self._own("GET", _call("ages", path), access, asked, accept=(200, 404))
         if answer.status_code == 404:
-            return TagsPage([])
+            return AgesPage([])
         body = as_json(answer)
-        since = moment(body.get("pulls_counted_since"))
-        found = [TagDetails.read_age(row, since) for row in body["tags"]]
-        return TagsPage(found, next_last=_link(answer, "next", "last"))
+        return AgesPage(
+            [TagAge.read(row) for row in body["tags"]],
+            _link(answer, "next", "last"),
+            moment(body.get("pulls_counted_since")),
+        )
 
     def tag(self, path: str, tag: str) -> TagDetails | None:
         """One tag, or None."""

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.responses import (
+    AgesPage,
     DeletedTag,
     Ended,
     Freed,
@@ -93,7 +94,7 @@ class OwnApi(Registry, Protocol):
         As shared counts what the images `seen` need too, where ``group/*`` means all below a path.
         """
 
-    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> TagsPage:
+    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
         """Thousands of tags by name, with what a cleanup asks of them: digest, size and times."""
 
     def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:

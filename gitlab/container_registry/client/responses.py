@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 Object = Mapping[str, Any]
 
@@ -156,20 +156,57 @@ class TagDetails:
             pulls_counted_since=moment(body.get("pulls_counted_since")),
         )
 
+
+class TagAge(NamedTuple):
+    """What a cleanup asks of a tag; thousands of these are read at once. As in `TagDetails`."""
+
+    name: str
+    digest: str
+    size_bytes: int
+    created_at: dt.datetime | None = None
+    published_at: dt.datetime | None = None
+    last_pulled_at: dt.datetime | None = None
+
     @classmethod
-    def read_age(cls, row: Sequence[Any], counted_since: dt.datetime | None = None) -> Self:
-        """From the registry's short list: name, digest, bytes, when it was made, pushed, pulled."""
+    def read(cls, row: Sequence[Any]) -> Self:
+        """From the registry's short list, whose times are seconds since the epoch."""
         name, digest, size, created, published, *pulled = row
         return cls(
-            name=str(name),
-            digest=str(digest),
-            media_type="",
-            size_bytes=int(size),
-            created_at=_since_epoch(created),
-            published_at=_since_epoch(published),
-            last_pulled_at=_since_epoch(pulled[0]) if pulled else None,
-            pulls_counted_since=counted_since,
+            str(name),
+            str(digest),
+            int(size),
+            _since_epoch(created),
+            _since_epoch(published),
+            _since_epoch(pulled[0]) if pulled else None,
         )
+
+
+@dataclass(frozen=True)
+class AgesPage:
+    """Some tags, what to pass as `last` for the following ones, and since when pulls are counted,
+    None where they are not.
+    """
+
+    tags: Sequence[TagAge]
+    next_last: str = ""
+    pulls_counted_since: dt.datetime | None = None
+
+    @classmethod
+    def of(cls, page: TagsPage) -> Self:
+        """The same of a page with all details."""
+        since = [tag.pulls_counted_since for tag in page.tags if tag.pulls_counted_since]
+        found = [
+            TagAge(
+                tag.name,
+                tag.digest,
+                tag.size_bytes,
+                tag.created_at,
+                tag.published_at,
+                tag.last_pulled_at,
+            )
+            for tag in page.tags
+        ]
+        return cls(found, page.next_last, max(since, default=None))
 
 
 @dataclass(frozen=True)

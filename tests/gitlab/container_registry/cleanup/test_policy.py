@@ -14,7 +14,7 @@ from gitlab.container_registry.cleanup.policy import (
     age_text,
     read_rules,
 )
-from gitlab.container_registry.client.responses import TagDetails
+from gitlab.container_registry.client.responses import TagAge
 from gitlab.refusals import Invalid
 from tests.gitlab.container_registry.test_tag_criteria import AGES
 
@@ -28,16 +28,18 @@ def days(count: float) -> dt.timedelta:
     return dt.timedelta(days=count)
 
 
-def tag(name: str, age: float | None = None, **more: Any) -> TagDetails:
+def tag(name: str, age: float | None = None, **more: Any) -> TagAge:
     """A tag whose image is so many days old."""
     created = NOW - days(age) if age is not None else None
-    return TagDetails(name, f"sha256:{name}", "", size_bytes=5, created_at=created, **more)
+    return TagAge(name, f"sha256:{name}", 5, created, **more)
 
 
-def judged(rules: list[Rule], *tags: TagDetails, **options: Any) -> dict[str, str]:
-    """The reason for each tag."""
+def judged(
+    rules: list[Rule], *tags: TagAge, since: dt.datetime | None = None, **options: Any
+) -> dict[str, str]:
+    """The reason for each tag, where pulls are counted `since` a moment."""
     judge = Judge(rules, NOW, **options)
-    judge.see(tags)
+    judge.see(tags, since)
     going, kept = judge.verdicts()
     assert all(each.goes for each in going)
     assert not any(each.goes for each in kept)
@@ -114,19 +116,22 @@ def test_signatures_go_with_what_they_belong_to(kind: str) -> None:
     assert found["sha256-x.sig"] == "deleted: matches .*"
 
 
-def pulled(name: str, ago: float | None, pushed: float = 300, since: float = 200) -> TagDetails:
+COUNTED = NOW - days(200)
+
+
+def pulled(name: str, ago: float | None, pushed: float = 300) -> TagAge:
     return tag(
         name,
         pushed,
         published_at=NOW - days(pushed),
         last_pulled_at=NOW - days(ago) if ago is not None else None,
-        pulls_counted_since=NOW - days(since),
     )
 
 
 def test_by_the_last_pull() -> None:
     rules = [Rule(".*", not_pulled_for=days(90))]
-    found = judged(rules, pulled("a", 94), pulled("b", 3), pulled("c", None), pulled("d", None, 5))
+    tags = [pulled("a", 94), pulled("b", 3), pulled("c", None), pulled("d", None, 5)]
+    found = judged(rules, *tags, since=COUNTED)
     assert found == {
         "a": "deleted: not pulled for 94 days",
         "b": "kept: pulled 3 days ago",
@@ -137,9 +142,8 @@ def test_by_the_last_pull() -> None:
 
 def test_by_no_pull_since_the_push() -> None:
     rules = [Rule(".*", never_pulled=True, older_than=days(30))]
-    found = judged(
-        rules, pulled("a", 94), pulled("b", None, 40), pulled("c", None, 5), pulled("d", None, 300)
-    )
+    tags = [pulled("a", 94), pulled("b", None, 40), pulled("c", None, 5), pulled("d", None, 300)]
+    found = judged(rules, *tags, since=COUNTED)
     assert found == {
         "a": "kept: pulled 94 days ago",
         "b": "deleted: never pulled since its push 40 days ago",
@@ -153,7 +157,7 @@ def test_where_pulls_are_not_counted_long_enough_nothing_goes() -> None:
     for rule in (by_time, never):
         found = judged([rule], tag("a", 900))
         assert found == {"a": "kept: this registry does not count pulls"}
-    found = judged([by_time], pulled("a", None, since=12))
+    found = judged([by_time], pulled("a", None), since=NOW - days(12))
     assert found == {"a": "kept: pulls are counted for 12 days only"}
 
 
