@@ -20,6 +20,7 @@ from django.db.backends.postgresql import base
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
+from gitlab.server.databases.postgresql.known_statements import KnownStatements
 from gitlab.server.databases.reading import ReadsRows, Sent
 
 PATIENCE = "patience"
@@ -32,11 +33,19 @@ _SOUND = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
 _PREPARED_FROM = 2
 """The time that a statement is prepared at: once on each connection, and then only executed."""
 
+_PLANNED_FOR = 20.0
+"""Seconds that a plan is kept. The server makes it anew by itself only when it has gathered new
+statistics: a table that has grown from nothing since would be read from end to end until then."""
+
 
 class PatientConnection(psycopg.Connection[Any]):
     """A connection that is closed where the server leaves a query without an answer."""
 
     patience: float | None = None
+    planned_until = float("inf")
+    """By the monotonic clock; never, where nothing is prepared."""
+
+    known: KnownStatements | None = None
 
     def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
         """As psycopg's, and at most `patience` seconds. Raises `psycopg.OperationalError`."""
@@ -67,6 +76,8 @@ def _connect(*arguments: Any, patience: float | None = None, **options: Any) -> 
         # What is prepared looks rows up by an index, whatever the values: planning it anew for
         # them, as the server does where it hopes to gain by that, takes ten times as long.
         connection.execute("SET plan_cache_mode TO force_generic_plan")
+        connection.planned_until = time.monotonic() + _PLANNED_FOR
+        connection.known = KnownStatements(connection, patience)
         if not connection.autocommit:
             connection.commit()
     return connection
@@ -113,6 +124,31 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
         super().connect()
         self._known_usable_at = time.monotonic()
 
+    def rows(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """See `ReadsRows.rows`: by a statement that the server knows, where there is one."""
+        found = self._known_rows(sql, parameters)
+        return super().rows(sql, parameters) if found is None else found
+
+    def row(self, sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
+        """See `ReadsRows.row`: by a statement that the server knows, where there is one."""
+        found = self._known_rows(sql, parameters)
+        if found is None:
+            return super().row(sql, parameters)
+        return found[0] if found else None
+
+    def _known_rows(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]] | None:
+        connection = self.connection
+        if (
+            connection is None
+            or self.force_debug_cursor
+            or connection.known is None
+            or not connection.autocommit
+            or time.monotonic() > connection.planned_until
+        ):
+            return None
+        with self.wrap_database_errors:
+            return connection.known.rows(sql, parameters)
+
     @contextmanager
     def together(self) -> Iterator[Callable[[str, Sequence[Any]], Sent]]:
         """See `ReadsRows.together`: in one round trip."""
@@ -129,6 +165,10 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
 
     def _execute(self, sql: str, parameters: Sequence[Any]) -> Any:
         """With the values beside the statement, so that this stays the same and is prepared."""
+        now = time.monotonic()
+        if now > self.connection.planned_until:
+            self.connection.planned_until = now + _PLANNED_FOR
+            psycopg.Cursor(self.connection).execute("DISCARD PLANS", prepare=False)
         return psycopg.Cursor(self.connection).execute(sql, parameters)
 
     Database = cast(ModuleType, SimpleNamespace(**{**vars(psycopg), "connect": _connect}))
