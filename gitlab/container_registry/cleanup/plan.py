@@ -20,7 +20,7 @@ from gitlab.container_registry.models import ContainerRepository
 from gitlab.refusals import Invalid
 
 MAX_TAGS = 100_000
-"""That one plan looks at. What is behind them is for the next."""
+"""That one plan looks at, by image and name."""
 
 MAX_GOING = 10_000
 """That one run deletes."""

@@ -365,7 +365,18 @@ def _execute(row: CleanupRun, registry: Registry, ends: float) -> Outcome:
         if not _renew(row, **deletion.counts_of(row), failures=0, failure_reason=""):
             return Outcome.NOT_OURS
         crash_points.reached("cleanup_counted")
-    return _end(row, _Status.FINISHED, **deletion.counts_of(row))
+    return _finish(row)
+
+
+def _finish(row: CleanupRun) -> Outcome:
+    """The plan is done. Where a policy's could not hold all that goes, the next follows at once."""
+    outcome = _end(row, _Status.FINISHED, **deletion.counts_of(row))
+    if outcome is Outcome.DONE and row.by_policy and row.is_cut and row.deleted_count:
+        policy = services.effective_policies([row.project]).get(row.project_id)
+        following = open_by_policy(row.project, policy) if policy and policy.enabled else None
+        if following is not None:
+            enqueue.now(TASK, following.pk)
+    return outcome
 
 
 def _restore(row: CleanupRun, registry: Registry, ends: float) -> Outcome:

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from gitlab.container_registry.cleanup import cadence, runs, services
+from gitlab.container_registry.cleanup import cadence, plan, runs, services
 from gitlab.container_registry.cleanup.models import CleanupPolicy, CleanupRun
 from gitlab.namespaces.models import Namespace, Project
 from tests.gitlab.container_registry.cleanup.played_cleanup import left
@@ -58,6 +58,20 @@ def test_of_a_project(tags: Any, alice: Any, app: Any, enqueued: list[Any]) -> N
     assert runs.run(run.pk, tags) is runs.Outcome.DONE
     assert left(tags) == ["latest", "v3", "v4"]
     assert ("delete unmoved", "acme/app/web", ["v0", "v1", "v2"], "") in tags.calls
+
+
+def test_what_one_plan_can_not_hold_follows(
+    tags: Any, alice: Any, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "MAX_GOING", 2)
+    make_due(app, alice)
+    cadence.open_due()
+    for expected in (["latest", "v2", "v3", "v4"], ["latest", "v3", "v4"]):
+        run = CleanupRun.objects.get(status="planning")
+        runs.run(run.pk, tags)
+        runs.run(run.pk, tags)
+        assert left(tags) == expected
+    assert not CleanupRun.objects.filter(status__in=["planning", "approved"]).exists()
 
 
 def test_one_that_wants_approval_waits(tags: Any, alice: Any, app: Any) -> None:
