@@ -35,6 +35,7 @@ class RuleEntity(Entity):
     older_than = serializers.CharField(allow_null=True)
     not_pulled_for = serializers.CharField(allow_null=True)
     never_pulled = serializers.BooleanField()
+    untagged = serializers.BooleanField()
 
 
 class PolicyEntity(Entity):
@@ -65,6 +66,7 @@ class RuleParameters(Parameters):
     older_than = text(allow_null=True, help_text="`7d`, `12h`: what is younger stays.")
     not_pulled_for = text(allow_null=True, help_text="`90d`: what was pulled since stays.")
     never_pulled = flag(help_text="Only what nothing has pulled since its push.")
+    untagged = flag(help_text="For images without a tag, by their age alone.")
 
 
 class PolicyParameters(Parameters):
@@ -124,7 +126,9 @@ class PlannedTagEntity(Entity):
 
     repository_id = serializers.IntegerField(allow_null=True)
     path = serializers.CharField()
-    name = serializers.CharField(source="entry.name")
+    name = serializers.CharField(
+        source="entry.name", help_text="Of an image without a tag its digest."
+    )
     digest = serializers.CharField(source="entry.digest", help_text="Of those that go.")
     total_size = serializers.IntegerField(source="entry.size_bytes")
     goes = serializers.BooleanField()

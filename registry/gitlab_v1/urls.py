@@ -39,6 +39,8 @@ urlpatterns = [
     path("gitlab/v1/berth/delete-tags/<name:name>/", tags.DeleteTagsView()),
     path("gitlab/v1/berth/history/<name:name>/", tags.HistoryView()),
     path("gitlab/v1/berth/freed/<name:name>/", deleted.FreedView()),
+    path("gitlab/v1/berth/untagged/<name:name>/", deleted.UntaggedView()),
+    path("gitlab/v1/berth/delete-untagged/<name:name>/", deleted.DeleteUntaggedView()),
     path("gitlab/v1/berth/deleted-tags/<name:name>/", deleted.DeletedTagsView()),
     path("gitlab/v1/berth/restore/<name:name>/", deleted.RestoreView()),
     path("gitlab/v1/berth/descendants/<name:name>/", repositories.DescendantsView()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
 from gitlab.container_registry.cleanup.runs import Outcome
 from gitlab.container_registry.client.berth import BerthRegistry
 from registry.models import Blob, Manifest, Receipt, Tag
+from registry.services import repositories
 from registry.services.garbage import collection as garbage
 from tests.contracts.test_registry_client import InProcess, _registry  # noqa: F401
 from tests.gitlab.factories import *  # noqa: F403
@@ -150,3 +152,41 @@ def test_signatures_go_with_their_image(app: Any, alice: Any, registry: Any, clo
         garbage.review(1000)
         clock.advance(days=2)
     assert there() == set()
+
+
+def test_images_without_a_tag(app: Any, alice: Any, registry: Any, clock: Clock) -> None:
+    alone = images.push_image(PATH, None, layers=[b"alone"])
+    tagged = images.push_image(PATH, None, layers=[b"tagged since"])
+    child = images.push_image(PATH, None, layers=[b"of an index"])
+    images.push_index(PATH, "index", [child.descriptor])
+    repositories.set_collect_untagged(PATH, False)
+    clock.advance(days=45)
+    young = images.push_image(PATH, None, layers=[b"young"])
+    clock.advance(days=3)
+    services.save_policy(alice, app, rules=[{"untagged": True, "older_than": "30d"}])
+    run = runs.request(alice, app)
+    assert runs.run(run.pk, registry) is Outcome.DONE
+    run.refresh_from_db()
+    assert transcript(run) == [
+        f"{alone.digest}: deleted: without a tag for 48 days",
+        f"{tagged.digest}: deleted: without a tag for 48 days",
+        "index: kept: no rule matches it",
+        f"{young.digest}: kept: without a tag for 3 days only",
+    ]
+    assert run.freed_bytes > len(b"alone")
+    images.push_manifest(PATH, "v1", json.loads(tagged.payload))
+    runs.approve(alice, run)
+    assert runs.run(run.pk, registry) is Outcome.DONE
+    assert [line.rpartition(" days ")[2] for line in transcript(run)[:2]] == [
+        "deleted",
+        "spared has a tag since, or something refers to it",
+    ]
+    assert set(Manifest.objects.exclude(deleted_at=None).values_list("digest", flat=True)) == {
+        alone.digest
+    }
+    run.refresh_from_db()
+    runs.undo(alice, run)
+    assert runs.run(run.pk, registry) is Outcome.DONE
+    run.refresh_from_db()
+    assert (run.status, run.restored_count) == ("undone", 1)
+    assert not Manifest.objects.exclude(deleted_at=None).exists()

@@ -201,6 +201,11 @@ class PlayedRegistry:
     def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
         return self.freed(path, tags, seen=seen)
 
+    def freed_by_manifests(
+        self, path: str, digests: Sequence[str], *, seen: Sequence[str] = ()
+    ) -> Freed:
+        return self.freed(path, seen=seen)
+
     def delete_unmoved(
         self,
         path: str,

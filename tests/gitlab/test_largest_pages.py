@@ -55,6 +55,7 @@ LONG_RULE = {
     "older_than": "365d",
     "not_pulled_for": "365d",
     "never_pulled": True,
+    "untagged": False,
 }
 
 

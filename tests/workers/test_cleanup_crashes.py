@@ -47,6 +47,9 @@ class _Registry:
     def freed_by_many(self, path: str, tags: Any, *, seen: Any) -> Freed:
         return Freed(len(tags))
 
+    def freed_by_manifests(self, path: str, digests: Any, *, seen: Any) -> Freed:
+        return Freed(len(digests))
+
     def delete_unmoved(self, path: str, tags: Any, *, by: str, project: int) -> list[TagDeletion]:
         return [self._delete(name, by) for name, _ in tags]
 

@@ -15,7 +15,7 @@ from django.db.models import Sum
 
 from gitlab.audit.services import record
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
-from gitlab.container_registry.cleanup.plan import Entry, entries_of
+from gitlab.container_registry.cleanup.plan import Entry, entries_of, is_digest
 from gitlab.container_registry.cleanup.protection import protects_in
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.registry import OwnApi, Registry
@@ -100,6 +100,8 @@ def _spared(
     protects = protects_in(run.project)
     planned = run.planned_at or run.requested_at
     for entry in entries:
+        if is_digest(entry.name):
+            continue
         if why := protects(entry.name):
             yield entry.name, f"protected since: {why}"
         elif run.watches_pulls and _was_pulled(registry, path, entry.name, planned):
@@ -118,9 +120,12 @@ def _username(run: CleanupRun) -> str:
 def _by_our_registry(
     run: CleanupRun, path: str, wanted: Sequence[Entry], own: OwnApi, *, was_begun: bool
 ) -> dict[str, Entry]:
-    pairs = [(entry.name, entry.digest) for entry in wanted]
+    pairs = [(entry.name, entry.digest) for entry in wanted if not is_digest(entry.name)]
+    digests = [entry.digest for entry in wanted if is_digest(entry.name)]
     by, project = _username(run), run.project_id
-    told = {each.name: each for each in own.delete_unmoved(path, pairs, by=by, project=project)}
+    found = own.delete_unmoved(path, pairs, by=by, project=project) if pairs else []
+    found += own.delete_untagged(path, digests, by=by, project=project) if digests else []
+    told = {each.name: each for each in found}
     return {
         entry.name: _ended(run, entry, told[entry.name], was_begun=was_begun) for entry in wanted
     }
@@ -134,6 +139,8 @@ def _ended(run: CleanupRun, entry: Entry, told: TagDeletion, *, was_begun: bool)
     )
     if is_ours:
         return entry.ended(DELETED, interval=told.interval)
+    if told.outcome == "held":
+        return entry.ended(SPARED, "has a tag since, or something refers to it")
     if told.outcome == "moved":
         return entry.ended(SPARED, "points elsewhere since it was planned")
     return entry.ended(SPARED, "was gone already")

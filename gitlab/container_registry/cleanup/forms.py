@@ -68,11 +68,18 @@ class RuleForm(forms.Form):
         label="Delete only what nothing has pulled since its push", required=False
     )
 
+    untagged = forms.BooleanField(
+        label="It is a rule for images without a tag",
+        required=False,
+        help_text="Then it has an age alone. For projects that keep such images: elsewhere they go"
+        " by themselves.",
+    )
+
     @property
     def rule(self) -> dict[str, Any] | None:
-        """What the service is told; None for a rule without a pattern."""
+        """What the service is told; None for a rule that says nothing."""
         given = self.cleaned_data
-        return dict(given) if given.get("name_regex_delete") else None
+        return dict(given) if given.get("name_regex_delete") or given.get("untagged") else None
 
     def clean(self) -> dict[str, Any]:
         """What was typed. What a rule refuses stands at its field."""

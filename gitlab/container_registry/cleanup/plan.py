@@ -35,9 +35,11 @@ _WRITTEN_AT_ONCE = 20
 
 @dataclass(frozen=True)
 class Entry:
-    """A tag of a plan. `outcome` is "" until its turn has come, then ``deleted``, ``spared``,
-    after an undo ``restored`` or ``lost``; `said` is why it was spared. `interval` is the part of
-    the tag's history that the deletion has ended.
+    """A tag of a plan, or by its digest an image without one.
+
+    `outcome` is "" until its turn has come, then ``deleted``, ``spared``, after an undo
+    ``restored`` or ``lost``; `said` is why it was spared. `interval` is the part of the tag's
+    history that the deletion has ended.
     """
 
     name: str
@@ -67,6 +69,11 @@ class Entry:
     def ended(self, outcome: str, said: str = "", interval: int = 0) -> Entry:
         """The same after its turn."""
         return replace(self, outcome=outcome, said=said[:200], interval=interval)
+
+
+def is_digest(name: str) -> bool:
+    """Whether an entry is about an image without a tag, and named by its digest."""
+    return ":" in name
 
 
 def entries_of(batch: CleanupBatch) -> list[Entry]:
@@ -169,6 +176,8 @@ def make(
             most=MAX_GOING - made.going,
         )
         _look(judge, image, registry, made, still_ours)
+        if judge.asks_for_untagged:
+            _look_at_untagged(judge, image, registry, made, still_ours)
         going, kept = judge.verdicts()
         made.going += len(going)
         made.counts_pulls |= judge.counts_pulls
@@ -212,6 +221,29 @@ def _look(
             raise Interrupted
 
 
+def _look_at_untagged(
+    judge: Judge,
+    image: ContainerRepository,
+    registry: Registry,
+    made: Made,
+    still_ours: Callable[[], bool],
+) -> None:
+    """Show the judge what no tag points at; another registry than ours does not tell."""
+    own = registry.own
+    after = 0
+    while own is not None:
+        if made.seen >= MAX_TAGS:
+            made.is_cut = True
+            return
+        found, after = own.untagged(image.path, after=after)
+        judge.see_untagged(found)
+        made.seen += len(found)
+        if not after:
+            return
+        if not still_ours():
+            raise Interrupted
+
+
 def _tags(registry: Registry, path: str, left: int, last: str) -> AgesPage:
     own = registry.own
     if own is not None:
@@ -232,14 +264,16 @@ def _forecast(
         made.is_exact &= not going
         return
     project = image.project.full_path
-    names = [each.name for each in going]
-    made.is_exact &= len(names) <= _FORECAST
-    for start in range(0, len(names), _FORECAST):
-        some = names[start : start + _FORECAST]
-        freed = own.freed_by_many(image.path, some, seen=[project, f"{project}/*"])
-        made.freed_bytes += freed.alone_bytes
-        made.shared_bytes += freed.shared_bytes
-        made.is_exact &= freed.is_exact
+    seen = [project, f"{project}/*"]
+    tags = [each.name for each in going if not is_digest(each.name)]
+    digests = [each.name for each in going if is_digest(each.name)]
+    made.is_exact &= max(len(tags), len(digests)) <= _FORECAST and not (tags and digests)
+    for names, ask in ((tags, own.freed_by_many), (digests, own.freed_by_manifests)):
+        for start in range(0, len(names), _FORECAST):
+            freed = ask(image.path, names[start : start + _FORECAST], seen=seen)
+            made.freed_bytes += freed.alone_bytes
+            made.shared_bytes += freed.shared_bytes
+            made.is_exact &= freed.is_exact
 
 
 def _parts(

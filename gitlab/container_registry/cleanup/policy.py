@@ -48,7 +48,10 @@ def unprotected(name: str) -> str | None:
 
 @dataclass(frozen=True)
 class Rule:
-    """Which tags go. `never_pulled`: only those that nothing has pulled since they were pushed."""
+    """Which tags go. `never_pulled`: only those that nothing has pulled since they were pushed.
+
+    `untagged`: it is no rule for tags, but for images that no tag points at for `older_than`.
+    """
 
     name_regex_delete: str = ""
     name_regex_keep: str = ""
@@ -56,6 +59,7 @@ class Rule:
     older_than: dt.timedelta | None = None
     not_pulled_for: dt.timedelta | None = None
     never_pulled: bool = False
+    untagged: bool = False
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
@@ -69,6 +73,7 @@ class Rule:
             name_regex_keep=_text(body, "name_regex_keep"),
             keep_n=_count(body.get("keep_n")),
             never_pulled=body.get("never_pulled") is True,
+            untagged=body.get("untagged") is True,
             **ages,
         )
         rule.check()
@@ -78,6 +83,9 @@ class Rule:
         """Raises `Invalid` by field, with the place in a pattern that RE2 can't read."""
         for name in ("name_regex_delete", "name_regex_keep"):
             pattern(getattr(self, name), name)
+        others = (self.name_regex_delete, self.name_regex_keep, self.keep_n, self.not_pulled_for)
+        if self.untagged and (any(others) or self.never_pulled):
+            raise Invalid({"untagged": "A rule for images without a tag has an age and no more."})
 
     def as_json(self) -> dict[str, Any]:
         """What `read` takes, and people read."""
@@ -87,8 +95,14 @@ class Rule:
             "name_regex_keep": self.name_regex_keep,
             "keep_n": self.keep_n,
             "never_pulled": self.never_pulled,
+            "untagged": self.untagged,
             **ages,
         }
+
+    @property
+    def says_something(self) -> bool:
+        """Whether anything could go by it."""
+        return self.untagged or bool(self.name_regex_delete)
 
     @property
     def asks_for_pulls(self) -> bool:
@@ -163,6 +177,7 @@ class Judge:
     protects: Protects = unprotected
     most: int = 10_000
     _kept: list[Verdict] = field(default_factory=list)
+    _untagged: list[tuple[dt.datetime, Verdict]] = field(default_factory=list)
     _pulls_counted_since: dt.datetime | None = None
 
     def __post_init__(self) -> None:
@@ -195,6 +210,8 @@ class Judge:
         if name.startswith("sha256-") and _COSIGN.fullmatch(name):
             return "kept: goes with the image that it signs or describes", 0
         for number, (deleted, kept) in enumerate(self._patterns, 1):
+            if self.rules[number - 1].untagged:
+                continue
             if deleted is None or deleted.fullmatch(name):
                 if kept is not None and kept.fullmatch(name):
                     return f"kept: matches {self.rules[number - 1].name_regex_keep}", number
@@ -204,6 +221,29 @@ class Judge:
     def _keep(self, name: str, number: int, reason: str) -> None:
         # Of one that stays nobody asks where it points; a reason is shared by thousands.
         self._kept.append(Verdict(name, "", 0, False, number, sys.intern(reason)))
+
+    @property
+    def asks_for_untagged(self) -> bool:
+        """Whether a rule is about images without a tag."""
+        return any(rule.untagged for rule in self.rules)
+
+    def see_untagged(self, manifests: Iterable[TagAge]) -> None:
+        """Take in manifests that nothing holds, "published" when their last tag has left them.
+
+        By the first rule that is about these.
+        """
+        number, rule = next((n, rule) for n, rule in enumerate(self.rules, 1) if rule.untagged)
+        for manifest in manifests:
+            since = manifest.published_at or self.now
+            age = self.now - since
+            if rule.older_than is not None and age <= rule.older_than:
+                self._keep(manifest.name, number, f"kept: without a tag for {_ago(age)} only")
+                continue
+            why = sys.intern(f"deleted: without a tag for {_ago(age)}")
+            verdict = Verdict(
+                manifest.name, manifest.digest, manifest.size_bytes, True, number, why
+            )
+            self._untagged.append((since, verdict))
 
     @property
     def counts_pulls(self) -> bool:
@@ -217,6 +257,7 @@ class Judge:
                 self._judged(number, rule) for number, rule in enumerate(self.rules, 1)
             )
         )
+        going += self._untagged
         going.sort(key=lambda each: (each[0], each[1].name))
         for _, verdict in going[self.most :]:
             reason = f"kept for now: a run deletes at most {self.most:,} tags, the oldest first"
@@ -319,6 +360,9 @@ def _ago(age: dt.timedelta) -> str:
 
 def in_words(rule: Rule) -> str:
     """A rule as a sentence, for people."""
+    if rule.untagged:
+        age = f" for {_ago(rule.older_than)}" if rule.older_than is not None else ""
+        return f"Images without a tag{age} go."
     kept = []
     if rule.name_regex_keep:
         kept.append(f"those that match {rule.name_regex_keep}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypedDict
 
 from django.db import transaction
 from django.db.models import Sum
@@ -11,7 +12,7 @@ from django.db.models import Sum
 from gitlab.audit.services import record
 from gitlab.container_registry.cleanup import deletion
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
-from gitlab.container_registry.cleanup.plan import Entry, entries_of
+from gitlab.container_registry.cleanup.plan import Entry, entries_of, is_digest
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.registry import OwnApi, Registry, own_api
 from gitlab.container_registry.models import ContainerRepository
@@ -21,6 +22,13 @@ from gitlab.principals import Person
 RESTORED, LOST = "restored", "lost"
 _Status = CleanupBatch.Status
 _KEEPS_NOTHING = "keeps nothing of what was deleted"
+
+
+class _Told(TypedDict):
+    """What the registry is told besides."""
+
+    by: str
+    project: int
 
 
 def next_batch(run: CleanupRun) -> CleanupBatch | None:
@@ -67,6 +75,9 @@ def restore(run: CleanupRun, batch: CleanupBatch, registry: Registry) -> None:
 
 def _found_out(run: CleanupRun, image: ContainerRepository, entry: Entry, own: OwnApi) -> Entry:
     """An entry of a batch of which nobody has written what became: by the tag's history."""
+    if is_digest(entry.name):
+        # Bringing back what was not deleted is refused, and says so.
+        return entry.ended(deletion.DELETED)
     past = own.history(image.path, entry.name, n=1)
     if past and deletion.is_by(run, entry, past[0].digest, past[0].until, past[0].ended_by):
         return entry.ended(deletion.DELETED, interval=past[0].id)
@@ -77,20 +88,26 @@ def _bring_back(
     image: ContainerRepository, deleted: Sequence[Entry], own: OwnApi, by: Person
 ) -> dict[str, str]:
     """By the name of a tag why it is not back, "" where it is."""
-    if not deleted:
-        return {}
-    intervals = [each.interval for each in deleted]
-    try:
-        own.restore_tags(image.path, intervals, by=by.username, project=image.project_id)
-    except RegistryRefused:
-        # All or none: one after the other says which can't.
-        return {each.name: _one_back(image, each, own, by) for each in deleted}
-    return {each.name: "" for each in deleted}
+    tags = [each for each in deleted if not is_digest(each.name)]
+    others = [each for each in deleted if is_digest(each.name)]
+    back = {each.name: _one_back(image, each, own, by) for each in others}
+    if tags:
+        intervals = [each.interval for each in tags]
+        try:
+            own.restore_tags(image.path, intervals, by=by.username, project=image.project_id)
+        except RegistryRefused:
+            # All or none: one after the other says which can't.
+            return back | {each.name: _one_back(image, each, own, by) for each in tags}
+    return back | {each.name: "" for each in tags}
 
 
 def _one_back(image: ContainerRepository, entry: Entry, own: OwnApi, by: Person) -> str:
+    path, told = image.path, _Told(by=by.username, project=image.project_id)
     try:
-        own.restore_tags(image.path, [entry.interval], by=by.username, project=image.project_id)
+        if is_digest(entry.name):
+            own.restore_manifest(path, entry.digest, **told)
+        else:
+            own.restore_tags(path, [entry.interval], **told)
     except RegistryRefused as error:
         return str(error)
     return ""

@@ -86,7 +86,7 @@ def request(by: Person, project: Project) -> CleanupRun:
     """
     require_in_project(by, project, Ability.ADMIN_IMAGE)
     policy = services.effective_policy(project)
-    if not any(rule.name_regex_delete for rule in read_rules(policy.rules)):
+    if not any(rule.says_something for rule in read_rules(policy.rules)):
         raise Conflict({"__all__": "There is no rule by which something could be planned."})
     with transaction.atomic():
         row = _open(project, rules=policy.rules, requested_by_id=by.person_id)

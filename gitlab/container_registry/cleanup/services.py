@@ -135,8 +135,9 @@ def save_policy(
         name: getattr(before, name) if value is None else value for name, value in given.items()
     }
     columns["rules"] = [rule.as_json() for rule in read]
-    if columns["enabled"] and not any(rule.name_regex_delete for rule in read):
-        raise Invalid({"name_regex_delete": "A policy that is on needs a rule with a pattern."})
+    if columns["enabled"] and not any(rule.says_something for rule in read):
+        why = "A policy that is on needs a rule with a pattern, or one for images without a tag."
+        raise Invalid({"name_regex_delete": why})
     columns |= _times(before if is_own(before, owner) else None, columns)
     columns |= {"updated_by_id": by.person_id, "updated_at": timezone.now()}
     row, _ = CleanupPolicy.objects.update_or_create(**_key(owner), defaults=columns)
@@ -193,8 +194,8 @@ def remove_policy(by: Person, owner: Owner) -> None:
 
 
 def gitlab_fields(policy: CleanupPolicy) -> dict[str, Any]:
-    """A policy as GitLab's ``container_expiration_policy``: its first rule."""
-    rule = Rule.read(policy.rules[0]) if policy.rules else Rule()
+    """A policy as GitLab's ``container_expiration_policy``: its first rule for tags."""
+    rule, _ = _first(policy)
     return {
         "cadence": policy.cadence,
         "enabled": policy.enabled,
@@ -207,10 +208,20 @@ def gitlab_fields(policy: CleanupPolicy) -> dict[str, Any]:
     }
 
 
+def _first(policy: CleanupPolicy) -> tuple[Rule, list[Mapping[str, Any]]]:
+    """The first rule for tags, empty where there is none, and the others."""
+    others = list(policy.rules)
+    for at, body in enumerate(others):
+        rule = Rule.read(body)
+        if not rule.untagged:
+            del others[at]
+            return rule, others
+    return Rule(), others
+
+
 def save_gitlab_fields(by: Person, project: Project, given: Mapping[str, Any]) -> CleanupPolicy:
     """Change what is given of GitLab's fields; further rules, and ours, stay as they are."""
-    before = effective_policy(project)
-    first = Rule.read(before.rules[0]) if before.rules else Rule()
+    first, others = _first(effective_policy(project))
     rule = first.as_json()
     if "name_regex" in given:
         rule["name_regex_delete"] = given["name_regex"]
@@ -225,7 +236,7 @@ def save_gitlab_fields(by: Person, project: Project, given: Mapping[str, Any]) -
         project,
         enabled=given.get("enabled"),
         cadence=given.get("cadence"),
-        rules=[rule, *before.rules[1:]],
+        rules=[rule, *others],
     )
 
 

@@ -163,14 +163,37 @@ class BerthRegistry(OverV2):
         )
         return Freed() if answer.status_code == 404 else Freed.read(as_json(answer))
 
+    def untagged(self, path: str, *, after: int = 0) -> tuple[Sequence[TagAge], int]:
+        """Manifests that no tag, index or subject holds: named by their digest, published when the
+        last tag left them. And what to go on `after`, 0 at the end; a page before it may be empty.
+        """
+        access = Access.repository(path, "pull")
+        answer = self._own(
+            "GET", _call("untagged", path), access, {"after": str(after)}, accept=(200, 404)
+        )
+        if answer.status_code == 404:
+            return [], 0
+        body = as_json(answer)
+        rows = [(digest, digest, size, None, since) for digest, size, since in body["manifests"]]
+        return [TagAge.read(row) for row in rows], int(body["next"])
+
     def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
         """As `freed`, of up to a thousand tags with names of any length."""
+        return self._freed_by(path, {"tags": list(tags)}, seen)
+
+    def freed_by_manifests(
+        self, path: str, digests: Sequence[str], *, seen: Sequence[str] = ()
+    ) -> Freed:
+        """As `freed`, of up to a thousand manifests that nothing holds."""
+        return self._freed_by(path, {"digests": list(digests)}, seen)
+
+    def _freed_by(self, path: str, body: Mapping[str, Any], seen: Sequence[str]) -> Freed:
         answer = self._own(
             "POST",
             _call("freed", path),
             tuple(Access.repository(name, "pull") for name in dict.fromkeys((path, *seen))),
             headers={"Content-Type": "application/json"},
-            content=json.dumps({"tags": list(tags)}).encode(),
+            content=json.dumps(body).encode(),
             accept=(200, 404),
         )
         return Freed() if answer.status_code == 404 else Freed.read(as_json(answer))
@@ -193,20 +216,42 @@ class BerthRegistry(OverV2):
 
         Of an image that the registry does not know all are gone.
         """
+        wanted = [{"name": name, "digest": digest} for name, digest in tags]
+        found = self._delete_if("delete-tags", path, {"tags": wanted}, by, project)
+        return [TagDeletion(name, "gone") for name, _ in tags] if found is None else found
+
+    def delete_untagged(
+        self, path: str, digests: Sequence[str], *, by: str = "", project: int | None = None
+    ) -> list[TagDeletion]:
+        """Delete those of up to a hundred manifests that nothing holds by now: ``deleted``,
+        ``held``, ``gone``.
+        """
+        body = {"digests": list(digests)}
+        found = self._delete_if("delete-untagged", path, body, by, project)
+        return [TagDeletion(digest, "gone") for digest in digests] if found is None else found
+
+    def _delete_if(
+        self, what: str, path: str, body: Mapping[str, Any], by: str, project: int | None
+    ) -> list[TagDeletion] | None:
+        """What came of a conditional deletion; None where there is no such image."""
         answer = self._own(
             "POST",
-            _call("delete-tags", path),
+            _call(what, path),
             _of_project(project, path, "delete"),
             by=by,
             headers={"Content-Type": "application/json"},
-            content=json.dumps(
-                {"tags": [{"name": name, "digest": digest} for name, digest in tags]}
-            ).encode(),
+            content=json.dumps(body).encode(),
             accept=(200, 404),
         )
         if answer.status_code == 404:
-            return [TagDeletion(name, "gone") for name, _ in tags]
+            return None
         return [TagDeletion.read(entry) for entry in as_json(answer)]
+
+    def restore_manifest(
+        self, path: str, digest: str, *, by: str = "", project: int | None = None
+    ) -> None:
+        """Bring back a deleted manifest. Raises `RegistryRefused` where its time is over."""
+        self._restore(path, {"manifest": digest}, by, project)
 
     def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
         """Delete the next part of an image. Answers what is left: 0 says that it is gone.

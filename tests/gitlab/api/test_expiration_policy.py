@@ -84,6 +84,18 @@ def test_the_other_rules_stay(api: Api, alice: Any, app: Any) -> None:
     assert policy.requires_approval
 
 
+def test_a_rule_for_images_without_a_tag_is_none_of_gitlabs(api: Api, alice: Any, app: Any) -> None:
+    services.save_policy(alice, app, rules=[{"untagged": True, "older_than": "30d"}])
+    shown = api(alice).get(f"projects/{app.pk}").json()[FIELD]
+    assert (shown["name_regex"], shown["older_than"]) == (None, None)
+    put(api, alice, app, name_regex_delete="v.*", older_than="7d")
+    found = services.effective_policy(app).rules
+    assert [(rule["untagged"], rule["older_than"]) for rule in found] == [
+        (False, "7d"),
+        (True, "30d"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [

@@ -23,6 +23,7 @@ RULE = {
     "older_than": "30d",
     "not_pulled_for": "90d",
     "never_pulled": False,
+    "untagged": False,
 }
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
 
 from gitlab.container_registry.cleanup import plan, runs, services
 from gitlab.container_registry.cleanup.models import CleanupPolicy, CleanupRun
+from gitlab.container_registry.client.responses import TagAge
 from tests.gitlab.container_registry.cleanup.played_cleanup import PATH, left
 
 pytestmark = pytest.mark.django_db
 INDEX = "/acme/app/-/cleanup"
 POLICY = f"{INDEX}/policy"
+LONG_AGO = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 
 
 def sent(*rules: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -141,12 +144,25 @@ def test_the_policy(browser: Any, alice: Any, app: Any, played: Any) -> None:
     assert not CleanupPolicy.objects.exists()
 
 
+def test_images_without_a_tag(browser: Any, alice: Any, app: Any, tags: Any) -> None:
+    client, digest = browser(alice), f"sha256:{'c' * 64}"
+    client.post(POLICY, sent({"untagged": "on", "older_than": "30d"}, enabled="on"))
+    assert "Images without a tag for 30 days go." in text(client.get(INDEX))
+    tags.untagged = lambda path, *, after=0: ([TagAge(digest, digest, 7, None, LONG_AGO)], 0)
+    run = runs.request(alice, app)
+    runs.run(run.pk, tags)
+    page = text(client.get(f"{INDEX}/{run.pk}"))
+    assert "deleted: without a tag for" in page
+    assert "cccccccccccc" in page
+
+
 @pytest.mark.parametrize(
     ("rule", "more", "says"),
     [
         ({"name_regex_delete": "(?=x)"}, {}, "at character 1"),
         ({"name_regex_delete": "x", "older_than": "soon"}, {}, "A number and a unit"),
         ({"name_regex_delete": "x", "keep_n": "-1"}, {}, "greater than or equal to 0"),
+        ({"untagged": "on", "keep_n": "1"}, {}, "has an age and no more"),
         ({"name_regex_delete": ""}, {"enabled": "on"}, "needs a rule with a pattern"),
         ({"name_regex_delete": "x"}, {"cadence": "2d"}, "not one of the available choices"),
     ],

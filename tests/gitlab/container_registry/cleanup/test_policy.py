@@ -12,6 +12,7 @@ from gitlab.container_registry.cleanup.policy import (
     Judge,
     Rule,
     age_text,
+    in_words,
     read_rules,
 )
 from gitlab.container_registry.client.responses import TagAge
@@ -161,6 +162,31 @@ def test_where_pulls_are_not_counted_long_enough_nothing_goes() -> None:
     assert found == {"a": "kept: pulls are counted for 12 days only"}
 
 
+def test_images_without_a_tag() -> None:
+    old, new = (f"sha256:{letter * 64}" for letter in "ab")
+    judge = Judge([Rule(untagged=True, older_than=days(30)), Rule(".*")], NOW)
+    assert judge.asks_for_untagged
+    judge.see([tag("v1", 900)])
+    judge.see_untagged(
+        [
+            TagAge(old, old, 7, None, NOW - days(45)),
+            TagAge(new, new, 7, None, NOW - days(3)),
+        ]
+    )
+    going, kept = judge.verdicts()
+    assert [(each.name, each.rule, each.reason) for each in going] == [
+        ("v1", 2, "deleted: matches .*"),
+        (old, 1, "deleted: without a tag for 45 days"),
+    ]
+    assert [(each.name, each.reason) for each in kept] == [
+        (new, "kept: without a tag for 3 days only")
+    ]
+    assert in_words(Rule(untagged=True, older_than=days(30))) == (
+        "Images without a tag for 30 days go."
+    )
+    assert not Judge([Rule(".*")], NOW).asks_for_untagged
+
+
 def test_how_many_go_at_once() -> None:
     found = judged([Rule(".*")], *(tag(f"v{age}", age) for age in range(1, 6)), most=2)
     assert [name for name, why in found.items() if why.startswith("deleted")] == ["v5", "v4"]
@@ -176,6 +202,7 @@ def test_a_rule_as_json_and_back() -> None:
         "older_than": "90d",
         "not_pulled_for": "36h",
         "never_pulled": True,
+        "untagged": False,
     }
     assert read_rules([rule.as_json()]) == [rule]
     assert read_rules([{}]) == [Rule()]
@@ -198,6 +225,9 @@ def test_a_rule_as_json_and_back() -> None:
         ([{"name_regex_delete": 1}], "name_regex_delete"),
         ([{"name_regex_delete": "x" * 256}], "name_regex_delete"),
         ([{"name_regex_keep": "(?!x)"}], "name_regex_keep"),
+        ([{"untagged": True, "keep_n": 1}], "untagged"),
+        ([{"untagged": True, "name_regex_delete": "x"}], "untagged"),
+        ([{"untagged": True, "never_pulled": True}], "untagged"),
     ],
 )
 def test_what_is_no_rule(rules: Any, field: str) -> None:
