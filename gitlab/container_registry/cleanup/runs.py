@@ -40,7 +40,7 @@ from gitlab.container_registry.models import ContainerRepository
 from gitlab.jobs import crash_points, enqueue
 from gitlab.namespaces import queries
 from gitlab.namespaces.loaders import require_in_project
-from gitlab.namespaces.models import Project
+from gitlab.namespaces.models import Project, RegistryAccess
 from gitlab.namespaces.policies import Ability
 from gitlab.principals import Anybody, Person
 from gitlab.refusals import Conflict, Forbidden, NotFound
@@ -302,7 +302,11 @@ def _require_project(row: CleanupRun, by: Person | None) -> None:
     """Raises `Forbidden`, `NotFound` where the project is no more one in which this may be done."""
     if by is not None:
         require_in_project(by, row.project, Ability.ADMIN_IMAGE)
-    elif row.project.is_pending_delete or row.project.archived:
+    elif (
+        row.project.is_pending_delete
+        or row.project.archived
+        or row.project.registry_access == RegistryAccess.DISABLED
+    ):
         raise Forbidden("the project takes no changes")
 
 

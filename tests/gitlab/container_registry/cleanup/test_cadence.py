@@ -85,6 +85,24 @@ def test_one_that_wants_approval_waits(tags: Any, alice: Any, app: Any) -> None:
     assert runs.run(run.pk, tags) is runs.Outcome.DONE
 
 
+@pytest.mark.parametrize(
+    "columns",
+    [{"archived": True}, {"registry_access": "disabled"}, {"pending_delete_at": timezone.now()}],
+)
+def test_a_project_that_takes_no_changes_by_then(
+    tags: Any, alice: Any, app: Any, columns: dict[str, Any]
+) -> None:
+    make_due(app, alice)
+    cadence.open_due()
+    run = CleanupRun.objects.get()
+    assert runs.run(run.pk, tags) is runs.Outcome.MORE
+    Project.objects.filter(pk=app.pk).update(**columns)
+    assert runs.run(run.pk, tags) is runs.Outcome.FAILED
+    run.refresh_from_db()
+    assert run.failure_reason == "not allowed: the project takes no changes"
+    assert len(left(tags)) == 6
+
+
 def test_of_a_group_in_steps(
     group: Namespace, alice: Any, enqueued: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
