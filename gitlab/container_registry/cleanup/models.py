@@ -145,9 +145,6 @@ class CleanupRun(models.Model):
     restored_count = models.PositiveIntegerField(default=0)
     freed_bytes = models.BigIntegerField(default=0)
     shared_bytes = models.BigIntegerField(default=0)
-    # What the collector has removed of it, and when the registry was last asked.
-    collected_bytes = models.BigIntegerField(null=True, blank=True)
-    collected_at = models.DateTimeField(null=True, blank=True, editable=False)
     is_exact = models.BooleanField(default=True)
     # There are more tags than one plan looks at, or more go than one run deletes.
     is_cut = models.BooleanField(default=False)
