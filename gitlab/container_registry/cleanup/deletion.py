@@ -26,6 +26,13 @@ _CLOCKS = dt.timedelta(minutes=2)
 """By which the registry's clock may be behind ours."""
 
 DELETED, SPARED = "deleted", "spared"
+_SPARED = {
+    "moved": "points elsewhere since it was planned",
+    "held": "has a tag since, or something refers to it",
+    "gone": "was gone already",
+}
+"""What the registry says of what it has not deleted, in words."""
+
 _Status = CleanupBatch.Status
 _OPEN = (_Status.WAITING, _Status.BEGUN)
 
@@ -139,11 +146,7 @@ def _ended(run: CleanupRun, entry: Entry, told: TagDeletion, *, was_begun: bool)
     )
     if is_ours:
         return entry.ended(DELETED, interval=told.interval)
-    if told.outcome == "held":
-        return entry.ended(SPARED, "has a tag since, or something refers to it")
-    if told.outcome == "moved":
-        return entry.ended(SPARED, "points elsewhere since it was planned")
-    return entry.ended(SPARED, "was gone already")
+    return entry.ended(SPARED, _SPARED.get(told.outcome, f"the registry says: {told.outcome}"))
 
 
 def is_by(
