@@ -61,6 +61,7 @@ _WEB_APPS = [
     "gitlab.access_tokens",
     "gitlab.trusted_issuers",
     "gitlab.container_registry",
+    "gitlab.container_registry.cleanup",
     "gitlab.audit",
     "gitlab.revocations",
     "gitlab.mail",

@@ -21,6 +21,7 @@ from gitlab.api import (
     personal_access_tokens,
     projects,
     registry_access,
+    registry_cleanup,
     registry_holders,
     registry_referrers,
     registry_repositories,
@@ -49,6 +50,8 @@ _IMAGES = "projects/<api_id:id>/registry/repositories"
 _IMAGE = f"{_IMAGES}/<api_number:repository_id>"
 
 _SCOPE = "projects/<api_id:id>/job_token_scope"
+_CLEANUP = "projects/<api_id:id>/registry/cleanup/runs"
+_CLEANUP_RUN = f"{_CLEANUP}/<api_number:run_id>"
 
 _REGISTRY: list[URLPattern | URLResolver] = []
 if settings.CONTAINER_REGISTRY_ENABLED:
@@ -79,6 +82,14 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(f"{_IMAGE}/holders", registry_holders.HoldersInImage.as_view()),
         path("registry/holders", registry_holders.HoldersAnywhere.as_view()),
         path("registry/scope", registry_access.RegistryScope.as_view()),
+        *_of_both("registry/cleanup/policy", registry_cleanup.PolicyOf),
+        path("registry/cleanup/policy", registry_cleanup.PolicyOfInstance.as_view()),
+        path(_CLEANUP, registry_cleanup.Runs.as_view()),
+        path(_CLEANUP_RUN, registry_cleanup.OneRun.as_view()),
+        path(f"{_CLEANUP_RUN}/tags", registry_cleanup.TagsOfRun.as_view()),
+        path(f"{_CLEANUP_RUN}/approve", registry_cleanup.Approve.as_view()),
+        path(f"{_CLEANUP_RUN}/cancel", registry_cleanup.Cancel.as_view()),
+        path(f"{_CLEANUP_RUN}/undo", registry_cleanup.Undo.as_view()),
         path("registry/access", registry_access.RegistryAccess.as_view()),
         path("registry/oidc_token_exchange", trusted_issuers.TokenExchange.as_view()),
     ]

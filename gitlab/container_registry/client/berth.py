@@ -21,6 +21,7 @@ from gitlab.container_registry.client.connection import (
     as_json,
 )
 from gitlab.container_registry.client.responses import (
+    AgesPage,
     DeletedTag,
     Ended,
     Freed,
@@ -30,8 +31,11 @@ from gitlab.container_registry.client.responses import (
     Interval,
     RepositoryDetails,
     ReviewRun,
+    TagAge,
+    TagDeletion,
     TagDetails,
     TagsPage,
+    moment,
 )
 from gitlab.container_registry.client.v2 import OverV2, link_of
 from tokens.access import Access
@@ -104,6 +108,23 @@ class BerthRegistry(OverV2):
             previous_before=link_of(answer, "previous", "before"),
         )
 
+    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
+        """Thousands of tags by name, with what a cleanup asks of them: digest, size and times.
+
+        An image that the registry does not know has no tags.
+        """
+        asked = {"n": str(n), **({"last": last} if last else {})}
+        access = Access.repository(path, "pull")
+        answer = self._own("GET", _call("ages", path), access, asked, accept=(200, 404))
+        if answer.status_code == 404:
+            return AgesPage([])
+        body = as_json(answer)
+        return AgesPage(
+            [TagAge.read(row) for row in body["tags"]],
+            link_of(answer, "next", "last"),
+            moment(body.get("pulls_counted_since")),
+        )
+
     def tag(self, path: str, tag: str) -> TagDetails | None:
         """One tag, or None."""
         answer = self._own(
@@ -164,11 +185,95 @@ class BerthRegistry(OverV2):
         )
         return _held(answer, digest)
 
+    def untagged(self, path: str, *, after: int = 0) -> tuple[Sequence[TagAge], int]:
+        """Manifests that no tag, index or subject holds: named by their digest, published when the
+        last tag left them. And what to go on `after`, 0 at the end; a page before it may be empty.
+        """
+        access = Access.repository(path, "pull")
+        answer = self._own(
+            "GET", _call("untagged", path), access, {"after": str(after)}, accept=(200, 404)
+        )
+        if answer.status_code == 404:
+            return [], 0
+        body = as_json(answer)
+        rows = [(digest, digest, size, None, since) for digest, size, since in body["manifests"]]
+        return [TagAge.read(row) for row in rows], int(body["next"])
+
+    def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
+        """As `freed`, of up to a thousand tags with names of any length."""
+        return self._freed_by(path, {"tags": list(tags)}, seen)
+
+    def freed_by_manifests(
+        self, path: str, digests: Sequence[str], *, seen: Sequence[str] = ()
+    ) -> Freed:
+        """As `freed`, of up to a thousand manifests that nothing holds."""
+        return self._freed_by(path, {"digests": list(digests)}, seen)
+
+    def _freed_by(self, path: str, body: Mapping[str, Any], seen: Sequence[str]) -> Freed:
+        answer = self._own(
+            "POST",
+            _call("freed", path),
+            tuple(Access.repository(name, "pull") for name in dict.fromkeys((path, *seen))),
+            headers={"Content-Type": "application/json"},
+            content=json.dumps(body).encode(),
+            accept=(200, 404),
+        )
+        return Freed() if answer.status_code == 404 else Freed.read(as_json(answer))
+
     # Deleting, and taking it back. `by` is the person whom the registry notes as having done it.
 
     def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
         """Remove a tag and nothing else. False where it was gone already."""
         return self._delete(f"/v2/{path}/manifests/{quote(tag, safe='')}", path, by)
+
+    def delete_unmoved(
+        self,
+        path: str,
+        tags: Sequence[tuple[str, str]],
+        *,
+        by: str = "",
+        project: int | None = None,
+    ) -> list[TagDeletion]:
+        """Remove those of up to a hundred tags that still point at the digest beside their name.
+
+        Of an image that the registry does not know all are gone.
+        """
+        wanted = [{"name": name, "digest": digest} for name, digest in tags]
+        found = self._delete_if("delete-tags", path, {"tags": wanted}, by, project)
+        return [TagDeletion(name, "gone") for name, _ in tags] if found is None else found
+
+    def delete_untagged(
+        self, path: str, digests: Sequence[str], *, by: str = "", project: int | None = None
+    ) -> list[TagDeletion]:
+        """Delete those of up to a hundred manifests that nothing holds by now: ``deleted``,
+        ``held``, ``gone``.
+        """
+        body = {"digests": list(digests)}
+        found = self._delete_if("delete-untagged", path, body, by, project)
+        return [TagDeletion(digest, "gone") for digest in digests] if found is None else found
+
+    def _delete_if(
+        self, what: str, path: str, body: Mapping[str, Any], by: str, project: int | None
+    ) -> list[TagDeletion] | None:
+        """What came of a conditional deletion; None where there is no such image."""
+        answer = self._own(
+            "POST",
+            _call(what, path),
+            _of_project(project, path, "delete"),
+            by=by,
+            headers={"Content-Type": "application/json"},
+            content=json.dumps(body).encode(),
+            accept=(200, 404),
+        )
+        if answer.status_code == 404:
+            return None
+        return [TagDeletion.read(entry) for entry in as_json(answer)]
+
+    def restore_manifest(
+        self, path: str, digest: str, *, by: str = "", project: int | None = None
+    ) -> None:
+        """Bring back a deleted manifest. Raises `RegistryRefused` where its time is over."""
+        self._restore(path, {"manifest": digest}, by, project)
 
     def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
         """Delete the next part of an image. Answers what is left: 0 says that it is gone.

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.responses import (
+    AgesPage,
     DeletedTag,
     Ended,
     Freed,
@@ -26,6 +27,8 @@ from gitlab.container_registry.client.responses import (
     RepositoryDetails,
     ReviewRun,
     StoredManifest,
+    TagAge,
+    TagDeletion,
     TagDetails,
     TagsPage,
 )
@@ -104,6 +107,44 @@ class OwnApi(Registry, Protocol):
 
     def holders_anywhere(self, digest: str) -> Held:
         """What holds a digest in any image, or how it went."""
+
+    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
+        """Thousands of tags by name, with what a cleanup asks of them: digest, size and times."""
+
+    def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
+        """As `freed`, of up to a thousand tags with names of any length."""
+
+    def untagged(self, path: str, *, after: int = 0) -> tuple[Sequence[TagAge], int]:
+        """Manifests that no tag, index or subject holds: named by their digest, published when the
+        last tag left them. And what to go on `after`, 0 at the end; a page before it may be empty.
+        """
+
+    def freed_by_manifests(
+        self, path: str, digests: Sequence[str], *, seen: Sequence[str] = ()
+    ) -> Freed:
+        """As `freed`, of up to a thousand manifests that nothing holds."""
+
+    def delete_untagged(
+        self, path: str, digests: Sequence[str], *, by: str = "", project: int | None = None
+    ) -> list[TagDeletion]:
+        """Delete those of up to a hundred manifests that nothing holds by now: ``deleted``,
+        ``held``, ``gone``.
+        """
+
+    def restore_manifest(
+        self, path: str, digest: str, *, by: str = "", project: int | None = None
+    ) -> None:
+        """Bring back a deleted manifest."""
+
+    def delete_unmoved(
+        self,
+        path: str,
+        tags: Sequence[tuple[str, str]],
+        *,
+        by: str = "",
+        project: int | None = None,
+    ) -> list[TagDeletion]:
+        """Remove those of up to a hundred tags that still point at the digest beside their name."""
 
     def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
         """Tags of the images at and below `path` that can be brought back, the latest first."""

@@ -16,6 +16,7 @@ from django.urls import reverse
 import gitlab.admin_area
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.audit.models import AuditEvent
+from gitlab.container_registry.cleanup.models import CleanupPolicy, CleanupRun
 from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.trusted_issuers.models import TrustedIssuer
@@ -63,6 +64,8 @@ def content(
     )
     image = make_image("acme/app/api", of=app)
     BulkTagDeletion.objects.create(repository=image, by=alice, name_regex_delete="dev-.*")
+    CleanupPolicy.objects.create(project=app)
+    CleanupRun.objects.create(project=app, status="planned")
 
 
 def changelist(label: str) -> str:
@@ -107,6 +110,8 @@ def test_what_it_has() -> None:
         "namespaces.member",
         "container_registry.containerrepository",
         "container_registry.bulktagdeletion",
+        "cleanup.cleanuppolicy",
+        "cleanup.cleanuprun",
         "audit.auditevent",
     }
 
@@ -131,6 +136,16 @@ def test_the_overview_names_failed_deletions(content: Any, console: Any) -> None
     assert "UNSUPPORTED: &lt;deletion&gt; is off" in page
     ContainerRepository.objects.update(status=None)
     assert "Nothing waits" in console.get(reverse("admin:index")).content.decode()
+
+
+def test_cleanups_are_cancelled(content: Any, console: Any, enqueued: Any) -> None:
+    run = CleanupRun.objects.get()
+    asked = {"action": "cancel", "_selected_action": [run.pk]}
+    for says in ("1 cleanup(s) cancelled.", "0 cleanup(s) cancelled."):
+        page = console.post(changelist("cleanup.cleanuprun"), asked, follow=True)
+        assert says in page.content.decode()
+    run.refresh_from_db()
+    assert run.status == "cancelled"
 
 
 def test_failed_deletions_are_tried_again(content: Any, console: Any, enqueued: Any) -> None:
