@@ -60,6 +60,7 @@ _WEB_APPS = [
     "gitlab.path_changes",
     "gitlab.access_tokens",
     "gitlab.container_registry",
+    "gitlab.container_registry.protection",
     "gitlab.audit",
     "gitlab.revocations",
     "gitlab.ui",
