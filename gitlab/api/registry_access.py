@@ -29,7 +29,7 @@ class AccessParameters(Parameters):
 
 
 class RegistryAccessEntity(Entity):
-    """What the token server would grant, and why it would not let one push."""
+    """What the token server would grant, and why it would not let one push or delete."""
 
     name = serializers.CharField()
     actions = serializers.ListField(child=serializers.ChoiceField(choices=_ACTIONS))
@@ -58,5 +58,7 @@ class RegistryAccess(Endpoint):
         except AccessForbidden as error:
             return Response({"name": name, "actions": [], "reason": str(error)})
         actions = [action for access in granted for action in access.actions]
-        refused = authorizer.explain(identity, [name]) if "push" not in actions else {}
+        lacking = [action for action in _ACTIONS[1:] if action not in actions]
+        asked = [Access.repository(name, *lacking)] if lacking else []
+        refused = authorizer.explain(identity, asked)
         return Response({"name": name, "actions": actions, "reason": refused.get(name, "")})
