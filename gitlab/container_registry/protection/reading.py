@@ -138,3 +138,13 @@ def repository_protections(owner: Routable) -> RepositoryProtections:
 def is_too_long(protections: TagProtections) -> bool:
     """Whether a token has no room for what tag rules deny to somebody, at the worst."""
     return len(json.dumps(protections.as_meta(ACTIONS, 0), separators=(",", ":"))) > MAX_META
+
+
+def has_rules_around(path: str) -> bool:
+    """Whether any rule holds for what is at or below the path of a project or group."""
+    above = Q(namespace__full_path__in=prefixes(path)) | Q(project__full_path=path)
+    below = Q(namespace__full_path__startswith=f"{path}/") | Q(
+        project__full_path__startswith=f"{path}/"
+    )
+    where = above | below
+    return any(kind.objects.filter(where).exists() for kind in (RepositoryRule, TagRule))

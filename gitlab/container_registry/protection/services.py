@@ -1,4 +1,4 @@
-"""The rules about protection: made, changed, asked. `by` is who does it.
+"""Protection rules are made, changed, deleted, listed here. `by` is who does it.
 
 Whoever administers a project makes its rules (`Ability.ADMIN_PROJECT`), a group's owners those of
 the group. What has to hold against a project's own maintainers stands at the group above. A change
@@ -17,18 +17,15 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from gitlab.audit.services import record
-from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.protection import reading
-from gitlab.container_registry.protection.matching import Action
 from gitlab.container_registry.protection.models import Level, RepositoryRule, TagRule
 from gitlab.container_registry.protection.reading import repository_protections, tag_protections
-from gitlab.namespaces import user_access
 from gitlab.namespaces.loaders import require_in_namespace, require_in_project
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Project, Routable
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.services import hold_namespace, hold_project
 from gitlab.principals import Anybody, Person
-from gitlab.refusals import Forbidden, Invalid, NotFound
+from gitlab.refusals import Invalid, NotFound
 from gitlab.revocations import services as revocations
 from tokens import tag_patterns
 
@@ -45,39 +42,6 @@ LEVELS = {level.name.lower(): level for level in Level}
 Rule = TypeVar("Rule", RepositoryRule, TagRule)
 _KIND = {RepositoryRule: "repository_protection_rule", TagRule: "tag_protection_rule"}
 _LONGEST = {RepositoryRule: MAX_PATH_LENGTH, TagRule: tag_patterns.MAX_LENGTH}
-
-
-# Asked
-
-
-def rank_in(user: Anybody, project: Project) -> int:
-    """The level that a rule compares of somebody in a project. One query at most."""
-    return user_access.in_project(user, project).rank
-
-
-def require_image(by: Person, repository: ContainerRepository, action: Action) -> None:
-    """Raises `Forbidden` where a repository rule keeps somebody from `action` with an image."""
-    protections = repository_protections(repository.project)
-    if not protections:
-        return
-    why = protections.denied(repository.path, action, rank_in(by, repository.project))
-    if why:
-        raise Forbidden(f"{why}.")
-
-
-def refused_tags(
-    by: Person, repository: ContainerRepository, tags: list[str], action: Action
-) -> dict[str, str]:
-    """Those of `tags` that somebody may not push or delete, each with why."""
-    protections = tag_protections(repository.project)
-    if not protections:
-        return {}
-    rank = rank_in(by, repository.project)
-    found = {tag: protections.what_protects(tag, rank, action=action) for tag in tags}
-    return {tag: why for tag, why in found.items() if why}
-
-
-# Made and changed
 
 
 def require(by: Anybody, owner: Routable) -> None:
