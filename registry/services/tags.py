@@ -15,10 +15,11 @@ from registry.services import database, events, repositories
 from registry.services.garbage import reviews
 
 # No name is empty, so that the first page needs no query of its own.
+# The repository is found first, so that no planner sorts all of its tags for one page.
 _PAGE = """
-SELECT t.name FROM registry_repository r
-JOIN registry_tag t ON t.repository_id = r.id AND t.ended_at IS NULL AND t.name > %s
-WHERE r.name = %s AND r.closed_at IS NULL ORDER BY t.name LIMIT %s
+SELECT name FROM registry_tag WHERE name > %s AND ended_at IS NULL
+AND repository_id = (SELECT id FROM registry_repository WHERE name = %s AND closed_at IS NULL)
+ORDER BY name LIMIT %s
 """
 _CURRENT = """
 SELECT id, manifest_id FROM registry_tag

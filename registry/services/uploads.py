@@ -32,10 +32,11 @@ from registry.storage.base import Part, StorageUnavailable
 _CANCELLED = "cancelled"
 """In the place of the digest of what was committed: no digest is this."""
 
+# By its id and never by an index of the repository's, which may have thousands under way.
 _FIND = """
 SELECT s.opened_by, s.algorithm, s."offset", s.committed_digest, s.expires_at
 FROM registry_repository r LEFT JOIN registry_uploadsession s
-ON s.id = %s AND s.repository_id = r.id
+ON s.id = %s AND s.repository_id + 0 = r.id
 WHERE r.id = %s AND r.name = %s AND r.closed_at IS NULL
 """
 _OPEN = """

@@ -74,6 +74,7 @@ class Command(BaseCommand):
                 ),
             )
             self._write("tags", _tags(first, repositories, large.pk, tags, first_manifest))
+        database.gather_statistics()
         self.stdout.write("Done.")
 
     def _write(self, what: str, rows: Iterator[Any]) -> None:

@@ -47,9 +47,10 @@ LIVE_BLOB = """
 
 _RIGHTS = """
 WITH named (repository_id, digest) AS (VALUES {holes})
-SELECT l.id FROM named
-JOIN registry_blob b ON b.digest = named.digest
-JOIN registry_repositoryblob l ON l.repository_id = named.repository_id AND l.blob_id = b.id
+SELECT (
+    SELECT l.id FROM registry_repositoryblob l WHERE l.repository_id = named.repository_id
+    AND l.blob_id = (SELECT b.id FROM registry_blob b WHERE b.digest = named.digest)
+) FROM named
 """
 _BATCH = 300
 """Pairs in a query: twice as many parameters are taken by every engine."""
@@ -166,7 +167,8 @@ def links_of(pairs: Sequence[tuple[int, str]]) -> Iterator[int]:
     """The ids of the rights to blobs, given as a repository's id and a digest."""
     for some in _batches(pairs):
         sql = _RIGHTS.format(holes=", ".join(["(%s, %s)"] * len(some)))
-        yield from database.column(sql, [value for pair in some for value in pair])
+        found = database.column(sql, [value for pair in some for value in pair])
+        yield from (link_id for link_id in found if link_id is not None)
 
 
 def _batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

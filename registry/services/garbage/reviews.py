@@ -25,8 +25,7 @@ ON CONFLICT (kind, target) DO UPDATE SET due_at = excluded.due_at, reason = excl
 _QUEUE_DANGLING = """
 INSERT INTO registry_review (kind, target, reason, queued_at, due_at, attempts)
 SELECT 'link', l.id, %s, %s, %s, 0 FROM registry_repositoryblob l
-JOIN registry_blob b ON b.id = l.blob_id
-WHERE l.repository_id = %s AND b.digest = %s
+WHERE l.repository_id = %s AND l.blob_id = (SELECT id FROM registry_blob WHERE digest = %s)
 AND NOT EXISTS (SELECT 1 FROM registry_manifestblob m WHERE m.link_id = l.id)
 ON CONFLICT (kind, target) DO UPDATE SET due_at = excluded.due_at, reason = excluded.reason
 """

@@ -32,11 +32,17 @@ _SOUND = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
 _PREPARED_FROM = 2
 """The time that a statement is prepared at: once on each connection, and then only executed."""
 
+_PLANNED_FOR = 20.0
+"""Seconds that a plan is kept. The server makes it anew by itself only when it has gathered new
+statistics: a table that has grown from nothing since would be read from end to end until then."""
+
 
 class PatientConnection(psycopg.Connection[Any]):
     """A connection that is closed where the server leaves a query without an answer."""
 
     patience: float | None = None
+    planned_until = float("inf")
+    """By the monotonic clock; never, where nothing is prepared."""
 
     def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
         """As psycopg's, and at most `patience` seconds. Raises `psycopg.OperationalError`."""
@@ -67,6 +73,7 @@ def _connect(*arguments: Any, patience: float | None = None, **options: Any) -> 
         # What is prepared looks rows up by an index, whatever the values: planning it anew for
         # them, as the server does where it hopes to gain by that, takes ten times as long.
         connection.execute("SET plan_cache_mode TO force_generic_plan")
+        connection.planned_until = time.monotonic() + _PLANNED_FOR
         if not connection.autocommit:
             connection.commit()
     return connection
@@ -129,6 +136,10 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
 
     def _execute(self, sql: str, parameters: Sequence[Any]) -> Any:
         """With the values beside the statement, so that this stays the same and is prepared."""
+        now = time.monotonic()
+        if now > self.connection.planned_until:
+            self.connection.planned_until = now + _PLANNED_FOR
+            psycopg.Cursor(self.connection).execute("DISCARD PLANS", prepare=False)
         return psycopg.Cursor(self.connection).execute(sql, parameters)
 
     Database = cast(ModuleType, SimpleNamespace(**{**vars(psycopg), "connect": _connect}))

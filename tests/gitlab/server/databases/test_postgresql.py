@@ -66,6 +66,29 @@ def test_statements_are_prepared_once(connection: Any) -> None:
     assert len(prepared) == 1
 
 
+def test_a_plan_is_made_anew_for_a_table_that_has_grown(connection: Any) -> None:
+    connection.change("CREATE TEMPORARY TABLE grown (id bigint PRIMARY KEY)", [])
+    connection.change("ANALYZE grown", [])
+    question = "SELECT id FROM grown WHERE id = %s"
+
+    def plan() -> str:
+        connection.row(question, [4711])
+        [[name]] = connection.rows(
+            "SELECT name FROM pg_prepared_statements WHERE statement LIKE %s",
+            ["SELECT id FROM grown%"],
+        )
+        return str(connection.rows(f'EXPLAIN EXECUTE "{name}" (4711)', []))
+
+    for _ in range(base._PREPARED_FROM):
+        connection.row(question, [4711])
+    assert "Seq Scan" in plan()
+    connection.change("INSERT INTO grown SELECT generate_series(1, 10000)", [])
+    assert "Seq Scan" in plan(), "it is kept for a while"
+    connection.connection.planned_until = 0.0
+    assert "Index" in plan()
+    assert connection.connection.planned_until > 0.0
+
+
 def test_behind_a_pooler_nothing_is_prepared(
     connection: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +98,7 @@ def test_behind_a_pooler_nothing_is_prepared(
     for number in range(5):
         connection.row("SELECT %s::int + 4712", [number])
     assert connection.rows("SELECT statement FROM pg_prepared_statements", []) == []
+    assert connection.connection.planned_until == float("inf")
 
 
 def test_what_is_sent_together_sees_what_came_before(connection: Any) -> None:
