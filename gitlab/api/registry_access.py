@@ -56,7 +56,10 @@ class RegistryAccess(Endpoint):
         try:
             granted = authorizer.authorize(identity, [Access.repository(name, *_ACTIONS)])
         except AccessForbidden as error:
-            return Response({"name": name, "actions": [], "reason": str(error)})
+            # That is a push. The rest may be granted all the same.
+            rest = authorizer.authorize(identity, [Access.repository(name, "pull", "delete")])
+            actions = [action for access in rest for action in access.actions]
+            return Response({"name": name, "actions": actions, "reason": str(error)})
         actions = [action for access in granted for action in access.actions]
         lacking = [action for action in _ACTIONS[1:] if action not in actions]
         asked = [Access.repository(name, *lacking)] if lacking else []

@@ -81,7 +81,8 @@ class GitLabAuthorizer:
         A push to an image whose deletion is queued or under way is refused as a whole, with the
         reason: what it would upload would be deleted behind it. It works again once the image is
         gone. A deletion that has failed for good does not stand in the way. So is a push to a path
-        that is being changed, for the moment that it takes.
+        that is being changed, for the moment that it takes, and one that a rule keeps whoever asks
+        from, though their role would let them.
         """
         if not settings.CONTAINER_REGISTRY_ENABLED:
             raise RegistryDisabled
@@ -199,6 +200,8 @@ def _with_meta(granted: Sequence[_Granted]) -> list[Access]:
         if each.image is None:
             accesses.append(each.access)
             continue
+        if "push" in each.access.actions:
+            _refuse_protected(each.image, rules, each.rank)
         meta = _Meta(each.image, is_noted=each.access.name in known)
         left = protections.limited(each.access, each.image, rules, each.rank)
         if left is None:
@@ -224,6 +227,13 @@ def _images_and_rules(
 
 def _rules_of(images: Collection[ImagePath]) -> RulesOfImages:
     return RulesOfImages(rows.read(RuleRow, *reading.question(images)) if images else [])
+
+
+def _refuse_protected(image: ImagePath, rules: RulesOfImages, rank: int) -> None:
+    """As GitLab does: docker asks the registry by HEAD first, whose answer has no room for why."""
+    why = protections.denied(image, rules, rank, "push") if rules else ""
+    if why:
+        raise AccessForbidden(why)
 
 
 def _refuse_push(image: ImagePath, status: str | None) -> None:

@@ -196,3 +196,12 @@ def test_it_tells_what_keeps_one_from_deleting(api: Api, alice: Any, app: Any) -
     assert found["reason"] == (
         'acme/app/web is protected by rule "acme/app*": deleting takes an administrator'
     )
+
+
+def test_it_tells_what_keeps_one_from_pushing(api: Api, alice: Any, app: Any) -> None:
+    services.create_repository_rule(
+        alice, app, repository_path_pattern="acme/app*", minimum_access_level_for_push=60
+    )
+    found = api(alice).get("registry/access?name=acme/app/web").json()
+    assert found["actions"] == ["pull", "delete"]
+    assert found["reason"].endswith("pushing takes an administrator")

@@ -64,6 +64,12 @@ def protect_tags(by: Any, owner: Any, pattern: str, push: Any = None, delete: An
     )
 
 
+def refused(user: Any, *scopes: str) -> str:
+    with pytest.raises(AccessForbidden) as forbidden:
+        asked(user, *scopes)
+    return str(forbidden.value)
+
+
 def reason(user: Any, name: str, *actions: str) -> str:
     identity = identity_of(user, "personal_access_token", ALL)
     return AUTHORIZER.explain(identity, [Access.repository(name, *actions)]).get(name, "")
@@ -77,9 +83,13 @@ def test_an_image_rule_takes_what_it_denies_and_leaves_the_rest(
 ) -> None:
     protect(alice, app, "acme/app/web*", push=40, delete=50)
     scope = f"repository:{IMAGE}:pull,push,delete"
-    assert granted(bob, scope) == [f"repository:{IMAGE}:pull"]
     assert granted(carol, scope) == [f"repository:{IMAGE}:pull,push"]
     assert granted(alice, scope) == [scope]
+    assert granted(bob, f"repository:{IMAGE}:pull") == [f"repository:{IMAGE}:pull"]
+    # A push is refused as a whole, as GitLab does, so that docker shows why.
+    assert refused(bob, scope) == (
+        f'{IMAGE} is protected by rule "acme/app/web*": pushing takes the role Maintainer'
+    )
     assert granted(bob, "repository:acme/app/other:pull,push") == [
         "repository:acme/app/other:pull,push"
     ]
@@ -96,13 +106,13 @@ def test_an_administrator_passes_what_is_for_administrators(
     alice: Any, root: Any, app: Any
 ) -> None:
     protect(alice, app, "acme/app*", push=60)
-    assert granted(alice, "repository:acme/app:push") == []
+    assert "takes an administrator" in refused(alice, "repository:acme/app:push")
     assert granted(root, "repository:acme/app:push") == ["repository:acme/app:push"]
 
 
 def test_a_groups_rule_reaches_down(alice: Any, carol: Any, app: Any) -> None:
     protect(alice, Namespace.objects.get(full_path="acme"), "acme/*/web", push=50)
-    assert granted(carol, f"repository:{IMAGE}:push") == []
+    assert 'rule "acme/*/web"' in refused(carol, f"repository:{IMAGE}:push")
     assert granted(alice, f"repository:{IMAGE}:push") == [f"repository:{IMAGE}:push"]
 
 
@@ -111,7 +121,7 @@ def test_a_groups_rule_holds_for_a_project_that_a_push_would_make(
 ) -> None:
     zeta = make_group("zeta", owner=alice, developers=[bob])
     protect(alice, zeta, "zeta/new*", push=40)
-    assert granted(bob, "repository:zeta/new/web:push,pull") == ["repository:zeta/new/web:pull"]
+    assert 'rule "zeta/new*"' in refused(bob, "repository:zeta/new/web:push,pull")
     assert not Project.objects.filter(full_path="zeta/new").exists()
     protect_tags(alice, zeta, "^v", push=60, delete=60)
     (access,) = asked(bob, "repository:zeta/other:push")
@@ -167,7 +177,9 @@ def test_a_job_counts_as_the_person_behind_it(alice: Any, bob: Any, app: Any) ->
     assert access.actions == ("push", "delete")
     assert access.meta["tag_deny_access_patterns"] == {"push": ["^v"], "delete": ["^v"]}
     protect(alice, app, "acme/app*", push=40, delete=40)
-    assert AUTHORIZER.authorize(identity, scope) == []
+    with pytest.raises(AccessForbidden):
+        AUTHORIZER.authorize(identity, scope)
+    assert AUTHORIZER.authorize(identity, [Access.repository(IMAGE, "delete")]) == []
 
 
 def test_a_deploy_token_counts_as_a_developer(alice: Any, app: Any, make_deploy_token: Any) -> None:
@@ -212,7 +224,8 @@ def test_rules_that_no_token_can_carry_let_nobody_push(alice: Any, bob: Any, app
                 minimum_access_level_for_push=40,
                 minimum_access_level_for_delete=40,
             )
-    assert granted(bob, f"repository:{IMAGE}:pull,push") == [f"repository:{IMAGE}:pull"]
+    assert "too long together" in refused(bob, f"repository:{IMAGE}:pull,push")
+    assert granted(bob, f"repository:{IMAGE}:pull") == [f"repository:{IMAGE}:pull"]
     assert "too long together for a token" in reason(bob, IMAGE, "push")
 
 
