@@ -17,6 +17,7 @@ import gitlab.admin_area
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
+from gitlab.container_registry.protection.models import RepositoryRule, TagRule
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.ui.console import ReadOnlyAdmin, ServiceAdmin, ServiceForm
 
@@ -58,6 +59,8 @@ def content(
         failure_reason=reason,
     )
     image = make_image("acme/app/api", of=app)
+    TagRule.objects.create(project=app, tag_name_pattern="^v")
+    RepositoryRule.objects.create(namespace=app.namespace, minimum_access_level_for_push=40)
     BulkTagDeletion.objects.create(repository=image, by=alice, name_regex_delete="dev-.*")
 
 
@@ -102,6 +105,8 @@ def test_what_it_has() -> None:
         "namespaces.member",
         "container_registry.containerrepository",
         "container_registry.bulktagdeletion",
+        "protection.repositoryrule",
+        "protection.tagrule",
         "audit.auditevent",
     }
 
