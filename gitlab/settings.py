@@ -59,6 +59,7 @@ _WEB_APPS = [
     "gitlab.namespaces",
     "gitlab.path_changes",
     "gitlab.access_tokens",
+    "gitlab.trusted_issuers",
     "gitlab.container_registry",
     "gitlab.container_registry.protection",
     "gitlab.audit",
@@ -349,6 +350,8 @@ CONTAINER_REGISTRY_PLAIN_HTTP = CONFIG.plain_http
 CONTAINER_REGISTRY_EVENTS_SECRET = CONFIG.secret("events_secret")
 PUSH_CREATES_PROJECTS = CONFIG.berth.push_creates_projects
 MAX_TOKEN_LIFETIME = CONFIG.berth.max_token_lifetime
+ISSUER_NETWORKS = CONFIG.berth.issuer_networks
+ISSUER_CA_BUNDLE = str(CONFIG.berth.issuer_ca_bundle) if CONFIG.berth.issuer_ca_bundle else None
 AUDIT_EVENTS_KEPT = CONFIG.berth.audit_events_kept
 SIGNUP_ENABLED = CONFIG.berth.signup_enabled
 FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins

@@ -82,7 +82,7 @@ def test_who_imports_whom(package: str) -> None:
 
 LADDER: tuple[tuple[str, ...], ...] = (
     ("gitlab.config",),
-    ("gitlab.principals", "gitlab.refusals"),
+    ("gitlab.principals", "gitlab.refusals", "gitlab.exchange"),
     ("gitlab.pagination",),
     ("gitlab.server.request_id", "gitlab.server.databases"),
     ("gitlab.server.logs",),
@@ -93,6 +93,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("gitlab.namespaces",),
     ("gitlab.accounts",),
     ("gitlab.access_tokens",),
+    ("gitlab.trusted_issuers",),
     ("gitlab.container_registry",),
     ("gitlab.path_changes", "gitlab.authorization"),
     ("gitlab.node",),

@@ -83,6 +83,8 @@ SHOWN_BY: dict[str, str] = {
     "berth.tls_certificate": "e2e/test_tls.py::test_docker",
     "berth.tls_key": "e2e/test_tls.py::test_docker",
     "berth.registry_ca_bundle": "e2e/test_tls.py::test_the_pages_and_the_worker_trust_the_registry",
+    "berth.issuer_networks": "gitlab/trusted_issuers/test_discovery.py::test_where_no_issuer_may_be_nobody_calls",
+    "berth.issuer_ca_bundle": "gitlab/trusted_issuers/test_discovery.py::test_the_certificates_that_are_trusted",
     "berth.secret_key": f"{_NODE}::test_sessions_are_signed_with_the_secret_key",
     "berth.events_secret": "e2e/test_foreign_registry.py::test_notifications_want_the_secret",
     "berth.metrics_networks": f"{_NODE}::test_who_may_see_numbers",

@@ -27,7 +27,8 @@ class Identity:
     `subject` goes into the token and the registry's records. `auth_type` is GitLab's word for the
     kind of credential (``gitlab_or_ldap``, ``personal_access_token``, ``deploy_token``, ``build``).
     `user_info` goes into the claim ``user``. `principal` is the authorizer's own. `credential`
-    names what was shown, and goes into the claim of that name.
+    names what was shown, and goes into the claim of that name. `ends_at` is when that ends by
+    itself, in seconds since the epoch; None for what does not.
     """
 
     subject: str
@@ -35,6 +36,7 @@ class Identity:
     user_info: Mapping[str, Any] = field(default_factory=dict)
     principal: Any = None
     credential: str = ""
+    ends_at: float | None = None
 
 
 class LoginRefused(Exception):

@@ -23,6 +23,7 @@ from gitlab.api import (
     registry_tags,
     registry_undo,
     resource_access_tokens,
+    trusted_issuers,
     users,
 )
 from gitlab.api.base import Endpoint, Nothing
@@ -66,6 +67,7 @@ if settings.CONTAINER_REGISTRY_ENABLED:
             registry_undo.DeletedRepositories.as_view(),
         ),
         path("registry/access", registry_access.RegistryAccess.as_view()),
+        path("registry/oidc_token_exchange", trusted_issuers.TokenExchange.as_view()),
         *_of_both(f"{_PROTECTION}/repository/rules", registry_protection.RepositoryRules),
         *_of_both(
             f"{_PROTECTION}/repository/rules/<api_number:protection_rule_id>",
@@ -137,6 +139,8 @@ _V4: list[URLPattern | URLResolver] = [
     path("deploy_tokens", deploy_tokens.DeployTokens.as_view()),
     *_of_both("deploy_tokens", deploy_tokens.DeployTokensOf),
     *_of_both("deploy_tokens/<api_number:token_id>", deploy_tokens.OneDeployTokenOf),
+    *_of_both("trusted_issuers", trusted_issuers.TrustedIssuersOf),
+    *_of_both("trusted_issuers/<api_number:trusted_issuer_id>", trusted_issuers.OneTrustedIssuerOf),
     *_of_both("access_tokens", resource_access_tokens.AccessTokensOf),
     *_of_both("access_tokens/<api_number:token_id>", resource_access_tokens.OneAccessTokenOf),
     *_of_both(

@@ -17,6 +17,8 @@ from gitlab.namespaces import user_access
 from gitlab.namespaces.models import AccessLevel
 from gitlab.namespaces.policies import NOBODY, UserAccess
 from gitlab.principals import Actor, Person
+from gitlab.trusted_issuers import conditions
+from gitlab.trusted_issuers.checking import TrustRow
 
 
 class Principal(Protocol):
@@ -118,6 +120,59 @@ class DeployTokenPrincipal:
         if covers or image.project.id == self.project_id:
             return UserAccess(level=AccessLevel.DEVELOPER)
         return NOBODY
+
+
+_ABILITY_FOR = {"pull": "read", "push": "create", "delete": "delete"}
+
+
+@dataclass(frozen=True)
+class TrustedIssuerPrincipal:
+    """An ID token that met a trust: it may do what the trust says, with the images that it says,
+    in its project or below its group.
+
+    Elsewhere it is nobody, and reads what is public. It makes no project.
+    """
+
+    trust: TrustRow
+    abilities: frozenset[str]
+
+    @classmethod
+    def of(cls, trust: TrustRow) -> TrustedIssuerPrincipal:
+        """With the abilities of the trust's actions."""
+        return cls(trust, frozenset(_ABILITY_FOR[action] for action in trust.actions))
+
+    @property
+    def actor(self) -> Actor:
+        """The trust."""
+        return self.trust
+
+    @property
+    def creator(self) -> Person | None:
+        """Nobody: the project has to be there."""
+        return None
+
+    @property
+    def lists_catalog(self) -> bool:
+        """Never."""
+        return False
+
+    def access_to(self, images: Collection[ImagePath]) -> dict[str, UserAccess]:
+        """Without a query: by where the trust is from, and which images it is for."""
+        return {image.path: self._access_to(image) for image in images}
+
+    def _access_to(self, image: ImagePath) -> UserAccess:
+        covers = self.trust.namespace_id in image.ancestors
+        if image.project is None:
+            # It sees the group, and can make no project there.
+            return UserAccess(level=AccessLevel.REPORTER) if covers else NOBODY
+        if not covers and image.project.id != self.trust.project_id:
+            return NOBODY
+        below = image.path[len(self.trust.full_path) + 1 :]
+        if self.trust.images and not conditions.matches(self.trust.images, below):
+            return NOBODY
+        # What deletes images is a maintainer's; its abilities say whether it may. To protection
+        # rules it is a developer, as a deploy token is: developers write what runs there.
+        return UserAccess(level=AccessLevel.MAINTAINER, own_level=AccessLevel.DEVELOPER)
 
 
 @dataclass(frozen=True)

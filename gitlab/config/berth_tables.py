@@ -333,6 +333,23 @@ class Berth(Table):
     Example: registry_ca_bundle = "/etc/gitlab/ssl/ca.crt"
     """
 
+    issuer_networks: Networks = []
+    """Addresses, or networks, that are not the public internet's, at which
+    [trusted issuers](credentials.md#trusted-issuers) may be all the same, also over http. Whoever
+    maintains a project names issuers, and GitLab calls them: name no more than where they are.
+
+    Default: none.
+    Example: issuer_networks = ["10.20.30.40"]
+    """
+
+    issuer_ca_bundle: Path | None = None
+    """The certificates that GitLab trusts, besides those of public authorities, when it calls a
+    trusted issuer over https.
+
+    Default: none.
+    Example: issuer_ca_bundle = "/etc/gitlab/ssl/cluster-ca.crt"
+    """
+
     secret_key: SecretStr | None = None
     """Signs sessions and forms of the web side, and keys the digests of remembered passwords. The
     same on every web node.

@@ -9,6 +9,7 @@
     admin_project, admin_members                         x        x
     manage_deploy_tokens                                 x        x
     manage_resource_access_tokens, admin_runners         x        x
+    admin_trusted_issuers                                x        x
     remove_project                                                x
 
 Public is seen by everybody, internal by whoever is signed in and not external, private by members.
@@ -41,6 +42,7 @@ class Ability(StrEnum):
     MANAGE_DEPLOY_TOKENS = "manage_deploy_tokens"
     MANAGE_ACCESS_TOKENS = "manage_resource_access_tokens"
     MANAGE_RUNNERS = "admin_runners"
+    MANAGE_TRUSTED_ISSUERS = "admin_trusted_issuers"
 
     READ_GROUP = "read_group"
     CREATE_PROJECT = "create_projects"
@@ -87,6 +89,7 @@ _PROJECT_BY_LEVEL = {
     Ability.MANAGE_DEPLOY_TOKENS: AccessLevel.MAINTAINER,
     Ability.MANAGE_ACCESS_TOKENS: AccessLevel.MAINTAINER,
     Ability.MANAGE_RUNNERS: AccessLevel.MAINTAINER,
+    Ability.MANAGE_TRUSTED_ISSUERS: AccessLevel.MAINTAINER,
 }
 _IMAGES_BY_LEVEL = {
     Ability.READ_IMAGE: AccessLevel.REPORTER,
@@ -105,6 +108,7 @@ _GROUP_BY_LEVEL = {
     Ability.READ_DEPLOY_TOKENS: AccessLevel.MAINTAINER,
     Ability.MANAGE_DEPLOY_TOKENS: AccessLevel.OWNER,
     Ability.MANAGE_ACCESS_TOKENS: AccessLevel.OWNER,
+    Ability.MANAGE_TRUSTED_ISSUERS: AccessLevel.OWNER,
 }
 
 

@@ -35,6 +35,7 @@ from gitlab.container_registry.models import (
 from gitlab.container_registry.protection.models import RepositoryRule, TagRule
 from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, MAX_TAG_RULES
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
+from gitlab.trusted_issuers.models import TrustedIssuer
 from tests.gitlab.played_registry import PlayedRegistry
 
 pytestmark = pytest.mark.django_db
@@ -132,6 +133,19 @@ def _machines(alice: User, acme: Namespace, app: Project, people: Sequence[User]
                 digest=f"ac{number}{n:061x}",
                 scopes=["api", "read_registry"],
                 access_level=30,
+                **where,
+            )
+            for n in range(ROWS - 1)
+        )
+        TrustedIssuer.objects.bulk_create(
+            TrustedIssuer(
+                name=NAME,
+                issuer=f"https://{'i' * 247}",
+                audience="a" * 255,
+                conditions={f"{'c' * 98}{condition:02}": "<" * 500 for condition in range(20)},
+                actions=["pull", "push", "delete"],
+                images="x" * 255,
+                created_by=people[n],
                 **where,
             )
             for n in range(ROWS - 1)
@@ -262,6 +276,12 @@ def _protection(acme: Namespace, app: Project) -> None:
         )
 
 
+def _trust(kind: str) -> int:
+    """One of the largest trusts."""
+    of = {"project": {"project__isnull": False}, "group": {"namespace__isnull": False}}[kind]
+    return TrustedIssuer.objects.filter(**of).latest("pk").pk
+
+
 def addresses() -> dict[str, list[str]]:
     """By the name of each route what is asked of it."""
     image = ContainerRepository.objects.get(path=f"{PROJECT}/web")
@@ -297,6 +317,15 @@ def addresses() -> dict[str, list[str]]:
             f"access_tokens:{kind}_{page}": [where]
             for kind, where in (("group", group), ("project", project))
             for page in ("access_tokens", "access_token_new", "deploy_tokens", "deploy_token_new")
+        },
+        **{
+            f"trusted_issuers:{kind}_{page}": [where]
+            for kind, where in (("group", group), ("project", project))
+            for page in ("trusted_issuers", "trusted_issuer_new")
+        },
+        **{
+            f"trusted_issuers:{kind}_trusted_issuer": [{**where, "pk": _trust(kind)}]
+            for kind, where in (("group", group), ("project", project))
         },
         "access_tokens:project_runners": [project],
         "access_tokens:project_runner_new": [project],
@@ -345,6 +374,11 @@ ELSEWHERE = {
         f"access_tokens:{kind}_{page}": "one token"
         for kind in ("group", "project")
         for page in ("access_token_revoke", "access_token_rotate", "deploy_token_revoke")
+    },
+    **{
+        f"trusted_issuers:{kind}_trusted_issuer_{page}": "one trust"
+        for kind in ("group", "project")
+        for page in ("try", "revoke")
     },
     "access_tokens:project_runner_revoke": "one runner",
     "access_tokens:project_runner_allow": "a POST",

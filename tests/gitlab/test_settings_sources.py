@@ -156,6 +156,8 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     ),
     "berth.tls_key": ("/t.key", "str(s.CONFIG.berth.tls_key)", "/t.key"),
     "berth.registry_ca_bundle": ("/ca.crt", "str(s.CONTAINER_REGISTRY_CA_BUNDLE)", "/ca.crt"),
+    "berth.issuer_networks": (["10.2.0.0/16"], "s.ISSUER_NETWORKS", ["10.2.0.0/16"]),
+    "berth.issuer_ca_bundle": ("/issuers.crt", "s.ISSUER_CA_BUNDLE", "/issuers.crt"),
     "berth.secret_key": ("a-secret-key", "s.SECRET_KEY", "a-secret-key"),
     "berth.events_secret": ("an-e-secret", "s.CONTAINER_REGISTRY_EVENTS_SECRET", "an-e-secret"),
     "berth.metrics_networks": (["10.1.0.0/16"], "s.METRICS_NETWORKS", ["10.1.0.0/16"]),

@@ -19,6 +19,7 @@ from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
 from gitlab.container_registry.protection.models import RepositoryRule, TagRule
 from gitlab.namespaces.models import Namespace, Project
+from gitlab.trusted_issuers.models import TrustedIssuer
 from gitlab.ui.console import ReadOnlyAdmin, ServiceAdmin, ServiceForm
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +51,9 @@ def content(
     make_token(alice, "api")
     make_deploy_token(app)
     make_runner(app)
+    TrustedIssuer.objects.create(
+        project=app, name="GitHub", issuer="https://ci.example.com", conditions={"sub": "x"}
+    )
     reason = "UNSUPPORTED: <deletion> is off"
     make_image(
         "acme/app/web",
@@ -100,6 +104,7 @@ def test_what_it_has() -> None:
         "access_tokens.deploytoken",
         "access_tokens.personalaccesstoken",
         "access_tokens.runner",
+        "trusted_issuers.trustedissuer",
         "namespaces.namespace",
         "namespaces.project",
         "namespaces.member",

@@ -138,6 +138,7 @@ OTHERS = {
     "berth.log_format": "json",
     "berth.log_level": "debug",
     "berth.access_log": "all",
+    "berth.issuer_networks": "10.2.0.0/16, 127.0.0.1",
     "berth.metrics_networks": "10.1.0.0/16, 127.0.0.1",
 }
 

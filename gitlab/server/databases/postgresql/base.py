@@ -20,6 +20,7 @@ from django.db.backends.postgresql import base
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
+from gitlab.server.databases.postgresql.known_statements import KnownStatements
 from gitlab.server.databases.reading import ReadsRows, Sent
 
 PATIENCE = "patience"
@@ -43,6 +44,8 @@ class PatientConnection(psycopg.Connection[Any]):
     patience: float | None = None
     planned_until = float("inf")
     """By the monotonic clock; never, where nothing is prepared."""
+
+    known: KnownStatements | None = None
 
     def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
         """As psycopg's, and at most `patience` seconds. Raises `psycopg.OperationalError`."""
@@ -74,6 +77,7 @@ def _connect(*arguments: Any, patience: float | None = None, **options: Any) -> 
         # them, as the server does where it hopes to gain by that, takes ten times as long.
         connection.execute("SET plan_cache_mode TO force_generic_plan")
         connection.planned_until = time.monotonic() + _PLANNED_FOR
+        connection.known = KnownStatements(connection, patience)
         if not connection.autocommit:
             connection.commit()
     return connection
@@ -119,6 +123,31 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
         """See Django's."""
         super().connect()
         self._known_usable_at = time.monotonic()
+
+    def rows(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """See `ReadsRows.rows`: by a statement that the server knows, where there is one."""
+        found = self._known_rows(sql, parameters)
+        return super().rows(sql, parameters) if found is None else found
+
+    def row(self, sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
+        """See `ReadsRows.row`: by a statement that the server knows, where there is one."""
+        found = self._known_rows(sql, parameters)
+        if found is None:
+            return super().row(sql, parameters)
+        return found[0] if found else None
+
+    def _known_rows(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]] | None:
+        connection = self.connection
+        if (
+            connection is None
+            or self.force_debug_cursor
+            or connection.known is None
+            or not connection.autocommit
+            or time.monotonic() > connection.planned_until
+        ):
+            return None
+        with self.wrap_database_errors:
+            return connection.known.rows(sql, parameters)
 
     @contextmanager
     def together(self) -> Iterator[Callable[[str, Sequence[Any]], Sent]]:
