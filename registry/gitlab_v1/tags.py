@@ -172,8 +172,9 @@ class DeleteTagsView(RegistryView):
     def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """Delete ``tags``, each a ``name`` with the ``digest`` that it has to point at still.
 
-        Of each is told whether it was ``deleted``, has ``moved`` or was ``gone``, with the
-        interval of its history that says so; what moved stays. Twice is once.
+        Of each is told whether it was ``deleted``, has ``moved``, is ``protected`` by a rule of the
+        token or was ``gone``, with the interval of its history that says so; what moved or is
+        protected stays. Twice is once.
         """
         wanted = _wanted(json_object(request))
         found = tag_deletion.delete_unmoved(name, wanted, caller.acting_in(name))

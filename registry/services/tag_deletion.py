@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from django.utils import timezone
@@ -23,6 +23,7 @@ class Outcome(StrEnum):
 
     DELETED = "deleted"
     MOVED = "moved"
+    PROTECTED = "protected"
     GONE = "gone"
 
 
@@ -31,7 +32,8 @@ class Deletion:
     """What came of a tag, and the interval of its history that tells.
 
     `interval` is its id, 0 where there never was such a tag: the one that was ended now (deleted),
-    the one that is open (moved), or the last one (gone), with its end and whoever ended it.
+    the one that is open (moved, protected), or the last one (gone), with its end and whoever ended
+    it.
     """
 
     name: str
@@ -47,8 +49,8 @@ def delete_unmoved(
 ) -> list[Deletion]:
     """Take away those of the tags `wanted` that still point at the digest given with their name.
 
-    One that points elsewhere stays. In one transaction; what the tags pointed at stays until
-    nothing else holds it. Raises NAME_UNKNOWN, UNSUPPORTED.
+    One that points elsewhere stays, and one that a rule of the token protects. In one transaction;
+    what the tags pointed at stays until nothing else holds it. Raises NAME_UNKNOWN, UNSUPPORTED.
     """
     repositories.require_deletion()
     names = [name for name, _ in wanted]
@@ -56,7 +58,9 @@ def delete_unmoved(
         repository_id = repositories.hold(repository)
         here = Tag.objects.filter(repository_id=repository_id, name__in=names)
         current = {tag.name: tag for tag in here.filter(ended_at=None)}
-        ending = [current[name] for name, digest in wanted if _is_at(current.get(name), digest)]
+        there = [name for name, digest in wanted if _is_at(current.get(name), digest)]
+        kept = {name for name in there if actor.rules.keeps(name)}
+        ending = [current[name] for name in there if name not in kept]
         now = timezone.now()
         ids = [tag.pk for tag in ending]
         Tag.objects.filter(pk__in=ids).update(ended_at=now, ended_by=actor.name)
@@ -66,7 +70,10 @@ def delete_unmoved(
             events.record(Event.Action.DELETE, repository, actor, tag=tag.name, digest=tag.digest)
         past = {tag.name: tag for tag in here.exclude(ended_at=None).order_by("pk")}
     gone = set(ids)
-    return [_deletion(name, current.get(name), past.get(name), gone) for name in names]
+    found = [_deletion(name, current.get(name), past.get(name), gone) for name in names]
+    return [
+        replace(each, outcome=Outcome.PROTECTED) if each.name in kept else each for each in found
+    ]
 
 
 def _is_at(tag: Tag | None, digest: str) -> bool:

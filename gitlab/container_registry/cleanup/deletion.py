@@ -16,7 +16,7 @@ from django.db.models import Sum
 from gitlab.audit.services import record
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
 from gitlab.container_registry.cleanup.plan import Entry, entries_of, is_digest
-from gitlab.container_registry.cleanup.protection import protects_in
+from gitlab.container_registry.cleanup.protection import protects_in, rules_of
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.registry import OwnApi, Registry
 from gitlab.container_registry.client.responses import TagDeletion
@@ -28,6 +28,7 @@ _CLOCKS = dt.timedelta(minutes=2)
 DELETED, SPARED = "deleted", "spared"
 _SPARED = {
     "moved": "points elsewhere since it was planned",
+    "protected": "a rule protects it since it was planned",
     "held": "has a tag since, or something refers to it",
     "gone": "was gone already",
 }
@@ -104,7 +105,7 @@ def _spared(
     run: CleanupRun, path: str, entries: Sequence[Entry], registry: Registry
 ) -> Iterator[tuple[str, str]]:
     """Names of tags that stay by now, and why."""
-    protects = protects_in(run.project)
+    protects = protects_in(run.project)(path)
     planned = run.planned_at or run.requested_at
     for entry in entries:
         if is_digest(entry.name):
@@ -130,7 +131,10 @@ def _by_our_registry(
     pairs = [(entry.name, entry.digest) for entry in wanted if not is_digest(entry.name)]
     digests = [entry.digest for entry in wanted if is_digest(entry.name)]
     by, project = _username(run), run.project_id
-    found = own.delete_unmoved(path, pairs, by=by, project=project) if pairs else []
+    found = []
+    if pairs:
+        rules = rules_of(run.project)
+        found += own.delete_unmoved(path, pairs, by=by, project=project, rules=rules)
     found += own.delete_untagged(path, digests, by=by, project=project) if digests else []
     told = {each.name: each for each in found}
     return {

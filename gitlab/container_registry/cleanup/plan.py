@@ -158,7 +158,7 @@ def make(
     images: Sequence[ContainerRepository],
     registry: Registry,
     *,
-    protects: Protects,
+    protects_in: Callable[[str], Protects],
     still_ours: Callable[[], bool],
 ) -> Made:
     """Write the batches of a run anew, and say what they come to.
@@ -172,7 +172,7 @@ def make(
         judge = Judge(
             read_rules(run.rules),
             timezone.now(),
-            protects=protects,
+            protects=protects_in(image.path),
             most=MAX_GOING - made.going,
         )
         _look(judge, image, registry, made, still_ours)

@@ -16,6 +16,7 @@ from gitlab.container_registry.cleanup.plan import Entry, entries_of, is_digest
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.registry import OwnApi, Registry, own_api
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.protection import guard
 from gitlab.jobs import crash_points
 from gitlab.principals import Person
 
@@ -88,9 +89,11 @@ def _bring_back(
     image: ContainerRepository, deleted: Sequence[Entry], own: OwnApi, by: Person
 ) -> dict[str, str]:
     """By the name of a tag why it is not back, "" where it is."""
+    refused = _refused(image, [each.name for each in deleted], by)
+    deleted = [each for each in deleted if each.name not in refused]
     tags = [each for each in deleted if not is_digest(each.name)]
     others = [each for each in deleted if is_digest(each.name)]
-    back = {each.name: _one_back(image, each, own, by) for each in others}
+    back = refused | {each.name: _one_back(image, each, own, by) for each in others}
     if tags:
         intervals = [each.interval for each in tags]
         try:
@@ -99,6 +102,14 @@ def _bring_back(
             # All or none: one after the other says which can't.
             return back | {each.name: _one_back(image, each, own, by) for each in tags}
     return back | {each.name: "" for each in tags}
+
+
+def _refused(image: ContainerRepository, names: Sequence[str], by: Person) -> dict[str, str]:
+    """By name what a rule does not let this person bring back, and why."""
+    standing = guard.Standing(by, image.project)
+    of_image = standing.why_not_image(image.path, "push")
+    found = ((name, of_image or standing.why_not(name, "push")) for name in names)
+    return {name: why for name, why in found if why}
 
 
 def _one_back(image: ContainerRepository, entry: Entry, own: OwnApi, by: Person) -> str:

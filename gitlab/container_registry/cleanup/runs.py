@@ -317,7 +317,7 @@ def _plan(row: CleanupRun, registry: Registry) -> Outcome:
         row,
         [_of(row.project, image) for image in images],
         registry,
-        protects=protects_in(row.project),
+        protects_in=protects_in(row.project),
         still_ours=lambda: _renew(row),
     )
     crash_points.reached("cleanup_planned")

@@ -233,13 +233,16 @@ class BerthRegistry(OverV2):
         *,
         by: str = "",
         project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
     ) -> list[TagDeletion]:
-        """Remove those of up to a hundred tags that still point at the digest beside their name.
+        """Remove those of up to a hundred tags that still point at the digest beside their name,
+        unless one of the `rules` (see `delete_batch`) protects it.
 
         Of an image that the registry does not know all are gone.
         """
         wanted = [{"name": name, "digest": digest} for name, digest in tags]
-        found = self._delete_if("delete-tags", path, {"tags": wanted}, by, project)
+        access = _of_project(project, path, "delete", rules=rules)
+        found = self._delete_if("delete-tags", path, {"tags": wanted}, by, access)
         return [TagDeletion(name, "gone") for name, _ in tags] if found is None else found
 
     def delete_untagged(
@@ -249,17 +252,18 @@ class BerthRegistry(OverV2):
         ``held``, ``gone``.
         """
         body = {"digests": list(digests)}
-        found = self._delete_if("delete-untagged", path, body, by, project)
+        access = _of_project(project, path, "delete")
+        found = self._delete_if("delete-untagged", path, body, by, access)
         return [TagDeletion(digest, "gone") for digest in digests] if found is None else found
 
     def _delete_if(
-        self, what: str, path: str, body: Mapping[str, Any], by: str, project: int | None
+        self, what: str, path: str, body: Mapping[str, Any], by: str, access: Access
     ) -> list[TagDeletion] | None:
         """What came of a conditional deletion; None where there is no such image."""
         answer = self._own(
             "POST",
             _call(what, path),
-            _of_project(project, path, "delete"),
+            access,
             by=by,
             headers={"Content-Type": "application/json"},
             content=json.dumps(body).encode(),
@@ -275,15 +279,23 @@ class BerthRegistry(OverV2):
         """Bring back a deleted manifest. Raises `RegistryRefused` where its time is over."""
         self._restore(path, {"manifest": digest}, by, project)
 
-    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
+    def delete_batch(
+        self,
+        path: str,
+        n: int = 100,
+        *,
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> int:
         """Delete the next part of an image. Answers what is left: 0 says that it is gone.
 
-        `project` is the id of the project to which undo then belongs.
+        `project` is the id of the project to which undo then belongs. `rules` are what the token
+        says of protected tags: `RegistryRefused` where there is one.
         """
         answer = self._own(
             "DELETE",
             _call("repository", path),
-            _of_project(project, path, "delete"),
+            _of_project(project, path, "delete", rules=rules),
             {"n": str(n)},
             accept=(202, 204, 404),
         )
@@ -341,21 +353,32 @@ class BerthRegistry(OverV2):
         return [DeletedTag.read(entry) for entry in as_json(answer)]
 
     def restore_repository(
-        self, path: str, repository_id: int, *, by: str = "", project: int | None = None
+        self,
+        path: str,
+        repository_id: int,
+        *,
+        by: str = "",
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
     ) -> None:
-        """Open a deleted image of a project again, whole.
+        """Open a deleted image of a project again, whole. `rules` as for `delete_batch`.
 
         Raises `RegistryRefused` where its time is over, or where it was another project's.
         """
-        self._restore(path, {"repository": repository_id}, by, project)
+        self._restore(path, {"repository": repository_id}, by, project, rules)
 
     def _restore(
-        self, path: str, what: Mapping[str, Any], by: str, project: int | None
+        self,
+        path: str,
+        what: Mapping[str, Any],
+        by: str,
+        project: int | None,
+        rules: Mapping[str, Any] | None = None,
     ) -> httpx.Response:
         return self._own(
             "POST",
             _call("restore", path),
-            _of_project(project, path, "push", "delete"),
+            _of_project(project, path, "push", "delete", rules=rules),
             by=by,
             headers={"Content-Type": "application/json"},
             content=json.dumps(what).encode(),
@@ -476,9 +499,12 @@ def _call(what: str, path: str) -> str:
     return f"/gitlab/v1/berth/{what}/{quote(path)}/"
 
 
-def _of_project(project: int | None, path: str, *actions: str) -> Access:
-    """The access to an image, with the project that it belongs to."""
-    return Access("repository", path, actions, {} if project is None else {"project_id": project})
+def _of_project(
+    project: int | None, path: str, *actions: str, rules: Mapping[str, Any] | None = None
+) -> Access:
+    """The access to an image, with the project that it belongs to and the rules about its tags."""
+    known = {} if project is None else {"project_id": project}
+    return Access("repository", path, actions, {**known, **(rules or {})})
 
 
 def _held(answer: httpx.Response, digest: str) -> Held:

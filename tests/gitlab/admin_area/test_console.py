@@ -18,6 +18,7 @@ from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.cleanup.models import CleanupPolicy, CleanupRun
 from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
+from gitlab.container_registry.protection.models import RepositoryRule, TagRule
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.trusted_issuers.models import TrustedIssuer
 from gitlab.ui.console import ReadOnlyAdmin, ServiceAdmin, ServiceForm
@@ -63,6 +64,8 @@ def content(
         failure_reason=reason,
     )
     image = make_image("acme/app/api", of=app)
+    TagRule.objects.create(project=app, tag_name_pattern="^v")
+    RepositoryRule.objects.create(namespace=app.namespace, minimum_access_level_for_push=40)
     BulkTagDeletion.objects.create(repository=image, by=alice, name_regex_delete="dev-.*")
     CleanupPolicy.objects.create(project=app)
     CleanupRun.objects.create(project=app, status="planned")
@@ -112,6 +115,8 @@ def test_what_it_has() -> None:
         "container_registry.bulktagdeletion",
         "cleanup.cleanuppolicy",
         "cleanup.cleanuprun",
+        "protection.repositoryrule",
+        "protection.tagrule",
         "audit.auditevent",
     }
 

@@ -13,6 +13,8 @@ from registry.services import tag_deletion, tags
 from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
 from tests.registry.base import APP, Person
+from tokens.access import Access
+from tokens.issue import issue
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 ADDRESS = f"/gitlab/v1/berth/delete-tags/{APP}/"
@@ -50,6 +52,24 @@ def test_what_moved_stays(alice: Person) -> None:
     (found,) = ask(alice, ADDRESS, asked(("v1", first.digest))).json()
     assert (found["outcome"], found["digest"]) == ("moved", second.digest)
     assert Tag.objects.filter(name="v1", ended_at=None).exists()
+
+
+def test_what_a_rule_of_the_token_protects_stays(alice: Person) -> None:
+    first, second = images.push_image(APP, "v1"), images.push_image(APP, "w1")
+    rules = {"tag_immutable_patterns": ["^v"]}
+    token = issue([Access("repository", APP, ("delete",), rules)], subject="alice").text
+    body = json.dumps(asked(("v1", first.digest), ("w1", second.digest))).encode()
+    answer = alice.send("POST", ADDRESS, body, token=token)
+    assert {tag["name"]: tag["outcome"] for tag in answer.json()} == {
+        "v1": "protected",
+        "w1": "deleted",
+    }
+    assert tags.page(APP, "", 9) == ["v1"]
+    unreadable = {"tag_immutable_patterns": ["("]}
+    token = issue([Access("repository", APP, ("delete",), unreadable)], subject="alice").text
+    body = json.dumps(asked(("v1", first.digest))).encode()
+    assert_refused(alice.send("POST", ADDRESS, body, token=token), Code.DENIED, 403)
+    assert tags.page(APP, "", 9) == ["v1"]
 
 
 def test_twice_is_once(alice: Person) -> None:

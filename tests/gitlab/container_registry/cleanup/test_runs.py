@@ -15,6 +15,7 @@ from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
 from gitlab.container_registry.cleanup.runs import Outcome
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.responses import TagDetails
+from gitlab.container_registry.protection import services as rules
 from gitlab.namespaces.models import PathChange
 from gitlab.refusals import Conflict, Forbidden, NotFound
 from tests.gitlab.container_registry.cleanup.played_cleanup import PATH, entries, left
@@ -73,7 +74,7 @@ def test_what_is_protected_since_is_spared(
     approved: CleanupRun, tags: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says = {"v1": "protected by v1: maintainers"}
-    monkeypatch.setattr(deletion, "protects_in", lambda project: says.get)
+    monkeypatch.setattr(deletion, "protects_in", lambda project: lambda path: says.get)
     assert runs.run(approved.pk, tags) is Outcome.DONE
     assert left(tags) == ["latest", "v1", "v4"]
     assert entries(approved)["v1"].said == "protected since: protected by v1: maintainers"
@@ -82,12 +83,44 @@ def test_what_is_protected_since_is_spared(
 def test_what_is_protected_is_not_planned(
     tags: Any, alice: Any, app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert protection.protects_in(app)("v1") is None
+    assert protection.protects_in(app)(app.full_path)("v1") is None
     says = {"v1": "protected by v1: maintainers"}
-    monkeypatch.setattr(runs, "protects_in", lambda project: says.get)
+    monkeypatch.setattr(runs, "protects_in", lambda project: lambda path: says.get)
     row = runs.request(alice, app)
     runs.run(row.pk, tags)
     assert entries(row, goes=False)["v1"].reason == "kept: protected by v1: maintainers"
+
+
+def test_rules_keep_what_they_protect(tags: Any, alice: Any, app: Any) -> None:
+    """Also from a run that an owner has approved: a cleanup is nobody."""
+    rules.create_tag_rule(alice, app, tag_name_pattern="v1", minimum_access_level_for_delete=40)
+    rules.create_tag_rule(alice, app, tag_name_pattern="v2")
+    row = runs.request(alice, app)
+    runs.run(row.pk, tags)
+    kept = {name: entry.reason for name, entry in entries(row, goes=False).items()}
+    assert (
+        kept["v1"] == 'kept: tag v1 is protected by rule "v1": deleting takes the role Maintainer'
+    )
+    assert kept["v2"] == 'kept: tag v2 is immutable by rule "v2"'
+
+
+def test_a_rule_for_the_image_keeps_all_of_it(tags: Any, alice: Any, app: Any) -> None:
+    rules.create_repository_rule(
+        alice, app, repository_path_pattern=PATH, minimum_access_level_for_delete=40
+    )
+    row = runs.request(alice, app)
+    runs.run(row.pk, tags)
+    assert entries(row) == {}
+    assert "is protected by rule" in entries(row, goes=False)["v1"].reason
+
+
+def test_a_rule_since_the_plan_spares(
+    approved: CleanupRun, tags: Any, alice: Any, app: Any
+) -> None:
+    rules.create_tag_rule(alice, app, tag_name_pattern="v1")
+    assert runs.run(approved.pk, tags) is Outcome.DONE
+    assert left(tags) == ["latest", "v1", "v4"]
+    assert entries(approved)["v1"].said.startswith("protected since: tag v1 is immutable")
 
 
 def _count_pulls(tags: Any, name: str, at: dt.datetime | None) -> None:
