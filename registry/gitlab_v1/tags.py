@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -10,14 +11,14 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from registry.auth import Caller
 from registry.gitlab_v1.base import cursor, flag
-from registry.services import repositories, tag_details, tags
+from registry.services import pull_details, repositories, tag_details, tags
 from registry.services.tag_details import TagDetails, TagPage
 from registry.timestamps import timestamp
 from registry.v2.base import RegistryView, last_entry, page_size
 from registry.v2.pages import fitting, next_link
 
 
-def _as_json(tag: TagDetails) -> dict[str, Any]:
+def _as_json(tag: TagDetails, counted_since: dt.datetime | None) -> dict[str, Any]:
     return {
         "name": tag.name,
         "digest": tag.digest,
@@ -29,6 +30,9 @@ def _as_json(tag: TagDetails) -> dict[str, Any]:
         "published_at": timestamp(tag.published_at),
         "published_by": tag.published_by,
         "platforms": tag.platforms,
+        "last_pulled_at": timestamp(tag.pulled.last_at),
+        "pulls": tag.pulled.pulls,
+        "pulls_counted_since": timestamp(counted_since),
     }
 
 
@@ -74,8 +78,9 @@ def _entries(
     repository_id: int, found: Iterable[TagDetails], types: list[str] | None
 ) -> Iterator[dict[str, Any]]:
     """Tags as the API says them, with their referrers of these types unless that is None."""
+    counted_since = pull_details.counted_since()
     for tag, some in tag_details.with_referrers(repository_id, found, types):
-        entry = _as_json(tag)
+        entry = _as_json(tag, counted_since)
         if types is not None:
             entry["referrers"] = [
                 {"artifactType": referrer.artifact_type, "digest": referrer.digest}
@@ -102,7 +107,8 @@ class TagView(RegistryView):
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """One tag's details."""
         tag = tags.check(request.GET.get("tag", ""))
-        return JsonResponse(_as_json(tag_details.find(repositories.get_id(name), tag)))
+        found = tag_details.find(repositories.get_id(name), tag)
+        return JsonResponse(_as_json(found, pull_details.counted_since()))
 
 
 class HistoryView(RegistryView):
