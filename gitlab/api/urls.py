@@ -18,6 +18,7 @@ from gitlab.api import (
     personal_access_tokens,
     projects,
     registry_access,
+    registry_pulls,
     registry_repositories,
     registry_tags,
     registry_undo,
@@ -57,6 +58,7 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(f"{_IMAGE}/tags/<api_text:tag_name>/history", registry_undo.TagHistory.as_view()),
         path(f"{_IMAGE}/tags/<api_text:tag_name>/restore", registry_undo.RestoreTag.as_view()),
         path(f"{_IMAGE}/freed", registry_undo.Freed.as_view()),
+        path(f"{_IMAGE}/pulls", registry_pulls.Pulls.as_view()),
         path(f"{_IMAGE}/restore", registry_undo.RestoreRepository.as_view()),
         path("projects/<api_id:id>/registry/deleted_tags", registry_undo.DeletedTags.as_view()),
         path(

@@ -70,6 +70,10 @@ class RepositoryDetails:
     updated_at: dt.datetime | None = None
     last_published_at: dt.datetime | None = None
     id: int = 0
+    last_pulled_at: dt.datetime | None = None
+    pulls_30_days: int = 0
+    pulls_counted_since: dt.datetime | None = None
+    """None where the registry does not count pulls."""
 
     @classmethod
     def read(cls, body: Object) -> Self:
@@ -83,6 +87,9 @@ class RepositoryDetails:
             updated_at=moment(body.get("updated_at")),
             last_published_at=moment(body.get("last_published_at")),
             id=body.get("id") or 0,
+            last_pulled_at=moment(body.get("last_pulled_at")),
+            pulls_30_days=body.get("pulls_30_days") or 0,
+            pulls_counted_since=moment(body.get("pulls_counted_since")),
         )
 
 
@@ -105,7 +112,10 @@ class Platform:
 
 @dataclass(frozen=True)
 class TagDetails:
-    """One tag and the manifest that it points at. Several platforms make it an index."""
+    """One tag and the manifest that it points at. Several platforms make it an index.
+
+    `pulls` and `last_pulled_at` are the manifest's, by whatever reference, since they are counted.
+    """
 
     name: str
     digest: str
@@ -117,6 +127,10 @@ class TagDetails:
     published_at: dt.datetime | None = None
     published_by: str = ""
     platforms: tuple[Platform, ...] = ()
+    last_pulled_at: dt.datetime | None = None
+    pulls_counted_since: dt.datetime | None = None
+    """None where the registry does not count pulls."""
+    pulls: int = 0
 
     @property
     def short_digest(self) -> str:
@@ -142,6 +156,9 @@ class TagDetails:
             published_at=moment(body.get("published_at")),
             published_by=body.get("published_by") or "",
             platforms=tuple(Platform.read(entry) for entry in body.get("platforms") or []),
+            last_pulled_at=moment(body.get("last_pulled_at")),
+            pulls_counted_since=moment(body.get("pulls_counted_since")),
+            pulls=body.get("pulls") or 0,
         )
 
 
@@ -195,6 +212,24 @@ class TagsPage:
     tags: list[TagDetails]
     next_last: str = ""
     previous_before: str = ""
+
+
+@dataclass(frozen=True)
+class DailyPulls:
+    """How often something was pulled on a day (UTC) by a kind of `credential`."""
+
+    day: dt.date
+    credential: str
+    pulls: int
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object. Raises `ValueError` where the day is none."""
+        return cls(
+            dt.date.fromisoformat(word(body, "day")),
+            word(body, "credential"),
+            int(body.get("pulls") or 0),
+        )
 
 
 @dataclass(frozen=True)
