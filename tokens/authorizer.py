@@ -27,7 +27,8 @@ class Identity:
     `subject` goes into the token and the registry's records. `auth_type` is GitLab's word for the
     kind of credential (``gitlab_or_ldap``, ``personal_access_token``, ``deploy_token``, ``build``).
     `user_info` goes into the claim ``user``. `principal` is the authorizer's own. `credential`
-    names what was shown, and goes into the claim of that name.
+    names what was shown, and goes into the claim of that name. `ends_at` is when that ends by
+    itself, in seconds since the epoch; None for what does not.
     """
 
     subject: str
@@ -35,6 +36,7 @@ class Identity:
     user_info: Mapping[str, Any] = field(default_factory=dict)
     principal: Any = None
     credential: str = ""
+    ends_at: float | None = None
 
 
 class LoginRefused(Exception):
@@ -70,6 +72,12 @@ class Authorizer(Protocol):
         """What of `asked` is granted, in order, without what is not. Changes nothing.
 
         `identity` is None for an anonymous caller. Raises `AccessForbidden`, `RegistryDisabled`.
+        """
+
+    def ends_at(self, identity: Identity | None, granted: Sequence[Access]) -> float | None:
+        """When the right to what `authorize` has granted ends, as far as that is known already.
+
+        In seconds since the epoch, None where there is no end: no token lives longer.
         """
 
     def explain(self, identity: Identity, refused: Sequence[str]) -> Mapping[str, str]:

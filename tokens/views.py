@@ -11,7 +11,6 @@ import base64
 import binascii
 import datetime as dt
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -23,9 +22,10 @@ from django.views.decorators.csrf import csrf_exempt
 
 from tokens import authorizer as authorizers
 from tokens import rate_limits
-from tokens.access import Access, InvalidScope, parse_scopes
+from tokens.access import InvalidScope
 from tokens.authorizer import LOGIN_AUTH_TYPE, Identity
-from tokens.issue import SERVICE, Bearer, fitting, issue
+from tokens.granting import grant
+from tokens.issue import SERVICE
 from tokens.limiter import TooManyRequests
 
 MAX_PASSWORD_LENGTH = 4096
@@ -33,10 +33,6 @@ _BAD_CREDENTIALS = (
     "HTTP Basic: Access denied. The provided name, password or token is incorrect, or the token"
     " has expired or been revoked."
 )
-
-_MOST_EXPLAINED = 3
-_LONGEST_REASON = 200
-"""Names, and characters of each reason: they travel in the token."""
 
 
 class _Refusal(Exception):
@@ -116,25 +112,9 @@ class TokenView(View):
         began: float,
     ) -> HttpResponse:
         try:
-            asked = parse_scopes(scopes)[: settings.TOKENS_MAX_SCOPES]
+            token, _ = grant(identity, scopes, authorizer, began)
         except InvalidScope as error:
             raise _Refusal(400, "UNSUPPORTED", f"malformed scope: {error}") from error
-        granted = authorizer.authorize(identity, [a for a in asked if a.is_well_formed])
-        if identity is None and not granted:
-            raise _Refusal(403, "DENIED", "access forbidden")
-        bearer = _bearer(identity)
-        # What has no room is not granted, and what is not granted brings nothing about.
-        recorded = authorizer.record(identity, fitting(granted, bearer))
-        # Once more, since a project may have got a longer path meanwhile.
-        token = issue(
-            fitting(recorded, bearer),
-            subject=bearer.subject,
-            auth_type=bearer.auth_type,
-            user=bearer.user,
-            credential=bearer.credential,
-            decided_at=began,
-            refusals=_explained(authorizer, identity, asked, recorded),
-        )
         issued_at = dt.datetime.fromtimestamp(token.issued_at, dt.UTC)
         answer: dict[str, Any] = {
             "token": token.text,
@@ -143,36 +123,6 @@ class TokenView(View):
             "issued_at": issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         return JsonResponse(answer)
-
-
-def _explained(
-    authorizer: authorizers.Authorizer,
-    identity: Identity | None,
-    asked: Sequence[Access],
-    granted: Sequence[Access],
-) -> dict[str, str]:
-    """Why pushes that were asked for are not granted: the registry says it when it refuses them."""
-    pushed = {access.name for access in granted if {"push", "*"} & set(access.actions)}
-    refused = [
-        access.name
-        for access in asked
-        if access.type == "repository"
-        and "push" in access.actions
-        and access.is_well_formed
-        and access.name not in pushed
-    ]
-    if identity is None or not refused:
-        return {}
-    reasons = authorizer.explain(identity, refused[:_MOST_EXPLAINED])
-    return {name: reason[:_LONGEST_REASON] for name, reason in reasons.items()}
-
-
-def _bearer(identity: Identity | None) -> Bearer:
-    if identity is None:
-        return Bearer("", "none")
-    return Bearer(
-        identity.subject, identity.auth_type, identity.user_info or None, identity.credential
-    )
 
 
 def _count(identity: Identity | None, credentials: tuple[str, str] | None, address: str) -> None:

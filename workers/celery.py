@@ -74,6 +74,16 @@ app.conf.update(
             "schedule": 3600.0,
             "options": {"expires": 3600},
         },
+        "warn of expiry": {
+            "task": "workers.tasks.warn_of_expiry",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
+        "send mail": {
+            "task": "workers.tasks.send_mail",
+            "schedule": 60.0,
+            "options": {"expires": 60},
+        },
         "verify a slice": {
             "task": "workers.tasks.verify_slice",
             "schedule": 60.0,

@@ -6,7 +6,7 @@ import logging
 
 from celery import shared_task
 
-from gitlab.access_tokens import job_tokens
+from gitlab.access_tokens import expiry, job_tokens
 from gitlab.accounts import sessions
 from gitlab.audit import retention
 from gitlab.container_registry import (
@@ -19,6 +19,7 @@ from gitlab.container_registry import (
 )
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.jobs import enqueue
+from gitlab.mail import services as mail
 from gitlab.path_changes import services as path_changes
 from workers import measures
 
@@ -118,6 +119,22 @@ def sweep_sessions() -> None:
 def sweep_jobs() -> None:
     """End the CI jobs that nobody has reported in time, and remove the oldest."""
     job_tokens.sweep()
+
+
+@shared_task
+def warn_of_expiry() -> None:
+    """Have people told of tokens that end soon."""
+    told = expiry.warn()
+    if told:
+        log.info("people are told of %s tokens that end soon", told)
+
+
+@shared_task
+def send_mail() -> None:
+    """Send the mails that are due."""
+    sent = mail.send_due()
+    if sent:
+        log.info("sent %s mails", sent)
 
 
 @shared_task

@@ -49,6 +49,13 @@ def check_expiry(expires_at: dt.date | None) -> dt.date | None:
     return expires_at
 
 
+def end_of(expires_at: dt.date | None) -> float | None:
+    """When a token with this first day of refusal ends, in seconds since the epoch."""
+    if expires_at is None:
+        return None
+    return dt.datetime.combine(expires_at, dt.time(), dt.UTC).timestamp()
+
+
 def last_day() -> dt.date | None:
     """The latest day that may be chosen for personal, project and group tokens; None: any."""
     longest: dt.timedelta = settings.MAX_TOKEN_LIFETIME

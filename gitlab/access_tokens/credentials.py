@@ -16,3 +16,8 @@ def of_deploy_token(pk: int) -> str:
 def of_job(pk: int) -> str:
     """A job's token."""
     return f"job:{pk}"
+
+
+def of_trusted_issuer(pk: int) -> str:
+    """An ID token that met a trust."""
+    return f"trusted_issuer:{pk}"

@@ -130,7 +130,7 @@ def _check_username(username: str) -> str:
     username = username.strip()
     if not username:
         return ""
-    if not _USERNAME.fullmatch(username) or username.startswith("gitlab+deploy-token-"):
+    if not _USERNAME.fullmatch(username) or username.startswith("gitlab+"):
         raise Invalid({"username": "Letters, digits and _ . + -, and no other token's name."})
     if Route.objects.filter(full_path=username.lower()).exists():
         raise Invalid({"username": f"“{username}” is a person's or group's name."}, code="taken")

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import BadParameter
-from gitlab.api.lookups import group_for, namespace_for, project_for, user_called
+from gitlab.api.lookups import as_id_or_path, group_for, namespace_for, project_for, user_called
 from gitlab.api.pagination import ordering as order_of
 from gitlab.api.pagination import page_of, sorting
 from gitlab.api.parameters import Parameters, choice, flag, identifier, moment, text
@@ -108,7 +108,8 @@ def _page(request: Request, given: Mapping[str, Any], rows: QuerySet[Project]) -
     return page.response(entity(page.rows, many=True, context=context).data)
 
 
-def _shown(user: Anybody, project: Project, *, statistics: bool = False) -> dict[str, Any]:
+def shown(user: Anybody, project: Project, *, statistics: bool = False) -> dict[str, Any]:
+    """A project as it is now, as `user` sees it."""
     project = Project.objects.select_related("namespace__owner").get(pk=project.pk)
     sizes = _sizes(user, [project]) if statistics else None
     return dict(ProjectEntity(project, context=context_for(user, [project], sizes)).data)
@@ -163,11 +164,6 @@ def _create(by: Person, namespace: Namespace, given: Mapping[str, Any]) -> Proje
     return services.create_project(by, namespace=namespace, path=path, **_arguments(given))
 
 
-def _id_or_path(value: str) -> int | str:
-    """An id, or a path, as a parameter has it."""
-    return int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else value
-
-
 class Projects(Endpoint):
     """``/projects``"""
 
@@ -190,9 +186,9 @@ class Projects(Endpoint):
     def post(self, request: Request, given: dict[str, Any]) -> Response:
         """A new project in a group or in one's own namespace."""
         by = person(request)
-        where = _id_or_path(given["namespace_id"]) if "namespace_id" in given else by.username
+        where = as_id_or_path(given["namespace_id"]) if "namespace_id" in given else by.username
         project = _create(by, namespace_for(by, where), given)
-        return Response(_shown(by, project), status=201)
+        return Response(shown(by, project), status=201)
 
 
 class ProjectForUser(Endpoint):
@@ -212,8 +208,8 @@ class ProjectForUser(Endpoint):
     def post(self, request: Request, given: dict[str, Any], user_id: int) -> Response:
         """A new project in the namespace of this person, or in a group."""
         by, user = person(request), user_called(user_id)
-        where = _id_or_path(given["namespace_id"]) if "namespace_id" in given else user.username
-        return Response(_shown(by, _create(by, namespace_for(by, where), given)), status=201)
+        where = as_id_or_path(given["namespace_id"]) if "namespace_id" in given else user.username
+        return Response(shown(by, _create(by, namespace_for(by, where), given)), status=201)
 
 
 class ShowParameters(Parameters):
@@ -234,7 +230,7 @@ class OneProject(Endpoint):
         """A project that one may see."""
         project = project_for(request.user, id)
         statistics = bool(given.get("statistics"))
-        return Response(_shown(request.user, project, statistics=statistics))
+        return Response(shown(request.user, project, statistics=statistics))
 
     @operation(
         "Change a project", takes=ChangeParameters, gives=ProjectEntity, refuses=[404, 409, 503]
@@ -253,7 +249,7 @@ class OneProject(Endpoint):
             project = path_changes.change_project_path(by, project, path=path)
         else:
             project = services.update_project(by, project, **arguments)
-        return Response(_shown(by, project))
+        return Response(shown(by, project))
 
     @operation("Delete a project", status=202, refuses=[404])
     def delete(self, request: Request, id: int | str) -> Response:
@@ -278,7 +274,7 @@ class Archive(Endpoint):
         by = person(request)
         project = project_for(by, id, Ability.REMOVE_PROJECT)
         services.set_archived(by, project, archived=self.archived)
-        return Response(_shown(by, project), status=201)
+        return Response(shown(by, project), status=201)
 
 
 class Unarchive(Archive):
@@ -290,32 +286,6 @@ class Unarchive(Archive):
     def post(self, request: Request, id: int | str) -> Response:
         """Its images are pushed and deleted again."""
         return self._set(request, id)
-
-
-class TransferParameters(Parameters):
-    """Where to."""
-
-    namespace = serializers.CharField(help_text="An id or a path.")
-
-
-class Transfer(Endpoint):
-    """``/projects/:id/transfer``"""
-
-    section = "Projects"
-
-    @operation(
-        "Transfer a project",
-        takes=TransferParameters,
-        gives=ProjectEntity,
-        refuses=[404, 409, 503],
-    )
-    def put(self, request: Request, given: dict[str, Any], id: int | str) -> Response:
-        """To another namespace, with its images."""
-        by = person(request)
-        project = project_for(by, id, Ability.REMOVE_PROJECT)
-        namespace = namespace_for(by, _id_or_path(given["namespace"]), Ability.CREATE_PROJECT)
-        project = path_changes.transfer_project(by, project, namespace=namespace)
-        return Response(_shown(by, project))
 
 
 class ProjectsOfUser(Endpoint):

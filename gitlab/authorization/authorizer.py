@@ -9,11 +9,13 @@ images pushed to.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Sequence
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.conf import settings
 
+from gitlab.access_tokens import checks
 from gitlab.authorization import obstacles
 from gitlab.authorization.credentials.kinds import identify
 from gitlab.authorization.principals import Principal
@@ -55,9 +57,9 @@ _WRITES = {"push", "*"}
 class _Meta(dict[str, Any]):
     """The ``meta`` of a granted access, with what `record` needs and no token shows."""
 
-    def __init__(self, image: ImagePath, *, is_noted: bool) -> None:
+    def __init__(self, image: ImagePath, *, is_noted: bool, until: dt.date | None = None) -> None:
         super().__init__()
-        self.image, self.is_noted = image, is_noted
+        self.image, self.is_noted, self.until = image, is_noted, until
         self.update(
             project_path=image.project_path,
             project_id=image.project.id if image.project else _AN_ID,
@@ -95,7 +97,13 @@ class GitLabAuthorizer:
                     granted.append((part, image))
             elif _is_catalog(access) and principal is not None and principal.lists_catalog:
                 granted.append((access, None))
-        return _with_meta(granted)
+        return _with_meta(granted, {path: access.until for path, access in access_in.items()})
+
+    def ends_at(self, identity: Identity | None, granted: Sequence[Access]) -> float | None:
+        """When the credential ends, or the first membership by which something was granted."""
+        days = [access.meta.until for access in granted if isinstance(access.meta, _Meta)]
+        ends = [checks.end_of(day) for day in days] + [identity.ends_at if identity else None]
+        return min((end for end in ends if end is not None), default=None)
 
     def explain(self, identity: Identity, refused: Sequence[str]) -> dict[str, str]:
         """What stands in the way of pushes to the images `refused`, as far as one may know it."""
@@ -168,8 +176,13 @@ def _allowed_in_new_project(
     return {"push", "pull"} if "read" in carried else {"push"}
 
 
-def _with_meta(granted: Sequence[tuple[Access, ImagePath | None]]) -> list[Access]:
-    """The accesses with what is to be known of each. Raises `AccessForbidden`."""
+def _with_meta(
+    granted: Sequence[tuple[Access, ImagePath | None]], until: Mapping[str, dt.date | None]
+) -> list[Access]:
+    """The accesses with what is to be known of each. Raises `AccessForbidden`.
+
+    `until` is by name the first day on which somebody no longer may.
+    """
     pushes = [image for access, image in granted if image and _WRITES & set(access.actions)]
     for image in pushes:
         if image.is_changing:
@@ -190,7 +203,9 @@ def _with_meta(granted: Sequence[tuple[Access, ImagePath | None]]) -> list[Acces
             access.type,
             access.name,
             access.actions,
-            _Meta(image, is_noted=access.name in known) if image else {},
+            _Meta(image, is_noted=access.name in known, until=until.get(access.name))
+            if image
+            else {},
         )
         for access, image in granted
     ]

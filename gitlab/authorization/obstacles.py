@@ -1,4 +1,4 @@
-"""What stands in the way of a push, in words, for the person who pushes: docker shows them.
+"""What stands in the way of a push, or another action, in words: docker shows them of pushes.
 
 Nobody learns more than they may know. What is said of a project or group is said to those who see
 it anyway; a name that is not there and one that is hidden read alike.
@@ -15,6 +15,58 @@ from gitlab.namespaces.paths import check_segment
 from gitlab.namespaces.policies import Ability, UserAccess
 from gitlab.refusals import Invalid
 from tokens.names import MAX_LEVELS_BELOW
+
+_CARRIES = {"pull": "read", "push": "create", "delete": "delete", "*": "admin"}
+"""Action → what the credential has to carry for it."""
+
+_SCOPES = {"pull": "read_registry", "push": "write_registry", "delete": "api", "*": "api"}
+_ROLES = {"pull": ("pulling from", "Reporter"), "delete": ("deleting images of", "Maintainer")}
+
+
+def to(
+    action: str,
+    name: str,
+    image: ImagePath | None,
+    reader: UserAccess | None,
+    *,
+    carried: frozenset[str],
+) -> str:
+    """The obstacle to an action (``pull``, ``push``, ``delete``, ``*``) that was not granted."""
+    if action == "push":
+        return to_push(name, image, reader) or _of_scope(action)
+    if image is None or reader is None or not _sees(image, reader):
+        return f"there is no image {name} here, or you may not see it"
+    obstacle = _of_image(image)
+    if obstacle or _CARRIES[action] not in carried:
+        return obstacle or _of_scope(action)
+    if action != "pull" and image.project and image.project.archived:
+        return _of_settings(image.project)
+    what, role = _ROLES.get(action, _ROLES["delete"])
+    return f"{what} {image.project_path} takes the role {role} there"
+
+
+def _sees(image: ImagePath, reader: UserAccess) -> bool:
+    project = image.project
+    if project is None:
+        return False
+    may = policies.project_abilities(reader, project.visibility, project.registry_access)
+    return Ability.READ_PROJECT in may
+
+
+def _of_image(image: ImagePath) -> str:
+    """What keeps everybody from an image whose project is there."""
+    project = image.project
+    assert project is not None
+    if project.pending_delete_at is not None or image.namespace.pending_delete_at is not None:
+        return f"{project.full_path} is being deleted"
+    if project.registry_access == RegistryAccess.DISABLED:
+        return _of_settings(project)
+    return _too_deep(image) if image.is_too_deep else ""
+
+
+def _of_scope(action: str) -> str:
+    doing = {"pull": "pulling", "push": "pushing"}.get(action, "deleting")
+    return f"the credential lacks a scope for {doing}: it needs {_SCOPES[action]}"
 
 
 def to_push(name: str, image: ImagePath | None, reader: UserAccess | None) -> str:
@@ -72,7 +124,7 @@ def _of_project(image: ImagePath, reader: UserAccess) -> str:
         return _too_deep(image)
     if Ability.PUSH_IMAGE not in may:
         return f"pushing to {project.full_path} takes the role Developer there"
-    return "the credential lacks a scope for pushing: it needs write_registry"
+    return _of_scope("push")
 
 
 def _of_settings(project: ProjectRow) -> str:

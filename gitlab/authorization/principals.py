@@ -7,6 +7,7 @@ class.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +17,12 @@ from gitlab.container_registry.image_paths import ImagePath
 from gitlab.namespaces import user_access
 from gitlab.namespaces.models import AccessLevel
 from gitlab.namespaces.policies import NOBODY, UserAccess
+from gitlab.namespaces.user_access import Level
 from gitlab.principals import Actor, Person
+from gitlab.trusted_issuers import conditions
+from gitlab.trusted_issuers.checking import TrustRow
+
+_NONE = Level()
 
 
 class Principal(Protocol):
@@ -75,12 +81,13 @@ class PersonPrincipal:
         )
         result = {}
         for image in images:
-            level = max((by_namespace.get(pk, 0) for pk in image.ancestors), default=0)
+            level = max((by_namespace.get(pk, _NONE) for pk in image.ancestors), default=_NONE)
             if image.project is not None:
-                level = max(level, by_project.get(image.project.id, 0))
+                level = max(level, by_project.get(image.project.id, _NONE))
             if image.namespace.owner_id == self.person.pk:
-                level = AccessLevel.OWNER
-            result[image.path] = user_access.of_person(self.person, level)
+                level = Level(AccessLevel.OWNER)
+            until = None if level.until == dt.date.max else level.until
+            result[image.path] = user_access.of_person(self.person, level.level, until)
         return result
 
 
@@ -120,6 +127,58 @@ class DeployTokenPrincipal:
         return NOBODY
 
 
+_ABILITY_FOR = {"pull": "read", "push": "create", "delete": "delete"}
+
+
+@dataclass(frozen=True)
+class TrustedIssuerPrincipal:
+    """An ID token that met a trust: it may do what the trust says, with the images that it says,
+    in its project or below its group.
+
+    Elsewhere it is nobody, and reads what is public. It makes no project.
+    """
+
+    trust: TrustRow
+    abilities: frozenset[str]
+
+    @classmethod
+    def of(cls, trust: TrustRow) -> TrustedIssuerPrincipal:
+        """With the abilities of the trust's actions."""
+        return cls(trust, frozenset(_ABILITY_FOR[action] for action in trust.actions))
+
+    @property
+    def actor(self) -> Actor:
+        """The trust."""
+        return self.trust
+
+    @property
+    def creator(self) -> Person | None:
+        """Nobody: the project has to be there."""
+        return None
+
+    @property
+    def lists_catalog(self) -> bool:
+        """Never."""
+        return False
+
+    def access_to(self, images: Collection[ImagePath]) -> dict[str, UserAccess]:
+        """Without a query: by where the trust is from, and which images it is for."""
+        return {image.path: self._access_to(image) for image in images}
+
+    def _access_to(self, image: ImagePath) -> UserAccess:
+        covers = self.trust.namespace_id in image.ancestors
+        if image.project is None:
+            # It sees the group, and can make no project there.
+            return UserAccess(level=AccessLevel.REPORTER) if covers else NOBODY
+        if not covers and image.project.id != self.trust.project_id:
+            return NOBODY
+        below = image.path[len(self.trust.full_path) + 1 :]
+        if self.trust.images and not conditions.matches(self.trust.images, below):
+            return NOBODY
+        # What deletes images is a maintainer's; its abilities say whether it may.
+        return UserAccess(level=AccessLevel.MAINTAINER)
+
+
 @dataclass(frozen=True)
 class JobPrincipal:
     """A CI job: it may do with its own project's images what they are made for, pushing and
@@ -154,14 +213,16 @@ class JobPrincipal:
         others = {image.project.id for image in images if image.project} - {self.project_id}
         open_to_it = job_allowances.allowing(self.project_id, others)
         return {
-            image.path: self._access_to(image, levels[image.path].level, open_to_it)
-            for image in images
+            image.path: self._access_to(image, levels[image.path], open_to_it) for image in images
         }
 
-    def _access_to(self, image: ImagePath, level: int, open_to_it: Collection[int]) -> UserAccess:
+    def _access_to(
+        self, image: ImagePath, of_person: UserAccess, open_to_it: Collection[int]
+    ) -> UserAccess:
+        level, until = of_person.level, of_person.until
         if image.project is not None and image.project.id != self.project_id:
             if image.project.id not in open_to_it:
                 return NOBODY
         elif image.project is not None and level >= AccessLevel.DEVELOPER:
-            return UserAccess(level=AccessLevel.MAINTAINER)
-        return UserAccess(level=min(level, AccessLevel.REPORTER))
+            return UserAccess(level=AccessLevel.MAINTAINER, until=until)
+        return UserAccess(level=min(level, AccessLevel.REPORTER), until=until)

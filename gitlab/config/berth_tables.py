@@ -226,6 +226,14 @@ class Berth(Table):
     Example: max_token_lifetime = "365d"
     """
 
+    token_expiry_warning: Duration = timedelta(days=7)
+    """How long before their end tokens of people, projects and groups, deploy tokens included, are
+    marked on their pages and told of by mail, once, in whole days. With `0` neither.
+
+    Default: `7d`.
+    Example: token_expiry_warning = "14d"
+    """
+
     upload_expiry: Duration = timedelta(days=7)
     """How long an upload that is not continued is kept.
 
@@ -340,6 +348,23 @@ class Berth(Table):
 
     Default: the system's.
     Example: registry_ca_bundle = "/etc/gitlab/ssl/ca.crt"
+    """
+
+    issuer_networks: Networks = []
+    """Addresses, or networks, that are not the public internet's, at which
+    [trusted issuers](credentials.md#trusted-issuers) may be all the same, also over http. Whoever
+    maintains a project names issuers, and GitLab calls them: name no more than where they are.
+
+    Default: none.
+    Example: issuer_networks = ["10.20.30.40"]
+    """
+
+    issuer_ca_bundle: Path | None = None
+    """The certificates that GitLab trusts, besides those of public authorities, when it calls a
+    trusted issuer over https.
+
+    Default: none.
+    Example: issuer_ca_bundle = "/etc/gitlab/ssl/cluster-ca.crt"
     """
 
     secret_key: SecretStr | None = None

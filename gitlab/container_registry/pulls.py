@@ -18,6 +18,7 @@ _WORDS = {
     "access_token": "with an access token",
     "deploy_token": "with a deploy token",
     "job": "by CI jobs",
+    "id_token": "with an ID token",
     "anonymous": "by visitors",
 }
 

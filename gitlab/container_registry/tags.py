@@ -41,6 +41,15 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
 """Source: OCI distribution specification 1.1, "Pulling manifests"."""
 
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", re.ASCII)
+"""Source: OCI image specification 1.1, "Registered Algorithms"."""
+
+
+def is_digest(text: str) -> bool:
+    """Whether a digest may be written so."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def is_name(text: str) -> bool:
     """Whether a tag may be called so."""
     return _NAME.fullmatch(text) is not None

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from gitlab.container_registry.client.exchange import TooLarge, Transport, exchange
+from gitlab.exchange import TooLarge, Transport, exchange
 
 TIMEOUT = 10.0
 """Seconds for each step of a question."""

@@ -8,7 +8,7 @@ import os
 
 from django.conf import settings
 
-POINTS = ("image_deleted", "tags_deleted")
+POINTS = ("image_deleted", "tags_deleted", "mail_sent")
 EXIT_CODE = 137
 """What a shell says of a process that was killed with -9."""
 

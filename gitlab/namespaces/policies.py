@@ -9,6 +9,7 @@
     admin_project, admin_members                         x        x
     manage_deploy_tokens                                 x        x
     manage_resource_access_tokens, admin_runners         x        x
+    admin_trusted_issuers                                x        x
     remove_project                                                x
 
 Public is seen by everybody, internal by whoever is signed in and not external, private by members.
@@ -18,6 +19,7 @@ project images are only read.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,6 +43,7 @@ class Ability(StrEnum):
     MANAGE_DEPLOY_TOKENS = "manage_deploy_tokens"
     MANAGE_ACCESS_TOKENS = "manage_resource_access_tokens"
     MANAGE_RUNNERS = "admin_runners"
+    MANAGE_TRUSTED_ISSUERS = "admin_trusted_issuers"
 
     READ_GROUP = "read_group"
     CREATE_PROJECT = "create_projects"
@@ -53,13 +56,15 @@ class Ability(StrEnum):
 class UserAccess:
     """Who somebody is with regard to one project or namespace. The default is nobody.
 
-    `level` is the highest of their memberships here and above, 0 for none.
+    `level` is the highest of their memberships here and above, 0 for none; `until` is the first day
+    on which that one no longer holds, None where it has no end.
     """
 
     signed_in: bool = False
     external: bool = False
     admin: bool = False
     level: int = 0
+    until: dt.date | None = None
 
 
 NOBODY = UserAccess()
@@ -74,6 +79,7 @@ _PROJECT_BY_LEVEL = {
     Ability.MANAGE_DEPLOY_TOKENS: AccessLevel.MAINTAINER,
     Ability.MANAGE_ACCESS_TOKENS: AccessLevel.MAINTAINER,
     Ability.MANAGE_RUNNERS: AccessLevel.MAINTAINER,
+    Ability.MANAGE_TRUSTED_ISSUERS: AccessLevel.MAINTAINER,
 }
 _IMAGES_BY_LEVEL = {
     Ability.READ_IMAGE: AccessLevel.REPORTER,
@@ -92,6 +98,7 @@ _GROUP_BY_LEVEL = {
     Ability.READ_DEPLOY_TOKENS: AccessLevel.MAINTAINER,
     Ability.MANAGE_DEPLOY_TOKENS: AccessLevel.OWNER,
     Ability.MANAGE_ACCESS_TOKENS: AccessLevel.OWNER,
+    Ability.MANAGE_TRUSTED_ISSUERS: AccessLevel.OWNER,
 }
 
 

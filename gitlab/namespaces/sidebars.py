@@ -63,20 +63,22 @@ def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[S
 
 
 def _credentials(kind: str, owner: Routable, active: str) -> list[Section]:
-    """Active: ``access_tokens``, ``deploy_tokens``, ``runners``."""
+    """Active: ``access_tokens``, ``deploy_tokens``, ``trusted_issuers``, ``runners``."""
+    tokens, issuers = "access_tokens", "trusted_issuers"
     pages = [
-        (Ability.MANAGE_ACCESS_TOKENS, "access_tokens", "Access tokens", "key-round"),
-        (Ability.READ_DEPLOY_TOKENS, "deploy_tokens", "Deploy tokens", "server"),
-        (Ability.MANAGE_RUNNERS, "runners", "Runners", "cpu"),
+        (Ability.MANAGE_ACCESS_TOKENS, tokens, "access_tokens", "Access tokens", "key-round"),
+        (Ability.READ_DEPLOY_TOKENS, tokens, "deploy_tokens", "Deploy tokens", "server"),
+        (Ability.MANAGE_TRUSTED_ISSUERS, issuers, issuers, "Trusted issuers", "fingerprint"),
+        (Ability.MANAGE_RUNNERS, tokens, "runners", "Runners", "cpu"),
     ]
     links = [
         Link(
             label,
-            reverse(f"access_tokens:{kind}_{page}", kwargs={"path": owner.full_path}),
+            reverse(f"{room}:{kind}_{page}", kwargs={"path": owner.full_path}),
             icon,
             active == page,
         )
-        for ability, page, label, icon in pages
+        for ability, room, page, label, icon in pages
         if ability in owner.abilities
     ]
     return [Section("Credentials", links)] if links else []

@@ -264,6 +264,7 @@ def check_files(config: Configuration) -> None:
         "berth.tls_certificate": certificate,
         "berth.tls_key": key,
         "berth.registry_ca_bundle": config.berth.registry_ca_bundle,
+        "berth.issuer_ca_bundle": config.berth.issuer_ca_bundle,
     }
     for setting, path in named.items():
         if path is not None and not os.access(path, os.R_OK):

@@ -87,7 +87,7 @@ class RepositoryView(RegistryView):
         A dry run of the first two answers 202. All need pull on what is below the path
         (``<path>/*``), which only GitLab's own tokens grant: people rename projects and say what is
         kept in GitLab, which knows who may, and keeps both sides equal. The first two need push
-        where the image goes.
+        where the image goes. An empty ``namespace`` is the top.
         """
         body = json_object(request)
         below = Access.repository(f"{name}/*", "pull")
@@ -110,7 +110,8 @@ def _target(name: str, body: dict[str, Any]) -> str:
         parent = name.rpartition("/")[0]
         return repositories.check_name(f"{parent}/{new_name}" if parent else new_name)
     if isinstance(namespace, str) and len(body) == 1:
-        return repositories.check_name(f"{namespace}/{name.rpartition('/')[2]}")
+        last = name.rpartition("/")[2]
+        return repositories.check_name(f"{namespace}/{last}" if namespace else last)
     raise RegistryError(
         Code.UNSUPPORTED, "the body has name, namespace or collect_untagged", status=400
     )

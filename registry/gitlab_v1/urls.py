@@ -39,6 +39,7 @@ urlpatterns = [
     path("gitlab/v1/berth/history/<name:name>/", tags.HistoryView()),
     path("gitlab/v1/berth/pulls/<name:name>/", pulls.PullsView()),
     path("gitlab/v1/berth/freed/<name:name>/", deleted.FreedView()),
+    path("gitlab/v1/berth/holders/<name:name>/", garbage.HoldersView()),
     path("gitlab/v1/berth/deleted-tags/<name:name>/", deleted.DeletedTagsView()),
     path("gitlab/v1/berth/restore/<name:name>/", deleted.RestoreView()),
     path("gitlab/v1/berth/descendants/<name:name>/", repositories.DescendantsView()),

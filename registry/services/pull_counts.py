@@ -41,6 +41,7 @@ _KINDS = {
     "personal_access_token": "access_token",
     "deploy_token": "deploy_token",
     "build": "job",
+    "id_token": "id_token",
     "none": ANONYMOUS,
 }
 KINDS = (*_KINDS.values(), OTHER)

@@ -151,7 +151,45 @@ def test_an_image_goes_and_comes_back(client: BerthRegistry) -> None:
     assert client.manifest(APP, image.digest) is not None
 
 
-@pytest.mark.parametrize("new", ["acme/new", "acme/team/app"])
+def test_referrers(client: BerthRegistry) -> None:
+    image = images.push_image(APP, "v1")
+    made = sorted(
+        images.push_artifact(APP, image, kind).digest
+        for kind in ("application/vnd.example.sbom", "application/vnd.example.signature")
+    )
+    found = client.referrers(APP, image.digest)
+    assert [each.digest for each in found.referrers] == made
+    assert {each.artifact_type for each in found.referrers} == {
+        "application/vnd.example.sbom", "application/vnd.example.signature",
+    }  # fmt: skip
+    assert found.next_last == ""
+    first = client.referrers(APP, image.digest, n=1)
+    assert first.next_last == made[0]
+    second = client.referrers(APP, image.digest, n=1, last=first.next_last)
+    assert [each.digest for each in second.referrers] == made[1:]
+    signed = client.referrers(APP, image.digest, artifact_type="application/vnd.example.sbom")
+    assert len(signed.referrers) == 1
+    assert client.referrers("acme/none", image.digest).referrers == []
+
+
+def test_what_holds_a_digest(client: BerthRegistry) -> None:
+    image = images.push_image(APP, "v1")
+    other = images.push_image("acme/other", "v1")
+    held = client.holders(APP, image.layers[0])
+    assert (held.state, held.kinds, held.is_complete) == ("held", ("blob",), True)
+    assert [step["kind"] for step in held.holders[0].chain] == ["manifest", "tag"]
+    assert held.holders[0].path == APP
+    assert client.holders(APP, other.digest).state == "unknown"
+    assert client.holders("acme/none", image.digest).state == "unknown"
+    assert client.holders_anywhere(other.digest).holders[0].path == "acme/other"
+    assert client.holders_anywhere(f"sha256:{'0' * 64}").state == "unknown"
+    client.delete_tag(APP, "v1")
+    waiting = client.holders(APP, image.digest)
+    assert waiting.state == "garbage"
+    assert waiting.goes_at is not None
+
+
+@pytest.mark.parametrize("new", ["acme/new", "acme/team/app", "app"])
 def test_renaming(client: BerthRegistry, new: str) -> None:
     image = images.push_image(APP, "v1")
     images.push_image(f"{APP}/tools", "v1")

@@ -20,8 +20,11 @@ from gitlab.container_registry.client.responses import (
     DailyPulls,
     DeletedTag,
     Freed,
+    Held,
     Interval,
     Platform,
+    Referrer,
+    ReferrersPage,
     RepositoryDetails,
     StoredManifest,
     TagDetails,
@@ -54,6 +57,8 @@ class PlayedRegistry:
         self.closed: dict[int, str] = {}
         self.kept: dict[str, dict[str, TagDetails]] = {}
         self.manifests: dict[str, StoredManifest] = {}
+        self.referring: dict[str, list[Referrer]] = {}
+        self.held: dict[tuple[str, str], Held] = {}
         self.calls: list[tuple[Any, ...]] = []
         self.daily: dict[tuple[str, str], list[DailyPulls]] = {}
         self.trouble: Exception | None = None
@@ -165,6 +170,24 @@ class PlayedRegistry:
             if past[0].until is not None and past[0].is_restorable
         ]
         return [tag for tag in ended if tag.path == path or tag.path.startswith(f"{path}/")][:n]
+
+    def referrers(
+        self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""
+    ) -> ReferrersPage:
+        self._answer()
+        found = [
+            each
+            for each in self.referring.get(digest, [])
+            if each.digest > last and artifact_type in ("", each.artifact_type)
+        ]
+        return ReferrersPage(found[:n], found[n - 1].digest if len(found) > n else "")
+
+    def holders(self, path: str, digest: str) -> Held:
+        self._answer()
+        return self.held.get((path, digest), Held(digest))
+
+    def holders_anywhere(self, digest: str) -> Held:
+        return self.holders("", digest)
 
     def give_up(self, path: str, project: int) -> None:
         self._answer()

@@ -177,6 +177,7 @@ def test_a_pair_that_does_not_belong_together_stops(node: Installation) -> None:
         ({"GITLAB_RAILS__REGISTRY_ISSUER": "other"}, "registry.registry_issuer"),
         ({"BERTH__TLS_KEY": "/nowhere.key"}, "berth.tls_certificate"),
         ({"BERTH__REGISTRY_CA_BUNDLE": "/nowhere.crt"}, "berth.registry_ca_bundle"),
+        ({"BERTH__ISSUER_CA_BUNDLE": "/nowhere.crt"}, "berth.issuer_ca_bundle"),
         ({"BERTH__ROLES": "registry", "REGISTRY__ENABLE": "false"}, "registry.enable"),
         ({"BERTH_HOME": "/proc/nowhere"}, "berth.home"),
         ({"GITLAB_RAILS__INTERNAL_KEY": "a", "REGISTRY__INTERNAL_KEY": "b"}, "different keys"),

@@ -33,6 +33,7 @@ from gitlab.container_registry.models import (
     DeletedImage,
 )
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
+from gitlab.trusted_issuers.models import TrustedIssuer
 from tests.gitlab.played_registry import PlayedRegistry
 
 pytestmark = pytest.mark.django_db
@@ -129,6 +130,19 @@ def _machines(alice: User, acme: Namespace, app: Project, people: Sequence[User]
                 digest=f"ac{number}{n:061x}",
                 scopes=["api", "read_registry"],
                 access_level=30,
+                **where,
+            )
+            for n in range(ROWS - 1)
+        )
+        TrustedIssuer.objects.bulk_create(
+            TrustedIssuer(
+                name=NAME,
+                issuer=f"https://{'i' * 247}",
+                audience="a" * 255,
+                conditions={f"{'c' * 98}{condition:02}": "<" * 500 for condition in range(20)},
+                actions=["pull", "push", "delete"],
+                images="x" * 255,
+                created_by=people[n],
                 **where,
             )
             for n in range(ROWS - 1)
@@ -241,6 +255,12 @@ def tags(monkeypatch: pytest.MonkeyPatch) -> None:
         played.delete_tag(path, long("d", number, 128), by=long("p", 0, 150))
 
 
+def _trust(kind: str) -> int:
+    """One of the largest trusts."""
+    of = {"project": {"project__isnull": False}, "group": {"namespace__isnull": False}}[kind]
+    return TrustedIssuer.objects.filter(**of).latest("pk").pk
+
+
 def addresses() -> dict[str, list[str]]:
     """By the name of each route what is asked of it."""
     image = ContainerRepository.objects.get(path=f"{PROJECT}/web")
@@ -266,6 +286,7 @@ def addresses() -> dict[str, list[str]]:
         "namespaces:project_member_edit": [{**project, **member}],
         "namespaces:project_member_remove": [{**project, **member}],
         "path_changes:group": [group],
+        "path_changes:group_transfer": [group],
         "path_changes:project": [project],
         "path_changes:transfer": [project],
         "accounts:profile": [{}],
@@ -276,6 +297,15 @@ def addresses() -> dict[str, list[str]]:
             f"access_tokens:{kind}_{page}": [where]
             for kind, where in (("group", group), ("project", project))
             for page in ("access_tokens", "access_token_new", "deploy_tokens", "deploy_token_new")
+        },
+        **{
+            f"trusted_issuers:{kind}_{page}": [where]
+            for kind, where in (("group", group), ("project", project))
+            for page in ("trusted_issuers", "trusted_issuer_new")
+        },
+        **{
+            f"trusted_issuers:{kind}_trusted_issuer": [{**where, "pk": _trust(kind)}]
+            for kind, where in (("group", group), ("project", project))
         },
         "access_tokens:project_runners": [project],
         "access_tokens:project_runner_new": [project],
@@ -309,9 +339,15 @@ ELSEWHERE = {
         for kind in ("group", "project")
         for page in ("access_token_revoke", "access_token_rotate", "deploy_token_revoke")
     },
+    **{
+        f"trusted_issuers:{kind}_trusted_issuer_{page}": "one trust"
+        for kind in ("group", "project")
+        for page in ("try", "revoke")
+    },
     "access_tokens:project_runner_revoke": "one runner",
     "access_tokens:project_runner_allow": "a POST",
     "access_tokens:project_runner_disallow": "a POST",
+    "namespaces:project_archive": "a POST",
     "container_registry:events": "takes notifications",
     "container_registry:restore": "a POST",
     "container_registry:tag_restore": "one tag",

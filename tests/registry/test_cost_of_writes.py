@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from registry import media_types
 from registry.services import revocations
+from registry.storage import filesystem
 from tests.registry import images
 from tests.registry.base import APP, Person
 from tests.registry.images import digests
@@ -99,6 +100,25 @@ def test_a_mount(bob: Person, statements: Any) -> None:
     also = (Access.repository(OTHER, "pull"),)
     taken = statements(lambda: bob.send("POST", UPLOADS + query, also=also))
     assert taken == 5 + int(is_postgresql())
+
+
+def test_a_disk_begins_with_a_large_part_while_it_comes(
+    bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        os, "posix_fadvise", lambda _, start, length, advice: begun.append((start, length))
+    )
+    images.push_blob(APP, b"small")
+    assert begun == []
+    monkeypatch.setattr(filesystem, "_WRITTEN_BACK", 1024 * 1024)
+    body = os.urandom(3_500_000)
+    location = bob.send("POST", UPLOADS)["Location"]
+    finish = f"{location}&digest={digests.of(body)}"
+    assert bob.send("PUT", finish, body).status_code == 201
+    ends = [0, *(start + length for start, length in begun)]
+    assert [start for start, _ in begun] == ends[:-1], "each byte once"
+    assert 3 * 1024 * 1024 <= ends[-1] <= len(body)
 
 
 def test_syncs_of_a_small_image(bob: Person, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,10 @@ def addresses(content: Content) -> dict[str, list[str]]:
             *(f"{own}/freed/{APP}/?tags={name}" for name in ("platforms", "nested", "present")),
             f"{own}/freed/{APP}/?tags=words,platforms,nested,chain,present",
         ],
+        f"{own}/holders/<name:name>/": [
+            f"{own}/holders/{APP}/?digest={digest}"
+            for digest in (*known, largest.digest_of(0), digests.of(images.EMPTY_CONFIG))
+        ],
         f"{own}/deleted-tags/<name:name>/": [f"{own}/deleted-tags/{APP}/?n=1000"],
         f"{own}/descendants/<name:name>/": [f"{own}/descendants/acme/?n=1000"],
         "gitlab/v1/repositories/<name:name>/tags/list/": [
@@ -146,7 +150,7 @@ def test_every_address_ends(content: Content, gitlab: Person) -> None:
     access = [Access("registry", kind, ("*",)) for kind in ("catalog", "events", "garbage")]
     token = mint(
         None,
-        *(Access.repository(name, "pull") for name in (APP, "acme")),
+        *(Access.repository(name, "pull") for name in (APP, f"{APP}/*", "acme")),
         *access,
         Access("registry", "statistics", ("*",)),
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from gitlab.access_tokens import services as access_tokens
 from gitlab.container_registry import bulk_deletion, deletion
 from gitlab.jobs import broker, enqueue
 from workers import tasks
@@ -77,3 +80,19 @@ def test_everything_is_json_without_results(app: Any) -> None:
     assert app.conf.task_ignore_result
     assert app.conf.task_acks_late
     assert app.conf.broker_transport_options["polling_interval"] == broker.POLLING_INTERVAL
+
+
+@pytest.mark.django_db
+def test_the_tasks_warn_of_tokens_that_end_and_send_the_mail(
+    alice: Any, settings: Any, enqueued: Any, mailoutbox: Any, caplog: Any
+) -> None:
+    settings.MAIL_ENABLED = True
+    tomorrow = timezone.now().date() + dt.timedelta(days=1)
+    access_tokens.create(alice, name="ci", scopes=["api"], expires_at=tomorrow)
+    caplog.set_level("INFO")
+    for _ in range(2):
+        tasks.warn_of_expiry()
+        tasks.send_mail()
+    assert [mail.to for mail in mailoutbox] == [["alice@example.com"]]
+    assert caplog.messages.count("people are told of 1 tokens that end soon") == 1
+    assert caplog.messages.count("sent 1 mails") == 1

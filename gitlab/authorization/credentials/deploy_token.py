@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitlab.access_tokens import credentials, deploy_tokens
+from gitlab.access_tokens import checks, credentials, deploy_tokens
 from gitlab.access_tokens.checks import registry_abilities
 from gitlab.accounts import failed_logins
 from gitlab.authorization.principals import DeployTokenPrincipal
@@ -35,4 +35,5 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity | None:
         },
         principal=DeployTokenPrincipal(token, abilities, token.project_id, token.namespace_id),
         credential=credentials.of_deploy_token(token.id),
+        ends_at=checks.end_of(token.expires_at),
     )

@@ -29,4 +29,5 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity | None:
         },
         principal=JobPrincipal(person, job.project_id),
         credential=credentials.of_job(job.id),
+        ends_at=job.ends_at.timestamp(),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from gitlab.authorization.credentials import (
     deploy_token,
+    id_token,
     job_token,
     password,
     personal_access_token,
@@ -19,6 +20,7 @@ KINDS: tuple[Identify, ...] = (
     personal_access_token.identify,
     deploy_token.identify,
     job_token.identify,
+    id_token.identify,
     # The last: whatever has no form of its own is a password.
     password.identify,
 )

@@ -20,7 +20,11 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity:
 
 
 def identity_of(
-    person: Person, auth_type: str, abilities: frozenset[str], credential: str = ""
+    person: Person,
+    auth_type: str,
+    abilities: frozenset[str],
+    credential: str = "",
+    ends_at: float | None = None,
 ) -> Identity:
     """A person's identity: `auth_type` is GitLab's word for the kind of credential."""
     return Identity(
@@ -29,4 +33,5 @@ def identity_of(
         user_info={"token_type": auth_type, "username": person.username, "user_id": person.pk},
         principal=PersonPrincipal(person, abilities),
         credential=credential,
+        ends_at=ends_at,
     )

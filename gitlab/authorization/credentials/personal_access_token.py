@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitlab.access_tokens import credentials
+from gitlab.access_tokens import checks, credentials
 from gitlab.access_tokens import services as access_tokens
 from gitlab.access_tokens.checks import registry_abilities
 from gitlab.accounts import failed_logins
@@ -29,4 +29,5 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity | None:
         raise InsufficientCredentials("the token has no scope for images")
     access_tokens.note_use(token, client_ip)
     credential = credentials.of_token(token.id)
-    return identity_of(token.owner, "personal_access_token", abilities, credential)
+    ends_at = checks.end_of(token.expires_at)
+    return identity_of(token.owner, "personal_access_token", abilities, credential, ends_at)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Self
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
@@ -27,13 +27,14 @@ from gitlab.container_registry.client.responses import (
     Freed,
     Garbage,
     Happened,
+    Held,
     Interval,
     RepositoryDetails,
     ReviewRun,
     TagDetails,
     TagsPage,
 )
-from gitlab.container_registry.client.v2 import OverV2
+from gitlab.container_registry.client.v2 import OverV2, link_of
 from tokens.access import Access
 
 MAX_FREED_TAGS = 1000
@@ -101,8 +102,8 @@ class BerthRegistry(OverV2):
             return TagsPage([])
         return TagsPage(
             [TagDetails.read(entry) for entry in as_json(answer) or []],
-            next_last=_link(answer, "next", "last"),
-            previous_before=_link(answer, "previous", "before"),
+            next_last=link_of(answer, "next", "last"),
+            previous_before=link_of(answer, "previous", "before"),
         )
 
     def tag(self, path: str, tag: str) -> TagDetails | None:
@@ -162,6 +163,27 @@ class BerthRegistry(OverV2):
             accept=(200, 404),
         )
         return Freed() if answer.status_code == 404 else Freed.read(as_json(answer))
+
+    def holders(self, path: str, digest: str) -> Held:
+        """What holds a digest in one image, as if there were no other; `unknown` where nothing."""
+        answer = self._connection.call(
+            "GET",
+            _call("holders", path),
+            (Access.repository(path, "pull"), Access.repository(f"{path}/*", "pull")),
+            {"digest": digest},
+            accept=(200, 404),
+        )
+        return _held(answer, digest)
+
+    def holders_anywhere(self, digest: str) -> Held:
+        """What holds a digest in any image, or how it went."""
+        answer = self._connection.call(
+            "GET",
+            f"/gitlab/v1/garbage/why/{quote(digest, safe=':')}",
+            Access("registry", "garbage", ("*",)),
+            accept=(200, 404),
+        )
+        return _held(answer, digest)
 
     # Deleting, and taking it back. `by` is the person whom the registry notes as having done it.
 
@@ -375,7 +397,6 @@ def _of_project(project: int | None, path: str, *actions: str) -> Access:
     return Access("repository", path, actions, {} if project is None else {"project_id": project})
 
 
-def _link(answer: httpx.Response, relation: str, parameter: str) -> str:
-    """A query parameter of a page's neighbour, "" where there is none."""
-    url = answer.links.get(relation, {}).get("url", "")
-    return parse_qs(urlsplit(url).query).get(parameter, [""])[0]
+def _held(answer: httpx.Response, digest: str) -> Held:
+    found = as_json(answer)
+    return Held(digest) if "state" not in found else Held.read(found)

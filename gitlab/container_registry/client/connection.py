@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 
 from gitlab.container_registry.client import tokens as tokens_for_jobs
-from gitlab.container_registry.client.exchange import TooLarge, Transport, exchange
 from gitlab.container_registry.client.responses import read_json
+from gitlab.exchange import TooLarge, Transport, exchange
 from gitlab.server import request_id
 from tokens.access import Access
 

@@ -21,7 +21,9 @@ from gitlab.container_registry.client.responses import (
     Freed,
     Garbage,
     Happened,
+    Held,
     Interval,
+    ReferrersPage,
     RepositoryDetails,
     ReviewRun,
     StoredManifest,
@@ -63,6 +65,11 @@ class Registry(Protocol):
     def manifest(self, path: str, reference: str) -> StoredManifest | None:
         """A manifest by tag or digest, byte by byte, or None."""
 
+    def referrers(
+        self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""
+    ) -> ReferrersPage:
+        """A page of the manifests whose subject is `digest`, after `last`; of this type alone."""
+
     def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
         """Remove a tag and nothing else. False where it was gone already."""
 
@@ -97,6 +104,12 @@ class OwnApi(Registry, Protocol):
 
         As shared counts what the images `seen` need too, where ``group/*`` means all below a path.
         """
+
+    def holders(self, path: str, digest: str) -> Held:
+        """What holds a digest in one image, as if there were no other."""
+
+    def holders_anywhere(self, digest: str) -> Held:
+        """What holds a digest in any image, or how it went."""
 
     def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
         """Tags of the images at and below `path` that can be brought back, the latest first."""

@@ -191,6 +191,38 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Referrer:
+    """A manifest that names another one as its subject: a signature, say."""
+
+    digest: str
+    media_type: str
+    size_bytes: int
+    artifact_type: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From a descriptor. Raises `ValueError`, `TypeError`, … where it is none."""
+        part = Part.read(body)
+        said = body.get("annotations") or {}
+        return cls(
+            part.digest,
+            part.media_type,
+            part.size_bytes,
+            part.artifact_type,
+            {str(key): str(value) for key, value in dict(said).items()},
+        )
+
+
+@dataclass(frozen=True)
+class ReferrersPage:
+    """Some referrers; what to pass as `last` for the following ones, "" where there are none."""
+
+    referrers: list[Referrer]
+    next_last: str = ""
+
+
+@dataclass(frozen=True)
 class StoredManifest:
     """The exact bytes of a manifest."""
 
@@ -344,6 +376,65 @@ class Freed:
             shared_bytes=body.get("shared_bytes") or 0,
             manifests=body.get("manifests") or 0,
             is_exact=body.get("exact") is not False,
+        )
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A chain of what holds a digest in an image. `until` is None where it holds without an end.
+
+    A step of the chain has a ``kind`` (``manifest``, ``index``, ``subject``, ``tag``, …) and maybe
+    a ``digest``, a ``name``, a ``media_type`` or a ``reason``.
+    """
+
+    path: str
+    chain: tuple[Mapping[str, str], ...] = ()
+    until: dt.datetime | None = None
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        steps = (step for step in body.get("chain") or [] if isinstance(step, Mapping))
+        return cls(
+            path=body.get("repository") or "",
+            chain=tuple({str(key): str(value) for key, value in step.items()} for step in steps),
+            until=moment(body.get("until")),
+        )
+
+
+@dataclass(frozen=True)
+class Held:
+    """Why a digest is still there. `state` is ``held``, ``garbage``, ``removed`` or ``unknown``.
+
+    What is ``garbage`` goes at `goes_at`, `because` of what. `is_complete` is false where more
+    holds it than was looked at; nothing is collected before `paused_until`.
+    """
+
+    digest: str
+    state: str = "unknown"
+    kinds: tuple[str, ...] = ()
+    size_bytes: int | None = None
+    is_stored: bool = False
+    goes_at: dt.datetime | None = None
+    because: str = ""
+    paused_until: dt.datetime | None = None
+    is_complete: bool = True
+    holders: tuple[Holder, ...] = ()
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(
+            digest=body.get("digest") or "",
+            state=body.get("state") or "unknown",
+            kinds=tuple(body.get("kinds") or ()),
+            size_bytes=body.get("bytes"),
+            is_stored=body.get("stored") is True,
+            goes_at=moment(body.get("goes_at")),
+            because=body.get("because") or "",
+            paused_until=moment(body.get("paused_until")),
+            is_complete=body.get("complete") is not False,
+            holders=tuple(Holder.read(entry) for entry in body.get("holders") or []),
         )
 
 

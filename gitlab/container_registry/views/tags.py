@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from gitlab.access_tokens.labels import labelled
 from gitlab.container_registry import repositories
 from gitlab.container_registry import tags as services
 from gitlab.container_registry.client import chosen as clients
@@ -20,6 +19,7 @@ from gitlab.container_registry.client.responses import (
     TagDetails,
     TagsPage,
 )
+from gitlab.container_registry.labels import labelled
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.views.image_pages import (
     image_page,

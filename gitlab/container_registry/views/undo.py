@@ -8,11 +8,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from gitlab.access_tokens.labels import labelled
 from gitlab.container_registry import repositories
 from gitlab.container_registry import undo as services
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.forms import IntervalForm, TagsForm
+from gitlab.container_registry.labels import labelled
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.undo import Restored
 from gitlab.container_registry.views.deletion import counted

@@ -85,5 +85,6 @@ _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "datetime.date": _day,
     "bool": bool,
     "list": _document,
+    "dict": _document,
 }
 """SQLite gives numbers for truth, and texts for times and for JSON."""

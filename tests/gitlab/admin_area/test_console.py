@@ -18,6 +18,7 @@ from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
 from gitlab.namespaces.models import Namespace, Project
+from gitlab.trusted_issuers.models import TrustedIssuer
 from gitlab.ui.console import ReadOnlyAdmin, ServiceAdmin, ServiceForm
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +50,9 @@ def content(
     make_token(alice, "api")
     make_deploy_token(app)
     make_runner(app)
+    TrustedIssuer.objects.create(
+        project=app, name="GitHub", issuer="https://ci.example.com", conditions={"sub": "x"}
+    )
     reason = "UNSUPPORTED: <deletion> is off"
     make_image(
         "acme/app/web",
@@ -97,6 +101,7 @@ def test_what_it_has() -> None:
         "access_tokens.deploytoken",
         "access_tokens.personalaccesstoken",
         "access_tokens.runner",
+        "trusted_issuers.trustedissuer",
         "namespaces.namespace",
         "namespaces.project",
         "namespaces.member",

@@ -5,16 +5,25 @@ login · pull · push · delete, asked for at the token endpoint · reading the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jwt
 import pytest
+from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
 from gitlab.access_tokens import job_tokens
+from gitlab.access_tokens.models import DeployToken, PersonalAccessToken
+from gitlab.trusted_issuers import id_tokens, services
+from gitlab.trusted_issuers.models import TrustedIssuer
 from tests.gitlab import factories
 from tests.people import PASSWORD, basic, person
+from tests.played_issuer import NETWORK, PlayedIssuer
+from tokens import views
 
 pytestmark = pytest.mark.django_db
 
@@ -59,6 +68,25 @@ def _job(of: str = "", *, over: bool = False) -> Callable[[Any, Any], tuple[str,
     return make
 
 
+def _id_token(*actions: str, of: str = "", **claims: Any) -> Callable[..., tuple[str, str]]:
+    def make(app: Any, bob: Any) -> tuple[str, str]:
+        owner = {"": app, "group": app.namespace}.get(of) or factories.project(of)
+        trust = services.create(
+            person("root", is_superuser=True),
+            owner,
+            name="octo",
+            issuer=ISSUER.url,
+            conditions={"repository": "octo/app"},
+            actions=actions,
+        )
+        if claims.pop("revoked", False):
+            services.revoke(person("root"), trust)
+        return trust.username, ISSUER.token(claims.pop("aud", settings.EXTERNAL_URL), **claims)
+
+    return make
+
+
+ISSUER = PlayedIssuer()
 PULL, PUSH, EVERYTHING = {"pull"}, {"pull", "push"}, {"pull", "push", "delete"}
 
 # Bob maintains the project, so that whatever is refused is refused for the credential's sake.
@@ -96,6 +124,15 @@ TABLE: dict[str, tuple[Callable[[Any, Any], tuple[str, str]], Row]] = {
     "job, of another": (_job("acme/other"), Row(200, set(), 403)),
     "job, over": (_job(over=True), Row(401, set(), 401)),
     "runner": (lambda app, bob: ("x", factories.runner(app)[1]), Row(401, set(), 401)),
+    "ID token, all": (_id_token("pull", "push", "delete"), Row(200, EVERYTHING, 401)),
+    "ID token, both": (_id_token("pull", "push"), Row(200, PUSH, 401)),
+    "ID token, pull": (_id_token("pull"), Row(200, PULL, 401)),
+    "ID token, of the group": (_id_token("pull", "push", of="group"), Row(200, PUSH, 401)),
+    "ID token, of another": (_id_token("pull", "push", of="acme/other"), Row(200, set(), 401)),
+    "ID token, trust revoked": (_id_token("pull", revoked=True), Row(401, set(), 401)),
+    "ID token, another job's": (_id_token("pull", repository="octo/x"), Row(401, set(), 401)),
+    "ID token, for another": (_id_token("pull", aud="https://x"), Row(401, set(), 401)),
+    "ID token, expired": (_id_token("pull", iat=1, exp=2), Row(401, set(), 401)),
     "unknown personal": (lambda app, bob: ("bob", "glpat-unknown"), Row(401, set(), 401)),
     "unknown deploy": (lambda app, bob: ("bob", "gldt-unknown"), Row(401, set(), 401)),
     "unknown job": (lambda app, bob: ("gitlab-ci-token", "glcbt-1"), Row(401, set(), 401)),
@@ -105,6 +142,15 @@ TABLE: dict[str, tuple[Callable[[Any, Any], tuple[str, str]], Row]] = {
 @pytest.fixture
 def app() -> Any:
     return factories.project("acme/app", maintainers=[person("bob")])
+
+
+@pytest.fixture(autouse=True)
+def issuer(settings: Any) -> Iterator[None]:
+    """The one that the rows of ID tokens are from."""
+    settings.ISSUER_NETWORKS = [NETWORK]
+    with PlayedIssuer().serving() as played:
+        ISSUER.url = played.url
+        yield
 
 
 @pytest.mark.parametrize(("make", "row"), TABLE.values(), ids=TABLE)
@@ -130,3 +176,34 @@ def test_what_it_is_good_for(make: Any, row: Row, app: Any) -> None:
         assert set(login.json()) == {"errors"}
     assert granted == row.granted
     assert api.status_code == row.api, api.content
+
+
+@pytest.mark.parametrize("kind", ["personal", "deploy", "job", "ID token"])
+def test_a_registry_token_does_not_outlive_its_credential(
+    kind: str, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob = person("bob")
+    tomorrow = timezone.now().date() + dt.timedelta(days=1)
+    midnight = dt.datetime.combine(tomorrow, dt.time(), dt.UTC).timestamp()
+    if kind == "job":
+        midnight = int(time.time()) + 120
+        _, text = factories.job(app, bob, timeout=dt.timedelta(seconds=121))
+        username = "gitlab-ci-token"
+    else:
+        username, text = {"personal": _personal("api"), "deploy": _deploy(),
+                          "ID token": _id_token("pull")}[kind](app, bob)  # fmt: skip
+        for model in (PersonalAccessToken, DeployToken, TrustedIssuer):
+            model.objects.update(expires_at=tomorrow)
+        # Two minutes before midnight, as far as the token endpoint goes.
+        monkeypatch.setattr(views.time, "time", lambda: midnight - 120)
+        monkeypatch.setattr(id_tokens, "_check_times", lambda claims, now: None)
+    login = Client().get(
+        "/jwt/auth",
+        {"service": "container_registry"},
+        HTTP_AUTHORIZATION=basic(username, text),
+    )
+    claims = jwt.decode(
+        login.json()["token"], options={"verify_signature": False, "verify_exp": False}
+    )
+    assert 115 <= claims["exp"] - claims["iat"] <= 121
+    assert login.json()["expires_in"] == claims["exp"] - claims["iat"]

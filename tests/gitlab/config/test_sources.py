@@ -95,6 +95,9 @@ SWITCHES = dict.fromkeys(
         "berth.push_creates_projects",
         "berth.signup_enabled",
         "berth.debug",
+        "gitlab_rails.smtp_enable",
+        "gitlab_rails.smtp_tls",
+        "gitlab_rails.smtp_starttls",
     ),
     "true",
 )
@@ -102,6 +105,8 @@ SWITCHES = dict.fromkeys(
 NUMBERS = dict.fromkeys(
     (
         "gitlab_rails.registry_port",
+        "gitlab_rails.smtp_port",
+        "berth.token_expiry_warning",
         "berth.token_expire_delay",
         "berth.token_leeway",
         "berth.gc_review_delay",
@@ -139,6 +144,7 @@ OTHERS = {
     "berth.log_format": "json",
     "berth.log_level": "debug",
     "berth.access_log": "all",
+    "berth.issuer_networks": "10.2.0.0/16, 127.0.0.1",
     "berth.metrics_networks": "10.1.0.0/16, 127.0.0.1",
 }
 

@@ -135,6 +135,7 @@ def test_gitlabs_own_tokens_count_for_nothing(gitlab: Person) -> None:
         ("bob", "personal_access_token", "access_token"),
         ("gitlab+deploy-token-1", "deploy_token", "deploy_token"),
         ("bob", "build", "job"),
+        ("trust-1", "id_token", "id_token"),
         ("", "none", "anonymous"),
         ("bob", None, "other"),
         ("bob", "x" * 500, "other"),

@@ -11,14 +11,18 @@ import contextlib
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import httpcore
 import httpx
 
 _MAX_CONNECTIONS, _MAX_KEPT = 20, 10
 _ENCODINGS = ("content-encoding", "transfer-encoding")
+
+
+Resolve: TypeAlias = Callable[[str, int], Sequence[str]]
+"""From a host and a port to the addresses that may be connected to. It may raise what it likes."""
 
 
 class _Exchange(threading.local):
@@ -72,29 +76,38 @@ def _within(seconds: float) -> Iterator[None]:
 class Transport(httpx.HTTPTransport):
     """httpx's own, over a network that knows when an exchange ends."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
-        """`context` is for https."""
+    def __init__(self, context: ssl.SSLContext, resolve: Resolve | None = None) -> None:
+        """`context` is for https.
+
+        `resolve` says which addresses a host has. Those are connected to and no others, so that
+        what it has looked at is what is called.
+        """
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             max_connections=_MAX_CONNECTIONS,
             max_keepalive_connections=_MAX_KEPT,
             keepalive_expiry=5.0,
-            network_backend=_Network(),
+            network_backend=_Network(resolve),
         )
 
 
 class _Network(httpcore.NetworkBackend):
-    def __init__(self) -> None:
+    def __init__(self, resolve: Resolve | None) -> None:
         self._inner = httpcore.SyncBackend()
+        self._resolve = resolve
 
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *args: Any, **options: Any
     ) -> httpcore.NetworkStream:
-        found = self._inner.connect_tcp(
-            host, port, _at_most(timeout, httpcore.ConnectTimeout), *args, **options
-        )
-        return _Stream(found)
+        failure: Exception = httpcore.ConnectError("the host has no address")
+        for address in self._resolve(host, port) if self._resolve else [host]:
+            limit = _at_most(timeout, httpcore.ConnectTimeout)
+            try:
+                return _Stream(self._inner.connect_tcp(address, port, limit, *args, **options))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
 
 
 class _Stream(httpcore.NetworkStream):

@@ -1,6 +1,6 @@
 """How pages name what a registry's records name by the subject of its token.
 
-Of people that is the user name. A bot's says little, and a deploy token's is a number.
+Of people that is the user name. A bot's says little; a deploy token's and a trust's are numbers.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 from gitlab.access_tokens.models import DeployToken, default_username
 from gitlab.accounts.models import User
+from gitlab.trusted_issuers import checking
+from gitlab.trusted_issuers.models import TrustedIssuer, username_of
 
 Record = TypeVar("Record", bound=Any)
 
@@ -20,7 +22,7 @@ _DEPLOY_TOKEN = re.compile(r"gitlab\+deploy-token-(\d{1,18})")
 
 
 def labels(subjects: Iterable[str]) -> dict[str, str]:
-    """The label of each subject that has one. No query where all are people's, two at most."""
+    """The label of each subject that has one. No query where all are people's, three at most."""
     asked = set(subjects)
     names = [subject for subject in asked if _BOT.fullmatch(subject)]
     ids = [int(m[1]) for subject in asked if (m := _DEPLOY_TOKEN.fullmatch(subject))]
@@ -31,7 +33,15 @@ def labels(subjects: Iterable[str]) -> dict[str, str]:
     if ids:
         tokens = DeployToken.objects.filter(pk__in=ids).values_list("pk", "name")
         found |= {default_username(pk): f"deploy token {name}" for pk, name in tokens}
-    return found
+    return found | _labels_of_trusts(asked)
+
+
+def _labels_of_trusts(subjects: Iterable[str]) -> dict[str, str]:
+    ids = [pk for subject in subjects if (pk := checking.named(subject)) is not None]
+    if not ids:
+        return {}
+    trusts = TrustedIssuer.objects.filter(pk__in=ids).select_related("project", "namespace")
+    return {username_of(one.pk): checking.row_of(one).label for one in trusts}
 
 
 def labelled(records: Sequence[Record], *fields: str) -> list[Record]:

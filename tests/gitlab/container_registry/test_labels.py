@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gitlab.access_tokens.labels import labelled, labels
+from gitlab.container_registry.labels import labelled, labels
+from gitlab.trusted_issuers.models import TrustedIssuer
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +44,18 @@ def test_bots_and_deploy_tokens(
         Line("alice", gone),
         Line("token ci of acme/app"),
     ]
+
+
+def test_trusts(make_project: Any, make_group: Any, django_assert_num_queries: Any) -> None:
+    terms = {"name": "octo", "issuer": "https://ci.example.com", "conditions": {"sub": "x"}}
+    one = TrustedIssuer.objects.create(project=make_project("acme/app"), **terms)
+    other = TrustedIssuer.objects.create(namespace=make_group("zeta"), **terms)
+    with django_assert_num_queries(1):
+        shown = labels([one.username, other.username, "gitlab+trusted-issuer-999", "alice"])
+    assert shown == {
+        one.username: "trust octo of acme/app",
+        other.username: "trust octo of zeta",
+    }
 
 
 def test_a_person_who_is_called_as_a_bot_is_none(make_person: Any) -> None:

@@ -1,0 +1,76 @@
+"""From who asks, and what for, to a signed token: the same at each door that gives one out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.conf import settings
+
+from tokens.access import Access, parse_scopes
+from tokens.authorizer import AccessForbidden, Authorizer, Identity
+from tokens.issue import Bearer, IssuedToken, fitting, issue
+
+_MOST_EXPLAINED = 3
+_LONGEST_REASON = 200
+"""Names, and characters of each reason: they travel in the token."""
+
+
+def grant(
+    identity: Identity | None, scopes: Sequence[str], authorizer: Authorizer, began: float
+) -> tuple[IssuedToken, list[Access]]:
+    """A token for what of `scopes` is granted, and what that is. Records what it brings about.
+
+    `began` is the moment before anything was asked, in seconds since the epoch: see `issue`. Raises
+    `InvalidScope`, and what the authorizer raises; `AccessForbidden` too for an anonymous caller
+    who is granted nothing.
+    """
+    asked = parse_scopes(scopes)[: settings.TOKENS_MAX_SCOPES]
+    granted = authorizer.authorize(identity, [a for a in asked if a.is_well_formed])
+    if identity is None and not granted:
+        raise AccessForbidden("access forbidden")
+    bearer = _bearer(identity)
+    # What has no room is not granted, and what is not granted brings nothing about.
+    recorded = authorizer.record(identity, fitting(granted, bearer))
+    # Once more, since a project may have got a longer path meanwhile.
+    signed = fitting(recorded, bearer)
+    token = issue(
+        signed,
+        subject=bearer.subject,
+        auth_type=bearer.auth_type,
+        user=bearer.user,
+        credential=bearer.credential,
+        decided_at=began,
+        ends_at=authorizer.ends_at(identity, granted),
+        refusals=_explained(authorizer, identity, asked, recorded),
+    )
+    return token, signed
+
+
+def _explained(
+    authorizer: Authorizer,
+    identity: Identity | None,
+    asked: Sequence[Access],
+    granted: Sequence[Access],
+) -> dict[str, str]:
+    """Why pushes that were asked for are not granted: the registry says it when it refuses them."""
+    pushed = {access.name for access in granted if {"push", "*"} & set(access.actions)}
+    refused = [
+        access.name
+        for access in asked
+        if access.type == "repository"
+        and "push" in access.actions
+        and access.is_well_formed
+        and access.name not in pushed
+    ]
+    if identity is None or not refused:
+        return {}
+    reasons = authorizer.explain(identity, refused[:_MOST_EXPLAINED])
+    return {name: reason[:_LONGEST_REASON] for name, reason in reasons.items()}
+
+
+def _bearer(identity: Identity | None) -> Bearer:
+    if identity is None:
+        return Bearer("", "none")
+    return Bearer(
+        identity.subject, identity.auth_type, identity.user_info or None, identity.credential
+    )
