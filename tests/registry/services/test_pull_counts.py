@@ -299,6 +299,39 @@ def test_threads_that_count_at_once_lose_nothing() -> None:
     assert sum(taken) == 8000
 
 
+@pytest.mark.django_db(databases=["registry"], transaction=True)
+def test_processes_that_write_at_once_neither_wait_in_a_ring_nor_lose_anything() -> None:
+    """Each the same rows, in whatever order they were pulled."""
+    digests = [images.push_image(APP, f"v{number}").digest for number in range(20)]
+    for number in range(20):
+        ask(f"v{number}")
+    entries = list(pull_counts._gathered.take()[0].items())
+    at_once, failed = threading.Barrier(3), []
+
+    def write(order: int) -> None:
+        gathered = pull_counts.Gathered()
+        at_once.wait()
+        try:
+            for _ in range(10):
+                for key, count in entries[::order]:
+                    gathered.add(key, 1, count.last_at)
+                taken = sorted(gathered.take()[0].items(), key=lambda entry: entry[0])
+                pull_counts._write(taken)
+        except Exception as error:
+            failed.append(error)
+        finally:
+            connections["registry"].close()
+
+    threads = [threading.Thread(target=write, args=[order]) for order in (1, -1, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert [total(digest)[0] for digest in digests] == [30 if i % 3 == 0 else 20 for i in range(20)]
+    assert counted() == 20 * 10 + 20 * 10 + 7 * 10
+
+
 # What goes, and what stays
 
 
