@@ -14,11 +14,10 @@ import datetime as dt
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from django.db import DatabaseError, InterfaceError, connections
-from django.utils import timezone
 from prometheus_client import Counter
 
 from registry.models import ManifestPulls
@@ -90,28 +89,25 @@ class Found(Protocol):
 
 
 class Key(NamedTuple):
-    """What one number counts. `tag` is "" for what was asked for by digest."""
+    """What one number counts.
+
+    `tag` is "" for what was asked for by digest; `day` is in days since the epoch (UTC).
+    """
 
     repository_id: int
     manifest_id: int
-    digest: str
     tag: str
-    day: dt.date
+    day: int
     kind: str
 
 
 class Count:
-    """How many there were, and when the last one was."""
+    """How many there were of a digest, and when the last one was, in seconds since the epoch."""
 
-    __slots__ = ("last_at", "pulls")
+    __slots__ = ("digest", "last_at", "pulls")
 
-    def __init__(self, pulls: int, last_at: dt.datetime) -> None:
-        self.pulls, self.last_at = pulls, last_at
-
-    def add(self, pulls: int, last_at: dt.datetime) -> None:
-        """Further pulls, the last of them at `last_at`."""
-        self.pulls += pulls
-        self.last_at = max(self.last_at, last_at)
+    def __init__(self, pulls: int, last_at: float, digest: str) -> None:
+        self.pulls, self.last_at, self.digest = pulls, last_at, digest
 
 
 Counts = dict[Key, Count]
@@ -123,31 +119,36 @@ class Gathered:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts: Counts = {}
+        self._counts: dict[tuple[int, int, str, int, str], Count] = {}
         self._not_counted = 0
 
-    def add(self, key: Key, pulls: int, last_at: dt.datetime) -> None:
-        """Count `pulls`; where there is no room, count that they were not counted."""
+    def add(
+        self, key: tuple[int, int, str, int, str], pulls: int, last_at: float, digest: str
+    ) -> bool:
+        """Count `pulls`; where there is no room, count that they were not counted.
+
+        `key` is a `Key`, or a tuple like one, which takes a third of the time to make. Whether so
+        many numbers wait that they are to be written down at once.
+        """
         with self._lock:
             known = self._counts.get(key)
             if known is not None:
-                known.add(pulls, last_at)
-            elif len(self._counts) < MAX_KEYS:
-                self._counts[key] = Count(pulls, last_at)
+                known.pulls += pulls
+                if last_at > known.last_at:
+                    known.last_at = last_at
+                return False
+            if len(self._counts) < MAX_KEYS:
+                self._counts[key] = Count(pulls, last_at, digest)
             else:
                 self._not_counted += pulls
+            return len(self._counts) > MAX_KEYS // 2
 
     def take(self) -> tuple[Counts, int]:
         """All numbers, which are no longer here then; and how many pulls were not counted."""
         with self._lock:
-            taken = self._counts, self._not_counted
+            counts, not_counted = self._counts, self._not_counted
             self._counts, self._not_counted = {}, 0
-        return taken
-
-    @property
-    def is_half_full(self) -> bool:
-        """Whether it is time to write them down."""
-        return len(self._counts) > MAX_KEYS // 2
+        return {Key(*key): count for key, count in counts.items()}, not_counted
 
 
 class Writer:
@@ -157,6 +158,7 @@ class Writer:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._woken, self._hurried = threading.Event(), threading.Event()
+        self.is_woken = self._woken.is_set
 
     def wake(self, *, hurry: bool = False) -> None:
         """Have what is gathered written down in `INTERVAL`, or at once."""
@@ -183,7 +185,13 @@ class Writer:
             # Before they are taken: a pull that comes now sets them again.
             self._woken.clear()
             self._hurried.clear()
-            if not flush():
+            try:
+                went_well = flush()
+            except Exception:
+                # Or nothing would be counted any more, and nobody would know.
+                log.exception("pulls could not be written down")
+                went_well = True
+            if not went_well:
                 self._woken.set()
                 time.sleep(INTERVAL)
 
@@ -191,6 +199,10 @@ class Writer:
 _gathered = Gathered()
 _writer = Writer()
 _flushing = threading.Lock()
+_seconds = time.time
+"""Now, in seconds since the epoch: a third of the cost of a moment with its date."""
+
+_DAY = 24 * 3600
 
 
 def note(claims: Claims | None, found: Found, reference: str) -> None:
@@ -200,12 +212,13 @@ def note(claims: Claims | None, found: Found, reference: str) -> None:
     """
     if claims is None or claims.subject is None:
         return
-    now = timezone.now()
+    now = _seconds()
     tag = "" if ":" in reference else reference
     kind = _KINDS.get(claims.auth_type, OTHER)
-    key = Key(found.repository_id, found.id, found.digest, tag, now.date(), kind)
-    _gathered.add(key, 1, now)
-    _writer.wake(hurry=_gathered.is_half_full)
+    key = (found.repository_id, found.id, tag, int(now // _DAY), kind)
+    hurry = _gathered.add(key, 1, now, found.digest)
+    if hurry or not _writer.is_woken():
+        _writer.wake(hurry=hurry)
 
 
 def flush() -> bool:
@@ -226,7 +239,7 @@ def flush() -> bool:
         except (DatabaseError, InterfaceError) as error:
             log.warning("pulls are written down later: %s", type(error).__name__)
             for key, count in (entry for some in waiting for entry in some):
-                _gathered.add(key, count.pulls, count.last_at)
+                _gathered.add(key, count.pulls, count.last_at, count.digest)
             return False
         finally:
             database.close_kept()
@@ -265,7 +278,7 @@ def _add_to_manifests(entries: Iterable[Entry]) -> None:
     sums: dict[tuple[int, int], Count] = {}
     for key, count in entries:
         _sum(sums, (key.manifest_id, key.repository_id), count)
-    _insert(_ADD_TO_MANIFEST, [(*row, c.pulls, c.last_at) for row, c in _sorted(sums)])
+    _insert(_ADD_TO_MANIFEST, _rows(sums))
 
 
 _Day = tuple[int, str, str, dt.date, str]
@@ -273,17 +286,17 @@ _Day = tuple[int, str, str, dt.date, str]
 
 def _add_to_days(entries: Sequence[Entry]) -> None:
     """To the rows of the day: of the manifest, of the tag, and of the repository."""
-    listed = _listed({(key.repository_id, key.digest) for key, _ in entries if not key.tag})
+    listed = _listed({(key.repository_id, c.digest) for key, c in entries if not key.tag})
     sums: dict[_Day, Count] = {}
     for key, count in entries:
-        about = key.repository_id, key.digest
+        about = key.repository_id, count.digest
+        when = dt.date(1970, 1, 1) + dt.timedelta(days=key.day), key.kind
         if key.tag or about not in listed:
-            _sum(sums, (key.repository_id, "", "", key.day, key.kind), count)
-        _sum(sums, (*about, "", key.day, key.kind), count)
+            _sum(sums, (key.repository_id, "", "", *when), count)
+        _sum(sums, (*about, "", *when), count)
         if key.tag:
-            _sum(sums, (*about, key.tag, key.day, key.kind), count)
-    rows = [(*row, count.pulls, count.last_at) for row, count in _sorted(sums)]
-    for some in _batches(rows):
+            _sum(sums, (*about, key.tag, *when), count)
+    for some in _batches(_rows(sums)):
         _insert(_ADD_TO_DAY, some)
 
 
@@ -292,16 +305,20 @@ def _batches(rows: Sequence[T]) -> Iterator[Sequence[T]]:
         yield rows[start : start + _ROWS]
 
 
-def _sorted(sums: dict[T, Count]) -> list[tuple[T, Count]]:
-    # In Python's order of texts, which is the same in every process.
-    return sorted(sums.items(), key=lambda entry: entry[0])  # type: ignore[arg-type,return-value]
-
-
 def _sum(sums: dict[T, Count], key: T, count: Count) -> None:
     if key in sums:
-        sums[key].add(count.pulls, count.last_at)
+        sums[key].pulls += count.pulls
+        sums[key].last_at = max(sums[key].last_at, count.last_at)
     else:
-        sums[key] = Count(count.pulls, count.last_at)
+        sums[key] = Count(count.pulls, count.last_at, count.digest)
+
+
+def _rows(sums: Mapping[Any, Count]) -> list[tuple[Any, ...]]:
+    """The values of rows in the order of their keys, which is the same in every process."""
+    return [
+        (*key, count.pulls, dt.datetime.fromtimestamp(count.last_at, dt.UTC))
+        for key, count in sorted(sums.items(), key=lambda entry: entry[0])
+    ]
 
 
 def _listed(pairs: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:

@@ -51,6 +51,7 @@ def _nothing_is_pulled(monkeypatch: pytest.MonkeyPatch) -> None:
     from registry.services import pull_counts
 
     monkeypatch.setattr(pull_counts, "_gathered", pull_counts.Gathered())
+    monkeypatch.setattr(pull_counts, "_writer", pull_counts.Writer())
 
 
 @pytest.fixture

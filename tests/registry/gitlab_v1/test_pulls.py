@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from registry.errors import Code
 from registry.models import Counting
@@ -31,6 +32,11 @@ def pull(reference: str, auth_type: str = "build", name: str = APP) -> None:
     claims = Claims("bob", (), 0.0, "id", auth_type=auth_type)
     pull_counts.note(claims, find(name, reference), reference)
     assert pull_counts.flush()
+
+
+@pytest.fixture(autouse=True)
+def _counts_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pull_counts, "_seconds", lambda: timezone.now().timestamp())
 
 
 @pytest.fixture
