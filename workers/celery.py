@@ -39,6 +39,11 @@ app.conf.update(
             "schedule": 5.0,
             "options": {"expires": 5},
         },
+        "sweep cleanups": {
+            "task": "workers.tasks.sweep_cleanups",
+            "schedule": 10.0,
+            "options": {"expires": 10},
+        },
         "tell revocations": {
             "task": "workers.tasks.tell_revocations",
             "schedule": 5.0,

@@ -17,6 +17,8 @@ from gitlab.container_registry import (
     revocations,
     untagged,
 )
+from gitlab.container_registry.cleanup import cadence
+from gitlab.container_registry.cleanup import runs as cleanup
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.jobs import enqueue
 from gitlab.mail import services as mail
@@ -50,6 +52,24 @@ def delete_tags_in_bulk(pk: int) -> None:
     outcome = bulk_deletion.run(pk)
     if outcome is not bulk_deletion.Outcome.NOT_OURS:
         log.info("bulk deletion of tags %s: %s", pk, outcome.value)
+
+
+@shared_task
+def sweep_cleanups() -> None:
+    """Open the cleanups whose time has come, and enqueue those whose turn it is."""
+    opened = cadence.open_due()
+    if opened:
+        log.info("%s cleanups are planned by their policies", opened)
+    for pk in cleanup.due():
+        enqueue.now(cleanup.TASK, pk)
+
+
+@shared_task
+def run_cleanup(pk: int) -> None:
+    """Give a cleanup its turn, if nobody else is at it."""
+    outcome = cleanup.run(pk)
+    if outcome is not cleanup.Outcome.NOT_OURS:
+        log.info("cleanup %s: %s", pk, outcome.value)
 
 
 @shared_task

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -19,6 +20,8 @@ from gitlab.api.pagination import page_of, sorting
 from gitlab.api.parameters import Parameters, choice, flag, identifier, moment, text
 from gitlab.api.project_entities import ProjectEntity, ProjectSimple, context_for
 from gitlab.container_registry import repositories
+from gitlab.container_registry.cleanup import services as cleanup
+from gitlab.container_registry.cleanup.models import Cadence
 from gitlab.namespaces import queries, services
 from gitlab.namespaces.models import AccessLevel, Namespace, Project, RegistryAccess, Visibility
 from gitlab.namespaces.paths import slug
@@ -35,6 +38,7 @@ _ORDERS = {
     "updated_at": ("updated_at", "id"),
     "last_activity_at": ("updated_at", "id"),
 }
+_POLICY = "container_expiration_policy_attributes"
 _NAMES = {"registry_access": "container_registry_access_level", "namespace": "namespace_id"}
 
 
@@ -115,6 +119,29 @@ def shown(user: Anybody, project: Project, *, statistics: bool = False) -> dict[
     return dict(ProjectEntity(project, context=context_for(user, [project], sizes)).data)
 
 
+_KEEP_N = f"One of {', '.join(map(str, cleanup.GITLAB_KEEP_N))}, or nothing."
+
+
+class KeepCount(serializers.IntegerField):
+    """How many of the newest stay; an empty text takes that away."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """The number, or None."""
+        return super().run_validation(None if data == "" else data)
+
+
+class ExpirationPolicyParameters(Parameters):
+    """The first rule of a project's cleanup policy, in GitLab's words."""
+
+    cadence = choice(Cadence.choices)
+    enabled = flag()
+    keep_n = KeepCount(required=False, allow_null=True, help_text=_KEEP_N)
+    older_than = text(allow_null=True, help_text="`7d`, `14d`, `30d`, `60d`, `90d`, or nothing.")
+    name_regex = text(allow_null=True, help_text="GitLab's older word for `name_regex_delete`.")
+    name_regex_delete = text(allow_null=True, help_text="RE2, of the whole name.")
+    name_regex_keep = text(allow_null=True, help_text="RE2: these stay.")
+
+
 class _Settings(Parameters):
     """What can be given to a project when it is made, and later."""
 
@@ -124,9 +151,7 @@ class _Settings(Parameters):
     visibility = choice(Visibility.choices)
     container_registry_access_level = choice(RegistryAccess.choices)
     container_registry_enabled = flag(help_text="GitLab's older word for the access level.")
-    container_expiration_policy_attributes = serializers.DictField(
-        required=False, help_text="Not possible yet: refused."
-    )
+    container_expiration_policy_attributes = ExpirationPolicyParameters(required=False)
 
 
 class CreateParameters(_Settings):
@@ -144,9 +169,7 @@ class ChangeParameters(_Settings):
 
 
 def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What the services are told. Raises `BadParameter`."""
-    if "container_expiration_policy_attributes" in given:
-        raise BadParameter("container_expiration_policy_attributes is not supported")
+    """What the services are told."""
     taken = ("name", "description", "visibility", "keep_untagged")
     found = {name: given[name] for name in taken if given.get(name) is not None}
     if "container_registry_enabled" in given:
@@ -161,7 +184,16 @@ def _create(by: Person, namespace: Namespace, given: Mapping[str, Any]) -> Proje
     path = given.get("path") or slug(given.get("name", ""))
     if not path:
         raise BadParameter("name, path are missing, at least one parameter must be provided")
-    return services.create_project(by, namespace=namespace, path=path, **_arguments(given))
+    with transaction.atomic():
+        project = services.create_project(by, namespace=namespace, path=path, **_arguments(given))
+        _set_policy(by, project, given)
+    return project
+
+
+def _set_policy(by: Person, project: Project, given: Mapping[str, Any]) -> None:
+    policy = given.get(_POLICY)
+    if policy:
+        cleanup.save_gitlab_fields(by, project, policy)
 
 
 class Projects(Endpoint):
@@ -243,12 +275,14 @@ class OneProject(Endpoint):
         project = project_for(by, id, Ability.ADMIN_PROJECT)
         arguments = _arguments(given)
         path = given.get("path", project.path)
-        if path != project.path and arguments:
+        if path != project.path and (arguments or _POLICY in given):
             raise BadParameter("path has to be changed alone")
         if path != project.path:
             project = path_changes.change_project_path(by, project, path=path)
         else:
-            project = services.update_project(by, project, **arguments)
+            with transaction.atomic():
+                project = services.update_project(by, project, **arguments)
+                _set_policy(by, project, given)
         return Response(shown(by, project))
 
     @operation("Delete a project", status=202, refuses=[404])

@@ -21,7 +21,9 @@ from gitlab.api import (
     personal_access_tokens,
     projects,
     registry_access,
+    registry_cleanup,
     registry_holders,
+    registry_protection,
     registry_pulls,
     registry_referrers,
     registry_repositories,
@@ -47,9 +49,12 @@ def _of_both(address: str, endpoint: type[Endpoint]) -> list[URLPattern]:
 
 
 _IMAGES = "projects/<api_id:id>/registry/repositories"
+_PROTECTION = "registry/protection"
 _IMAGE = f"{_IMAGES}/<api_number:repository_id>"
 
 _SCOPE = "projects/<api_id:id>/job_token_scope"
+_CLEANUP = "projects/<api_id:id>/registry/cleanup/runs"
+_CLEANUP_RUN = f"{_CLEANUP}/<api_number:run_id>"
 
 _REGISTRY: list[URLPattern | URLResolver] = []
 if settings.CONTAINER_REGISTRY_ENABLED:
@@ -81,8 +86,37 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(f"{_IMAGE}/holders", registry_holders.HoldersInImage.as_view()),
         path("registry/holders", registry_holders.HoldersAnywhere.as_view()),
         path("registry/scope", registry_access.RegistryScope.as_view()),
+        *_of_both("registry/cleanup/policy", registry_cleanup.PolicyOf),
+        path("registry/cleanup/policy", registry_cleanup.PolicyOfInstance.as_view()),
+        path(_CLEANUP, registry_cleanup.Runs.as_view()),
+        path(_CLEANUP_RUN, registry_cleanup.OneRun.as_view()),
+        path(f"{_CLEANUP_RUN}/tags", registry_cleanup.TagsOfRun.as_view()),
+        path(f"{_CLEANUP_RUN}/approve", registry_cleanup.Approve.as_view()),
+        path(f"{_CLEANUP_RUN}/cancel", registry_cleanup.Cancel.as_view()),
+        path(f"{_CLEANUP_RUN}/undo", registry_cleanup.Undo.as_view()),
         path("registry/access", registry_access.RegistryAccess.as_view()),
         path("registry/oidc_token_exchange", trusted_issuers.TokenExchange.as_view()),
+        *_of_both(f"{_PROTECTION}/repository/rules", registry_protection.RepositoryRules),
+        *_of_both(
+            f"{_PROTECTION}/repository/rules/<api_number:protection_rule_id>",
+            registry_protection.OneRepositoryRule,
+        ),
+        *_of_both(f"{_PROTECTION}/tag/rules", registry_protection.TagRules),
+        *_of_both(
+            f"{_PROTECTION}/tag/rules/<api_number:protection_rule_id>",
+            registry_protection.OneTagRule,
+        ),
+        # GitLab's older address of the repository rules.
+        path(
+            f"projects/<api_id:id>/{_PROTECTION}/rules",
+            registry_protection.RepositoryRulesAtOlderAddress.as_view(),
+            {"kind": "project"},
+        ),
+        path(
+            f"projects/<api_id:id>/{_PROTECTION}/rules/<api_number:protection_rule_id>",
+            registry_protection.OneRepositoryRuleAtOlderAddress.as_view(),
+            {"kind": "project"},
+        ),
     ]
 
 _V4: list[URLPattern | URLResolver] = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from gitlab.authorization import obstacles
+from gitlab.authorization import obstacles, protections
 from gitlab.authorization.authorizer import GitLabAuthorizer
 from gitlab.authorization.principals import Principal
 from gitlab.container_registry.image_paths import located
@@ -40,6 +40,7 @@ def explain(identity: Identity, asked: Sequence[Access]) -> list[ExplainedAccess
     principal: Principal = identity.principal
     found = located(access.name for access in asked if access.type == "repository")
     readers = principal.access_to(list(found.values()))
+    rules = protections.rules_of(found.values())
     answer = []
     for access in asked:
         granted, refusal = _granted(identity, access)
@@ -55,6 +56,7 @@ def explain(identity: Identity, asked: Sequence[Access]) -> list[ExplainedAccess
                         access.name,
                         found.get(access.name),
                         readers.get(access.name),
+                        rules,
                         carried=principal.abilities,
                     )
                 )

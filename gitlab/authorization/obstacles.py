@@ -1,5 +1,7 @@
 """What stands in the way of a push, or another action, in words: docker shows them of pushes.
 
+And in the way of a deletion, where a rule protects the image.
+
 Nobody learns more than they may know. What is said of a project or group is said to those who see
 it anyway; a name that is not there and one that is hidden read alike.
 """
@@ -8,12 +10,15 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from gitlab.authorization import protections
 from gitlab.container_registry.image_paths import ImagePath, ProjectRow
+from gitlab.container_registry.protection.reading import RulesOfImages
 from gitlab.namespaces import policies
 from gitlab.namespaces.models import RegistryAccess
 from gitlab.namespaces.paths import check_segment
 from gitlab.namespaces.policies import Ability, UserAccess
 from gitlab.refusals import Invalid
+from tokens.access import Access
 from tokens.names import MAX_LEVELS_BELOW
 
 _CARRIES = {"pull": "read", "push": "create", "delete": "delete", "*": "admin"}
@@ -28,29 +33,29 @@ def to(
     name: str,
     image: ImagePath | None,
     reader: UserAccess | None,
+    rules: RulesOfImages,
     *,
     carried: frozenset[str],
 ) -> str:
-    """The obstacle to an action (``pull``, ``push``, ``delete``, ``*``) that was not granted."""
+    """The obstacle to an action (``pull``, ``push``, ``delete``, ``*``) that was not granted.
+
+    `rules` are those of the image.
+    """
     if action == "push":
-        return to_push(name, image, reader) or _of_scope(action)
-    if image is None or reader is None or not _sees(image, reader):
+        return (
+            _of_rule(action, image, reader, rules)
+            or to_push(name, image, reader)
+            or _of_scope(action)
+        )
+    if image is None or reader is None or image.project is None or not _sees(image, reader):
         return f"there is no image {name} here, or you may not see it"
-    obstacle = _of_image(image)
+    obstacle = _of_rule(action, image, reader, rules) or _of_image(image)
     if obstacle or _CARRIES[action] not in carried:
         return obstacle or _of_scope(action)
     if action != "pull" and image.project and image.project.archived:
         return _of_settings(image.project)
     what, role = _ROLES.get(action, _ROLES["delete"])
     return f"{what} {image.project_path} takes the role {role} there"
-
-
-def _sees(image: ImagePath, reader: UserAccess) -> bool:
-    project = image.project
-    if project is None:
-        return False
-    may = policies.project_abilities(reader, project.visibility, project.registry_access)
-    return Ability.READ_PROJECT in may
 
 
 def _of_image(image: ImagePath) -> str:
@@ -67,6 +72,55 @@ def _of_image(image: ImagePath) -> str:
 def _of_scope(action: str) -> str:
     doing = {"pull": "pulling", "push": "pushing"}.get(action, "deleting")
     return f"the credential lacks a scope for {doing}: it needs {_SCOPES[action]}"
+
+
+def to_all(
+    refused: Access, image: ImagePath | None, reader: UserAccess | None, rules: RulesOfImages
+) -> str:
+    """The obstacle to the actions of `refused`, a push first; "" where nothing is to be said.
+
+    `rules` are those of the image.
+    """
+    actions = [action for action in ("push", "delete") if action in refused.actions]
+    for action in actions:
+        why = _of_rule(action, image, reader, rules)
+        if why:
+            return why
+    return to_push(refused.name, image, reader) if "push" in actions else ""
+
+
+def _of_rule(
+    action: str, image: ImagePath | None, reader: UserAccess | None, rules: RulesOfImages
+) -> str:
+    """Why a rule is in the way of what their role would let them do; "" where none is."""
+    if action not in _ABILITY or image is None or reader is None or not rules:
+        return ""
+    if not (_sees(image, reader) and _by_role(image, reader, action)):
+        return ""
+    return protections.denied(image, rules, reader.rank, action)
+
+
+_ABILITY = {"push": Ability.PUSH_IMAGE, "delete": Ability.ADMIN_IMAGE}
+
+
+def _sees(image: ImagePath, reader: UserAccess) -> bool:
+    if image.project is None:
+        return Ability.READ_GROUP in policies.group_abilities(reader, image.namespace.visibility)
+    return Ability.READ_PROJECT in _in_project(image.project, reader)
+
+
+def _by_role(image: ImagePath, reader: UserAccess, action: str) -> bool:
+    """Whether their role would let them, so that the rule is what stands in the way."""
+    if image.project is None:
+        may = policies.group_abilities(reader, image.namespace.visibility)
+        return action == "push" and Ability.CREATE_PROJECT in may
+    return _ABILITY[action] in _in_project(image.project, reader)
+
+
+def _in_project(project: ProjectRow, reader: UserAccess) -> frozenset[Ability]:
+    return policies.project_abilities(
+        reader, project.visibility, project.registry_access, archived=project.archived
+    )
 
 
 def to_push(name: str, image: ImagePath | None, reader: UserAccess | None) -> str:

@@ -175,8 +175,9 @@ class TrustedIssuerPrincipal:
         below = image.path[len(self.trust.full_path) + 1 :]
         if self.trust.images and not conditions.matches(self.trust.images, below):
             return NOBODY
-        # What deletes images is a maintainer's; its abilities say whether it may.
-        return UserAccess(level=AccessLevel.MAINTAINER)
+        # What deletes images is a maintainer's; its abilities say whether it may. To protection
+        # rules it is a developer, as a deploy token is: developers write what runs there.
+        return UserAccess(level=AccessLevel.MAINTAINER, own_level=AccessLevel.DEVELOPER)
 
 
 @dataclass(frozen=True)
@@ -224,5 +225,6 @@ class JobPrincipal:
             if image.project.id not in open_to_it:
                 return NOBODY
         elif image.project is not None and level >= AccessLevel.DEVELOPER:
-            return UserAccess(level=AccessLevel.MAINTAINER, until=until)
+            # Protection rules ask what the person is: a job is no way around them.
+            return UserAccess(level=AccessLevel.MAINTAINER, own_level=level, until=until)
         return UserAccess(level=min(level, AccessLevel.REPORTER), until=until)

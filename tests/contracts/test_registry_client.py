@@ -90,6 +90,14 @@ def test_reading(client: BerthRegistry) -> None:
     assert client.repository("acme/none") is None
     assert [tag.name for tag in client.tags(APP, name="v", sort="-name").tags] == ["v1"]
     assert client.tags("acme/none").tags == []
+    (short,) = client.tag_ages(APP).tags
+    (long,) = client.tags(APP).tags
+    for column in ("name", "digest", "size_bytes", "created_at", "last_pulled_at"):
+        assert getattr(short, column) == getattr(long, column)
+    assert short.published_at is not None
+    assert long.published_at is not None
+    assert abs(short.published_at - long.published_at) < dt.timedelta(milliseconds=2)
+    assert client.tag_ages("acme/none").tags == []
     tag = client.tag(APP, "v1")
     assert tag is not None
     assert tag.digest == image.digest
@@ -138,6 +146,23 @@ def test_a_tag_goes_and_comes_back(client: BerthRegistry) -> None:
     assert client.restore_tags(APP, [latest.id], by="alice") == ["v1"]
     assert client.delete_manifest(APP, image.digest)
     assert client.tags(APP).tags == []
+
+
+def test_tags_go_only_where_they_were(client: BerthRegistry) -> None:
+    image, other = images.push_image(APP, "v1"), images.push_image(APP, "v2")
+    wanted = [("v1", image.digest), ("v2", image.digest), ("v3", image.digest)]
+    assert client.freed_by_many(APP, ["v1"]).alone_bytes
+    assert client.freed_by_many("acme/none", ["v1"]).alone_bytes == 0
+    found = client.delete_unmoved(APP, wanted, by="alice")
+    assert [(tag.name, tag.outcome) for tag in found] == [
+        ("v1", "deleted"), ("v2", "moved"), ("v3", "gone"),
+    ]  # fmt: skip
+    assert found[1].digest == other.digest
+    again = client.delete_unmoved(APP, wanted[:1], by="alice")
+    assert (again[0].outcome, again[0].ended_by) == ("gone", "alice")
+    assert (again[0].interval, again[0].until) == (found[0].interval, found[0].until)
+    assert client.restore_tags(APP, [found[0].interval]) == ["v1"]
+    assert client.delete_unmoved("acme/none", wanted)[2].outcome == "gone"
 
 
 def test_an_image_goes_and_comes_back(client: BerthRegistry) -> None:

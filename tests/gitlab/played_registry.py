@@ -8,15 +8,17 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.responses import (
+    AgesPage,
     DailyPulls,
     DeletedTag,
     Freed,
@@ -27,6 +29,7 @@ from gitlab.container_registry.client.responses import (
     ReferrersPage,
     RepositoryDetails,
     StoredManifest,
+    TagDeletion,
     TagDetails,
     TagsPage,
 )
@@ -147,6 +150,9 @@ class PlayedRegistry:
             previous_before=shown[0].name if shown and start else "",
         )
 
+    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
+        return AgesPage.of(self.tags(path, n=n, last=last, sort="name"))
+
     def tag(self, path: str, tag: str) -> TagDetails | None:
         self._answer()
         return self.now.get(path, {}).get(tag)
@@ -193,7 +199,14 @@ class PlayedRegistry:
         self._answer()
         self.calls.append(("give up", path, project))
 
-    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
+    def delete_batch(
+        self,
+        path: str,
+        n: int = 100,
+        *,
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> int:
         """As our registry does it: all at once, and a second time there is nothing."""
         self._answer()
         if path not in self.now:
@@ -223,14 +236,56 @@ class PlayedRegistry:
         self._end(path, tag, by, START + dt.timedelta(days=1))
         return True
 
+    def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
+        return self.freed(path, tags, seen=seen)
+
+    def freed_by_manifests(
+        self, path: str, digests: Sequence[str], *, seen: Sequence[str] = ()
+    ) -> Freed:
+        return self.freed(path, seen=seen)
+
+    def delete_unmoved(
+        self,
+        path: str,
+        tags: Sequence[tuple[str, str]],
+        *,
+        by: str = "",
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> list[TagDeletion]:
+        self._answer()
+        self.calls.append(("delete unmoved", path, [name for name, _ in tags], by))
+        return [self._delete_unmoved(path, name, digest, by) for name, digest in tags]
+
+    def _delete_unmoved(self, path: str, name: str, digest: str, by: str) -> TagDeletion:
+        current = self.now.get(path, {}).get(name)
+        if current is not None and current.digest != digest:
+            return TagDeletion(name, "moved", current.digest)
+        if current is not None:
+            del self.now[path][name]
+            self._end(path, name, by, timezone.now())
+        past = self.past.get((path, name))
+        if not past:
+            return TagDeletion(name, "gone")
+        outcome = "deleted" if current is not None else "gone"
+        return TagDeletion(
+            name, outcome, past[0].digest, past[0].id, past[0].until, past[0].ended_by
+        )
+
     def restore_tags(
         self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None
     ) -> list[str]:
         self._answer()
         self.calls.append(("restore", path, list(intervals), by))
+        ended = {past.id: past for found in self.past.values() for past in found}
+        if any(pk not in ended or not ended[pk].is_restorable for pk in intervals):
+            raise RegistryRefused(404, "MANIFEST_UNKNOWN", "it has been collected")
         names = []
         for (_, tag), found in list(self.past.items()):
             for past in [past for past in found if past.id in intervals]:
+                there = self.now.get(path, {}).get(tag)
+                if there is not None and there.digest != past.digest:
+                    raise RegistryRefused(409, "DENIED", f"there is a tag {tag} again")
                 self.push(path, tag, past.digest[7], by=by)
                 names.append(tag)
         return names
@@ -252,7 +307,13 @@ class PlayedRegistry:
         return bool(below)
 
     def restore_repository(
-        self, path: str, repository_id: int, *, by: str = "", project: int | None = None
+        self,
+        path: str,
+        repository_id: int,
+        *,
+        by: str = "",
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
     ) -> None:
         self._answer()
         self.calls.append(("restore image", path, repository_id, by))

@@ -26,12 +26,15 @@ from gitlab.access_tokens.models import (
 )
 from gitlab.accounts.models import User
 from gitlab.audit.models import AuditEvent
+from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupPolicy, CleanupRun
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.models import (
     BulkTagDeletion,
     ContainerRepository,
     DeletedImage,
 )
+from gitlab.container_registry.protection.models import RepositoryRule, TagRule
+from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, MAX_TAG_RULES
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
 from gitlab.trusted_issuers.models import TrustedIssuer
 from tests.gitlab.played_registry import PlayedRegistry
@@ -48,6 +51,15 @@ MAX_MEMORY = 50 * 1024 * 1024
 NAME = "💥<&\"'" * 51
 TEXT = "💥<&\"'" * 100
 GROUP, PROJECT = "acme", "acme/app"
+LONG_RULE = {
+    "name_regex_delete": "x" * 255,
+    "name_regex_keep": "x" * 255,
+    "keep_n": 100_000,
+    "older_than": "365d",
+    "not_pulled_for": "365d",
+    "never_pulled": True,
+    "untagged": False,
+}
 
 
 def long(beginning: str, number: int, length: int = MAX_PATH_LENGTH) -> str:
@@ -93,6 +105,7 @@ def content(
     )
     _machines(alice, acme, app, people)
     _images(app, people)
+    _protection(acme, app)
     AuditEvent.objects.bulk_create(
         AuditEvent(
             actor=alice,
@@ -228,6 +241,38 @@ def _images(app: Project, people: Sequence[User]) -> None:
         )
         for each in ContainerRepository.objects.filter(project=app)
     )
+    CleanupPolicy.objects.bulk_create(
+        CleanupPolicy(project=each, rules=[LONG_RULE] * 10) for each in Project.objects.all()
+    )
+    CleanupRun.objects.bulk_create(
+        CleanupRun(
+            project=app,
+            status="finished",
+            rules=[LONG_RULE] * 10,
+            requested_by=people[n],
+            approved_by=people[n],
+            ended_by=people[n],
+            going_count=ROWS,
+            deleted_count=ROWS,
+            failure_reason=TEXT[:500],
+        )
+        for n in range(ROWS - 1)
+    )
+    run = CleanupRun.objects.latest("pk")
+    entries = [
+        [long("t", n, 128), 10, "x" * 400, "x" * 135, n, "spared", "x" * 200] for n in range(ROWS)
+    ]
+    CleanupBatch.objects.bulk_create(
+        CleanupBatch(
+            run=run,
+            path=long("i", 0),
+            number=number,
+            goes=True,
+            spared_count=ROWS,
+            entries=entries,
+        )
+        for number in range(1, 11)
+    )
     DeletedImage.objects.bulk_create(
         DeletedImage(
             project=app,
@@ -255,6 +300,24 @@ def tags(monkeypatch: pytest.MonkeyPatch) -> None:
         played.delete_tag(path, long("d", number, 128), by=long("p", 0, 150))
 
 
+def _rules(path: str) -> list[dict[str, Any]]:
+    """One rule of each kind of a group or project, of as many as there may be."""
+    where = {"project__full_path": path} if "/" in path else {"namespace__full_path": path}
+    kinds = (("tags", TagRule), ("images", RepositoryRule))
+    return [{"of": of, "pk": kind.objects.filter(**where).latest("pk").pk} for of, kind in kinds]
+
+
+def _protection(acme: Namespace, app: Project) -> None:
+    for where in ({"namespace": acme}, {"project": app}):
+        TagRule.objects.bulk_create(
+            TagRule(tag_name_pattern=long("x", n, 100), **where) for n in range(MAX_TAG_RULES)
+        )
+        RepositoryRule.objects.bulk_create(
+            RepositoryRule(below=f"/{long('*', n, 240)}", minimum_access_level_for_push=40, **where)
+            for n in range(MAX_REPOSITORY_RULES)
+        )
+
+
 def _trust(kind: str) -> int:
     """One of the largest trusts."""
     of = {"project": {"project__isnull": False}, "group": {"namespace__isnull": False}}[kind]
@@ -264,6 +327,7 @@ def _trust(kind: str) -> int:
 def addresses() -> dict[str, list[str]]:
     """By the name of each route what is asked of it."""
     image = ContainerRepository.objects.get(path=f"{PROJECT}/web")
+    cleanup = CleanupRun.objects.latest("pk").pk
     group, project = {"path": GROUP}, {"path": PROJECT}
     own = {"path": PROJECT, "pk": image.pk}
     member = {"username": long("p", 0, 150)}
@@ -311,6 +375,11 @@ def addresses() -> dict[str, list[str]]:
         "access_tokens:project_runner_new": [project],
         "api:description": [{}],
         "api:openapi": [{}],
+        "cleanup:project": [project],
+        "cleanup:policy": [project],
+        "cleanup:group": [group],
+        "cleanup:run": [{**project, "pk": cleanup}],
+        "cleanup:progress": [{**project, "pk": cleanup}],
         "container_registry:index": [project],
         "container_registry:deleted": [project],
         "container_registry:repository": [own],
@@ -318,6 +387,16 @@ def addresses() -> dict[str, list[str]]:
         "container_registry:delete": [own],
         "container_registry:tags_delete": [own],
         "container_registry:tag": [{**own, **tag}],
+        **{
+            f"protection:{kind}_{page}": [{**where, **more} for more in some]
+            for kind, where in (("group", group), ("project", project))
+            for page, some in (
+                ("index", [{}]),
+                ("new", [{"of": "tags"}, {"of": "images"}]),
+                ("edit", _rules(where["path"])),
+                ("matches", [{"of": "tags"}, {"of": "images"}]),
+            )
+        },
         "home": [{}],
     }
     found = {
@@ -325,6 +404,12 @@ def addresses() -> dict[str, list[str]]:
     }
     hundred = urlencode({"selected": [long("t", number, 128) for number in range(100)]}, doseq=True)
     found["container_registry:tags_delete"][0] += f"?{hundred}"
+    for kind in ("group", "project"):
+        tags, images = found[f"protection:{kind}_matches"]
+        found[f"protection:{kind}_matches"] = [
+            f"{tags}?tag_name_pattern=x",
+            f"{images}?repository_path_pattern=acme*",
+        ]
     return found
 
 
@@ -348,6 +433,9 @@ ELSEWHERE = {
     "access_tokens:project_runner_allow": "a POST",
     "access_tokens:project_runner_disallow": "a POST",
     "namespaces:project_archive": "a POST",
+    "cleanup:plan": "a POST",
+    **{f"cleanup:{verb}": "a POST" for verb in ("approve", "cancel", "undo")},
+    **{f"protection:{kind}_delete": "one rule" for kind in ("group", "project")},
     "container_registry:events": "takes notifications",
     "container_registry:restore": "a POST",
     "container_registry:tag_restore": "one tag",
@@ -355,6 +443,7 @@ ELSEWHERE = {
     "ui:components": "the gallery",
     "ui:theme": "a POST",
     "admin_area:home": "leads to the console",
+    "admin_area:cleanup": "the form of one policy",
     "admin_area:doctor": "asks other processes",
 }
 

@@ -91,6 +91,8 @@ def addresses(content: Content) -> dict[str, list[str]]:
             f"{own}/repository/{APP}/?size=self",
         ],
         f"{own}/tags/<name:name>/": [f"{own}/tags/{APP}/{query}" for query in listed],
+        f"{own}/untagged/<name:name>/": [f"{own}/untagged/{APP}/"],
+        f"{own}/ages/<name:name>/": [f"{own}/ages/{APP}/"],
         f"{own}/tag/<name:name>/": [f"{own}/tag/{APP}/?tag={name}" for name in tag[:-1]],
         f"{own}/history/<name:name>/": [f"{own}/history/{APP}/?n=1000&tag={name}" for name in tag],
         f"{own}/pulls/<name:name>/": [
@@ -134,6 +136,8 @@ ELSEWHERE = {
     "gitlab/v1/revocations/": "says nothing of content",
     "gitlab/v1/garbage/verifications/": "answers with counts",
     "gitlab/v1/berth/restore/<name:name>/": "names at most what was asked for",
+    "gitlab/v1/berth/delete-untagged/<name:name>/": "names at most what was asked for",
+    "gitlab/v1/berth/delete-tags/<name:name>/": "names at most what was asked for",
     "gitlab/v1/berth/given-up/<name:name>/": "answers with a count",
     "gitlab/v1/<name:rest>": "404",
     "-/liveness": "says nothing of content",

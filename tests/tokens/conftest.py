@@ -73,9 +73,10 @@ class FakeAuthorizer:
         """See `Authorizer`."""
         return self.end
 
-    def explain(self, identity: Identity, refused: Sequence[str]) -> dict[str, str]:
+    def explain(self, identity: Identity, refused: Sequence[Access]) -> dict[str, str]:
         """See `Authorizer`."""
-        return {name: self.reasons[name] for name in refused if name in self.reasons}
+        names = [access.name for access in refused]
+        return {name: self.reasons[name] for name in names if name in self.reasons}
 
     def record(self, identity: Identity | None, granted: Sequence[Access]) -> list[Access]:
         """See `Authorizer`."""

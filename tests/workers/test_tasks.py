@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from gitlab.access_tokens import services as access_tokens
 from gitlab.container_registry import bulk_deletion, deletion
+from gitlab.container_registry.cleanup import cadence, runs
 from gitlab.jobs import broker, enqueue
 from workers import tasks
 
@@ -28,6 +29,7 @@ def test_what_is_rung_and_scheduled_exists(app: Any) -> None:
     names = {entry["task"] for entry in app.conf.beat_schedule.values()} | {
         deletion.TASK,
         bulk_deletion.TASK,
+        runs.TASK,
     }
     assert names <= set(app.tasks)
     assert all(entry["options"]["expires"] for entry in app.conf.beat_schedule.values())
@@ -45,6 +47,21 @@ def test_the_sweep_rings_for_each_bulk_deletion(make_image: Any, enqueued: Any, 
     job = bulk_deletion.schedule(alice, make_image("alice/app"), name_regex_delete=".*")
     tasks.sweep_deletions()
     assert enqueued == [(bulk_deletion.TASK, job.pk)]
+
+
+def test_the_sweep_rings_for_each_cleanup(monkeypatch: pytest.MonkeyPatch, enqueued: Any) -> None:
+    monkeypatch.setattr(cadence, "open_due", lambda: 1)
+    monkeypatch.setattr(runs, "due", lambda: [7, 8])
+    tasks.sweep_cleanups()
+    assert enqueued == [(runs.TASK, 7), (runs.TASK, 8)]
+
+
+def test_the_task_gives_a_cleanup_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    done = runs.Outcome.DONE
+    monkeypatch.setattr(runs, "run", lambda pk: asked.append(pk) or done)
+    tasks.run_cleanup(7)
+    assert asked == [7]
 
 
 def test_the_task_deletes_the_tags_that_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from gitlab.container_registry.client.connection import (
     as_json,
 )
 from gitlab.container_registry.client.responses import (
+    AgesPage,
     DailyPulls,
     DeletedTag,
     Ended,
@@ -31,8 +32,11 @@ from gitlab.container_registry.client.responses import (
     Interval,
     RepositoryDetails,
     ReviewRun,
+    TagAge,
+    TagDeletion,
     TagDetails,
     TagsPage,
+    moment,
 )
 from gitlab.container_registry.client.v2 import OverV2, link_of
 from tokens.access import Access
@@ -104,6 +108,23 @@ class BerthRegistry(OverV2):
             [TagDetails.read(entry) for entry in as_json(answer) or []],
             next_last=link_of(answer, "next", "last"),
             previous_before=link_of(answer, "previous", "before"),
+        )
+
+    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
+        """Thousands of tags by name, with what a cleanup asks of them: digest, size and times.
+
+        An image that the registry does not know has no tags.
+        """
+        asked = {"n": str(n), **({"last": last} if last else {})}
+        access = Access.repository(path, "pull")
+        answer = self._own("GET", _call("ages", path), access, asked, accept=(200, 404))
+        if answer.status_code == 404:
+            return AgesPage([])
+        body = as_json(answer)
+        return AgesPage(
+            [TagAge.read(row) for row in body["tags"]],
+            link_of(answer, "next", "last"),
+            moment(body.get("pulls_counted_since")),
         )
 
     def tag(self, path: str, tag: str) -> TagDetails | None:
@@ -185,21 +206,117 @@ class BerthRegistry(OverV2):
         )
         return _held(answer, digest)
 
+    def untagged(self, path: str, *, after: int = 0) -> tuple[Sequence[TagAge], int]:
+        """Manifests that no tag, index or subject holds: named by their digest, published when the
+        last tag left them. And what to go on `after`, 0 at the end; a page before it may be empty.
+        """
+        access = Access.repository(path, "pull")
+        answer = self._own(
+            "GET", _call("untagged", path), access, {"after": str(after)}, accept=(200, 404)
+        )
+        if answer.status_code == 404:
+            return [], 0
+        body = as_json(answer)
+        rows = [(digest, digest, size, None, since) for digest, size, since in body["manifests"]]
+        return [TagAge.read(row) for row in rows], int(body["next"])
+
+    def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
+        """As `freed`, of up to a thousand tags with names of any length."""
+        return self._freed_by(path, {"tags": list(tags)}, seen)
+
+    def freed_by_manifests(
+        self, path: str, digests: Sequence[str], *, seen: Sequence[str] = ()
+    ) -> Freed:
+        """As `freed`, of up to a thousand manifests that nothing holds."""
+        return self._freed_by(path, {"digests": list(digests)}, seen)
+
+    def _freed_by(self, path: str, body: Mapping[str, Any], seen: Sequence[str]) -> Freed:
+        answer = self._own(
+            "POST",
+            _call("freed", path),
+            tuple(Access.repository(name, "pull") for name in dict.fromkeys((path, *seen))),
+            headers={"Content-Type": "application/json"},
+            content=json.dumps(body).encode(),
+            accept=(200, 404),
+        )
+        return Freed() if answer.status_code == 404 else Freed.read(as_json(answer))
+
     # Deleting, and taking it back. `by` is the person whom the registry notes as having done it.
 
     def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
         """Remove a tag and nothing else. False where it was gone already."""
         return self._delete(f"/v2/{path}/manifests/{quote(tag, safe='')}", path, by)
 
-    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
+    def delete_unmoved(
+        self,
+        path: str,
+        tags: Sequence[tuple[str, str]],
+        *,
+        by: str = "",
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> list[TagDeletion]:
+        """Remove those of up to a hundred tags that still point at the digest beside their name,
+        unless one of the `rules` (see `delete_batch`) protects it.
+
+        Of an image that the registry does not know all are gone.
+        """
+        wanted = [{"name": name, "digest": digest} for name, digest in tags]
+        access = _of_project(project, path, "delete", rules=rules)
+        found = self._delete_if("delete-tags", path, {"tags": wanted}, by, access)
+        return [TagDeletion(name, "gone") for name, _ in tags] if found is None else found
+
+    def delete_untagged(
+        self, path: str, digests: Sequence[str], *, by: str = "", project: int | None = None
+    ) -> list[TagDeletion]:
+        """Delete those of up to a hundred manifests that nothing holds by now: ``deleted``,
+        ``held``, ``gone``.
+        """
+        body = {"digests": list(digests)}
+        access = _of_project(project, path, "delete")
+        found = self._delete_if("delete-untagged", path, body, by, access)
+        return [TagDeletion(digest, "gone") for digest in digests] if found is None else found
+
+    def _delete_if(
+        self, what: str, path: str, body: Mapping[str, Any], by: str, access: Access
+    ) -> list[TagDeletion] | None:
+        """What came of a conditional deletion; None where there is no such image."""
+        answer = self._own(
+            "POST",
+            _call(what, path),
+            access,
+            by=by,
+            headers={"Content-Type": "application/json"},
+            content=json.dumps(body).encode(),
+            accept=(200, 404),
+        )
+        if answer.status_code == 404:
+            return None
+        return [TagDeletion.read(entry) for entry in as_json(answer)]
+
+    def restore_manifest(
+        self, path: str, digest: str, *, by: str = "", project: int | None = None
+    ) -> None:
+        """Bring back a deleted manifest. Raises `RegistryRefused` where its time is over."""
+        self._restore(path, {"manifest": digest}, by, project)
+
+    def delete_batch(
+        self,
+        path: str,
+        n: int = 100,
+        *,
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> int:
         """Delete the next part of an image. Answers what is left: 0 says that it is gone.
 
-        `project` is the id of the project to which undo then belongs.
+        `project` is the id of the project to which undo then belongs. `rules` are what the token
+        says of protected tags: `RegistryRefused` where there is one.
         """
         answer = self._own(
             "DELETE",
             _call("repository", path),
-            _of_project(project, path, "delete"),
+            _of_project(project, path, "delete", rules=rules),
             {"n": str(n)},
             accept=(202, 204, 404),
         )
@@ -257,21 +374,32 @@ class BerthRegistry(OverV2):
         return [DeletedTag.read(entry) for entry in as_json(answer)]
 
     def restore_repository(
-        self, path: str, repository_id: int, *, by: str = "", project: int | None = None
+        self,
+        path: str,
+        repository_id: int,
+        *,
+        by: str = "",
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
     ) -> None:
-        """Open a deleted image of a project again, whole.
+        """Open a deleted image of a project again, whole. `rules` as for `delete_batch`.
 
         Raises `RegistryRefused` where its time is over, or where it was another project's.
         """
-        self._restore(path, {"repository": repository_id}, by, project)
+        self._restore(path, {"repository": repository_id}, by, project, rules)
 
     def _restore(
-        self, path: str, what: Mapping[str, Any], by: str, project: int | None
+        self,
+        path: str,
+        what: Mapping[str, Any],
+        by: str,
+        project: int | None,
+        rules: Mapping[str, Any] | None = None,
     ) -> httpx.Response:
         return self._own(
             "POST",
             _call("restore", path),
-            _of_project(project, path, "push", "delete"),
+            _of_project(project, path, "push", "delete", rules=rules),
             by=by,
             headers={"Content-Type": "application/json"},
             content=json.dumps(what).encode(),
@@ -392,9 +520,12 @@ def _call(what: str, path: str) -> str:
     return f"/gitlab/v1/berth/{what}/{quote(path)}/"
 
 
-def _of_project(project: int | None, path: str, *actions: str) -> Access:
-    """The access to an image, with the project that it belongs to."""
-    return Access("repository", path, actions, {} if project is None else {"project_id": project})
+def _of_project(
+    project: int | None, path: str, *actions: str, rules: Mapping[str, Any] | None = None
+) -> Access:
+    """The access to an image, with the project that it belongs to and the rules about its tags."""
+    known = {} if project is None else {"project_id": project}
+    return Access("repository", path, actions, {**known, **(rules or {})})
 
 
 def _held(answer: httpx.Response, digest: str) -> Held:

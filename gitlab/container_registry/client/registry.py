@@ -10,11 +10,12 @@ and `RegistryRefused` where the registry says no. `by` is the person whom the re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.responses import (
+    AgesPage,
     DailyPulls,
     DeletedTag,
     Ended,
@@ -27,6 +28,8 @@ from gitlab.container_registry.client.responses import (
     RepositoryDetails,
     ReviewRun,
     StoredManifest,
+    TagAge,
+    TagDeletion,
     TagDetails,
     TagsPage,
 )
@@ -76,10 +79,18 @@ class Registry(Protocol):
     def delete_manifest(self, path: str, digest: str) -> bool:
         """Remove a manifest with all its tags. False where it was gone already."""
 
-    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
+    def delete_batch(
+        self,
+        path: str,
+        n: int = 100,
+        *,
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> int:
         """Delete the next part of an image. Answers what is left: 0 says that it is gone.
 
-        `project` is the id of the project to which undo then belongs.
+        `project` is the id of the project to which undo then belongs. `rules` are what the token
+        says of protected tags; a registry without our API knows none.
         """
 
     def point(self, path: str, tag: str, manifest: StoredManifest, *, by: str = "") -> None:
@@ -111,6 +122,47 @@ class OwnApi(Registry, Protocol):
     def holders_anywhere(self, digest: str) -> Held:
         """What holds a digest in any image, or how it went."""
 
+    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
+        """Thousands of tags by name, with what a cleanup asks of them: digest, size and times."""
+
+    def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
+        """As `freed`, of up to a thousand tags with names of any length."""
+
+    def untagged(self, path: str, *, after: int = 0) -> tuple[Sequence[TagAge], int]:
+        """Manifests that no tag, index or subject holds: named by their digest, published when the
+        last tag left them. And what to go on `after`, 0 at the end; a page before it may be empty.
+        """
+
+    def freed_by_manifests(
+        self, path: str, digests: Sequence[str], *, seen: Sequence[str] = ()
+    ) -> Freed:
+        """As `freed`, of up to a thousand manifests that nothing holds."""
+
+    def delete_untagged(
+        self, path: str, digests: Sequence[str], *, by: str = "", project: int | None = None
+    ) -> list[TagDeletion]:
+        """Delete those of up to a hundred manifests that nothing holds by now: ``deleted``,
+        ``held``, ``gone``.
+        """
+
+    def restore_manifest(
+        self, path: str, digest: str, *, by: str = "", project: int | None = None
+    ) -> None:
+        """Bring back a deleted manifest."""
+
+    def delete_unmoved(
+        self,
+        path: str,
+        tags: Sequence[tuple[str, str]],
+        *,
+        by: str = "",
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> list[TagDeletion]:
+        """Remove those of up to a hundred tags that still point at the digest beside their name,
+        unless one of the `rules` (see `delete_batch`) protects it.
+        """
+
     def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
         """Tags of the images at and below `path` that can be brought back, the latest first."""
 
@@ -120,9 +172,15 @@ class OwnApi(Registry, Protocol):
         """Let deleted tags point again at what they did; the names that are back: all or none."""
 
     def restore_repository(
-        self, path: str, repository_id: int, *, by: str = "", project: int | None = None
+        self,
+        path: str,
+        repository_id: int,
+        *,
+        by: str = "",
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
     ) -> None:
-        """Open a deleted image of a project again, whole."""
+        """Open a deleted image of a project again, whole. `rules` as for `delete_batch`."""
 
     def give_up(self, path: str, project: int) -> None:
         """A project ends: what is left at and below its path goes, for its next owner's sake."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 Object = Mapping[str, Any]
 
@@ -53,6 +53,13 @@ def moment(text: object) -> dt.datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+
+
+def _since_epoch(seconds: object) -> dt.datetime | None:
+    """A moment by the seconds since the epoch, or None where there is none."""
+    if not isinstance(seconds, int | float):
+        return None
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -160,6 +167,58 @@ class TagDetails:
             pulls_counted_since=moment(body.get("pulls_counted_since")),
             pulls=body.get("pulls") or 0,
         )
+
+
+class TagAge(NamedTuple):
+    """What a cleanup asks of a tag; thousands of these are read at once. As in `TagDetails`."""
+
+    name: str
+    digest: str
+    size_bytes: int
+    created_at: dt.datetime | None = None
+    published_at: dt.datetime | None = None
+    last_pulled_at: dt.datetime | None = None
+
+    @classmethod
+    def read(cls, row: Sequence[Any]) -> Self:
+        """From the registry's short list, whose times are seconds since the epoch."""
+        name, digest, size, created, published, *pulled = row
+        return cls(
+            str(name),
+            str(digest),
+            int(size),
+            _since_epoch(created),
+            _since_epoch(published),
+            _since_epoch(pulled[0]) if pulled else None,
+        )
+
+
+@dataclass(frozen=True)
+class AgesPage:
+    """Some tags, what to pass as `last` for the following ones, and since when pulls are counted,
+    None where they are not.
+    """
+
+    tags: Sequence[TagAge]
+    next_last: str = ""
+    pulls_counted_since: dt.datetime | None = None
+
+    @classmethod
+    def of(cls, page: TagsPage) -> Self:
+        """The same of a page with all details."""
+        since = [tag.pulls_counted_since for tag in page.tags if tag.pulls_counted_since]
+        found = [
+            TagAge(
+                tag.name,
+                tag.digest,
+                tag.size_bytes,
+                tag.created_at,
+                tag.published_at,
+                tag.last_pulled_at,
+            )
+            for tag in page.tags
+        ]
+        return cls(found, page.next_last, max(since, default=None))
 
 
 @dataclass(frozen=True)
@@ -353,6 +412,34 @@ class DeletedTag:
             deleted_at=moment(body.get("deleted_at")),
             deleted_by=body.get("deleted_by") or "",
             until=moment(body.get("until")),
+        )
+
+
+@dataclass(frozen=True)
+class TagDeletion:
+    """What came of deleting a tag that had to point at a digest: ``deleted moved gone``.
+
+    `interval` is the part of its history that tells, which for one that is gone ended at `until`
+    by `ended_by`.
+    """
+
+    name: str
+    outcome: str
+    digest: str = ""
+    interval: int = 0
+    until: dt.datetime | None = None
+    ended_by: str = ""
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(
+            name=body["name"],
+            outcome=body["outcome"],
+            digest=body.get("digest") or "",
+            interval=int(body.get("interval") or 0),
+            until=moment(body.get("until")),
+            ended_by=body.get("ended_by") or "",
         )
 
 

@@ -15,21 +15,11 @@ from typing import Any, NamedTuple, TypeVar, get_type_hints
 from django.db import DEFAULT_DB_ALIAS, connections
 
 Row = TypeVar("Row", bound=NamedTuple)
-Other = TypeVar("Other", bound=NamedTuple)
 
 
 def read(kind: type[Row], sql: str, parameters: Sequence[Any]) -> list[Row]:
     """The rows of `sql` in GitLab's database as `kind`. `sql` is ours, with ``%s`` for a value."""
     return _made(kind, connections[DEFAULT_DB_ALIAS].rows(sql, parameters))  # type: ignore[attr-defined]
-
-
-def read_both(
-    kind: type[Row], sql: str, other_kind: type[Other], other_sql: str, parameters: Sequence[Any]
-) -> tuple[list[Row], list[Other]]:
-    """As `read`, of two queries with the same parameters, which the engine gets together."""
-    with connections[DEFAULT_DB_ALIAS].together() as send:  # type: ignore[attr-defined]
-        one, other = send(sql, parameters), send(other_sql, parameters)
-    return _made(kind, one.rows), _made(other_kind, other.rows)
 
 
 def _made(kind: type[Row], found: list[tuple[Any, ...]]) -> list[Row]:

@@ -136,6 +136,21 @@ app.description = "Does things"
 app.container_registry_access_level = "private"
 app.save()
 assert as_alice.projects.get(app.id).container_registry_access_level == "private"
+
+app.container_expiration_policy_attributes = {
+    "cadence": "1month", "enabled": True, "keep_n": 1, "older_than": "14d", "name_regex": ".*",
+    "name_regex_delete": ".*", "name_regex_keep": ".*-main",
+}  # fmt: skip
+app.save()
+policy = as_alice.projects.get(app.id).container_expiration_policy
+assert policy["next_run_at"]
+assert {name: policy[name] for name in ("cadence", "enabled", "keep_n", "older_than")} == {
+    "cadence": "1month", "enabled": True, "keep_n": 1, "older_than": "14d",
+}  # fmt: skip
+where = f"/projects/{app.id}/registry/cleanup"
+assert as_alice.http_get(f"{where}/policy")["rules"][0]["name_regex_keep"] == ".*-main"
+planned = as_alice.http_post(f"{where}/runs")
+assert as_alice.http_list(f"{where}/runs", get_all=True)[0]["id"] == planned["id"]
 refused(404, as_bob.projects.get, app.id)
 refused(400, as_alice.projects.create, {"name": "app", "namespace_id": acme.id})
 refused(400, as_alice.projects.create, {})
