@@ -333,6 +333,7 @@ REGISTRY_DELETE_ENABLED = CONFIG.berth.delete_enabled
 REGISTRY_GC_REVIEW_DELAY = CONFIG.berth.gc_review_delay
 REGISTRY_EVENTS_KEPT = CONFIG.berth.events_kept
 REGISTRY_TAG_HISTORY_KEPT = CONFIG.berth.tag_history_kept
+REGISTRY_PULLS_KEPT = CONFIG.berth.pulls_kept
 # By the names alone, or where GitLab's side is on the node by its groups and projects too.
 REGISTRY_IMPORT_OBJECTIONS = (
     "gitlab.container_registry.imports.objections" if "web" in ROLES else "tokens.names.objections"

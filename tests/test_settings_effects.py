@@ -66,6 +66,7 @@ SHOWN_BY: dict[str, str] = {
     "berth.undo_window": "registry/services/garbage/test_collection.py::test_a_moved_tag_releases_its_manifest_after_the_window",
     "berth.events_kept": "registry/services/test_retention.py::test_what_is_old_goes_in_batches",
     "berth.tag_history_kept": "registry/services/test_retention.py::test_history_that_is_old_goes_in_batches",
+    "berth.pulls_kept": "registry/services/test_pull_counts.py::test_days_that_are_old_go_in_batches",
     "berth.audit_events_kept": "gitlab/audit/test_retention.py::test_those_whose_time_is_over_go_in_batches",
     **dict.fromkeys(
         (

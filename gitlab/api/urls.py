@@ -24,6 +24,7 @@ from gitlab.api import (
     registry_cleanup,
     registry_holders,
     registry_protection,
+    registry_pulls,
     registry_referrers,
     registry_repositories,
     registry_tags,
@@ -72,6 +73,7 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(f"{_IMAGE}/tags/<api_text:tag_name>/history", registry_undo.TagHistory.as_view()),
         path(f"{_IMAGE}/tags/<api_text:tag_name>/restore", registry_undo.RestoreTag.as_view()),
         path(f"{_IMAGE}/freed", registry_undo.Freed.as_view()),
+        path(f"{_IMAGE}/pulls", registry_pulls.Pulls.as_view()),
         path(f"{_IMAGE}/restore", registry_undo.RestoreRepository.as_view()),
         path("projects/<api_id:id>/registry/deleted_tags", registry_undo.DeletedTags.as_view()),
         path(

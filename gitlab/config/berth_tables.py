@@ -198,6 +198,15 @@ class Berth(Table):
     Example: tag_history_kept = "30d"
     """
 
+    pulls_kept: Duration = timedelta(days=365)
+    """How long the registry keeps how often something was pulled on which day
+    ([pulls](pulls.md)). How often a manifest was pulled in all, and when last, is kept as long as
+    the manifest. With `0` the days are kept for ever.
+
+    Default: `365d`.
+    Example: pulls_kept = "90d"
+    """
+
     audit_events_kept: Duration = timedelta(0)
     """How long GitLab's side keeps audit events. With `0` they are kept for ever, as in Harbor
     until somebody schedules a purge: auditors ask for years, and how many is for you to decide.

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1.base import flag, json_object
-from registry.services import renaming, repositories, repository_details
+from registry.services import pull_details, renaming, repositories, repository_details
 from registry.timestamps import timestamp
 from registry.v2.base import RegistryView, empty, last_entry, page_size
 from registry.v2.pages import fitting, next_link
@@ -65,6 +65,9 @@ class RepositoryView(RegistryView):
             "created_at": timestamp(found.created_at),
             "updated_at": timestamp(found.updated_at),
             "last_published_at": timestamp(found.published_at),
+            "last_pulled_at": timestamp(found.pulled.last_at),
+            "pulls_30_days": found.pulled.pulls,
+            "pulls_counted_since": timestamp(pull_details.counted_since()),
         }
         if found.size is not None:
             body |= {"size_bytes": found.size, "size_precision": "default"}

@@ -13,7 +13,7 @@ from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1.base import cursor, flag, json_object
-from registry.services import repositories, tag_ages, tag_deletion, tag_details, tags
+from registry.services import pull_details, repositories, tag_ages, tag_deletion, tag_details, tags
 from registry.services.tag_details import TagDetails, TagPage
 from registry.timestamps import timestamp
 from registry.v2.base import RegistryView, last_entry, page_size
@@ -21,7 +21,7 @@ from registry.v2.pages import fitting, next_link
 from tokens.access import Access
 
 
-def _as_json(tag: TagDetails) -> dict[str, Any]:
+def _as_json(tag: TagDetails, counted_since: dt.datetime | None) -> dict[str, Any]:
     return {
         "name": tag.name,
         "digest": tag.digest,
@@ -33,6 +33,9 @@ def _as_json(tag: TagDetails) -> dict[str, Any]:
         "published_at": timestamp(tag.published_at),
         "published_by": tag.published_by,
         "platforms": tag.platforms,
+        "last_pulled_at": timestamp(tag.pulled.last_at),
+        "pulls": tag.pulled.pulls,
+        "pulls_counted_since": timestamp(counted_since),
     }
 
 
@@ -78,8 +81,9 @@ def _entries(
     repository_id: int, found: Iterable[TagDetails], types: list[str] | None
 ) -> Iterator[dict[str, Any]]:
     """Tags as the API says them, with their referrers of these types unless that is None."""
+    counted_since = pull_details.counted_since()
     for tag, some in tag_details.with_referrers(repository_id, found, types):
-        entry = _as_json(tag)
+        entry = _as_json(tag, counted_since)
         if types is not None:
             entry["referrers"] = [
                 {"artifactType": referrer.artifact_type, "digest": referrer.digest}
@@ -107,14 +111,17 @@ class AgesView(RegistryView):
         """A page of tags by name, up to 4,000, as short as it can be: for cleanups.
 
         Each is a list: name, digest, bytes, and the seconds since the epoch in which its image was
-        made (null where it does not say) and pushed.
+        made (null where it does not say), it was pushed, and was pulled last (null for never).
         """
         text = request.GET.get("n", "")
         is_count = text.isascii() and text.isdecimal() and 0 < len(text) < 6
         limit = min(int(text), tag_ages.MAX_PAGE) if is_count else tag_ages.MAX_PAGE
         last = last_entry(request)
         found, more = tag_ages.page(repositories.get_id(name), last, max(1, limit))
-        body = {"tags": [[*tag[:3], _seconds(tag[3]), _seconds(tag[4])] for tag in found]}
+        body = {
+            "tags": [[*tag[:3], *(_seconds(moment) for moment in tag[3:])] for tag in found],
+            "pulls_counted_since": timestamp(pull_details.counted_since()),
+        }
         headers = next_link(request.path, n=limit, last=found[-1].name) if more else {}
         return JsonResponse(body, headers=headers)
 
@@ -129,7 +136,8 @@ class TagView(RegistryView):
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """One tag's details."""
         tag = tags.check(request.GET.get("tag", ""))
-        return JsonResponse(_as_json(tag_details.find(repositories.get_id(name), tag)))
+        found = tag_details.find(repositories.get_id(name), tag)
+        return JsonResponse(_as_json(found, pull_details.counted_since()))
 
 
 class HistoryView(RegistryView):

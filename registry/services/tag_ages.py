@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from registry.services import database
 
@@ -11,20 +11,24 @@ MAX_PAGE = 4000
 """Tags of a page: with names of any length about a megabyte of JSON."""
 
 _PAGE = """
-SELECT t.name, m.digest, t.size, m.image_created_at, t.started_at
+SELECT t.name, m.digest, t.size, m.image_created_at, t.started_at, p.last_at
 FROM registry_tag t JOIN registry_manifest m ON m.id = t.manifest_id
+LEFT JOIN registry_manifestpulls p ON p.manifest_id = m.id
 WHERE t.repository_id = %s AND t.ended_at IS NULL AND t.name > %s ORDER BY t.name LIMIT %s
 """
 
 
 class TagAge(NamedTuple):
-    """A tag: `size` in bytes, when its image was made by its own account, when it was pushed."""
+    """A tag: `size` in bytes, when its image was made by its own account, when it was pushed, and
+    when what it points at was pulled last since pulls are counted.
+    """
 
     name: str
     digest: str
     size: int
     created_at: dt.datetime | None
     published_at: dt.datetime
+    last_pulled_at: dt.datetime | None
 
 
 def page(repository_id: int, last: str, limit: int) -> tuple[list[TagAge], bool]:
@@ -35,9 +39,14 @@ def page(repository_id: int, last: str, limit: int) -> tuple[list[TagAge], bool]
             name,
             digest,
             size,
-            database.moment(created) if created is not None else None,
+            _moment(created),
             database.moment(published),
+            _moment(pulled),
         )
-        for name, digest, size, created, published in found[:limit]
+        for name, digest, size, created, published, pulled in found[:limit]
     ]
     return shown, len(found) > limit
+
+
+def _moment(value: Any) -> dt.datetime | None:
+    return database.moment(value) if value is not None else None

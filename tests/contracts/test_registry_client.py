@@ -21,8 +21,10 @@ from gitlab.container_registry.client.capabilities import Capabilities
 from gitlab.container_registry.client.connection import Connection, RegistryRefused
 from gitlab.container_registry.client.responses import Ended
 from registry.models import Review, Revocation
+from registry.services import manifests, pull_counts
 from registry.services.garbage import collection as garbage
 from tests.registry import images
+from tokens.verify import Claims
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 
@@ -107,6 +109,28 @@ def test_reading(client: BerthRegistry) -> None:
     freed = client.freed(APP, ["v1"])
     assert freed is not None
     assert freed.alone_bytes
+
+
+def test_pulls(client: BerthRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours count for nothing."""
+    monkeypatch.setattr(pull_counts, "_gathered", pull_counts.Gathered())
+    image = images.push_image(APP, "v1")
+    assert client.manifest(APP, "v1") is not None
+    claims = Claims("bob", (), 0.0, "id", auth_type="build")
+    pull_counts.note(claims, manifests.find(APP, "v1"), "v1")
+    assert pull_counts.flush()
+    (day,) = client.pulls(APP, digest=image.digest)
+    assert (day.credential, day.pulls) == ("job", 1)
+    assert client.pulls(APP, tag="v1", days=1) == client.pulls(APP) == [day]
+    assert client.pulls("acme/none") == []
+    tag, found = client.tag(APP, "v1"), client.repository(APP)
+    assert tag is not None
+    assert found is not None
+    assert (tag.pulls, found.pulls_30_days) == (1, 1)
+    assert tag.last_pulled_at is not None
+    assert found.last_pulled_at == tag.last_pulled_at
+    assert tag.pulls_counted_since == found.pulls_counted_since is not None
+    assert [tag.name for tag in client.tags(APP, sort="-last_pulled_at").tags] == ["v1"]
 
 
 def test_a_tag_goes_and_comes_back(client: BerthRegistry) -> None:

@@ -19,6 +19,7 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.responses import (
     AgesPage,
+    DailyPulls,
     DeletedTag,
     Freed,
     Held,
@@ -62,6 +63,7 @@ class PlayedRegistry:
         self.referring: dict[str, list[Referrer]] = {}
         self.held: dict[tuple[str, str], Held] = {}
         self.calls: list[tuple[Any, ...]] = []
+        self.daily: dict[tuple[str, str], list[DailyPulls]] = {}
         self.trouble: Exception | None = None
         self.seen: list[str] = []
         self.revoked: list[tuple[list[Any], float]] = []
@@ -136,7 +138,7 @@ class PlayedRegistry:
         self._answer()
         found = [tag for tag in self.now.get(path, {}).values() if name in tag.name]
         column = sort.removeprefix("-")
-        found.sort(key=lambda tag: getattr(tag, column), reverse=sort.startswith("-"))
+        found.sort(key=lambda tag: getattr(tag, column) or START, reverse=sort.startswith("-"))
         names = [tag.name for tag in found]
         start = names.index(last) + 1 if last else 0
         if before:
@@ -159,6 +161,12 @@ class PlayedRegistry:
         self._answer()
         found = self.past.get((path, tag), [])
         return [past for past in found if not last or past.id < last][:n]
+
+    def pulls(
+        self, path: str, *, digest: str = "", tag: str = "", days: int = 30
+    ) -> list[DailyPulls]:
+        self._answer()
+        return self.daily.get((path, digest), [])[:days]
 
     def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
         self._answer()

@@ -144,6 +144,7 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.undo_window": ("2m", "s.UNDO_WINDOW.total_seconds()", 120),
     "berth.events_kept": ("5d", "s.REGISTRY_EVENTS_KEPT.days", 5),
     "berth.tag_history_kept": ("6d", "s.REGISTRY_TAG_HISTORY_KEPT.days", 6),
+    "berth.pulls_kept": ("9d", "s.REGISTRY_PULLS_KEPT.days", 9),
     "berth.audit_events_kept": ("7d", "s.AUDIT_EVENTS_KEPT.days", 7),
     "berth.max_token_lifetime": ("8d", "s.MAX_TOKEN_LIFETIME.days", 8),
     "berth.token_expiry_warning": ("9d", "s.TOKEN_EXPIRY_WARNING.days", 9),

@@ -56,6 +56,7 @@ def content(clock: Any) -> Content:
     for number in range(30):
         ended = {"ended_at": clock.now() - dt.timedelta(minutes=number), "ended_by": "x" * 255}
         largest.tag_also(APP, "platforms", ["moved"], started_by="x" * 255, **ended)
+    largest.pull_all(APP, days=366)
     tags.delete(APP, "nested", images.ALICE)
     largest.push_nested(APP, "nested", 12, 3000)
     clock.advance(days=60)
@@ -67,7 +68,8 @@ def addresses(content: Content) -> dict[str, list[str]]:
     v2, own = f"v2/{APP}", "gitlab/v1/berth"
     tag = ["words", "platforms", "nested", "chain", "moved"]
     known = [content.platforms, content.first, content.last, largest.SUBJECT]
-    listed = ["", "?n=1000", "?n=1000&referrers=true", "?n=1000&before=z", "?sort=-size_bytes"]
+    listed = ["", "?n=1000", "?n=1000&referrers=true", "?n=1000&before=z"]
+    listed += ["?sort=-size_bytes", "?n=1000&sort=-last_pulled_at"]
     return {
         "v2/<name:name>/tags/list": [f"{v2}/tags/list", f"{v2}/tags/list?n=1000"],
         "v2/<name:name>/referrers/<reference:digest>": [
@@ -93,6 +95,10 @@ def addresses(content: Content) -> dict[str, list[str]]:
         f"{own}/ages/<name:name>/": [f"{own}/ages/{APP}/"],
         f"{own}/tag/<name:name>/": [f"{own}/tag/{APP}/?tag={name}" for name in tag[:-1]],
         f"{own}/history/<name:name>/": [f"{own}/history/{APP}/?n=1000&tag={name}" for name in tag],
+        f"{own}/pulls/<name:name>/": [
+            f"{own}/pulls/{APP}/?days=366{query}"
+            for query in ("", f"&digest={content.platforms}", *(f"&tag={name}" for name in tag))
+        ],
         f"{own}/freed/<name:name>/": [
             f"{own}/freed/{APP}/",
             *(f"{own}/freed/{APP}/?tags={name}" for name in ("platforms", "nested", "present")),

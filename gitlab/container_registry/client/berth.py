@@ -22,6 +22,7 @@ from gitlab.container_registry.client.connection import (
 )
 from gitlab.container_registry.client.responses import (
     AgesPage,
+    DailyPulls,
     DeletedTag,
     Ended,
     Freed,
@@ -89,8 +90,9 @@ class BerthRegistry(OverV2):
     ) -> TagsPage:
         """A page of an image's tags, after `last` or before `before`.
 
-        `name` is a part of the names wanted; `sort` is ``name``, ``-name``, ``published_at`` or
-        ``-published_at``. An image that the registry does not know has no tags.
+        `name` is a part of the names wanted; `sort` is ``name``, ``published_at`` or
+        ``last_pulled_at``, each with ``-`` too. An image that the registry does not know has no
+        tags.
         """
         asked = {"n": str(n), "last": last, "before": before, "name": name, "sort": sort}
         answer = self._own(
@@ -146,6 +148,25 @@ class BerthRegistry(OverV2):
             accept=(200, 404),
         )
         return [] if answer.status_code == 404 else [Interval.read(row) for row in as_json(answer)]
+
+    def pulls(
+        self, path: str, *, digest: str = "", tag: str = "", days: int = 30
+    ) -> list[DailyPulls]:
+        """The pulls of the last days, the latest first: of a manifest, by a tag, or of the image.
+
+        Nothing of an image that the registry does not know.
+        """
+        asked = {"digest": digest, "tag": tag, "days": str(days)}
+        answer = self._own(
+            "GET",
+            _call("pulls", path),
+            Access.repository(path, "pull"),
+            {key: value for key, value in asked.items() if value},
+            accept=(200, 404),
+        )
+        if answer.status_code == 404:
+            return []
+        return [DailyPulls.read(row) for row in as_json(answer)["days"]]
 
     def freed(
         self, path: str, tags: Sequence[str] = (), *, seen: Sequence[str] = ()

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.responses import (
     AgesPage,
+    DailyPulls,
     DeletedTag,
     Ended,
     Freed,
@@ -101,6 +102,11 @@ class OwnApi(Registry, Protocol):
 
     def history(self, path: str, tag: str, *, n: int = 100, last: int = 0) -> list[Interval]:
         """What a tag pointed at, the latest first; behind the interval `last` where it is given."""
+
+    def pulls(
+        self, path: str, *, digest: str = "", tag: str = "", days: int = 30
+    ) -> list[DailyPulls]:
+        """The pulls of the last days, the latest first: of a manifest, by a tag, of the image."""
 
     def freed(
         self, path: str, tags: Sequence[str] = (), *, seen: Sequence[str] = ()

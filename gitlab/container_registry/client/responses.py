@@ -77,6 +77,10 @@ class RepositoryDetails:
     updated_at: dt.datetime | None = None
     last_published_at: dt.datetime | None = None
     id: int = 0
+    last_pulled_at: dt.datetime | None = None
+    pulls_30_days: int = 0
+    pulls_counted_since: dt.datetime | None = None
+    """None where the registry does not count pulls."""
 
     @classmethod
     def read(cls, body: Object) -> Self:
@@ -90,6 +94,9 @@ class RepositoryDetails:
             updated_at=moment(body.get("updated_at")),
             last_published_at=moment(body.get("last_published_at")),
             id=body.get("id") or 0,
+            last_pulled_at=moment(body.get("last_pulled_at")),
+            pulls_30_days=body.get("pulls_30_days") or 0,
+            pulls_counted_since=moment(body.get("pulls_counted_since")),
         )
 
 
@@ -112,7 +119,10 @@ class Platform:
 
 @dataclass(frozen=True)
 class TagDetails:
-    """One tag and the manifest that it points at. Several platforms make it an index."""
+    """One tag and the manifest that it points at. Several platforms make it an index.
+
+    `pulls` and `last_pulled_at` are the manifest's, by whatever reference, since they are counted.
+    """
 
     name: str
     digest: str
@@ -127,6 +137,7 @@ class TagDetails:
     last_pulled_at: dt.datetime | None = None
     pulls_counted_since: dt.datetime | None = None
     """None where the registry does not count pulls."""
+    pulls: int = 0
 
     @property
     def short_digest(self) -> str:
@@ -154,6 +165,7 @@ class TagDetails:
             platforms=tuple(Platform.read(entry) for entry in body.get("platforms") or []),
             last_pulled_at=moment(body.get("last_pulled_at")),
             pulls_counted_since=moment(body.get("pulls_counted_since")),
+            pulls=body.get("pulls") or 0,
         )
 
 
@@ -291,6 +303,24 @@ class TagsPage:
     tags: list[TagDetails]
     next_last: str = ""
     previous_before: str = ""
+
+
+@dataclass(frozen=True)
+class DailyPulls:
+    """How often something was pulled on a day (UTC) by a kind of `credential`."""
+
+    day: dt.date
+    credential: str
+    pulls: int
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object. Raises `ValueError` where the day is none."""
+        return cls(
+            dt.date.fromisoformat(word(body, "day")),
+            word(body, "credential"),
+            int(body.get("pulls") or 0),
+        )
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,7 @@ NUMBERS = dict.fromkeys(
         "berth.undo_window",
         "berth.events_kept",
         "berth.tag_history_kept",
+        "berth.pulls_kept",
         "berth.audit_events_kept",
         "berth.max_token_lifetime",
         "berth.upload_expiry",

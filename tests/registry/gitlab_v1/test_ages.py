@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import pytest
 
 from registry.errors import Code
-from registry.services import tag_ages, tags
+from registry.models import Counting
+from registry.services import manifests, pull_counts, tag_ages, tags
 from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
 from tests.registry.base import APP, Person
+from tokens.verify import Claims
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 ADDRESS = f"/gitlab/v1/berth/ages/{APP}/"
@@ -28,12 +31,28 @@ def test_it_works(carol: Person) -> None:
     image = images.push_image(APP, "v1", config=config)
     images.push_image(APP, "gone")
     tags.delete(APP, "gone", images.ALICE)
-    ((name, digest, size, created, published),) = carol.send("GET", ADDRESS).json()["tags"]
+    ((name, digest, size, created, published, pulled),) = carol.send("GET", ADDRESS).json()["tags"]
+    assert pulled is None
     assert (name, digest, created) == ("v1", image.digest, 1706933106.0)
     assert size > 100
     assert abs(published - time.time()) < 600
     images.push_image(APP, "v1")
     assert carol.send("GET", ADDRESS).json()["tags"][0][3] is None
+
+
+def test_when_each_was_pulled_last(carol: Person) -> None:
+    """By whatever reference, and since when that is counted."""
+    image = images.push_image(APP, "v1")
+    images.push_image(APP, "v2")
+    claims = Claims("bob", (), 0.0, "id", auth_type="build")
+    pull_counts.note(claims, manifests.find(APP, image.digest), image.digest)
+    assert pull_counts.flush()
+    body = carol.send("GET", ADDRESS).json()
+    (_, never), (pulled, last) = sorted((tag[0], tag[5]) for tag in body["tags"])[::-1]
+    assert (pulled, never) == ("v1", None)
+    assert abs(last - time.time()) < 600
+    since = Counting.objects.get(name="pulls").since
+    assert dt.datetime.fromisoformat(body["pulls_counted_since"]) <= since
 
 
 def test_by_pages(carol: Person, monkeypatch: pytest.MonkeyPatch) -> None:
