@@ -61,6 +61,7 @@ _WEB_APPS = [
     "gitlab.access_tokens",
     "gitlab.trusted_issuers",
     "gitlab.container_registry",
+    "gitlab.container_registry.protection",
     "gitlab.audit",
     "gitlab.revocations",
     "gitlab.ui",
@@ -240,6 +241,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     # What is worked out may be left out, where nobody asked for it.
     "COMPONENT_NO_READ_ONLY_REQUIRED": True,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_NAME_OVERRIDES": {"ProtectionLevel": ["maintainer", "owner", "admin"]},
 }
 CSRF_FAILURE_VIEW = "gitlab.ui.views.csrf_failure"
 LOGIN_URL = "accounts:sign_in"

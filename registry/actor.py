@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from registry.services.protection import NO_RULES, TagRules
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -14,9 +16,11 @@ class Actor:
     then. None where nobody's token is behind it.
     `project_id` is GitLab's id of the project for whose image the token is; None where it does not
     say. See `Caller.acting_in`.
+    `rules` are those of the token about the tags of that image.
     """
 
     name: str = ""
     user: str = ""
     since: float | None = None
     project_id: int | None = None
+    rules: TagRules = NO_RULES

@@ -19,6 +19,7 @@ from django.conf import settings
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.services import revocations
+from registry.services.protection import NO_RULES, TagRules
 from registry.visible import EVERYTHING, Visible
 from tokens.access import Access
 from tokens.issue import SERVICE
@@ -117,15 +118,20 @@ class Meta:
     project_id: int | None = None
     project_path: str = ""
     root_namespace_id: int | None = None
+    rules: TagRules = NO_RULES
 
     @classmethod
     def read(cls, meta: Mapping[str, Any]) -> Meta:
-        """`meta` as it came; what is of another type than GitLab's is ignored."""
+        """`meta` as it came; what is of another type than GitLab's is ignored.
+
+        Not so the rules about tags: raises DENIED where those can't be read.
+        """
         path = meta.get("project_path")
         return cls(
             _id(meta.get("project_id")),
             path if isinstance(path, str) else "",
             _id(meta.get("root_namespace_id")),
+            TagRules.read(meta),
         )
 
 
@@ -176,8 +182,11 @@ class Caller:
         return Actor(name, _legible(claims.user or ""), claims.issued_at)
 
     def acting_in(self, name: str) -> Actor:
-        """As `actor`, with the project for which the token lets the caller act on a repository."""
-        return replace(self.actor, project_id=self.meta(name).project_id)
+        """As `actor`, with the project for which the token lets the caller act on a repository,
+        and the rules by which.
+        """
+        meta = self.meta(name)
+        return replace(self.actor, project_id=meta.project_id, rules=meta.rules)
 
     def meta(self, name: str) -> Meta:
         """What the token says of the repository `name`; nothing where it has no entry for it."""

@@ -74,10 +74,10 @@ class Authorizer(Protocol):
         `identity` is None for an anonymous caller. Raises `AccessForbidden`, `RegistryDisabled`.
         """
 
-    def explain(self, identity: Identity, refused: Sequence[str]) -> Mapping[str, str]:
-        """Why a push to each of these names was not granted, where that may be told. In words.
+    def explain(self, identity: Identity, refused: Sequence[Access]) -> Mapping[str, str]:
+        """Why these were not granted, where that may be told: by name, in words.
 
-        Called where somebody asked for a push that `authorize` has left out.
+        Called where somebody asked to push or to delete what `authorize` has left out.
         """
 
     def record(self, identity: Identity | None, granted: Sequence[Access]) -> list[Access]:

@@ -60,20 +60,22 @@ def _explained(
     asked: Sequence[Access],
     granted: Sequence[Access],
 ) -> dict[str, str]:
-    """Why pushes that were asked for are not granted: the registry says it when it refuses them."""
-    pushed = {access.name for access in granted if {"push", "*"} & set(access.actions)}
-    refused = [
-        access.name
-        for access in asked
-        if access.type == "repository"
-        and "push" in access.actions
-        and access.is_well_formed
-        and access.name not in pushed
-    ]
+    """Why pushes and deletions that were asked for are not granted: the registry says it when it
+    refuses them.
+    """
+    refused = [lacking for access in asked if (lacking := _lacking(access, granted)) is not None]
     if identity is None or not refused:
         return {}
     reasons = authorizer.explain(identity, refused[:_MOST_EXPLAINED])
     return {name: reason[:_LONGEST_REASON] for name, reason in reasons.items()}
+
+
+def _lacking(access: Access, granted: Sequence[Access]) -> Access | None:
+    """What of an access was asked for, changes something, and is not granted."""
+    if access.type != "repository" or not access.is_well_formed:
+        return None
+    got = {action for each in granted if each.name == access.name for action in each.actions}
+    return None if "*" in got else access.limited_to({"push", "delete"} - got)
 
 
 def _bearer(identity: Identity | None) -> Bearer:

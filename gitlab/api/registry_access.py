@@ -29,7 +29,7 @@ class AccessParameters(Parameters):
 
 
 class RegistryAccessEntity(Entity):
-    """What the token server would grant, and why it would not let one push."""
+    """What the token server would grant, and why it would not let one push or delete."""
 
     name = serializers.CharField()
     actions = serializers.ListField(child=serializers.ChoiceField(choices=_ACTIONS))
@@ -56,7 +56,12 @@ class RegistryAccess(Endpoint):
         try:
             granted = authorizer.authorize(identity, [Access.repository(name, *_ACTIONS)])
         except AccessForbidden as error:
-            return Response({"name": name, "actions": [], "reason": str(error)})
+            # That is a push. The rest may be granted all the same.
+            rest = authorizer.authorize(identity, [Access.repository(name, "pull", "delete")])
+            actions = [action for access in rest for action in access.actions]
+            return Response({"name": name, "actions": actions, "reason": str(error)})
         actions = [action for access in granted for action in access.actions]
-        refused = authorizer.explain(identity, [name]) if "push" not in actions else {}
+        lacking = [action for action in _ACTIONS[1:] if action not in actions]
+        asked = [Access.repository(name, *lacking)] if lacking else []
+        refused = authorizer.explain(identity, asked)
         return Response({"name": name, "actions": actions, "reason": refused.get(name, "")})

@@ -18,6 +18,7 @@ from gitlab.api import (
     personal_access_tokens,
     projects,
     registry_access,
+    registry_protection,
     registry_repositories,
     registry_tags,
     registry_undo,
@@ -39,6 +40,7 @@ def _of_both(address: str, endpoint: type[Endpoint]) -> list[URLPattern]:
 
 
 _IMAGES = "projects/<api_id:id>/registry/repositories"
+_PROTECTION = "registry/protection"
 _IMAGE = f"{_IMAGES}/<api_number:repository_id>"
 
 _REGISTRY: list[URLPattern | URLResolver] = []
@@ -66,6 +68,27 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         ),
         path("registry/access", registry_access.RegistryAccess.as_view()),
         path("registry/oidc_token_exchange", trusted_issuers.TokenExchange.as_view()),
+        *_of_both(f"{_PROTECTION}/repository/rules", registry_protection.RepositoryRules),
+        *_of_both(
+            f"{_PROTECTION}/repository/rules/<api_number:protection_rule_id>",
+            registry_protection.OneRepositoryRule,
+        ),
+        *_of_both(f"{_PROTECTION}/tag/rules", registry_protection.TagRules),
+        *_of_both(
+            f"{_PROTECTION}/tag/rules/<api_number:protection_rule_id>",
+            registry_protection.OneTagRule,
+        ),
+        # GitLab's older address of the repository rules.
+        path(
+            f"projects/<api_id:id>/{_PROTECTION}/rules",
+            registry_protection.RepositoryRulesAtOlderAddress.as_view(),
+            {"kind": "project"},
+        ),
+        path(
+            f"projects/<api_id:id>/{_PROTECTION}/rules/<api_number:protection_rule_id>",
+            registry_protection.OneRepositoryRuleAtOlderAddress.as_view(),
+            {"kind": "project"},
+        ),
     ]
 
 _V4: list[URLPattern | URLResolver] = [

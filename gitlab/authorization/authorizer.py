@@ -3,7 +3,8 @@
 The order is the protocol's: `authenticate`, `authorize` decides and changes nothing, `record` then
 creates the project that a first push needs and notes the container repository. Four queries after
 the login, however many scopes: the namespaces and projects of all paths, the memberships, the
-images pushed to.
+images pushed to. A fifth, for the rules that protect images, goes along with the last, and with
+what only pulls goes none.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from gitlab.authorization import obstacles
+from gitlab.authorization import obstacles, protections
 from gitlab.authorization.credentials.kinds import identify
 from gitlab.authorization.principals import Principal
 from gitlab.container_registry import repositories
 from gitlab.container_registry.image_paths import ImagePath, image_paths, located
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.protection import reading
+from gitlab.container_registry.protection.reading import RuleRow, RulesOfImages
 from gitlab.namespaces import policies
 from gitlab.namespaces.paths import check_segment
 from gitlab.namespaces.policies import Ability, UserAccess
@@ -78,32 +81,37 @@ class GitLabAuthorizer:
         A push to an image whose deletion is queued or under way is refused as a whole, with the
         reason: what it would upload would be deleted behind it. It works again once the image is
         gone. A deletion that has failed for good does not stand in the way. So is a push to a path
-        that is being changed, for the moment that it takes.
+        that is being changed, for the moment that it takes, and one that a rule keeps whoever asks
+        from, though their role would let them.
         """
         if not settings.CONTAINER_REGISTRY_ENABLED:
             raise RegistryDisabled
         principal: Principal | None = identity.principal if identity else None
         found = located(access.name for access in asked if access.type == "repository")
         access_in = _access_to(principal, found.values())
-        granted: list[tuple[Access, ImagePath | None]] = []
+        granted: list[_Granted] = []
         for access in asked:
             if access.type == "repository" and access.name in found:
                 image = found[access.name]
                 allowed = _allowed(principal, image, access_in[access.name], access.actions)
                 part = access.limited_to(allowed)
                 if part is not None:
-                    granted.append((part, image))
+                    granted.append(_Granted(part, image, access_in[access.name].rank))
             elif _is_catalog(access) and principal is not None and principal.lists_catalog:
-                granted.append((access, None))
+                granted.append(_Granted(access, None, 0))
         return _with_meta(granted)
 
-    def explain(self, identity: Identity, refused: Sequence[str]) -> dict[str, str]:
-        """What stands in the way of pushes to the images `refused`, as far as one may know it."""
+    def explain(self, identity: Identity, refused: Sequence[Access]) -> dict[str, str]:
+        """What stands in the way of what is `refused`, as far as one may know it, by name."""
         principal: Principal = identity.principal
-        found = located(refused)
+        found = located(access.name for access in refused)
         access_in = _access_to(principal, found.values())
+        rules = _rules_of(found.values())
         reasons = {
-            name: obstacles.to_push(name, found.get(name), access_in.get(name)) for name in refused
+            access.name: obstacles.to(
+                access, found.get(access.name), access_in.get(access.name), rules
+            )
+            for access in refused
         }
         return {name: reason for name, reason in reasons.items() if reason}
 
@@ -168,32 +176,74 @@ def _allowed_in_new_project(
     return {"push", "pull"} if "read" in carried else {"push"}
 
 
-def _with_meta(granted: Sequence[tuple[Access, ImagePath | None]]) -> list[Access]:
-    """The accesses with what is to be known of each. Raises `AccessForbidden`."""
-    pushes = [image for access, image in granted if image and _WRITES & set(access.actions)]
-    for image in pushes:
-        if image.is_changing:
-            raise AccessForbidden(f"{image.path} is being renamed: push to its new name")
-    pushed = [image.path for image in pushes]
-    known: dict[str, str | None] = {}
-    if pushed:
-        images = rows.read(_ImageRow, _STATUSES.format(rows.marks(pushed)), pushed)
-        known = {row.path: row.status for row in images}
-    for path, status in known.items():
-        if status in (
-            ContainerRepository.Status.DELETE_SCHEDULED,
-            ContainerRepository.Status.DELETE_ONGOING,
-        ):
-            raise AccessForbidden(f"{path} is being deleted: push again when it is gone")
-    return [
-        Access(
-            access.type,
-            access.name,
-            access.actions,
-            _Meta(image, is_noted=access.name in known) if image else {},
-        )
-        for access, image in granted
+class _Granted(NamedTuple):
+    """An access that role and credential allow, to which image, and the rank that rules compare."""
+
+    access: Access
+    image: ImagePath | None
+    rank: int
+
+
+def _with_meta(granted: Sequence[_Granted]) -> list[Access]:
+    """What rules leave of the accesses, with what is to be known of each.
+
+    Raises `AccessForbidden`.
+    """
+    changed = [
+        each.image
+        for each in granted
+        if each.image and protections.CHANGES & set(each.access.actions)
     ]
+    known, rules = _images_and_rules(changed) if changed else ({}, RulesOfImages([]))
+    accesses = []
+    for each in granted:
+        if each.image is None:
+            accesses.append(each.access)
+            continue
+        if "push" in each.access.actions:
+            _refuse_protected(each.image, rules, each.rank)
+        meta = _Meta(each.image, is_noted=each.access.name in known)
+        left = protections.limited(each.access, each.image, rules, each.rank)
+        if left is None:
+            continue
+        if _WRITES & set(left.actions):
+            _refuse_push(each.image, known.get(left.name))
+        meta.update(left.meta)
+        accesses.append(Access(left.type, left.name, left.actions, meta))
+    return accesses
+
+
+def _images_and_rules(
+    images: Sequence[ImagePath],
+) -> tuple[dict[str, str | None], RulesOfImages]:
+    """The status of each image that is noted, by path, and the rules for all of them."""
+    paths = [image.path for image in images]
+    found, rules = rows.read_two(
+        (_ImageRow, _STATUSES.format(rows.marks(paths)), paths),
+        (RuleRow, *reading.question(images)),
+    )
+    return {row.path: row.status for row in found}, RulesOfImages(rules)
+
+
+def _rules_of(images: Collection[ImagePath]) -> RulesOfImages:
+    return RulesOfImages(rows.read(RuleRow, *reading.question(images)) if images else [])
+
+
+def _refuse_protected(image: ImagePath, rules: RulesOfImages, rank: int) -> None:
+    """As GitLab does: docker asks the registry by HEAD first, whose answer has no room for why."""
+    why = protections.denied(image, rules, rank, "push") if rules else ""
+    if why:
+        raise AccessForbidden(why)
+
+
+def _refuse_push(image: ImagePath, status: str | None) -> None:
+    if image.is_changing:
+        raise AccessForbidden(f"{image.path} is being renamed: push to its new name")
+    if status in (
+        ContainerRepository.Status.DELETE_SCHEDULED,
+        ContainerRepository.Status.DELETE_ONGOING,
+    ):
+        raise AccessForbidden(f"{image.path} is being deleted: push again when it is gone")
 
 
 def _record(identity: Identity | None, access: Access) -> Access | None:
@@ -231,7 +281,12 @@ def _create_project(
         return None
     reader = _access_to(principal, [now])[access.name]
     part = access.limited_to(_allowed(principal, now, reader, access.actions))
-    return (part, _Meta(now, is_noted=False)) if part else None
+    left = protections.limited(part, now, _rules_of([now]), reader.rank) if part else None
+    if left is None:
+        return None
+    meta = _Meta(now, is_noted=False)
+    meta.update({**left.meta, **meta})
+    return left, meta
 
 
 def _plain(access: Access, meta: _Meta) -> Access:

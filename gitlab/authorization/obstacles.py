@@ -1,5 +1,7 @@
 """What stands in the way of a push, in words, for the person who pushes: docker shows them.
 
+And in the way of a deletion, where a rule protects the image.
+
 Nobody learns more than they may know. What is said of a project or group is said to those who see
 it anyway; a name that is not there and one that is hidden read alike.
 """
@@ -8,13 +10,55 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from gitlab.authorization import protections
 from gitlab.container_registry.image_paths import ImagePath, ProjectRow
+from gitlab.container_registry.protection.reading import RulesOfImages
 from gitlab.namespaces import policies
 from gitlab.namespaces.models import RegistryAccess
 from gitlab.namespaces.paths import check_segment
 from gitlab.namespaces.policies import Ability, UserAccess
 from gitlab.refusals import Invalid
+from tokens.access import Access
 from tokens.names import MAX_LEVELS_BELOW
+
+
+def to(
+    refused: Access, image: ImagePath | None, reader: UserAccess | None, rules: RulesOfImages
+) -> str:
+    """The obstacle to the actions of `refused`, a push first; "" where nothing is to be said.
+
+    `rules` are those of the image.
+    """
+    actions = [action for action in ("push", "delete") if action in refused.actions]
+    if image is not None and reader is not None and rules and _sees(image, reader):
+        for action in actions:
+            why = protections.denied(image, rules, reader.rank, action)
+            if why and _by_role(image, reader, action):
+                return why
+    return to_push(refused.name, image, reader) if "push" in actions else ""
+
+
+_ABILITY = {"push": Ability.PUSH_IMAGE, "delete": Ability.ADMIN_IMAGE}
+
+
+def _sees(image: ImagePath, reader: UserAccess) -> bool:
+    if image.project is None:
+        return Ability.READ_GROUP in policies.group_abilities(reader, image.namespace.visibility)
+    return Ability.READ_PROJECT in _in_project(image.project, reader)
+
+
+def _by_role(image: ImagePath, reader: UserAccess, action: str) -> bool:
+    """Whether their role would let them, so that the rule is what stands in the way."""
+    if image.project is None:
+        may = policies.group_abilities(reader, image.namespace.visibility)
+        return action == "push" and Ability.CREATE_PROJECT in may
+    return _ABILITY[action] in _in_project(image.project, reader)
+
+
+def _in_project(project: ProjectRow, reader: UserAccess) -> frozenset[Ability]:
+    return policies.project_abilities(
+        reader, project.visibility, project.registry_access, archived=project.archived
+    )
 
 
 def to_push(name: str, image: ImagePath | None, reader: UserAccess | None) -> str:

@@ -217,5 +217,6 @@ class JobPrincipal:
             if image.project.id not in open_to_it:
                 return NOBODY
         elif image.project is not None and level >= AccessLevel.DEVELOPER:
-            return UserAccess(level=AccessLevel.MAINTAINER)
+            # Protection rules ask what the person is: a job is no way around them.
+            return UserAccess(level=AccessLevel.MAINTAINER, own_level=level)
         return UserAccess(level=min(level, AccessLevel.REPORTER))

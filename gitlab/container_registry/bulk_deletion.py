@@ -26,6 +26,7 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
+from gitlab.container_registry.protection import guard
 from gitlab.container_registry.tag_criteria import Candidate, Criteria
 from gitlab.jobs import crash_points, enqueue
 from gitlab.namespaces import queries
@@ -84,6 +85,7 @@ def schedule(
 ) -> BulkTagDeletion:
     """Have the tags deleted that fit the criteria. Raises `TooSoon` the second time in an hour."""
     require_in_project(by, repository.project, Ability.ADMIN_IMAGE)
+    guard.require_image(by, repository.project, repository.path, "delete")
     Criteria(name_regex_delete, name_regex_keep, keep_n, older_than)
     if repository.is_being_deleted:
         raise Conflict({"__all__": "The image is being deleted with all its tags."})
@@ -168,6 +170,7 @@ def _person_for(row: BulkTagDeletion) -> Person:
     if row.by is None:
         raise Forbidden("whoever asked is not here any more")
     require_in_project(row.by, row.repository.project, Ability.ADMIN_IMAGE)
+    guard.require_image(row.by, row.repository.project, row.repository.path, "delete")
     return row.by
 
 
@@ -176,12 +179,23 @@ def _delete(row: BulkTagDeletion, by: Person, registry: Registry) -> Outcome:
     candidates = _candidates(row, criteria, registry)
     if candidates is None:
         return Outcome.NOT_OURS
-    names = criteria.chosen(candidates, row.requested_at)
+    names = _unprotected(row, by, criteria.chosen(candidates, row.requested_at))
     for start in range(0, len(names), _AT_ONCE):
         if not _delete_some(row, by, names[start : start + _AT_ONCE], registry):
             return Outcome.NOT_OURS
         crash_points.reached("tags_deleted")
     return _end(row, _Status.FINISHED)
+
+
+def _unprotected(row: BulkTagDeletion, by: Person, names: Sequence[str]) -> list[str]:
+    """Those that no rule protects from whoever asked, last of all the criteria, as in GitLab.
+
+    The others count as refused.
+    """
+    standing = guard.Standing(by, row.repository.project)
+    left = [name for name in names if not standing.why_not(name, "delete")]
+    row.refused_count += len(names) - len(left)
+    return left
 
 
 def _candidates(

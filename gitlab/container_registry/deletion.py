@@ -35,6 +35,7 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.models import ContainerRepository, DeletedImage
+from gitlab.container_registry.protection import guard
 from gitlab.jobs import crash_points, enqueue
 from gitlab.namespaces import queries
 from gitlab.namespaces import services as namespaces
@@ -42,7 +43,7 @@ from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.models import Project
 from gitlab.namespaces.policies import Ability
 from gitlab.principals import Actor, Person
-from gitlab.refusals import Conflict
+from gitlab.refusals import Conflict, Forbidden
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ STALE = dt.timedelta(minutes=5)
 WHILE_RENAMED = dt.timedelta(seconds=5)
 FIRST_DELAY = dt.timedelta(seconds=15)
 _SWEPT_AT_ONCE = 50
+_LOOKED_AT_ONCE = 2000
 _Status = ContainerRepository.Status
 _Rows = QuerySet[ContainerRepository]
 
@@ -84,12 +86,17 @@ def _to(status: _Status | None, rows: _Rows, **columns: Any) -> int:
 # Asked for, and taken back
 
 
-def schedule(by: Person, repository: ContainerRepository) -> ContainerRepository:
+def schedule(
+    by: Person, repository: ContainerRepository, registry: Registry | None = None
+) -> ContainerRepository:
     """Queue the deletion of an image with everything in it. Twice is the same as once.
 
-    Also the way to try a failed deletion again. Raises `Forbidden`.
+    Also the way to try a failed deletion again. Raises `Forbidden`, also where a rule protects the
+    image or one of its first tags; the worker asks again, of all of them.
     """
     require_in_project(by, repository.project, Ability.ADMIN_IMAGE)
+    guard.require_image(by, repository.project, repository.path, "delete")
+    _refuse_protected(by, repository, registry)
     with transaction.atomic():
         if _queue(ContainerRepository.objects.filter(pk=repository.pk), by):
             record("container_repository.schedule_deletion", by=by, target=repository)
@@ -99,6 +106,22 @@ def schedule(by: Person, repository: ContainerRepository) -> ContainerRepository
         with suppress(ContainerRepository.DoesNotExist):
             repository.refresh_from_db(fields=["status", "status_changed_at", "deleted_by"])
     return repository
+
+
+def _refuse_protected(
+    by: Person, repository: ContainerRepository, registry: Registry | None
+) -> None:
+    standing = guard.Standing(by, repository.project)
+    if not standing.limits_deletion:
+        return
+    # A registry that does not answer now will have to answer the worker.
+    with suppress(RegistryUnavailable, RegistryRefused, guard.TooManyTags):
+        known = registry or clients.for_pages()
+        guard.refuse(
+            guard.protected_tag(
+                known, repository.path, standing.tags, standing.rank, most=_LOOKED_AT_ONCE
+            )
+        )
 
 
 def retry(by: Person, rows: _Rows) -> int:
@@ -188,16 +211,41 @@ def delete_repository(pk: int, registry: Registry | None = None) -> Outcome:
     row.refresh_from_db(fields=["path"])
     registry = registry or clients.for_jobs()
     try:
+        rules = _rules(row, registry)
         _remember(row, registry)
-        while registry.delete_batch(row.path, BATCH, project=row.project_id):
+        while registry.delete_batch(row.path, BATCH, project=row.project_id, rules=rules):
             if not _renew(row):
                 return Outcome.NOT_OURS
         crash_points.reached("image_deleted")
         return _finish(row, registry)
     except RegistryUnavailable as error:
         return _give_back(row, str(error), for_good=False)
-    except RegistryRefused as error:
-        return _give_back(row, f"{error.code}: {error}", for_good=True)
+    except (RegistryRefused, Forbidden, Conflict) as error:
+        return _give_back(row, _why(error), for_good=True)
+
+
+def _rules(row: ContainerRepository, registry: Registry) -> dict[str, Any]:
+    """What the registry has to know of the rules about whoever wants the image deleted.
+
+    A project that is deleted takes its images along, whatever rules it has. Another registry than
+    ours knows no rules, so that all tags are held against them here.
+    """
+    if row.project.pending_delete_at is not None:
+        return {}
+    standing = guard.Standing(row.deleted_by, row.project)
+    guard.refuse(standing.why_not_image(row.path, "delete"))
+    if registry.own is None and standing.limits_deletion:
+        why = guard.protected_tag(
+            registry, row.path, standing.tags, standing.rank, most=guard.MOST_TAGS
+        )
+        guard.refuse(why)
+    return standing.as_meta()
+
+
+def _why(error: RegistryRefused | Forbidden | Conflict) -> str:
+    if isinstance(error, RegistryRefused):
+        return f"{error.code}: {error}"
+    return f"DENIED: {' '.join(error.messages) if isinstance(error, Conflict) else error}"
 
 
 def _ours(row: ContainerRepository) -> _Rows:

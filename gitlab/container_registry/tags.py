@@ -24,6 +24,7 @@ from gitlab.container_registry.client.responses import (
     TagsPage,
 )
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.protection import guard
 from gitlab.namespaces import user_access
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.models import AccessLevel, Namespace, Project
@@ -171,9 +172,10 @@ def delete_tags(
 ) -> Deleted:
     """Delete some tags now. The images behind them stay for whoever knows their digest.
 
-    One tag needs `Ability.DELETE_TAG`, several need `Ability.ADMIN_IMAGE`, as in GitLab. What was
-    deleted before the registry failed is recorded all the same. Raises `Forbidden`, `Conflict`
-    while the image is being deleted, `Invalid` for ``tags``, `RegistryUnavailable`.
+    One tag needs `Ability.DELETE_TAG`, several need `Ability.ADMIN_IMAGE`, as in GitLab. Of several
+    those that a rule protects are refused, and the rest goes. What was deleted before the registry
+    failed is recorded all the same. Raises `Forbidden`, also for one tag that a rule protects,
+    `Conflict` while the image is being deleted, `Invalid` for ``tags``, `RegistryUnavailable`.
     """
     names = list(dict.fromkeys(tags))
     if not names or len(names) > MAX_TAGS_AT_ONCE:
@@ -184,10 +186,17 @@ def delete_tags(
     )
     if repository.is_being_deleted:
         raise Conflict({"__all__": "The image is being deleted with all its tags."})
+    guard.require_image(by, repository.project, repository.path, "delete")
+    standing = guard.Standing(by, repository.project)
     outcome = Deleted()
     delete = functools.partial((registry or clients.for_pages()).delete_tag, by=by.username)
     try:
         for tag in names:
+            why = standing.why_not(tag, "delete")
+            if why and several:
+                outcome.refused[tag] = why
+                continue
+            guard.refuse(why)
             _delete_tag(delete, repository.path, tag, outcome)
     finally:
         if outcome.deleted:

@@ -25,6 +25,7 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.registry import OwnApi, Registry, own_api
 from gitlab.container_registry.client.responses import DeletedTag, Interval
 from gitlab.container_registry.models import ContainerRepository, DeletedImage
+from gitlab.container_registry.protection import guard
 from gitlab.container_registry.tags import MAX_TAGS_AT_ONCE
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.models import Project
@@ -59,7 +60,7 @@ def restore_tags(
     One that somebody has pushed meanwhile stays as it is. Raises `Forbidden`, `Conflict`.
     """
     names = list(dict.fromkeys(tags))[:MAX_TAGS_AT_ONCE]
-    _require_push(by, repository)
+    _require_push(by, repository, names)
     own = (registry or clients.for_pages()).own
     if own is None:
         return Restored(lost=names)
@@ -96,9 +97,10 @@ def point_back(
 ) -> Interval | None:
     """Let a tag point at what it did in a part of its history. Answers that which this ends.
 
-    Raises `NotFound`, `Forbidden`, and `Conflict` where what it pointed at is gone.
+    Raises `NotFound`, `Forbidden`, also where a rule keeps the tag where it is, and `Conflict`
+    where what it pointed at is gone.
     """
-    _require_push(by, repository)
+    standing = _require_push(by, repository, [tag])
     own = own_api(registry or clients.for_pages(), _KEEPS_NOTHING)
     history = own.history(repository.path, tag)
     chosen = next((past for past in history if past.id == interval), None)
@@ -108,6 +110,8 @@ def point_back(
     if current is None:
         _restore(own, repository, [chosen.id], by)
     else:
+        if current.digest != chosen.digest:
+            guard.refuse(standing.tags.what_holds(tag))
         manifest = own.manifest(repository.path, chosen.digest)
         if manifest is None:
             raise Conflict({"__all__": f"What {tag} pointed at then has been deleted."})
@@ -116,10 +120,13 @@ def point_back(
     return current
 
 
-def _require_push(by: Person, repository: ContainerRepository) -> None:
+def _require_push(
+    by: Person, repository: ContainerRepository, tags: Iterable[str]
+) -> guard.Standing:
     require_in_project(by, repository.project, Ability.PUSH_IMAGE)
     if repository.is_being_deleted:
         raise Conflict({"__all__": "The image is being deleted with all its tags."})
+    return guard.require_push(by, repository, tags)
 
 
 def ticket_for(repository: ContainerRepository, registry: Registry | None = None) -> str:
@@ -211,8 +218,13 @@ def restore_image(
     if known.get("registry"):
         registry = registry or clients.for_pages()
         if registry.repository(path, size=False) is None:
+            guard.require_image(by, project, path, "push")
             own_api(registry, _KEEPS_NOTHING).restore_repository(
-                path, known["registry"], by=by.username, project=project.pk
+                path,
+                known["registry"],
+                by=by.username,
+                project=project.pk,
+                rules=guard.Standing(by, project).as_meta(),
             )
         DeletedImage.objects.filter(registry_id=known["registry"], project=project).delete()
     if row is None:

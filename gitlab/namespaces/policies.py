@@ -51,17 +51,30 @@ class Ability(StrEnum):
     REMOVE_GROUP = "remove_group"
 
 
+ADMIN_RANK = 60
+"""GitLab's level of administrators, where rules about images compare levels."""
+
+
 @dataclass(frozen=True)
 class UserAccess:
     """Who somebody is with regard to one project or namespace. The default is nobody.
 
-    `level` is the highest of their memberships here and above, 0 for none.
+    `level` is the highest of their memberships here and above, 0 for none. `own_level` is that
+    where what they show lends them a higher level, as a CI job does; None where it does not.
     """
 
     signed_in: bool = False
     external: bool = False
     admin: bool = False
     level: int = 0
+    own_level: int | None = None
+
+    @property
+    def rank(self) -> int:
+        """What protection rules compare: their own level, that of an administrator above all."""
+        if self.admin:
+            return ADMIN_RANK
+        return self.level if self.own_level is None else self.own_level
 
 
 NOBODY = UserAccess()

@@ -32,6 +32,15 @@ def registry_url(project: Project) -> str:
         return ""
 
 
+def _protection(kind: str, owner: Routable, active: str) -> list[Link]:
+    """The page of what protects images; none where this installation has none."""
+    try:
+        url = reverse(f"protection:{kind}_index", kwargs={"path": owner.full_path})
+    except NoReverseMatch:
+        return []
+    return [Link("Protection", url, "shield", active == "protection")]
+
+
 def breadcrumbs_for(routable: Routable, *more: Crumb) -> list[Crumb]:
     """The path as docker names it, a link each, and `more` below it. The last is the page."""
     crumbs = [
@@ -47,7 +56,7 @@ def project_heading(project: Project) -> Heading:
 
 
 def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[Section]:
-    """Active: ``overview registry members settings``, or a page of `_credentials`."""
+    """Active: ``overview registry members settings protection``, or a page of `_credentials`."""
     at = {"path": project.full_path}
     links = [Link("Overview", url_of(project), "package", active == "overview")]
     registry = registry_url(project)
@@ -59,6 +68,7 @@ def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[S
     if Ability.ADMIN_PROJECT in project.abilities:
         url = reverse("namespaces:project_edit", kwargs=at)
         links.append(Link("Settings", url, "settings", active == "settings"))
+        links += _protection("project", project, active)
     return [Section("", links), *_credentials("project", project, active)]
 
 
@@ -97,7 +107,7 @@ def project_frame(project: Project, user: Anybody, active: str, *more: Crumb) ->
 def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Section]:
     """Of a group or a person's own namespace.
 
-    Active: ``overview members settings``, or a page of `_credentials`.
+    Active: ``overview members settings protection``, or a page of `_credentials`.
     """
     links = [Link("Overview", url_of(group), "folder", active == "overview")]
     if group.is_group:
@@ -108,6 +118,7 @@ def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Sec
         if Ability.ADMIN_GROUP in group.abilities:
             url = reverse("namespaces:group_edit", kwargs=at)
             links.append(Link("Settings", url, "settings", active == "settings"))
+            links += _protection("group", group, active)
     credentials = _credentials("group", group, active) if group.is_group else []
     return [Section("", links), *credentials]
 

@@ -32,6 +32,7 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.registry import Registry, own_api
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.protection import guard
 from gitlab.namespaces import queries
 from gitlab.namespaces.loaders import require_in_namespace, require_in_project
 from gitlab.namespaces.models import (
@@ -151,10 +152,26 @@ def _change(by: Person, wish: _Wish, registry: Registry | None) -> None:
     if begun is None:
         _check(wish)
         _rename(registry, wish.old_path, wish.new_path, wish.field, dry_run=True)
+        _refuse_protected(by, wish, registry)
         begun = _begin(by, wish)
     elif begun.new_path != wish.new_path:
         raise Conflict({wish.field: f"It is being renamed to {begun.new_path}: finish that first."})
     _finish(begun, registry, wish.field)
+
+
+def _refuse_protected(by: Person, wish: _Wish, registry: Registry) -> None:
+    """Raises `Forbidden` where a rule protects an image or a tag: its old name would be gone.
+
+    Looked at before anything is begun. What is pushed in the moment between comes along.
+    """
+    if settings.CONTAINER_REGISTRY_ENABLED:
+        images = _images(wish.old_path).select_related("project__namespace")
+        try:
+            images = images.order_by("project__full_path", "path")
+            guard.require_path_stays(by, wish.old_path, images, registry)
+        except RegistryRefused as error:
+            text = f"The registry does not tell the tags of the images: {error}."
+            raise Conflict({wish.field: text}) from error
 
 
 def _check(wish: _Wish) -> None:

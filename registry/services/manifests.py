@@ -124,11 +124,13 @@ def push(
     Every blob that it refers to has to be in this repository and in the store; a child of an index
     may be missing. All of it happens in one transaction, or nothing.
 
-    Raises MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN, SIZE_INVALID.
+    Raises MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, and
+    DENIED where a rule protects one of the tags.
     """
     check_reference(reference)
     by_digest = ":" in reference
     names = tags.check_all([*([] if by_digest else [reference]), *more_tags])
+    actor.rules.refuse_push(names)
     parsed = parsing.parse(payload, content_type)
     if by_digest and digests.of(payload, digests.algorithm_of(reference)) != reference:
         raise RegistryError(Code.DIGEST_INVALID, digest=reference)
@@ -313,8 +315,9 @@ def list_digests(
 def delete(name: str, digest: str, actor: Actor) -> None:
     """Delete a manifest and the tags that point at it; it can be undone within the window.
 
-    Raises MANIFEST_UNKNOWN, NAME_UNKNOWN, UNSUPPORTED, and DENIED (405), which names the index in
-    the way, where a live index lists it. An index that nothing live needs is not in the way.
+    Raises MANIFEST_UNKNOWN, NAME_UNKNOWN, UNSUPPORTED, DENIED where a rule protects one of the
+    tags, and DENIED (405), which names the index in the way, where a live index lists it. An index
+    that nothing live needs is not in the way.
     """
     repositories.require_deletion()
     with database.atomic():
@@ -323,6 +326,7 @@ def delete(name: str, digest: str, actor: Actor) -> None:
         manifest = found.first() if digests.is_digest(digest) else None
         if manifest is None:
             raise RegistryError(Code.MANIFEST_UNKNOWN, reference=digest)
+        repositories.refuse_protected(actor.rules, repository_id, of_manifest=manifest.pk)
         holder = holding.live_index_of(repository_id, digest)
         if holder is not None:
             raise RegistryError(

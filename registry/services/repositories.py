@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 
 from django.conf import settings
 from django.db.models import Q
@@ -13,12 +14,14 @@ from registry.errors import Code, RegistryError
 from registry.models import Event, FormerPath, Manifest, Repository, Review, Tag
 from registry.services import database, events
 from registry.services.garbage import reviews
+from registry.services.protection import TagRules
 from tokens.access import is_repository_name
 from tokens.verify import LONGEST_LEEWAY, MAX_LIFETIME
 
 MAX_GIVEN_UP = 500
 """Repositories that one call closes."""
 
+_BATCH = 1000
 _TOKENS_END = dt.timedelta(seconds=MAX_LIFETIME + LONGEST_LEEWAY)
 
 _HELD = "SELECT id, project_id FROM registry_repository WHERE name = %s AND closed_at IS NULL"
@@ -165,14 +168,39 @@ def close(name: str, actor: Actor) -> int:
     """Delete a repository: it is gone at once, and its content when the undo window is over.
 
     The id that brings it back. One row changes, however many tags there are. Raises NAME_UNKNOWN,
-    UNSUPPORTED.
+    UNSUPPORTED, and DENIED where a rule protects one of its tags.
     """
     require_deletion()
     with database.atomic():
         repository_id = hold(name)
+        refuse_protected(actor.rules, repository_id)
         _bind(repository_id, actor)
         _close(repository_id, name, actor)
     return repository_id
+
+
+def refuse_protected(
+    rules: TagRules, repository_id: int, *, of_manifest: int | None = None
+) -> None:
+    """Raises DENIED where a rule protects an open tag of a repository, or of one manifest in it.
+
+    In a transaction that holds the repository. It costs a query where there are rules.
+    """
+    if rules.limits_deletion:
+        rules.refuse_deletion(open_tags(repository_id, of_manifest=of_manifest))
+
+
+def open_tags(repository_id: int, *, of_manifest: int | None = None) -> Iterator[str]:
+    """The names of a repository's tags, or of those that point at one manifest, in byte order."""
+    found = Tag.objects.filter(repository_id=repository_id, ended_at=None)
+    if of_manifest is not None:
+        found = found.filter(manifest_id=of_manifest)
+    names = found.order_by("name").values_list("name", flat=True)
+    last = ""
+    # Page by page: whoever stops at a name leaves no cursor open, which would outlive the refusal.
+    while page := list(names.filter(name__gt=last)[:_BATCH]):
+        yield from page
+        last = page[-1]
 
 
 def _close(repository_id: int, name: str, actor: Actor) -> None:

@@ -72,14 +72,17 @@ def page(repository: str, last: str, limit: int) -> list[str]:
 def point(repository_id: int, name: str, manifest_id: int, digest: str, actor: Actor) -> bool:
     """Let the tag `name` point at a manifest; whether it moved or is new.
 
-    In a transaction that holds the repository.
+    In a transaction that holds the repository. Raises DENIED where a rule keeps it where it is, or
+    keeps `actor` from pushing it.
     """
+    actor.rules.refuse_push([name])
     now = timezone.now()
     current = database.one(_CURRENT, [repository_id, name])
     if current is not None:
         tag_id, before = current
         if before == manifest_id:
             return False
+        actor.rules.refuse_move(name)
         database.change(_END, [now, actor.name, tag_id])
         if before is not None:
             reviews.queue(Review.Kind.MANIFEST, [before], "tag moved")
@@ -90,7 +93,7 @@ def point(repository_id: int, name: str, manifest_id: int, digest: str, actor: A
 def delete(repository: str, name: str, actor: Actor) -> None:
     """Take a tag away; what it pointed at stays until nothing else holds it.
 
-    Raises MANIFEST_UNKNOWN, NAME_UNKNOWN, UNSUPPORTED.
+    Raises MANIFEST_UNKNOWN, NAME_UNKNOWN, UNSUPPORTED, and DENIED where a rule protects it.
     """
     repositories.require_deletion()
     with database.atomic():
@@ -99,6 +102,7 @@ def delete(repository: str, name: str, actor: Actor) -> None:
         current = found.first() if is_tag(name) else None
         if current is None:
             raise RegistryError(Code.MANIFEST_UNKNOWN, f"there is no tag {name}", tag=name)
+        actor.rules.refuse_deletion([name])
         Tag.objects.filter(pk=current.pk).update(ended_at=timezone.now(), ended_by=actor.name)
         if current.manifest_id is not None:
             reviews.queue(Review.Kind.MANIFEST, [current.manifest_id], "tag deleted")

@@ -33,8 +33,8 @@ def restore_tags(name: str, intervals: Sequence[int], actor: Actor) -> list[str]
 
     The names that came back. All of them, or none.
 
-    Raises NAME_UNKNOWN, MANIFEST_UNKNOWN where the past is over, and DENIED (409) where a tag of
-    that name is there again.
+    Raises NAME_UNKNOWN, MANIFEST_UNKNOWN where the past is over, DENIED (409) where a tag of that
+    name is there again, and DENIED where a rule keeps `actor` from pushing one of them.
     """
     with database.atomic():
         repository_id = _hold(name, actor)
@@ -103,7 +103,8 @@ def _revive_listed(
 def restore_manifest(name: str, digest: str, actor: Actor) -> list[str]:
     """Bring a deleted manifest back, with the tags that went with it and are still free.
 
-    The names of these tags. Raises NAME_UNKNOWN, DIGEST_INVALID, MANIFEST_UNKNOWN.
+    The names of these tags. Raises NAME_UNKNOWN, DIGEST_INVALID, MANIFEST_UNKNOWN, and DENIED
+    where a rule keeps `actor` from pushing one of them.
     """
     digests.check(digest)
     with database.atomic():
@@ -136,8 +137,9 @@ def restore_repository(name: str, repository_id: int, actor: Actor) -> None:
     """Open a deleted repository again, with everything in it.
 
     The id says which one: a path may have had several owners, and each gets back what was its own.
-    Raises NAME_UNKNOWN, also where it belongs to another project, and DENIED (409) where a push has
-    opened a new repository of that name.
+    Raises NAME_UNKNOWN, also where it belongs to another project, DENIED (409) where a push has
+    opened a new repository of that name, and DENIED where a rule keeps `actor` from pushing one of
+    its tags.
     """
     with database.atomic():
         database.hold_openings(others_too=False)
@@ -151,6 +153,8 @@ def restore_repository(name: str, repository_id: int, actor: Actor) -> None:
             raise RegistryError(
                 Code.DENIED, "a push has opened a new repository of that name", status=409
             )
+        if actor.rules.push:
+            actor.rules.refuse_push(repositories.open_tags(repository_id))
         Repository.objects.filter(pk=repository_id).update(closed_at=None, closed_by="")
         reviews.drop(Review.Kind.REPOSITORY, [repository_id])
         _review_again(repository_id)

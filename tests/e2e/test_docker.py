@@ -185,6 +185,52 @@ def test_a_stranger_may_not_push(
         push(docker, berth, images.tiny("not welcome"), project)
 
 
+def _protect(berth: Installation, project: str, code: str) -> None:
+    """Make a rule, and wait until it holds for tokens from before too."""
+    berth.run_python(
+        "from gitlab.accounts.models import User\n"
+        "from gitlab.container_registry.protection import services\n"
+        "from gitlab.namespaces.models import Project\n"
+        "root = User.objects.filter(is_superuser=True).first()\n"
+        f"project = Project.objects.get(full_path={project!r})\n"
+        f"{code}\n"
+        "answer = 1"
+    )
+    wait_until(
+        lambda: berth.run_python(
+            "from gitlab.revocations.models import Revocation\n"
+            "answer = not Revocation.objects.filter(told_at=None).exists()"
+        ),
+        timeout=60,
+    )
+
+
+def test_a_protected_tag_and_image_say_so(
+    docker: Docker, berth: Installation, alice: Person, project: str
+) -> None:
+    """docker shows which rule is in the way, for tokens from before the rule as well."""
+    login(docker, berth, alice)
+    first = images.tiny("first")
+    name = push(docker, berth, first, project, "v1.0")
+    _protect(
+        berth,
+        project,
+        "services.create_tag_rule(root, project, tag_name_pattern='^v[0-9.]+$')",
+    )
+    docker("push", "--quiet", name)
+    with pytest.raises(Refused, match=r'tag v1\.0 is immutable by rule "\^v\[0-9\.\]\+\$"'):
+        push(docker, berth, images.tiny("second"), project, "v1.0")
+    push(docker, berth, images.tiny("second"), project, "other")
+    _protect(
+        berth,
+        project,
+        "services.create_repository_rule(root, project, minimum_access_level_for_push=60,"
+        " repository_path_pattern=project.full_path + '*')",
+    )
+    with pytest.raises(Refused, match=r"is protected by rule .*: pushing takes an administrator"):
+        push(docker, berth, images.tiny("third"), project, "other")
+
+
 def test_a_wrong_password(docker: Docker, berth: Installation, alice: Person) -> None:
     with pytest.raises(Refused, match=r"[Uu]nauthorized|Access denied"):
         docker.login(berth.registry, alice.username, "not the password")

@@ -191,7 +191,7 @@ class FakeRegistry:
             raise self.trouble
         self.given_up.append((path, project))
 
-    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
+    def delete_batch(self, path: str, n: int = 100, **more: Any) -> int:
         """As the registry does it: what is left."""
         if self.trouble:
             raise self.trouble

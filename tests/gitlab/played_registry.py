@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -162,7 +162,14 @@ class PlayedRegistry:
         self._answer()
         self.calls.append(("give up", path, project))
 
-    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
+    def delete_batch(
+        self,
+        path: str,
+        n: int = 100,
+        *,
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> int:
         """As our registry does it: all at once, and a second time there is nothing."""
         self._answer()
         if path not in self.now:
@@ -221,7 +228,13 @@ class PlayedRegistry:
         return bool(below)
 
     def restore_repository(
-        self, path: str, repository_id: int, *, by: str = "", project: int | None = None
+        self,
+        path: str,
+        repository_id: int,
+        *,
+        by: str = "",
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
     ) -> None:
         self._answer()
         self.calls.append(("restore image", path, repository_id, by))

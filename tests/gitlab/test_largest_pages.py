@@ -32,6 +32,8 @@ from gitlab.container_registry.models import (
     ContainerRepository,
     DeletedImage,
 )
+from gitlab.container_registry.protection.models import RepositoryRule, TagRule
+from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, MAX_TAG_RULES
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
 from gitlab.trusted_issuers.models import TrustedIssuer
 from tests.gitlab.played_registry import PlayedRegistry
@@ -93,6 +95,7 @@ def content(
     )
     _machines(alice, acme, app, people)
     _images(app, people)
+    _protection(acme, app)
     AuditEvent.objects.bulk_create(
         AuditEvent(
             actor=alice,
@@ -261,6 +264,24 @@ def _trust(kind: str) -> int:
     return TrustedIssuer.objects.filter(**of).latest("pk").pk
 
 
+def _rules(path: str) -> list[dict[str, Any]]:
+    """One rule of each kind of a group or project, of as many as there may be."""
+    where = {"project__full_path": path} if "/" in path else {"namespace__full_path": path}
+    kinds = (("tags", TagRule), ("images", RepositoryRule))
+    return [{"of": of, "pk": kind.objects.filter(**where).latest("pk").pk} for of, kind in kinds]
+
+
+def _protection(acme: Namespace, app: Project) -> None:
+    for where in ({"namespace": acme}, {"project": app}):
+        TagRule.objects.bulk_create(
+            TagRule(tag_name_pattern=long("x", n, 100), **where) for n in range(MAX_TAG_RULES)
+        )
+        RepositoryRule.objects.bulk_create(
+            RepositoryRule(below=f"/{long('*', n, 240)}", minimum_access_level_for_push=40, **where)
+            for n in range(MAX_REPOSITORY_RULES)
+        )
+
+
 def addresses() -> dict[str, list[str]]:
     """By the name of each route what is asked of it."""
     image = ContainerRepository.objects.get(path=f"{PROJECT}/web")
@@ -317,6 +338,16 @@ def addresses() -> dict[str, list[str]]:
         "container_registry:delete": [own],
         "container_registry:tags_delete": [own],
         "container_registry:tag": [{**own, **tag}],
+        **{
+            f"protection:{kind}_{page}": [{**where, **more} for more in some]
+            for kind, where in (("group", group), ("project", project))
+            for page, some in (
+                ("index", [{}]),
+                ("new", [{"of": "tags"}, {"of": "images"}]),
+                ("edit", _rules(where["path"])),
+                ("matches", [{"of": "tags"}, {"of": "images"}]),
+            )
+        },
         "home": [{}],
     }
     found = {
@@ -324,6 +355,12 @@ def addresses() -> dict[str, list[str]]:
     }
     hundred = urlencode({"selected": [long("t", number, 128) for number in range(100)]}, doseq=True)
     found["container_registry:tags_delete"][0] += f"?{hundred}"
+    for kind in ("group", "project"):
+        tags, images = found[f"protection:{kind}_matches"]
+        found[f"protection:{kind}_matches"] = [
+            f"{tags}?tag_name_pattern=x",
+            f"{images}?repository_path_pattern=acme*",
+        ]
     return found
 
 
@@ -346,6 +383,7 @@ ELSEWHERE = {
     "access_tokens:project_runner_revoke": "one runner",
     "access_tokens:project_runner_allow": "a POST",
     "access_tokens:project_runner_disallow": "a POST",
+    **{f"protection:{kind}_delete": "one rule" for kind in ("group", "project")},
     "container_registry:events": "takes notifications",
     "container_registry:restore": "a POST",
     "container_registry:tag_restore": "one tag",

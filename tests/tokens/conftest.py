@@ -68,9 +68,10 @@ class FakeAuthorizer:
         limited = (access.limited_to(self.rights.get(access.name, set())) for access in asked)
         return [access for access in limited if access is not None]
 
-    def explain(self, identity: Identity, refused: Sequence[str]) -> dict[str, str]:
+    def explain(self, identity: Identity, refused: Sequence[Access]) -> dict[str, str]:
         """See `Authorizer`."""
-        return {name: self.reasons[name] for name in refused if name in self.reasons}
+        names = [access.name for access in refused]
+        return {name: self.reasons[name] for name in names if name in self.reasons}
 
     def record(self, identity: Identity | None, granted: Sequence[Access]) -> list[Access]:
         """See `Authorizer`."""

@@ -148,15 +148,23 @@ class BerthRegistry(OverV2):
         """Remove a tag and nothing else. False where it was gone already."""
         return self._delete(f"/v2/{path}/manifests/{quote(tag, safe='')}", path, by)
 
-    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
+    def delete_batch(
+        self,
+        path: str,
+        n: int = 100,
+        *,
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> int:
         """Delete the next part of an image. Answers what is left: 0 says that it is gone.
 
-        `project` is the id of the project to which undo then belongs.
+        `project` is the id of the project to which undo then belongs. `rules` are what the token
+        says of protected tags: `RegistryRefused` where there is one.
         """
         answer = self._own(
             "DELETE",
             _call("repository", path),
-            _of_project(project, path, "delete"),
+            _of_project(project, path, "delete", rules=rules),
             {"n": str(n)},
             accept=(202, 204, 404),
         )
@@ -214,21 +222,32 @@ class BerthRegistry(OverV2):
         return [DeletedTag.read(entry) for entry in as_json(answer)]
 
     def restore_repository(
-        self, path: str, repository_id: int, *, by: str = "", project: int | None = None
+        self,
+        path: str,
+        repository_id: int,
+        *,
+        by: str = "",
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
     ) -> None:
-        """Open a deleted image of a project again, whole.
+        """Open a deleted image of a project again, whole. `rules` as for `delete_batch`.
 
         Raises `RegistryRefused` where its time is over, or where it was another project's.
         """
-        self._restore(path, {"repository": repository_id}, by, project)
+        self._restore(path, {"repository": repository_id}, by, project, rules)
 
     def _restore(
-        self, path: str, what: Mapping[str, Any], by: str, project: int | None
+        self,
+        path: str,
+        what: Mapping[str, Any],
+        by: str,
+        project: int | None,
+        rules: Mapping[str, Any] | None = None,
     ) -> httpx.Response:
         return self._own(
             "POST",
             _call("restore", path),
-            _of_project(project, path, "push", "delete"),
+            _of_project(project, path, "push", "delete", rules=rules),
             by=by,
             headers={"Content-Type": "application/json"},
             content=json.dumps(what).encode(),
@@ -349,9 +368,12 @@ def _call(what: str, path: str) -> str:
     return f"/gitlab/v1/berth/{what}/{quote(path)}/"
 
 
-def _of_project(project: int | None, path: str, *actions: str) -> Access:
-    """The access to an image, with the project that it belongs to."""
-    return Access("repository", path, actions, {} if project is None else {"project_id": project})
+def _of_project(
+    project: int | None, path: str, *actions: str, rules: Mapping[str, Any] | None = None
+) -> Access:
+    """The access to an image, with the project that it belongs to and the rules about its tags."""
+    known = {} if project is None else {"project_id": project}
+    return Access("repository", path, actions, {**known, **(rules or {})})
 
 
 def _link(answer: httpx.Response, relation: str, parameter: str) -> str:

@@ -18,7 +18,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -266,7 +266,14 @@ class DistributionRegistry(OverV2):
             accept=(201, 204),
         )
 
-    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
+    def delete_batch(
+        self,
+        path: str,
+        n: int = 100,
+        *,
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> int:
         """Delete the manifests of the next `n` tags, with their parts; how many tags are left.
 
         What no tag leads to stays, and so do bytes until the registry's own collector has run.

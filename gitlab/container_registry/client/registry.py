@@ -10,8 +10,8 @@ and `RegistryRefused` where the registry says no. `by` is the person whom the re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.responses import (
@@ -68,10 +68,18 @@ class Registry(Protocol):
     def delete_manifest(self, path: str, digest: str) -> bool:
         """Remove a manifest with all its tags. False where it was gone already."""
 
-    def delete_batch(self, path: str, n: int = 100, *, project: int | None = None) -> int:
+    def delete_batch(
+        self,
+        path: str,
+        n: int = 100,
+        *,
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> int:
         """Delete the next part of an image. Answers what is left: 0 says that it is gone.
 
-        `project` is the id of the project to which undo then belongs.
+        `project` is the id of the project to which undo then belongs. `rules` are what the token
+        says of protected tags; a registry without our API knows none.
         """
 
     def point(self, path: str, tag: str, manifest: StoredManifest, *, by: str = "") -> None:
@@ -101,9 +109,15 @@ class OwnApi(Registry, Protocol):
         """Let deleted tags point again at what they did; the names that are back: all or none."""
 
     def restore_repository(
-        self, path: str, repository_id: int, *, by: str = "", project: int | None = None
+        self,
+        path: str,
+        repository_id: int,
+        *,
+        by: str = "",
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
     ) -> None:
-        """Open a deleted image of a project again, whole."""
+        """Open a deleted image of a project again, whole. `rules` as for `delete_batch`."""
 
     def give_up(self, path: str, project: int) -> None:
         """A project ends: what is left at and below its path goes, for its next owner's sake."""

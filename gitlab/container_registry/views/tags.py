@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,6 +22,8 @@ from gitlab.container_registry.client.responses import (
 )
 from gitlab.container_registry.labels import labelled
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.protection.labels import Mark, marks_of
+from gitlab.container_registry.protection.reading import tag_protections
 from gitlab.container_registry.views.image_pages import (
     image_page,
     image_url,
@@ -74,7 +77,7 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         **image_page(image, request.user),
         **_rights(image),
         **_around(page, asked, sorts[0]),
-        "lines": [_line(image, tag, back) for tag in page.tags],
+        "lines": _lines(image, page.tags, back),
         "pager_text": ""
         if asked["name"] or not details
         else f"{len(page.tags):,} of {details.tags_count:,} tags",
@@ -124,6 +127,21 @@ def _around(page: TagsPage, asked: dict[str, str], usual: str) -> dict[str, str]
     }
 
 
+def _lines(
+    image: ContainerRepository, tags: Sequence[TagDetails], back: str
+) -> list[dict[str, Any]]:
+    marks = _marks(image, [tag.name for tag in tags])
+    return [{**_line(image, tag, back), "marks": marks.get(tag.name)} for tag in tags]
+
+
+def _marks(image: ContainerRepository, tags: Sequence[str]) -> dict[str, list[Mark]]:
+    """What protects each of `tags`, for those who work with the image."""
+    if not tags or Ability.PUSH_IMAGE not in image.project.abilities:
+        return {}
+    protections = tag_protections(image.project)
+    return {tag: marks_of(protections, tag) for tag in tags} if protections else {}
+
+
 def _line(image: ContainerRepository, tag: TagDetails, back: str) -> dict[str, Any]:
     platforms = [str(platform) for platform in tag.platforms]
     url = image_url(image, "tag", tag=tag.name)
@@ -162,6 +180,7 @@ def detail(request: HttpRequest, path: str, pk: int, tag: str) -> HttpResponse:
         **image_page(image, request.user, (tag, "")),
         **_rights(image),
         "tag": tag,
+        "marks": _marks(image, [tag]).get(tag),
         "restore_url": image_url(image, "tag_restore", tag=tag),
         "delete_url": f"{image_url(image, 'tags_delete')}?{urlencode({'selected': tag})}",
     }

@@ -27,9 +27,16 @@ def read_both(
     kind: type[Row], sql: str, other_kind: type[Other], other_sql: str, parameters: Sequence[Any]
 ) -> tuple[list[Row], list[Other]]:
     """As `read`, of two queries with the same parameters, which the engine gets together."""
+    return read_two((kind, sql, parameters), (other_kind, other_sql, parameters))
+
+
+def read_two(
+    one: tuple[type[Row], str, Sequence[Any]], other: tuple[type[Other], str, Sequence[Any]]
+) -> tuple[list[Row], list[Other]]:
+    """As `read_both`, each with its own parameters."""
     with connections[DEFAULT_DB_ALIAS].together() as send:  # type: ignore[attr-defined]
-        one, other = send(sql, parameters), send(other_sql, parameters)
-    return _made(kind, one.rows), _made(other_kind, other.rows)
+        first, second = send(*one[1:]), send(*other[1:])
+    return _made(one[0], first.rows), _made(other[0], second.rows)
 
 
 def _made(kind: type[Row], found: list[tuple[Any, ...]]) -> list[Row]:

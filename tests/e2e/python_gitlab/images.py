@@ -106,6 +106,37 @@ sized = gl.projects.get(project.id, statistics=True)
 assert sized.statistics["container_registry_size"] > 0
 assert gl.groups.get(group.id, statistics=True).statistics["storage_size"] > 0
 
+# Protected. Rules of tags have no class in python-gitlab.
+for rules in (project.registry_protection_repository_rules, project.registry_protection_rules):
+    rule = rules.create(
+        {
+            "repository_path_pattern": "images/app/web*",
+            "minimum_access_level_for_push": "maintainer",
+            "minimum_access_level_for_delete": "owner",
+        }
+    )
+    assert (rule.project_id, rule.minimum_access_level_for_delete) == (project.id, "owner")
+    (listed,) = rules.list()
+    assert listed.repository_path_pattern == "images/app/web*"
+    changed = rules.update(rule.id, {"minimum_access_level_for_delete": ""})
+    assert changed["minimum_access_level_for_delete"] is None
+    project.registry_protection_repository_rules.delete(rule.id)
+    assert rules.list() == []
+at = f"/projects/{project.id}/registry/protection/tag/rules"
+levels = ("minimum_access_level_for_push", "minimum_access_level_for_delete")
+made = gl.http_post(at, post_data={"tag_name_pattern": "^v1$", **dict.fromkeys(levels, "")})
+assert [each["id"] for each in gl.http_list(at)] == [made["id"]]
+try:
+    repository.tags.delete("v1")
+except gitlab.exceptions.GitlabDeleteError as error:
+    assert error.response_code == 403
+    assert 'ag v1 is immutable by rule "^v1$"' in str(error)
+else:
+    raise AssertionError("an immutable tag was deleted")
+changed = gl.http_patch(f"{at}/{made['id']}", post_data=dict.fromkeys(levels, "owner"))
+assert [changed[level] for level in levels] == ["owner", "owner"]
+gl.http_delete(f"{at}/{made['id']}")
+
 # Deleted
 repository.tags.delete("v1")
 try:

@@ -26,7 +26,7 @@ AUTHORIZER = GitLabAuthorizer()
 
 def why(user: Any, name: str) -> str:
     identity = AUTHORIZER.authenticate(user.username, PASSWORD, address="")
-    return AUTHORIZER.explain(identity, [name]).get(name, "")
+    return AUTHORIZER.explain(identity, [Access.repository(name, "push")]).get(name, "")
 
 
 @pytest.fixture

@@ -205,7 +205,7 @@ def test_an_image_deleted_before_comes_back_under_the_new_path(
             return None
 
         def restore_repository(
-            self, path: str, pk: int, *, by: str = "", project: int | None = None
+            self, path: str, pk: int, *, by: str = "", project: int | None = None, rules: Any = None
         ) -> None:
             self.back.append((path, pk))
 

@@ -1,0 +1,38 @@
+"""The addresses of this package's pages. None where the registry is off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.urls import URLPattern, URLResolver, path
+
+from gitlab.container_registry.protection import views
+from gitlab.namespaces import converters  # noqa: F401  (registers full_path)
+
+app_name = "protection"
+
+# The group's first: its address would be that of a project in a group called groups.
+_OF = {
+    "group": "groups/<full_path:path>/-/settings/protection",
+    "project": "<full_path:path>/-/settings/protection",
+}
+
+
+def _of_both(page: str, view: Callable[..., HttpResponse], name: str) -> list[URLPattern]:
+    """A page of projects and of groups: ``project_<name>``, ``group_<name>``."""
+    return [
+        path(f"{at}{page}", view, {"kind": kind}, name=f"{kind}_{name}") for kind, at in _OF.items()
+    ]
+
+
+urlpatterns: list[URLPattern | URLResolver] = []
+if settings.CONTAINER_REGISTRY_ENABLED:
+    urlpatterns = [
+        *_of_both("", views.index, "index"),
+        *_of_both("/<slug:of>/new", views.new, "new"),
+        *_of_both("/<slug:of>/matches", views.matches, "matches"),
+        *_of_both("/<slug:of>/<int:pk>", views.edit, "edit"),
+        *_of_both("/<slug:of>/<int:pk>/delete", views.delete, "delete"),
+    ]
