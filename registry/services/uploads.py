@@ -25,7 +25,7 @@ from registry import digest as digests
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import UploadSession
-from registry.services import blobs, database, repositories, upload_parts
+from registry.services import blobs, database, repositories, upload_parts, usage
 from registry.storage import chosen as storage
 from registry.storage.base import Part, StorageUnavailable
 
@@ -54,19 +54,22 @@ def start(name: str, actor: Actor, algorithm: str = digests.SHA256) -> UploadSes
     """A session for an upload into the repository `name`, which a first push opens. No row yet.
 
     `algorithm` is that of the digest which is to come: so the bytes are hashed as they come. It
-    binds nobody. Raises DIGEST_INVALID.
+    binds nobody. Raises DIGEST_INVALID, and DENIED where a quota has no room at all.
     """
     digests.check_algorithm(algorithm)
+    usage.room(actor.quotas).refuse(1)
     repository_id = repositories.find_for_push(name, actor)
     if repository_id is None:
         with database.atomic():
             repository_id = repositories.hold_or_open(name, actor)
-    return UploadSession(
+    session = UploadSession(
         repository_id=repository_id,
         opened_by=actor.name,
         algorithm=algorithm,
         expires_at=timezone.now() + settings.REGISTRY_UPLOAD_EXPIRY,
     )
+    session.quotas = actor.quotas
+    return session
 
 
 def find(name: str, told: UploadSession, actor: Actor) -> UploadSession:
@@ -93,6 +96,7 @@ def find(name: str, told: UploadSession, actor: Actor) -> UploadSession:
     is_over = told.expires_at <= timezone.now() or told.committed_digest == _CANCELLED
     if is_over or told.opened_by != actor.name:
         raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
+    told.quotas = actor.quotas
     return told
 
 
@@ -108,11 +112,13 @@ def store_whole(
     """
     digests.check(digest)
     repositories.find_for_push(name, actor)
+    room = usage.room(actor.quotas)
     _require_room(0, announced)
+    room.refuse(announced or 1, digest)
     store, folder = storage.current(), uuid.uuid4()
     try:
         algorithm = digests.algorithm_of(digest)
-        whole = store.write(folder, _limited(chunks, 0), algorithm, durable=False)
+        whole = store.write(folder, _limited(chunks, 0, room, digest), algorithm, durable=False)
         if whole.digest != digest:
             raise RegistryError(Code.DIGEST_INVALID, digest=digest)
         # What takes long is done here: the transaction holds its repository.
@@ -120,7 +126,8 @@ def store_whole(
         with database.atomic():
             repository_id = repositories.hold_or_open(name, actor)
             with database.together() as send:
-                blobs.grant(repository_id, digest, whole.size, send)
+                added = blobs.grant(repository_id, digest, whole.size, send, actor.quotas)
+            added.refuse(whole.size)
             _put_in_place(folder, whole, digest)
     except BaseException:
         with contextlib.suppress(StorageUnavailable):
@@ -142,15 +149,18 @@ def append(
     there are; each None where it did not say. Of two clients that append at once one wins, and the
     other is told where the upload stands.
 
-    Raises RANGE_INVALID, BLOB_UPLOAD_UNKNOWN, SIZE_INVALID.
+    Raises RANGE_INVALID, BLOB_UPLOAD_UNKNOWN, SIZE_INVALID, and DENIED where a quota has no room
+    for it, as far as that can be said before its digest is known.
     """
     _require_open(session)
     if start is not None and start != session.offset:
         raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
     _require_room(session.offset, announced)
+    room = usage.room(session.quotas)
+    room.refuse(session.offset + (announced or 0))
     try:
         part = storage.current().write(
-            session.pk, _limited(chunks, session.offset), session.algorithm
+            session.pk, _limited(chunks, session.offset, room), session.algorithm
         )
     except FileNotFoundError as error:
         raise _ended_meanwhile() from error
@@ -173,10 +183,14 @@ def _require_room(offset: int, more: int | None) -> None:
         raise RegistryError(Code.SIZE_INVALID, f"a blob has at most {limit} bytes", status=413)
 
 
-def _limited(chunks: Iterable[bytes], offset: int) -> Iterator[bytes]:
+def _limited(
+    chunks: Iterable[bytes], offset: int, room: usage.Room = usage.NO_LIMIT, digest: str = ""
+) -> Iterator[bytes]:
+    """`chunks`, which come behind `offset`, as long as there is room for what has come."""
     for chunk in chunks:
         _require_room(offset, len(chunk))
         offset += len(chunk)
+        room.refuse(offset, digest)
         yield chunk
 
 
@@ -246,7 +260,7 @@ def commit(
     `start` and `announced` are as for `append`. Runs twice with the same result. A wrong digest
     leaves the session as it was, without `chunks`.
 
-    Raises DIGEST_INVALID, RANGE_INVALID, BLOB_UPLOAD_UNKNOWN, SIZE_INVALID.
+    Raises DIGEST_INVALID, RANGE_INVALID, BLOB_UPLOAD_UNKNOWN, SIZE_INVALID, DENIED.
     """
     digests.check(digest)
     if session.committed_digest:
@@ -256,6 +270,8 @@ def commit(
     if start is not None and start != session.offset:
         raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
     _require_room(session.offset, announced)
+    if announced:
+        usage.room(session.quotas).refuse(session.offset + announced, digest)
     store = storage.current()
     made: list[Part] = []
     try:
@@ -328,7 +344,7 @@ def _finish(session: UploadSession, whole: Part, digest: str) -> None:
             moved = _move(session, session.offset, digest, session.expires_at, send)
             if session.offset:
                 upload_parts.forget_of(session, send)
-            blobs.grant(session.repository_id, digest, whole.size, send)
+            added = blobs.grant(session.repository_id, digest, whole.size, send, session.quotas)
         if held.row is None:
             raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
         # Of two commits at once, one finds the session taken.
@@ -337,6 +353,7 @@ def _finish(session: UploadSession, whole: Part, digest: str) -> None:
                 raise _ended_meanwhile()
             database.roll_back()
             return
+        added.refuse(whole.size)
         _put_in_place(session.pk, whole, digest)
     crash_points.reached("blob_committed")
     session.committed_digest = digest
