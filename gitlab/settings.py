@@ -62,6 +62,7 @@ _WEB_APPS = [
     "gitlab.trusted_issuers",
     "gitlab.container_registry",
     "gitlab.container_registry.protection",
+    "gitlab.quotas",
     "gitlab.audit",
     "gitlab.revocations",
     "gitlab.ui",
@@ -341,6 +342,8 @@ REGISTRY_MAX_BLOB_SIZE = CONFIG.berth.max_blob_size
 REGISTRY_MAX_PAGE = CONFIG.berth.max_page
 
 # GitLab's side.
+QUOTA_BYTES = CONFIG.berth.limits.namespace_bytes
+QUOTA_IMAGES = CONFIG.berth.limits.namespace_images
 EXTERNAL_URL = CONFIG.external_url
 CONTAINER_REGISTRY_ENABLED = CONFIG.gitlab_rails.registry_enabled
 CONTAINER_REGISTRY_API_URL = CONFIG.registry_api_url

@@ -95,6 +95,8 @@ SHOWN_BY: dict[str, str] = {
     "berth.access_log": "system/test_logs.py::test_a_line_of_a_request",
     "berth.debug": "gitlab/ui/test_pages.py::test_is_for_development",
     "berth.crash_at": "registry/test_crashes.py::test_a_push_that_dies",
+    "berth.limits.namespace_bytes": "gitlab/quotas/test_quotas.py::test_the_default_holds_at_the_top_unless_an_administrator_says_otherwise",
+    "berth.limits.namespace_images": "gitlab/quotas/test_quotas.py::test_the_default_holds_at_the_top_unless_an_administrator_says_otherwise",
     "berth.rate_limits.failed_logins": f"{_NODE}::test_rates",
     "berth.rate_limits.failed_logins_per_address": f"{_NODE}::test_rates",
     "berth.rate_limits.per_user": "gitlab/server/test_rate_limit.py::test_pages_for_somebody",

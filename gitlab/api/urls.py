@@ -17,6 +17,7 @@ from gitlab.api import (
     paths,  # noqa: F401 - it registers converters
     personal_access_tokens,
     projects,
+    quotas,
     registry_access,
     registry_protection,
     registry_repositories,
@@ -68,6 +69,8 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         ),
         path("registry/access", registry_access.RegistryAccess.as_view()),
         path("registry/oidc_token_exchange", trusted_issuers.TokenExchange.as_view()),
+        path("namespaces/<api_id:id>/storage", quotas.NamespaceStorage.as_view()),
+        *_of_both("quota", quotas.Quota),
         *_of_both(f"{_PROTECTION}/repository/rules", registry_protection.RepositoryRules),
         *_of_both(
             f"{_PROTECTION}/repository/rules/<api_number:protection_rule_id>",

@@ -3,8 +3,8 @@
 The order is the protocol's: `authenticate`, `authorize` decides and changes nothing, `record` then
 creates the project that a first push needs and notes the container repository. Four queries after
 the login, however many scopes: the namespaces and projects of all paths, the memberships, the
-images pushed to. A fifth, for the rules that protect images, goes along with the last, and with
-what only pulls goes none.
+images pushed to. Two more, for the rules that protect images and for quotas, go along with the
+last, and with what only pulls goes none.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from gitlab.container_registry.protection.reading import RuleRow, RulesOfImages
 from gitlab.namespaces import policies
 from gitlab.namespaces.paths import check_segment
 from gitlab.namespaces.policies import Ability, UserAccess
+from gitlab.quotas import reading as quotas
+from gitlab.quotas.reading import QuotaRow, QuotasOfImages
 from gitlab.refusals import Forbidden, Invalid, NotFound
 from gitlab.server.databases import rows
 from tokens.access import Access
@@ -194,7 +196,7 @@ def _with_meta(granted: Sequence[_Granted]) -> list[Access]:
         for each in granted
         if each.image and protections.CHANGES & set(each.access.actions)
     ]
-    known, rules = _images_and_rules(changed) if changed else ({}, RulesOfImages([]))
+    known, rules, limits = _about(changed) if changed else ({}, RulesOfImages([]), None)
     accesses = []
     for each in granted:
         if each.image is None:
@@ -209,20 +211,24 @@ def _with_meta(granted: Sequence[_Granted]) -> list[Access]:
         if _WRITES & set(left.actions):
             _refuse_push(each.image, known.get(left.name))
         meta.update(left.meta)
+        if limits is not None and _WRITES & set(left.actions):
+            meta.update(limits.as_meta(each.image))
         accesses.append(Access(left.type, left.name, left.actions, meta))
     return accesses
 
 
-def _images_and_rules(
+def _about(
     images: Sequence[ImagePath],
-) -> tuple[dict[str, str | None], RulesOfImages]:
-    """The status of each image that is noted, by path, and the rules for all of them."""
+) -> tuple[dict[str, str | None], RulesOfImages, QuotasOfImages]:
+    """The status of each image that is noted, by path, and the rules and quotas for all of them."""
     paths = [image.path for image in images]
-    found, rules = rows.read_two(
+    found, rules, limits = rows.read_each(
         (_ImageRow, _STATUSES.format(rows.marks(paths)), paths),
         (RuleRow, *reading.question(images)),
+        (QuotaRow, *quotas.question(images)),
     )
-    return {row.path: row.status for row in found}, RulesOfImages(rules)
+    statuses = {row.path: row.status for row in found}
+    return statuses, RulesOfImages(rules), QuotasOfImages(limits)
 
 
 def _rules_of(images: Collection[ImagePath]) -> RulesOfImages:
@@ -284,8 +290,9 @@ def _create_project(
     left = protections.limited(part, now, _rules_of([now]), reader.rank) if part else None
     if left is None:
         return None
+    kept = {"quota": access.meta["quota"]} if "quota" in access.meta else {}
     meta = _Meta(now, is_noted=False)
-    meta.update({**left.meta, **meta})
+    meta.update({**left.meta, **kept, **meta})
     return left, meta
 
 

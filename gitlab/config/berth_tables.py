@@ -67,6 +67,26 @@ class RateLimits(Table):
     """
 
 
+class Limits(Table):
+    """How much there may be, where nobody has said otherwise. [What counts](quotas.md)."""
+
+    namespace_bytes: int = Field(default=0, ge=0)
+    """Bytes below each group or person's own namespace at the top, each blob once. Administrators
+    set others for single ones. 0 is no limit.
+
+    Default: `0`.
+    Example: namespace_bytes = 100000000000
+    """
+
+    namespace_images: int = Field(default=0, ge=0)
+    """Images below each group or person's own namespace at the top. Administrators set others for
+    single ones. 0 is no limit.
+
+    Default: `0`.
+    Example: namespace_images = 1000
+    """
+
+
 class Berth(Table):
     """This installation."""
 
@@ -392,6 +412,7 @@ class Berth(Table):
     """
 
     rate_limits: RateLimits = Field(default_factory=RateLimits)
+    limits: Limits = Field(default_factory=Limits)
     log_format: Literal["text", "json"] = "text"
     """The form of the log of every process: `text` for people, `json` with one object a line. [What
     a line has](operation.md#the-log).

@@ -173,6 +173,8 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.rate_limits.per_user": (11, "s.RATE_LIMITS['user']", 11),
     "berth.rate_limits.per_token": (12, "s.RATE_LIMITS['token']", 12),
     "berth.rate_limits.per_address": (13, "s.RATE_LIMITS['address']", 13),
+    "berth.limits.namespace_bytes": (10**9, "s.QUOTA_BYTES", 10**9),
+    "berth.limits.namespace_images": (50, "s.QUOTA_IMAGES", 50),
 }
 
 

@@ -39,6 +39,13 @@ def read_two(
     return _made(one[0], first.rows), _made(other[0], second.rows)
 
 
+def read_each(*questions: tuple[type[NamedTuple], str, Sequence[Any]]) -> list[list[Any]]:
+    """As `read`, of each question, which the engine gets together: a kind, a query, its values."""
+    with connections[DEFAULT_DB_ALIAS].together() as send:  # type: ignore[attr-defined]
+        sent = [send(*question[1:]) for question in questions]
+    return [_made(question[0], each.rows) for question, each in zip(questions, sent, strict=True)]
+
+
 def _made(kind: type[Row], found: list[tuple[Any, ...]]) -> list[Row]:
     if not found:
         return []
