@@ -344,8 +344,20 @@ class UploadSession(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(db_index=True)
 
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["opened_by", "expires_at"],
+                condition=Q(committed_digest=""),
+                name="uploadsession_under_way",
+            ),
+        ]
+
     quotas: Quotas = NO_QUOTAS
     """What limits whoever goes on with it. Filled by `services.uploads`, kept nowhere."""
+
+    is_one_too_many: bool = False
+    """Whether its person has as many under way as they may, and this has no row. Filled as well."""
 
     def __str__(self) -> str:
         return str(self.id)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from gitlab.authorization import obstacles, protections
+from gitlab.authorization import new_projects, obstacles, protections
 from gitlab.authorization.credentials.kinds import identify
 from gitlab.authorization.principals import Principal
 from gitlab.container_registry import repositories
@@ -118,7 +118,10 @@ class GitLabAuthorizer:
         return {name: reason for name, reason in reasons.items() if reason}
 
     def record(self, identity: Identity | None, granted: Sequence[Access]) -> list[Access]:
-        """Create projects and note images that `granted` brings about. Twice is as once."""
+        """Create projects and note images that `granted` brings about. Twice is as once.
+
+        Raises `TooManyRequests` where somebody's pushes create too many projects.
+        """
         recorded = (_record(identity, access) for access in granted)
         return [access for access in recorded if access is not None]
 
@@ -280,6 +283,7 @@ def _create_project(
     creator = principal.creator
     if creator is None:
         return None
+    new_projects.count(creator)
     with contextlib.suppress(Invalid, Forbidden, NotFound):
         repositories.create_project_of(image, by=creator, reason=f"push of {access.name}")
     now = image_paths([access.name]).get(access.name)

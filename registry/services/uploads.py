@@ -25,6 +25,7 @@ from registry import digest as digests
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import UploadSession
+from registry.quotas import NO_QUOTAS, Quotas
 from registry.services import blobs, database, repositories, upload_parts, usage
 from registry.storage import chosen as storage
 from registry.storage.base import Part, StorageUnavailable
@@ -32,9 +33,16 @@ from registry.storage.base import Part, StorageUnavailable
 _CANCELLED = "cancelled"
 """In the place of the digest of what was committed: no digest is this."""
 
+UNASKED = 16 * 1024 * 1024
+"""Bytes of an upload of unknown length that may come before a quota is asked whether they fit: the
+commit asks at any rate.
+"""
+
 # By its id and never by an index of the repository's, which may have thousands under way.
 _FIND = """
-SELECT s.opened_by, s.algorithm, s."offset", s.committed_digest, s.expires_at
+SELECT s.opened_by, s.algorithm, s."offset", s.committed_digest, s.expires_at,
+CASE WHEN s.id IS NULL THEN (SELECT 1 FROM registry_uploadsession o
+WHERE o.opened_by = %s AND o.committed_digest = '' AND o.expires_at > %s LIMIT 1 OFFSET %s) END
 FROM registry_repository r LEFT JOIN registry_uploadsession s
 ON s.id = %s AND s.repository_id + 0 = r.id
 WHERE r.id = %s AND r.name = %s AND r.closed_at IS NULL
@@ -78,11 +86,13 @@ def find(name: str, told: UploadSession, actor: Actor) -> UploadSession:
     `told` is what its address says of it, which is all where nothing of it was kept yet.
     Raises BLOB_UPLOAD_UNKNOWN.
     """
-    row = database.changed(_FIND, [told.pk, told.repository_id, name])
+    most = settings.REGISTRY_UPLOADS_PER_PERSON
+    others = [actor.name, timezone.now(), max(most - 1, 0)]
+    row = database.changed(_FIND, [*others, told.pk, told.repository_id, name])
     if row is None:
         raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
     if row[1] is not None:
-        opened_by, algorithm, offset, committed_digest, expires_at = row
+        opened_by, algorithm, offset, committed_digest, expires_at, _ = row
         told = UploadSession(
             id=told.pk,
             repository_id=told.repository_id,
@@ -96,7 +106,7 @@ def find(name: str, told: UploadSession, actor: Actor) -> UploadSession:
     is_over = told.expires_at <= timezone.now() or told.committed_digest == _CANCELLED
     if is_over or told.opened_by != actor.name:
         raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
-    told.quotas = actor.quotas
+    told.quotas, told.is_one_too_many = actor.quotas, row[5] is not None and most > 0
     return told
 
 
@@ -112,13 +122,14 @@ def store_whole(
     """
     digests.check(digest)
     repositories.find_for_push(name, actor)
-    room = usage.room(actor.quotas)
     _require_room(0, announced)
-    room.refuse(announced or 1, digest)
+    usage.room(actor.quotas).refuse(announced or 1, digest)
     store, folder = storage.current(), uuid.uuid4()
     try:
         algorithm = digests.algorithm_of(digest)
-        whole = store.write(folder, _limited(chunks, 0, room, digest), algorithm, durable=False)
+        whole = store.write(
+            folder, _limited(chunks, 0, actor.quotas, digest), algorithm, durable=False
+        )
         if whole.digest != digest:
             raise RegistryError(Code.DIGEST_INVALID, digest=digest)
         # What takes long is done here: the transaction holds its repository.
@@ -149,18 +160,19 @@ def append(
     there are; each None where it did not say. Of two clients that append at once one wins, and the
     other is told where the upload stands.
 
-    Raises RANGE_INVALID, BLOB_UPLOAD_UNKNOWN, SIZE_INVALID, and DENIED where a quota has no room
-    for it, as far as that can be said before its digest is known.
+    Raises RANGE_INVALID, BLOB_UPLOAD_UNKNOWN, SIZE_INVALID, TOOMANYREQUESTS, and DENIED where a
+    quota has no room for it, as far as that can be said before its digest is known.
     """
     _require_open(session)
     if start is not None and start != session.offset:
         raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
     _require_room(session.offset, announced)
-    room = usage.room(session.quotas)
-    room.refuse(session.offset + (announced or 0))
+    _refuse_one_more(session)
+    if announced:
+        usage.room(session.quotas).refuse(session.offset + announced)
     try:
         part = storage.current().write(
-            session.pk, _limited(chunks, session.offset, room), session.algorithm
+            session.pk, _limited(chunks, session.offset, session.quotas), session.algorithm
         )
     except FileNotFoundError as error:
         raise _ended_meanwhile() from error
@@ -184,14 +196,32 @@ def _require_room(offset: int, more: int | None) -> None:
 
 
 def _limited(
-    chunks: Iterable[bytes], offset: int, room: usage.Room = usage.NO_LIMIT, digest: str = ""
+    chunks: Iterable[bytes], offset: int, quotas: Quotas = NO_QUOTAS, digest: str = ""
 ) -> Iterator[bytes]:
     """`chunks`, which come behind `offset`, as long as there is room for what has come."""
+    room: usage.Room | None = None
     for chunk in chunks:
         _require_room(offset, len(chunk))
         offset += len(chunk)
-        room.refuse(offset, digest)
+        if quotas and offset > UNASKED:
+            room = room or usage.room(quotas)
+            room.refuse(offset, digest)
         yield chunk
+
+
+def _refuse_one_more(session: UploadSession) -> None:
+    """Raises TOOMANYREQUESTS where somebody has as many uploads under way as anybody may.
+
+    Of the session's first part: one that has none is no row. Of several at once each may have the
+    last one.
+    """
+    most = settings.REGISTRY_UPLOADS_PER_PERSON
+    if session.opened_by and session.is_one_too_many:
+        raise RegistryError(
+            Code.TOOMANYREQUESTS,
+            f"{most} uploads of {session.opened_by} are under way: end some, or wait until they"
+            " expire",
+        )
 
 
 def _count(session: UploadSession, part: Part) -> None:
@@ -299,7 +329,7 @@ def _whole(session: UploadSession, digest: str, chunks: Iterable[bytes], made: l
     """
     store, algorithm = storage.current(), digests.algorithm_of(digest)
     parts = upload_parts.of(session)
-    rest = _limited(chunks, session.offset)
+    rest = _limited(chunks, session.offset, session.quotas, digest)
     first = next(rest, None)
     # Mostly nothing is left to write: one PATCH has carried all of it.
     if first is not None or not parts:

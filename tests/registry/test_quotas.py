@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from registry import media_types
 from registry.errors import Code
 from registry.models import Blob, Manifest, Repository, RepositoryBlob, UploadSession
-from registry.services import usage
+from registry.services import uploads, usage
 from tests.refusals import assert_refused
 from tests.registry import images
 from tests.registry.base import APP, Person
@@ -89,7 +89,10 @@ def test_a_refusal_says_what_is_used_and_whom_to_ask(bob: Person) -> None:
 @pytest.mark.parametrize(
     "way", ["start", "announced", "streamed", "put with a body", "post with a digest", "mount"]
 )
-def test_each_way_of_a_blob_is_refused_and_changes_nothing(bob: Person, way: str) -> None:
+def test_each_way_of_a_blob_is_refused_and_changes_nothing(
+    bob: Person, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "UNASKED", 0)
     body, size = b"y" * 50, 80
     images.push_blob(ELSEWHERE, body)
     push(bob, b"x" * 40, limit(size))
@@ -97,22 +100,22 @@ def test_each_way_of_a_blob_is_refused_and_changes_nothing(bob: Person, way: str
         size = 40
     quota = limit(size)
     given = token(APP, quota, also=(Access.repository(ELSEWHERE, "pull"),))
-    uploads = f"/v2/{APP}/blobs/uploads/"
-    location = "" if way == "start" else bob.send("POST", uploads, token=given)["Location"]
+    address = f"/v2/{APP}/blobs/uploads/"
+    location = "" if way == "start" else bob.send("POST", address, token=given)["Location"]
     digest = digests.of(body)
     before = state()
     answers = {
-        "start": lambda: bob.send("POST", uploads, token=given),
+        "start": lambda: bob.send("POST", address, token=given),
         "announced": lambda: bob.send("PATCH", location, body, token=given),
         "streamed": lambda: bob.send("PATCH", location, body, chunked=True, token=given),
         "put with a body": lambda: bob.send(
             "PUT", f"{location}&digest={digest}", body, token=given
         ),
         "post with a digest": lambda: bob.send(
-            "POST", f"{uploads}?digest={digest}", body, token=given
+            "POST", f"{address}?digest={digest}", body, token=given
         ),
         "mount": lambda: bob.send(
-            "POST", f"{uploads}?mount={digest}&from={ELSEWHERE}", token=given
+            "POST", f"{address}?mount={digest}&from={ELSEWHERE}", token=given
         ),
     }
     assert_refused(answers[way](), Code.DENIED)
@@ -237,5 +240,30 @@ def test_what_quotas_cost(bob: Person) -> None:
 
     lock = int(connections["registry"].vendor == "postgresql")
     without = statements()
-    assert statements(limit(1000)) == without + 2 + 2 + lock
-    assert statements(limit(1000), limit(1000, path=APP)) == without + 2 + 3 + lock
+    assert statements(limit(1000)) == without + 1 + 2 + lock
+    assert statements(limit(1000), limit(1000, path=APP)) == without + 1 + 3 + lock
+
+
+def test_uploads_of_one_person_at_once(bob: Person, alice: Person, settings: Any) -> None:
+    settings.REGISTRY_UPLOADS_PER_PERSON = 2
+    uploads_of = f"/v2/{APP}/blobs/uploads/"
+
+    def begin(person: Person) -> tuple[str, Any]:
+        location = person.send("POST", uploads_of)["Location"]
+        return location, person.send("PATCH", location, b"part")
+
+    begun = [begin(bob) for _ in range(2)]
+    assert [sent.status_code for _, sent in begun] == [202, 202]
+    location, refused = begin(bob)
+    assert_refused(refused, Code.TOOMANYREQUESTS)
+    assert "2 uploads of bob are under way" in refused.json()["errors"][0]["message"]
+    assert UploadSession.objects.count() == 2
+    # What is whole in one request is not under way, and neither is another person's.
+    finish = f"{location}&digest={digests.of(b'whole')}"
+    assert bob.send("PUT", finish, b"whole").status_code == 201
+    assert begin(alice)[1].status_code == 202
+    # What has begun goes on, and one that ends makes room.
+    assert bob.send("PATCH", begun[0][1]["Location"], b"more").status_code == 202
+    finish = f"{begun[1][1]['Location']}&digest={digests.of(b'part')}"
+    assert bob.send("PUT", finish).status_code == 201
+    assert begin(bob)[1].status_code == 202
