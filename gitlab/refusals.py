@@ -28,5 +28,9 @@ class Invalid(ValidationError):
         self.reason = code or ""
 
 
+class TooMany(Invalid):
+    """There are as many as there may be: it would be acceptable with fewer. Answered with 429."""
+
+
 class Conflict(Invalid):
     """It would be acceptable at another time: the group still has projects, say."""

@@ -63,6 +63,7 @@ _WEB_APPS = [
     "gitlab.container_registry",
     "gitlab.container_registry.cleanup",
     "gitlab.container_registry.protection",
+    "gitlab.quotas",
     "gitlab.audit",
     "gitlab.revocations",
     "gitlab.mail",
@@ -339,11 +340,16 @@ REGISTRY_IMPORT_OBJECTIONS = (
     "gitlab.container_registry.imports.objections" if "web" in ROLES else "tokens.names.objections"
 )
 REGISTRY_UPLOAD_EXPIRY = CONFIG.berth.upload_expiry
+REGISTRY_UPLOADS_PER_PERSON = CONFIG.berth.limits.uploads_per_person
 REGISTRY_MAX_MANIFEST_SIZE = CONFIG.berth.max_manifest_size
 REGISTRY_MAX_BLOB_SIZE = CONFIG.berth.max_blob_size
 REGISTRY_MAX_PAGE = CONFIG.berth.max_page
 
 # GitLab's side.
+QUOTA_BYTES = CONFIG.berth.limits.namespace_bytes
+QUOTA_IMAGES = CONFIG.berth.limits.namespace_images
+PROJECTS_PER_HOUR = CONFIG.berth.limits.projects_per_hour
+TOKENS_PER_PERSON = CONFIG.berth.limits.tokens_per_person
 EXTERNAL_URL = CONFIG.external_url
 CONTAINER_REGISTRY_ENABLED = CONFIG.gitlab_rails.registry_enabled
 CONTAINER_REGISTRY_API_URL = CONFIG.registry_api_url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from registry.quotas import NO_QUOTAS, Quotas
 from registry.services.protection import NO_RULES, TagRules
 
 
@@ -16,7 +17,7 @@ class Actor:
     then. None where nobody's token is behind it.
     `project_id` is GitLab's id of the project for whose image the token is; None where it does not
     say. See `Caller.acting_in`.
-    `rules` are those of the token about the tags of that image.
+    `rules` are those of the token about the tags of that image, `quotas` what it limits.
     """
 
     name: str = ""
@@ -24,3 +25,4 @@ class Actor:
     since: float | None = None
     project_id: int | None = None
     rules: TagRules = NO_RULES
+    quotas: Quotas = NO_QUOTAS

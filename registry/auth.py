@@ -18,6 +18,7 @@ from django.conf import settings
 
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
+from registry.quotas import NO_QUOTAS, Quotas
 from registry.services import revocations
 from registry.services.protection import NO_RULES, TagRules
 from registry.visible import EVERYTHING, Visible
@@ -119,12 +120,13 @@ class Meta:
     project_path: str = ""
     root_namespace_id: int | None = None
     rules: TagRules = NO_RULES
+    quotas: Quotas = NO_QUOTAS
 
     @classmethod
     def read(cls, meta: Mapping[str, Any]) -> Meta:
         """`meta` as it came; what is of another type than GitLab's is ignored.
 
-        Not so the rules about tags: raises DENIED where those can't be read.
+        Not so the rules about tags and the quotas: raises DENIED where those can't be read.
         """
         path = meta.get("project_path")
         return cls(
@@ -132,6 +134,7 @@ class Meta:
             path if isinstance(path, str) else "",
             _id(meta.get("root_namespace_id")),
             TagRules.read(meta),
+            Quotas.read(meta),
         )
 
 
@@ -183,10 +186,10 @@ class Caller:
 
     def acting_in(self, name: str) -> Actor:
         """As `actor`, with the project for which the token lets the caller act on a repository,
-        and the rules by which.
+        and the rules and quotas by which.
         """
         meta = self.meta(name)
-        return replace(self.actor, project_id=meta.project_id, rules=meta.rules)
+        return replace(self.actor, project_id=meta.project_id, rules=meta.rules, quotas=meta.quotas)
 
     def meta(self, name: str) -> Meta:
         """What the token says of the repository `name`; nothing where it has no entry for it."""

@@ -14,6 +14,7 @@
     GarbageLease  nothing is collected while it lasts    Revocation  what ended tokens early
     Verification  how far a verification has come   Finding  what it found wrong
     ManifestPulls, DailyPulls, Counting  how often what was pulled
+    Usage ◄── UsageTotal   how many bytes lie at and below a path that a quota limits
 
 Foreign keys are `DO_NOTHING`: services delete in their own order, and the database refuses, at the
 commit, to lose a row that another one refers to. A manifest can't outlive its right to a blob, and
@@ -29,6 +30,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from registry.fields import ByteOrderedCharField
+from registry.quotas import NO_QUOTAS, Quotas
 
 NAME_LENGTH = 255
 TAG_LENGTH = 128
@@ -107,6 +109,51 @@ class Revocation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.credential or self.subject or self.path} before {self.before}"
+
+
+class Usage(models.Model):
+    """A path of which is counted how many bytes lie at and below it: see `services.usage`.
+
+    `counted_to` is the id of the blob up to which a count has come that is under way. `is_doubted`
+    says that the totals are known to be wrong, and no drift.
+    """
+
+    path = ByteOrderedCharField(max_length=NAME_LENGTH, unique=True)
+    counted_to = models.BigIntegerField(null=True)
+    counted_at = models.DateTimeField(null=True)
+    is_doubted = models.BooleanField(default=False)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["id"], condition=Q(counted_to__isnull=False), name="usage_under_way"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class UsageTotal(models.Model):
+    """A part of what is used at and below a path; their sum counts, and one alone may be negative.
+
+    `new_bytes` and `new_blobs` are of the count that is under way.
+    """
+
+    usage = models.ForeignKey(Usage, models.DO_NOTHING, db_index=False)
+    slot = models.SmallIntegerField()
+    bytes = models.BigIntegerField(default=0)
+    blobs = models.BigIntegerField(default=0)
+    new_bytes = models.BigIntegerField(default=0)
+    new_blobs = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["usage", "slot"], name="usagetotal_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.bytes} bytes of {self.usage_id}"
 
 
 class Blob(models.Model):
@@ -371,6 +418,21 @@ class UploadSession(models.Model):
     committed_digest = models.CharField(max_length=DIGEST_LENGTH, default="")
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["opened_by", "expires_at"],
+                condition=Q(committed_digest=""),
+                name="uploadsession_under_way",
+            ),
+        ]
+
+    quotas: Quotas = NO_QUOTAS
+    """What limits whoever goes on with it. Filled by `services.uploads`, kept nowhere."""
+
+    is_one_too_many: bool = False
+    """Whether its person has as many under way as they may, and this has no row. Filled as well."""
 
     def __str__(self) -> str:
         return str(self.id)

@@ -96,6 +96,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("gitlab.access_tokens",),
     ("gitlab.trusted_issuers",),
     ("gitlab.container_registry",),
+    ("gitlab.quotas",),
     ("gitlab.path_changes", "gitlab.authorization"),
     ("gitlab.node",),
     ("gitlab.doctor",),

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -18,7 +19,7 @@ from gitlab.accounts import bots
 from gitlab.accounts.rows import PERSON_COLUMNS, PersonRow
 from gitlab.audit.services import record
 from gitlab.principals import Person
-from gitlab.refusals import Forbidden, Invalid, NotFound
+from gitlab.refusals import Forbidden, Invalid, NotFound, TooMany
 from gitlab.revocations import services as revocations
 from gitlab.server.databases import rows
 
@@ -100,7 +101,7 @@ def create(
 
     `by` is who makes it (default: the user); `within` is the token that they make it with: it makes
     none that may more, or lasts longer. Raises `Invalid` for ``name``, ``scopes``, ``expires_at``,
-    ``description``; `Forbidden` where it is somebody else's and `by` does not administer.
+    ``description``; `TooMany`; `Forbidden` where it is another's and `by` does not administer.
     """
     by = by or user
     if user.is_bot or by.is_bot:
@@ -116,9 +117,20 @@ def create(
         _check_within(within, scopes, expires_at)
     if not user.is_superuser and not _FOR_ADMINISTRATORS.isdisjoint(scopes):
         raise Invalid({"scopes": f"For administrators: {', '.join(sorted(_FOR_ADMINISTRATORS))}."})
+    _refuse_one_more(user)
     return insert(
         user, by=by, name=name, scopes=scopes, expires_at=expires_at, description=description
     )
+
+
+def _refuse_one_more(user: Person) -> None:
+    """Raises `TooMany` where somebody has as many usable tokens as anybody may have."""
+    most = settings.TOKENS_PER_PERSON
+    here = PersonalAccessToken.objects.filter(usable(), user_id=user.pk)
+    if most and here[:most].count() >= most:
+        raise TooMany(
+            {"__all__": f"There are {most} tokens that work, the most that one may have."}
+        )
 
 
 def _check_within(within: TokenRow, scopes: Sequence[str], expires_at: dt.date | None) -> None:

@@ -29,7 +29,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
-from gitlab.refusals import Conflict
+from gitlab.refusals import Conflict, TooMany
 from tokens.limiter import TooManyRequests
 
 _REGISTRY_REFUSALS = {403: 403, 404: 404, 405: 403, 409: 409}
@@ -143,13 +143,16 @@ _TOLD: tuple[tuple[type[Exception], Callable[[Any], ApiError]], ...] = (
 """The first kind that an error is of tells it; what rules refuse by argument is `_of_rule`'s."""
 
 
+_CODES = ((Conflict, 409), (TooMany, 429))
+
+
 def _of_rule(error: ValidationError, names: Mapping[str, str]) -> ApiError:
     """The refusal of a rule: by argument, or as one text where it is about none."""
     if not hasattr(error, "error_dict"):
         return ApiError(400, {"message": " ".join(error.messages)})
     messages = {names.get(name, name): texts for name, texts in error.message_dict.items()}
     whole = messages.pop(NON_FIELD_ERRORS, None)
-    code = 409 if isinstance(error, Conflict) else 400
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), 400)
     if whole and not messages:
         return ApiError(code, {"message": " ".join(whole)})
     if whole:

@@ -20,6 +20,7 @@ from gitlab.api import (
     paths,  # noqa: F401 - it registers converters
     personal_access_tokens,
     projects,
+    quotas,
     registry_access,
     registry_cleanup,
     registry_holders,
@@ -96,6 +97,8 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(f"{_CLEANUP_RUN}/undo", registry_cleanup.Undo.as_view()),
         path("registry/access", registry_access.RegistryAccess.as_view()),
         path("registry/oidc_token_exchange", trusted_issuers.TokenExchange.as_view()),
+        path("namespaces/<api_id:id>/storage", quotas.NamespaceStorage.as_view()),
+        *_of_both("quota", quotas.Quota),
         *_of_both(f"{_PROTECTION}/repository/rules", registry_protection.RepositoryRules),
         *_of_both(
             f"{_PROTECTION}/repository/rules/<api_number:protection_rule_id>",

@@ -3,8 +3,8 @@
 The order is the protocol's: `authenticate`, `authorize` decides and changes nothing, `record` then
 creates the project that a first push needs and notes the container repository. Four queries after
 the login, however many scopes: the namespaces and projects of all paths, the memberships, the
-images pushed to. A fifth is for the rules that protect images; what only pulls asks neither of
-the last two.
+images pushed to. Two more are for the rules that protect images and for quotas; what only pulls
+asks none of the last three.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 from gitlab.access_tokens import checks
-from gitlab.authorization import obstacles, protections
+from gitlab.authorization import new_projects, obstacles, protections
 from gitlab.authorization.credentials.kinds import identify
 from gitlab.authorization.principals import Principal
 from gitlab.container_registry import repositories
@@ -27,6 +27,8 @@ from gitlab.container_registry.protection.reading import RulesOfImages
 from gitlab.namespaces import policies
 from gitlab.namespaces.paths import check_segment
 from gitlab.namespaces.policies import Ability, UserAccess
+from gitlab.quotas import reading as quotas
+from gitlab.quotas.reading import QuotaRow, QuotasOfImages
 from gitlab.refusals import Forbidden, Invalid, NotFound
 from gitlab.server.databases import rows
 from tokens.access import Access
@@ -123,7 +125,10 @@ class GitLabAuthorizer:
         return {name: reason for name, reason in reasons.items() if reason}
 
     def record(self, identity: Identity | None, granted: Sequence[Access]) -> list[Access]:
-        """Create projects and note images that `granted` brings about. Twice is as once."""
+        """Create projects and note images that `granted` brings about. Twice is as once.
+
+        Raises `TooManyRequests` where somebody's pushes create too many projects.
+        """
         recorded = (_record(identity, access) for access in granted)
         return [access for access in recorded if access is not None]
 
@@ -201,7 +206,7 @@ def _with_meta(granted: Sequence[_Granted]) -> list[Access]:
         for each in granted
         if each.image and protections.CHANGES & set(each.access.actions)
     ]
-    known, rules = _images_and_rules(changed) if changed else ({}, RulesOfImages([]))
+    known, rules, limits = _about(changed) if changed else ({}, RulesOfImages([]), None)
     accesses = []
     for each in granted:
         if each.image is None:
@@ -217,17 +222,21 @@ def _with_meta(granted: Sequence[_Granted]) -> list[Access]:
         if _WRITES & set(left.actions):
             _refuse_push(each.image, known.get(left.name))
         meta.update(left.meta)
+        if limits is not None and _WRITES & set(left.actions):
+            meta.update(limits.as_meta(each.image))
         accesses.append(Access(left.type, left.name, left.actions, meta))
     return accesses
 
 
-def _images_and_rules(
+def _about(
     images: Sequence[ImagePath],
-) -> tuple[dict[str, str | None], RulesOfImages]:
-    """The status of each image that is noted, by path, and the rules for all of them."""
+) -> tuple[dict[str, str | None], RulesOfImages, QuotasOfImages]:
+    """The status of each image that is noted, by path, and the rules and quotas for all of them."""
     paths = [image.path for image in images]
     found = rows.read(_ImageRow, _STATUSES.format(rows.marks(paths)), paths)
-    return {row.path: row.status for row in found}, protections.rules_of(images)
+    statuses = {row.path: row.status for row in found}
+    limits = QuotasOfImages(rows.read(QuotaRow, *quotas.question(images)))
+    return statuses, protections.rules_of(images), limits
 
 
 def _refuse_protected(image: ImagePath, rules: RulesOfImages, rank: int) -> None:
@@ -275,6 +284,7 @@ def _create_project(
     creator = principal.creator
     if creator is None:
         return None
+    new_projects.count(creator)
     with contextlib.suppress(Invalid, Forbidden, NotFound):
         repositories.create_project_of(image, by=creator, reason=f"push of {access.name}")
     now = image_paths([access.name]).get(access.name)
@@ -287,8 +297,9 @@ def _create_project(
     )
     if left is None:
         return None
+    kept = {"quota": access.meta["quota"]} if "quota" in access.meta else {}
     meta = _Meta(now, is_noted=False)
-    meta.update({**left.meta, **meta})
+    meta.update({**left.meta, **kept, **meta})
     return left, meta
 
 

@@ -67,6 +67,50 @@ class RateLimits(Table):
     """
 
 
+class Limits(Table):
+    """How much there may be, where nobody has said otherwise. [What counts](quotas.md)."""
+
+    namespace_bytes: int = Field(default=0, ge=0)
+    """Bytes below each group or person's own namespace at the top, each blob once. Administrators
+    set others for single ones. 0 is no limit.
+
+    Default: `0`.
+    Example: namespace_bytes = 100000000000
+    """
+
+    namespace_images: int = Field(default=0, ge=0)
+    """Images below each group or person's own namespace at the top. Administrators set others for
+    single ones. 0 is no limit.
+
+    Default: `0`.
+    Example: namespace_images = 1000
+    """
+
+    uploads_per_person: int = Field(default=1000, ge=0)
+    """Uploads that one person has begun, sent a part of, and not ended. More are refused with 429
+    until some end, or until `berth.upload_expiry` has passed. 0 is no limit.
+
+    Default: `1000`.
+    Example: uploads_per_person = 100
+    """
+
+    projects_per_hour: int = Field(default=200, ge=0)
+    """Projects that one person's pushes create within an hour. More are refused with 429 until
+    there is room again; pages and the API are not limited. 0 is no limit.
+
+    Default: `200`.
+    Example: projects_per_hour = 20
+    """
+
+    tokens_per_person: int = Field(default=1000, ge=0)
+    """Personal access tokens of one person that are neither revoked nor expired. More are refused,
+    by the API with 429. 0 is no limit.
+
+    Default: `1000`.
+    Example: tokens_per_person = 50
+    """
+
+
 class Berth(Table):
     """This installation."""
 
@@ -409,6 +453,7 @@ class Berth(Table):
     """
 
     rate_limits: RateLimits = Field(default_factory=RateLimits)
+    limits: Limits = Field(default_factory=Limits)
     log_format: Literal["text", "json"] = "text"
     """The form of the log of every process: `text` for people, `json` with one object a line. [What
     a line has](operation.md#the-log).

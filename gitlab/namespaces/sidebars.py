@@ -50,6 +50,15 @@ def _protection(kind: str, owner: Routable, active: str) -> list[Link]:
     return [Link("Protection", url, "shield", active == "protection")]
 
 
+def _storage(kind: str, owner: Routable, active: str) -> list[Link]:
+    """The page of what is used and limited; none where this installation has none."""
+    try:
+        url = reverse(f"quotas:{kind}", kwargs={"path": owner.full_path})
+    except NoReverseMatch:
+        return []
+    return [Link("Storage", url, "database", active == "storage")]
+
+
 def breadcrumbs_for(routable: Routable, *more: Crumb) -> list[Crumb]:
     """The path as docker names it, a link each, and `more` below it. The last is the page."""
     crumbs = [
@@ -65,7 +74,7 @@ def project_heading(project: Project) -> Heading:
 
 
 def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[Section]:
-    """Active: ``overview registry cleanup members settings protection``, or a page of
+    """Active: ``overview registry cleanup members storage settings protection``, or a page of
     `_credentials`.
     """
     at = {"path": project.full_path}
@@ -78,6 +87,8 @@ def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[S
     if Ability.READ_MEMBERS in project.abilities:
         url = reverse("namespaces:project_members", kwargs=at)
         links.append(Link("Members", url, "users", active == "members"))
+    if Ability.PUSH_IMAGE in project.abilities:
+        links += _storage("project", project, active)
     if Ability.ADMIN_PROJECT in project.abilities:
         url = reverse("namespaces:project_edit", kwargs=at)
         links.append(Link("Settings", url, "settings", active == "settings"))
@@ -120,12 +131,15 @@ def project_frame(project: Project, user: Anybody, active: str, *more: Crumb) ->
 def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Section]:
     """Of a group or a person's own namespace.
 
-    Active: ``overview cleanup members settings protection``, or a page of `_credentials`.
+    Active: ``overview cleanup members storage settings protection``, or a page of `_credentials`.
     """
     links = [Link("Overview", url_of(group), "folder", active == "overview")]
+    if not group.is_group and Ability.CREATE_PROJECT in group.abilities:
+        links += _storage("group", group, active)
     if group.is_group:
         at = {"path": group.full_path}
         if Ability.READ_MEMBERS in group.abilities:
+            links += _storage("group", group, active)
             url = reverse("namespaces:group_members", kwargs=at)
             links.append(Link("Members", url, "users", active == "members"))
         cleanup = cleanup_url(group) if Ability.ADMIN_GROUP in group.abilities else ""

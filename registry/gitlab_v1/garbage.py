@@ -13,7 +13,7 @@ from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1 import verifications
 from registry.gitlab_v1.base import GarbageView, cursor
-from registry.services import exporting, repositories, retention, uploads
+from registry.services import exporting, repositories, retention, uploads, usage
 from registry.services.garbage import collection as garbage
 from registry.services.garbage import forecast, holders, leases, reviews
 from registry.services.garbage.batches import receipts_after
@@ -26,6 +26,9 @@ _EXPIRED_UPLOADS = 100
 _SWEPT = 1000
 """Events, receipts and intervals of tags that go with one call, where their time is over."""
 
+_COUNTS = 20
+"""Steps of the counts of what is used that go with one call."""
+
 _LEASE = 3600
 """Seconds, where the caller does not say."""
 
@@ -35,7 +38,7 @@ class ReviewsView(GarbageView):
 
     def post(self, request: HttpRequest, caller: Caller) -> HttpResponse:
         """Review the next batch of candidates, and remove uploads, events, receipts and history
-        whose time is over.
+        whose time is over. Counts of what is used go on.
 
         With ``dry_run=true`` say what would go, and change nothing.
         """
@@ -45,6 +48,7 @@ class ReviewsView(GarbageView):
         expired = uploads.purge_expired(_EXPIRED_UPLOADS)
         uploads.sweep_left()
         retention.sweep(_SWEPT)
+        usage.count_some(_COUNTS)
         run = garbage.review(limit)
         return JsonResponse(
             {

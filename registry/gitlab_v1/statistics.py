@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from registry.auth import STATISTICS, Caller
 from registry.errors import Code, RegistryError
-from registry.services import repositories, statistics
+from registry.services import repositories, statistics, usage
 from registry.services.statistics import Statistics
 from registry.v2.base import RegistryView
 from tokens.access import Access
@@ -39,6 +39,36 @@ class StatisticsView(RegistryView):
             caller.require(Access.repository(paths[0], "pull") if one else STATISTICS)
         found = [statistics.of(path, caller.visible) for path in paths]
         return JsonResponse([_as_json(each) for each in found], safe=False)
+
+
+class UsageView(RegistryView):
+    """``GET /gitlab/v1/usage/?path=a&path=b``."""
+
+    def needed(self, method: str, arguments: dict[str, Any]) -> Access | None:
+        """``registry:statistics:*``."""
+        return STATISTICS
+
+    def get(self, request: HttpRequest, caller: Caller) -> HttpResponse:
+        """A list with an object for each path: what a quota there is held against."""
+        paths = list(dict.fromkeys(request.GET.getlist("path")))
+        if not 0 < len(paths) <= _MAX_PATHS:
+            raise RegistryError(Code.UNSUPPORTED, f"ask for 1 to {_MAX_PATHS} paths", status=400)
+        for path in paths:
+            repositories.check_name(path)
+        found = [(usage.looked_up(path), repositories.count_at(path)) for path in paths]
+        return JsonResponse(
+            [
+                {
+                    "path": used.path,
+                    "size_bytes": used.bytes,
+                    "blobs_count": used.blobs,
+                    "repositories_count": count,
+                    "counted": used.is_counted,
+                }
+                for used, count in found
+            ],
+            safe=False,
+        )
 
 
 def _as_json(found: Statistics) -> dict[str, Any]:

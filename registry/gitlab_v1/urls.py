@@ -31,6 +31,7 @@ urlpatterns = [
     path("gitlab/v1/garbage/why/<reference:digest>", garbage.WhyView()),
     path("gitlab/v1/revocations/", revocations.RevocationsView()),
     path("gitlab/v1/statistics/", statistics.StatisticsView()),
+    path("gitlab/v1/usage/", statistics.UsageView()),
     # Calls of our own: what is called stands first and the name last, whatever words it holds.
     path("gitlab/v1/berth/", repositories.DiscoveryView()),
     path("gitlab/v1/berth/repository/<name:name>/", repositories.RepositoryView()),

@@ -11,7 +11,8 @@ from django.utils import timezone
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Event, RepositoryBlob, Review
-from registry.services import database, events, repositories, revocations
+from registry.quotas import NO_QUOTAS, Quotas
+from registry.services import database, events, repositories, revocations, usage
 from registry.services.garbage import holding, reviews
 from registry.storage import chosen as storage
 
@@ -112,16 +113,27 @@ def promise(name: str, digest: str) -> FoundBlob:
     return found
 
 
-def grant(repository_id: int, digest: str, size: int, send: database.Together) -> None:
+def grant(
+    repository_id: int,
+    digest: str,
+    size: int,
+    send: database.Together,
+    quotas: Quotas = NO_QUOTAS,
+) -> usage.Addition:
     """Let a repository serve a blob whose bytes are about to be committed.
 
     To be called in the transaction that commits the bytes, before they are moved: the row of the
     blob is held from here on, and a tombstone of the digest is cleared, or waited for while its
-    holder unlinks the old bytes. The right is protected for the grace. All of it is sent together.
+    holder unlinks the old bytes. The right is protected for the grace. All of it is sent together;
+    what is given refuses, when it is done, what does not fit into `quotas`.
     """
+    added = usage.Addition(quotas, repository_id, digest)
+    added.announce(send)
     send(_PUT, [digest, size, timezone.now()])
     send("DELETE FROM registry_tombstone WHERE digest = %s", [digest])
+    added.count(send)
     _link(repository_id, digest, "uploaded", send)
+    return added
 
 
 def _link(repository_id: int, digest: str, reason: str, send: database.Together) -> None:
@@ -133,13 +145,16 @@ def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
     """Let `name` serve a blob that `source` has; whether that was possible.
 
     The caller has made sure that the actor may pull from `source`. False, and nothing changed,
-    where the blob is not there or its bytes are not: the client then uploads it.
+    where the blob is not there or its bytes are not: the client then uploads it. Raises DENIED
+    where it is new below a path whose quota has no room.
     """
     # Asked before the repository is held, since a store may take its time. Where a right is found
     # afterwards, nobody has removed the bytes in between: they go after the last right to them.
     size = storage.current().size(digest)
     with database.atomic():
         repository_id = repositories.hold_or_open(name, actor)
+        added = usage.Addition(actor.quotas, repository_id, digest)
+        added.announce(database.send_alone)
         held = database.one(_FIND + database.row_lock("b"), [digest, source])
         if held is None or size is None or held[1] != size:
             return False
@@ -147,8 +162,10 @@ def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
         if deleted_at is not None and not _is_back(source_id, digest, link_id):
             return False
         with database.together() as send:
+            added.count(send)
             _link(repository_id, digest, "mounted", send)
             events.record(Event.Action.MOUNT, name, actor, digest=digest, size=size, send=send)
+        added.refuse(size)
         return True
 
 
@@ -180,6 +197,7 @@ def delete(name: str, digest: str, actor: Actor) -> None:
             link.update(deleted_at=timezone.now())
         else:
             link.delete()
+            usage.removed([(repository_id, name, blob_id)])
             reviews.drop(Review.Kind.LINK, [link_id])
             reviews.queue(Review.Kind.BLOB, [blob_id], "blob deleted")
         events.record(Event.Action.DELETE, name, actor, digest=digest, size=size)

@@ -19,7 +19,8 @@ from django.db.models import DateTimeField, Model, UUIDField
 
 ALIAS = "registry"
 _OPENINGS = 0x6265727468
-"""The number of PostgreSQL's advisory lock: any, but always the same."""
+_USAGE = 0x62657274685F75
+"""The numbers of PostgreSQL's advisory locks: any, but always the same."""
 
 _PAIRS = 300
 """Pairs in a query: twice as many parameters are taken by every engine."""
@@ -301,6 +302,26 @@ def hold_revocations() -> None:
     """
     if connections[ALIAS].vendor == "postgresql":
         change("LOCK TABLE registry_revocation IN SHARE ROW EXCLUSIVE MODE", [])
+
+
+def share_usage(send: Together) -> None:
+    """Until the transaction ends, nobody counts anew what is used; others who share may go on.
+
+    Needs nothing on SQLite, whose transactions take turns. See `services.usage`.
+    """
+    if connections[ALIAS].vendor == "postgresql":
+        send("SELECT pg_advisory_xact_lock_shared(%s)::text", [_USAGE])
+
+
+def take_usage() -> None:
+    """Until the transaction ends, nobody changes what is used, once those before have ended."""
+    if connections[ALIAS].vendor == "postgresql":
+        one("SELECT pg_advisory_xact_lock(%s)::text", [_USAGE])
+
+
+def send_alone(sql: str, parameters: Sequence[Any]) -> Any:
+    """As what `together` gives, for one statement, at once."""
+    return one(sql, parameters)
 
 
 def gather_statistics() -> None:

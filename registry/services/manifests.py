@@ -30,6 +30,7 @@ from registry.services import (
     repositories,
     revocations,
     tags,
+    usage,
 )
 from registry.services.garbage import holding, reviews
 from registry.services.image_configs import ImageConfig
@@ -127,7 +128,7 @@ def push(
     may be missing. All of it happens in one transaction, or nothing.
 
     Raises MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, and
-    DENIED where a rule protects one of the tags.
+    DENIED where a rule protects one of the tags, or more is used than a quota lets.
     """
     check_reference(reference)
     by_digest = ":" in reference
@@ -136,6 +137,7 @@ def push(
     parsed = parsing.parse(payload, content_type)
     if by_digest and digests.of(payload, digests.algorithm_of(reference)) != reference:
         raise RegistryError(Code.DIGEST_INVALID, digest=reference)
+    usage.room(actor.quotas).refuse(0)
     # Asked before the repository is held, and side by side, since a store may take its time.
     sizes = storage.current().sizes(parsed.needed_blobs)
     config = image_configs.read(parsed.config)

@@ -17,7 +17,7 @@ from django.db.models.functions import Cast, Concat, Length, Substr
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import NAME_LENGTH, Repository
-from registry.services import database, events, repositories
+from registry.services import database, events, repositories, usage
 
 MAX_REPOSITORIES = 1000
 """More are not renamed at once (GitLab's registry has the same limit)."""
@@ -66,6 +66,7 @@ def _rename(path: str, new_path: str, actor: Actor, *, dry_run: bool) -> list[st
         return list(names.values())
     _move(moving, names)
     _move_deleted(deleted, path, new_path)
+    usage.doubt(path, new_path)
     events.record_renames([(each.name, names[each.pk]) for each in moving], actor)
     repositories.note_former_path(path)
     return list(names.values())

@@ -79,8 +79,8 @@ def find_for_push(name: str, actor: Actor) -> int | None:
 def hold_or_open(name: str, actor: Actor) -> int:
     """As `hold`, for a push, opening the repository where there is none.
 
-    It then belongs to the project of `actor`, where that is known. Raises DENIED, as `_refuse_late`
-    and `_refuse_other`.
+    It then belongs to the project of `actor`, where that is known. Raises DENIED, as
+    `_refuse_late`, `_refuse_other` and `_refuse_one_more`.
     """
     while True:
         row = database.one(_HELD + database.row_lock(), [name])
@@ -92,6 +92,7 @@ def hold_or_open(name: str, actor: Actor) -> int:
             return int(repository_id)
         database.hold_openings(others_too=False)
         _refuse_late(name, actor)
+        _refuse_one_more(actor)
         # Two first pushes at once both come here; the index lets one insert win.
         Repository.objects.bulk_create(
             [Repository(name=name, project_id=actor.project_id)], ignore_conflicts=True
@@ -148,6 +149,18 @@ def _refuse_late(name: str, actor: Actor) -> None:
             " push to the new name, or ask again",
             name=name,
         )
+
+
+def _refuse_one_more(actor: Actor) -> None:
+    """Raises DENIED where a quota of `actor` has no room for another repository.
+
+    It costs a query for each that limits images. Of several who open names at once each may have
+    the last one.
+    """
+    for quota in actor.quotas.entries:
+        if quota.images is not None:
+            here = Repository.objects.filter(at_or_below(quota.path), closed_at=None)
+            quota.refuse_images(here[: quota.images + 1].count())
 
 
 def hold_by_id(repository_id: int) -> Repository | None:
@@ -233,6 +246,11 @@ def give_up(path: str, actor: Actor) -> int:
                 _close(pk, repository.name, actor)
                 closed += 1
     return closed
+
+
+def count_at(path: str) -> int:
+    """How many open repositories are at and below a path."""
+    return Repository.objects.filter(at_or_below(path), closed_at=None).count()
 
 
 def at_or_below(path: str) -> Q:

@@ -25,16 +25,24 @@ from registry import digest as digests
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import UploadSession
-from registry.services import blobs, database, repositories, upload_parts
+from registry.quotas import NO_QUOTAS, Quotas
+from registry.services import blobs, database, repositories, upload_parts, usage
 from registry.storage import chosen as storage
 from registry.storage.base import Part, StorageUnavailable
 
 _CANCELLED = "cancelled"
 """In the place of the digest of what was committed: no digest is this."""
 
+UNASKED = 16 * 1024 * 1024
+"""Bytes of an upload of unknown length that may come before a quota is asked whether they fit: the
+commit asks at any rate.
+"""
+
 # By its id and never by an index of the repository's, which may have thousands under way.
 _FIND = """
-SELECT s.opened_by, s.algorithm, s."offset", s.committed_digest, s.expires_at
+SELECT s.opened_by, s.algorithm, s."offset", s.committed_digest, s.expires_at,
+CASE WHEN s.id IS NULL THEN (SELECT 1 FROM registry_uploadsession o
+WHERE o.opened_by = %s AND o.committed_digest = '' AND o.expires_at > %s LIMIT 1 OFFSET %s) END
 FROM registry_repository r LEFT JOIN registry_uploadsession s
 ON s.id = %s AND s.repository_id + 0 = r.id
 WHERE r.id = %s AND r.name = %s AND r.closed_at IS NULL
@@ -54,19 +62,22 @@ def start(name: str, actor: Actor, algorithm: str = digests.SHA256) -> UploadSes
     """A session for an upload into the repository `name`, which a first push opens. No row yet.
 
     `algorithm` is that of the digest which is to come: so the bytes are hashed as they come. It
-    binds nobody. Raises DIGEST_INVALID.
+    binds nobody. Raises DIGEST_INVALID, and DENIED where a quota has no room at all.
     """
     digests.check_algorithm(algorithm)
+    usage.room(actor.quotas).refuse(1)
     repository_id = repositories.find_for_push(name, actor)
     if repository_id is None:
         with database.atomic():
             repository_id = repositories.hold_or_open(name, actor)
-    return UploadSession(
+    session = UploadSession(
         repository_id=repository_id,
         opened_by=actor.name,
         algorithm=algorithm,
         expires_at=timezone.now() + settings.REGISTRY_UPLOAD_EXPIRY,
     )
+    session.quotas = actor.quotas
+    return session
 
 
 def find(name: str, told: UploadSession, actor: Actor) -> UploadSession:
@@ -75,11 +86,13 @@ def find(name: str, told: UploadSession, actor: Actor) -> UploadSession:
     `told` is what its address says of it, which is all where nothing of it was kept yet.
     Raises BLOB_UPLOAD_UNKNOWN.
     """
-    row = database.changed(_FIND, [told.pk, told.repository_id, name])
+    most = settings.REGISTRY_UPLOADS_PER_PERSON
+    others = [actor.name, timezone.now(), max(most - 1, 0)]
+    row = database.changed(_FIND, [*others, told.pk, told.repository_id, name])
     if row is None:
         raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
     if row[1] is not None:
-        opened_by, algorithm, offset, committed_digest, expires_at = row
+        opened_by, algorithm, offset, committed_digest, expires_at, _ = row
         told = UploadSession(
             id=told.pk,
             repository_id=told.repository_id,
@@ -93,6 +106,7 @@ def find(name: str, told: UploadSession, actor: Actor) -> UploadSession:
     is_over = told.expires_at <= timezone.now() or told.committed_digest == _CANCELLED
     if is_over or told.opened_by != actor.name:
         raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
+    told.quotas, told.is_one_too_many = actor.quotas, row[5] is not None and most > 0
     return told
 
 
@@ -109,10 +123,13 @@ def store_whole(
     digests.check(digest)
     repositories.find_for_push(name, actor)
     _require_room(0, announced)
+    usage.room(actor.quotas).refuse(announced or 1, digest)
     store, folder = storage.current(), uuid.uuid4()
     try:
         algorithm = digests.algorithm_of(digest)
-        whole = store.write(folder, _limited(chunks, 0), algorithm, durable=False)
+        whole = store.write(
+            folder, _limited(chunks, 0, actor.quotas, digest), algorithm, durable=False
+        )
         if whole.digest != digest:
             raise RegistryError(Code.DIGEST_INVALID, digest=digest)
         # What takes long is done here: the transaction holds its repository.
@@ -120,7 +137,8 @@ def store_whole(
         with database.atomic():
             repository_id = repositories.hold_or_open(name, actor)
             with database.together() as send:
-                blobs.grant(repository_id, digest, whole.size, send)
+                added = blobs.grant(repository_id, digest, whole.size, send, actor.quotas)
+            added.refuse(whole.size)
             _put_in_place(folder, whole, digest)
     except BaseException:
         with contextlib.suppress(StorageUnavailable):
@@ -142,15 +160,19 @@ def append(
     there are; each None where it did not say. Of two clients that append at once one wins, and the
     other is told where the upload stands.
 
-    Raises RANGE_INVALID, BLOB_UPLOAD_UNKNOWN, SIZE_INVALID.
+    Raises RANGE_INVALID, BLOB_UPLOAD_UNKNOWN, SIZE_INVALID, TOOMANYREQUESTS, and DENIED where a
+    quota has no room for it, as far as that can be said before its digest is known.
     """
     _require_open(session)
     if start is not None and start != session.offset:
         raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
     _require_room(session.offset, announced)
+    _refuse_one_more(session)
+    if announced:
+        usage.room(session.quotas).refuse(session.offset + announced)
     try:
         part = storage.current().write(
-            session.pk, _limited(chunks, session.offset), session.algorithm
+            session.pk, _limited(chunks, session.offset, session.quotas), session.algorithm
         )
     except FileNotFoundError as error:
         raise _ended_meanwhile() from error
@@ -173,11 +195,33 @@ def _require_room(offset: int, more: int | None) -> None:
         raise RegistryError(Code.SIZE_INVALID, f"a blob has at most {limit} bytes", status=413)
 
 
-def _limited(chunks: Iterable[bytes], offset: int) -> Iterator[bytes]:
+def _limited(
+    chunks: Iterable[bytes], offset: int, quotas: Quotas = NO_QUOTAS, digest: str = ""
+) -> Iterator[bytes]:
+    """`chunks`, which come behind `offset`, as long as there is room for what has come."""
+    room: usage.Room | None = None
     for chunk in chunks:
         _require_room(offset, len(chunk))
         offset += len(chunk)
+        if quotas and offset > UNASKED:
+            room = room or usage.room(quotas)
+            room.refuse(offset, digest)
         yield chunk
+
+
+def _refuse_one_more(session: UploadSession) -> None:
+    """Raises TOOMANYREQUESTS where somebody has as many uploads under way as anybody may.
+
+    Of the session's first part: one that has none is no row. Of several at once each may have the
+    last one.
+    """
+    most = settings.REGISTRY_UPLOADS_PER_PERSON
+    if session.opened_by and session.is_one_too_many:
+        raise RegistryError(
+            Code.TOOMANYREQUESTS,
+            f"{most} uploads of {session.opened_by} are under way: end some, or wait until they"
+            " expire",
+        )
 
 
 def _count(session: UploadSession, part: Part) -> None:
@@ -246,7 +290,7 @@ def commit(
     `start` and `announced` are as for `append`. Runs twice with the same result. A wrong digest
     leaves the session as it was, without `chunks`.
 
-    Raises DIGEST_INVALID, RANGE_INVALID, BLOB_UPLOAD_UNKNOWN, SIZE_INVALID.
+    Raises DIGEST_INVALID, RANGE_INVALID, BLOB_UPLOAD_UNKNOWN, SIZE_INVALID, DENIED.
     """
     digests.check(digest)
     if session.committed_digest:
@@ -256,6 +300,8 @@ def commit(
     if start is not None and start != session.offset:
         raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
     _require_room(session.offset, announced)
+    if announced:
+        usage.room(session.quotas).refuse(session.offset + announced, digest)
     store = storage.current()
     made: list[Part] = []
     try:
@@ -283,7 +329,7 @@ def _whole(session: UploadSession, digest: str, chunks: Iterable[bytes], made: l
     """
     store, algorithm = storage.current(), digests.algorithm_of(digest)
     parts = upload_parts.of(session)
-    rest = _limited(chunks, session.offset)
+    rest = _limited(chunks, session.offset, session.quotas, digest)
     first = next(rest, None)
     # Mostly nothing is left to write: one PATCH has carried all of it.
     if first is not None or not parts:
@@ -328,7 +374,7 @@ def _finish(session: UploadSession, whole: Part, digest: str) -> None:
             moved = _move(session, session.offset, digest, session.expires_at, send)
             if session.offset:
                 upload_parts.forget_of(session, send)
-            blobs.grant(session.repository_id, digest, whole.size, send)
+            added = blobs.grant(session.repository_id, digest, whole.size, send, session.quotas)
         if held.row is None:
             raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
         # Of two commits at once, one finds the session taken.
@@ -337,6 +383,7 @@ def _finish(session: UploadSession, whole: Part, digest: str) -> None:
                 raise _ended_meanwhile()
             database.roll_back()
             return
+        added.refuse(whole.size)
         _put_in_place(session.pk, whole, digest)
     crash_points.reached("blob_committed")
     session.committed_digest = digest

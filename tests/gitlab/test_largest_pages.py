@@ -349,6 +349,8 @@ def addresses() -> dict[str, list[str]]:
         "namespaces:project_members": [project],
         "namespaces:project_member_edit": [{**project, **member}],
         "namespaces:project_member_remove": [{**project, **member}],
+        "quotas:group": [group],
+        "quotas:project": [project],
         "path_changes:group": [group],
         "path_changes:group_transfer": [group],
         "path_changes:project": [project],

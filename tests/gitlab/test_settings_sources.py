@@ -192,6 +192,11 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.rate_limits.per_user": (11, "s.RATE_LIMITS['user']", 11),
     "berth.rate_limits.per_token": (12, "s.RATE_LIMITS['token']", 12),
     "berth.rate_limits.per_address": (13, "s.RATE_LIMITS['address']", 13),
+    "berth.limits.namespace_bytes": (10**9, "s.QUOTA_BYTES", 10**9),
+    "berth.limits.namespace_images": (50, "s.QUOTA_IMAGES", 50),
+    "berth.limits.uploads_per_person": (9, "s.REGISTRY_UPLOADS_PER_PERSON", 9),
+    "berth.limits.projects_per_hour": (8, "s.PROJECTS_PER_HOUR", 8),
+    "berth.limits.tokens_per_person": (7, "s.TOKENS_PER_PERSON", 7),
 }
 
 

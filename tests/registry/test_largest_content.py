@@ -86,6 +86,7 @@ def addresses(content: Content) -> dict[str, list[str]]:
             for digest in (*known, largest.digest_of(0), digests.of(images.EMPTY_CONFIG))
         ],
         "gitlab/v1/statistics/": [f"gitlab/v1/statistics/?path={APP}&path=acme"],
+        "gitlab/v1/usage/": [f"gitlab/v1/usage/?path={APP}&path=acme"],
         f"{own}/repository/<name:name>/": [
             f"{own}/repository/{APP}/?size=self_with_descendants",
             f"{own}/repository/{APP}/?size=self",

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -36,6 +36,7 @@ from gitlab.container_registry.client.responses import (
     TagDeletion,
     TagDetails,
     TagsPage,
+    Used,
     moment,
 )
 from gitlab.container_registry.client.v2 import OverV2, link_of
@@ -468,6 +469,17 @@ class BerthRegistry(OverV2):
             accept=(200, 201),
         )
         return ReviewRun.read(as_json(answer))
+
+    def usage(self, paths: Sequence[str]) -> list[Used]:
+        """What is used at and below each path. An older registry of ours does not know it."""
+        query = [("path", path) for path in dict.fromkeys(paths)]
+        answer = self._own(
+            "GET",
+            f"/gitlab/v1/usage/?{urlencode(query)}",
+            Access("registry", "statistics", ("*",)),
+            accept=(200,),
+        )
+        return [Used.read(each) for each in as_json(answer)]
 
     def garbage(self) -> Garbage:
         """How much waits for review, and when the next is due."""

@@ -32,6 +32,7 @@ from gitlab.container_registry.client.responses import (
     TagDeletion,
     TagDetails,
     TagsPage,
+    Used,
 )
 
 
@@ -190,6 +191,9 @@ class OwnApi(Registry, Protocol):
 
     def rename(self, path: str, new_path: str, *, dry_run: bool = False) -> bool:
         """Let an image and all below it be called `new_path`. False where there is none."""
+
+    def usage(self, paths: Sequence[str]) -> list[Used]:
+        """What is used at and below each path."""
 
     def revoke(self, ended: Sequence[Ended], before: float) -> None:
         """Let tokens end that were decided before a moment, in seconds since the epoch."""

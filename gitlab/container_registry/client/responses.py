@@ -390,6 +390,29 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class Used:
+    """What lies at and below a path, as quotas are held against it.
+
+    `is_counted` is false while the bytes are not counted yet.
+    """
+
+    path: str
+    bytes: int
+    images: int
+    is_counted: bool
+
+    @classmethod
+    def read(cls, found: Mapping[str, Any]) -> Used:
+        """One entry of ``/gitlab/v1/usage/``."""
+        return cls(
+            str(found["path"]),
+            int(found["size_bytes"]),
+            int(found["repositories_count"]),
+            bool(found["counted"]),
+        )
+
+
+@dataclass(frozen=True)
 class DeletedTag:
     """A tag of the image `path` that can be brought back until `until`."""
 

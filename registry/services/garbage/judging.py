@@ -24,7 +24,7 @@ from registry.models import (
     Tag,
     Tombstone,
 )
-from registry.services import database, pull_counts, tags
+from registry.services import database, pull_counts, tags, usage
 from registry.services.garbage import holding, reviews
 from registry.services.garbage.batches import Batch
 
@@ -135,6 +135,10 @@ def judge_links(batch: Batch) -> None:
     doomed = batch.settle()
     RepositoryBlob.objects.filter(pk__in=[candidate.target for candidate in doomed]).delete()
     pairs = [(found[candidate.target], candidate) for candidate in doomed]
+    names = {pk: repository.name for pk, repository in batch.repositories.items()}
+    usage.removed(
+        (link.repository_id, names[link.repository_id], link.blob_id) for link, _ in pairs
+    )
     drop_blobs(
         {link.blob_id: (c, batch.repositories[link.repository_id]) for link, c in pairs}, batch
     )

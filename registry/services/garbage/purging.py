@@ -15,7 +15,7 @@ from registry.models import (
     Tag,
     UploadSession,
 )
-from registry.services import pull_counts, upload_parts
+from registry.services import pull_counts, upload_parts, usage
 from registry.services.garbage import judging, reviews
 from registry.services.garbage.batches import Batch
 from registry.storage import chosen as storage
@@ -82,6 +82,7 @@ def _purge_rights(repository: Repository, batch: Batch) -> bool:
     ids = [link.pk for link in some]
     RepositoryBlob.objects.filter(pk__in=ids).delete()
     reviews.drop(Review.Kind.LINK, ids)
+    usage.removed((repository.pk, repository.name, link.blob_id) for link in some)
     held = (batch.candidates[0], repository)
     judging.drop_blobs({link.blob_id: held for link in some}, batch)
     return bool(some)

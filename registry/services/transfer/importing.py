@@ -20,7 +20,7 @@ from registry import manifest as parsing
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Blob, Manifest, RepositoryBlob, Tag
-from registry.services import blobs, database, manifests, repositories
+from registry.services import blobs, database, manifests, repositories, usage
 from registry.services.transfer.sources import FolderSource, Outside, Source
 from registry.storage import chosen as storage
 from registry.storage.base import BlobStore, Part
@@ -74,6 +74,9 @@ class Importer:
             self._try(result, digest, take)
         for tag, digest in self.source.tags(name):
             self._try(result, f"the tag {tag}", partial(self._tag, new_name, tag, digest, result))
+        if not self.is_dry:
+            with database.atomic():
+                usage.doubt(new_name)
         return result
 
     def _try(self, result: Result, what: str, act: Callable[[], None]) -> None:

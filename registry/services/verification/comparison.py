@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from registry import digest as digests
 from registry.models import Blob, Manifest, RepositoryBlob, Review, Tombstone
-from registry.services import database
+from registry.services import database, usage
 from registry.services.garbage import holding, reviews
 from registry.services.verification import listing
 from registry.storage import chosen as storage
@@ -208,6 +208,25 @@ class Verifier:
         loose = RepositoryBlob.objects.exclude(holding.held_links())
         return self._unreviewed("unreviewed right", detail, loose, "blob__digest", position)
 
+    def _usage(self, position: str) -> Page:
+        """A step of counting a path anew. `position` is the last path that is done, by its id, and
+        behind a dot the one under way. What has drifted is mended at the end of the count.
+        """
+        done, _, under_way = position.partition(".")
+        usage_id = usage.next_after(int(done or 0))
+        if usage_id is None:
+            return Page(None)
+        if under_way != str(usage_id):
+            usage.count_again(usage_id)
+        page = Page(f"{done or 0}.{usage_id}", checked=1)
+        count = usage.count_on(usage_id)
+        if count is not None and count.has_drifted:
+            detail = f"{count.said} bytes were noted where {count.found} are"
+            page.findings.append(Finding("usage", count.path, detail))
+        if not usage.is_being_counted(usage_id):
+            page.position = str(usage_id)
+        return page
+
     def _orphan_rows(self, position: str) -> Page:
         detail = "no repository may serve the blob, and no review waits"
         return self._rows("orphan row", detail, _ORPHAN_ROWS, position)
@@ -226,6 +245,7 @@ _PHASES: dict[str, Callable[[Verifier, str], Page]] = {
     "rights": Verifier._rights,  # noqa: SLF001
     "orphan rows": Verifier._orphan_rows,  # noqa: SLF001
     "closed": Verifier._closed,  # noqa: SLF001
+    "usage": Verifier._usage,  # noqa: SLF001
 }
 PHASES = tuple(_PHASES)
 

@@ -32,6 +32,8 @@ def repair(finding: Finding) -> str:
         return _queue(finding)
     if finding.kind in _REPAIRS:
         return _REPAIRS[finding.kind](finding.subject)
+    if finding.kind == "usage":
+        return "the totals are those that were counted"
     if finding.kind == "unreachable":
         return "give the registry the right to read it, or look after the disk"
     return "push it again: that heals it"

@@ -110,7 +110,7 @@ def test_many_scopes_cost_as_many_queries_as_one(
         AUTHORIZER.record(identity, AUTHORIZER.authorize(identity, scopes))
     assert PersonalAccessToken.objects.get().last_used_at
 
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         identity = AUTHORIZER.authenticate("bob", text, address="")
         granted = AUTHORIZER.record(identity, AUTHORIZER.authorize(identity, scopes))
     assert len(granted) == 10

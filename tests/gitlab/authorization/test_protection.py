@@ -208,7 +208,7 @@ def test_what_only_pulls_costs_nothing_more(
     identity = identity_of(bob, "personal_access_token", ALL)
     with django_assert_num_queries(3):
         AUTHORIZER.authorize(identity, [Access.repository(IMAGE, "pull")])
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         AUTHORIZER.authorize(identity, [Access.repository(IMAGE, "pull", "push")])
 
 
