@@ -50,7 +50,7 @@ class _Registry:
     def freed_by_manifests(self, path: str, digests: Any, *, seen: Any) -> Freed:
         return Freed(len(digests))
 
-    def delete_unmoved(self, path: str, tags: Any, *, by: str, project: int) -> list[TagDeletion]:
+    def delete_unmoved(self, path: str, tags: Any, *, by: str, **_: Any) -> list[TagDeletion]:
         return [self._delete(name, by) for name, _ in tags]
 
     def _delete(self, name: str, by: str) -> TagDeletion:
