@@ -131,6 +131,9 @@ def test_pulls(client: BerthRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.last_pulled_at == tag.last_pulled_at
     assert tag.pulls_counted_since == found.pulls_counted_since is not None
     assert [tag.name for tag in client.tags(APP, sort="-last_pulled_at").tags] == ["v1"]
+    ages = client.tag_ages(APP)
+    assert [age.last_pulled_at for age in ages.tags] == [tag.last_pulled_at]
+    assert ages.pulls_counted_since == tag.pulls_counted_since
 
 
 def test_a_tag_goes_and_comes_back(client: BerthRegistry) -> None:

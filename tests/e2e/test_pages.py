@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e import images
 from tests.e2e.conftest import Person
 from tests.e2e.images import Image, digest_of
-from tests.e2e.installation import Installation
+from tests.e2e.installation import Installation, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -78,6 +78,34 @@ def test_from_the_empty_page_to_the_tags(page: Page, berth: Installation, projec
     page.get_by_role("link", name="latest", exact=True).click()
     expect(page.get_by_text(f"docker pull {berth.registry}/{project}/web:latest")).to_be_visible()
     expect(page.get_by_text("Current")).to_be_visible()
+
+
+def test_what_was_pulled_is_shown(page: Page, berth: Installation, project: str) -> None:
+    """When last, in the list, sorted by it too; and how often by whom, on the tag's page."""
+    berth.create_project(project, owner="alice")
+    for tag in ("pulled", "unused"):
+        push(berth, f"{project}/web", images.tiny(tag), tag)
+    scope = f"repository:{project}/web:pull"
+    for _ in range(3):
+        berth.request("GET", f"/v2/{project}/web/manifests/pulled", scope)
+
+    def is_written() -> bool:
+        path = f"/gitlab/v1/berth/pulls/{project}/web/"
+        return bool(berth.request("GET", path, scope).json()["days"])
+
+    wait_until(is_written)
+    page.goto(f"/{project}/container_registry")
+    image = page.get_by_role("link", name="web").get_attribute("href")
+    page.goto(f"{image}?sort=name")
+    expect(page.get_by_text("3 pulls in 30 days")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="unused")).to_contain_text("never")
+    sorts = page.get_by_role("link", name="Last pulled")
+    expect(sorts).to_have_attribute("href", "?sort=-last_pulled_at")
+    page.goto(f"{image}?sort=last_pulled_at")
+    expect(page.get_by_role("row").nth(1)).to_contain_text("unused")
+    page.get_by_role("link", name="pulled", exact=True).click()
+    expect(page.get_by_text("Of this image by tag or digest in 30 days")).to_be_visible()
+    expect(page.get_by_text("3 with a password").first).to_be_visible()
 
 
 def test_a_tag_goes_and_comes_back(page: Page, berth: Installation, project: str) -> None:
