@@ -195,6 +195,8 @@ def test_the_console(page: Page, chromium: Browser, berth: Installation) -> None
 def test_the_operations_of_the_api(page: Page) -> None:
     """Shown by scripts of our own host, and tried with the session of the pages."""
     page.goto("/help/api")
+    page.get_by_placeholder("Filter by tag").fill("Users")
+    page.get_by_role("heading", name="Users").click()
     page.get_by_text("Show oneself").click()
     page.get_by_role("button", name="Try it out").click()
     page.get_by_role("button", name="Execute").click()

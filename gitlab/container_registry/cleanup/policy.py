@@ -374,4 +374,10 @@ def in_words(rule: Rule) -> str:
     if rule.never_pulled:
         kept.append("what was ever pulled")
     which = "All tags" if rule.name_regex_delete == _ALL else f"Tags like {rule.name_regex_delete}"
-    return f"{which} go, but not {', '.join(kept)}." if kept else f"{which} go."
+    return f"{which} go, but not {_joined(kept)}." if kept else f"{which} go."
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """``a, b and c``"""
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last

@@ -4,7 +4,9 @@ SwaggerUIBundle({
   url: operations.dataset.url,
   domNode: operations,
   deepLinking: true,
-  docExpansion: "list",
+  // The sections, as a table of contents; what is not in sight is not drawn, so nobody could search.
+  docExpansion: "none",
+  filter: true,
   // Nothing of this leaves the page: no validator elsewhere is asked.
   validatorUrl: null,
   requestInterceptor(request) {

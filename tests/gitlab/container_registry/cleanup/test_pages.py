@@ -139,7 +139,7 @@ def test_the_policy(browser: Any, alice: Any, app: Any, played: Any) -> None:
     assert policy.rules[1]["never_pulled"] is True
     page = text(client.get(INDEX))
     assert "Every week; each plan waits for approval" in page
-    assert "All tags go, but not what is younger than 30 days, what was ever pulled." in page
+    assert "All tags go, but not what is younger than 30 days and what was ever pulled." in page
     client.post(POLICY, sent(inherit="yes"))
     assert not CleanupPolicy.objects.exists()
 
