@@ -89,6 +89,11 @@ def _requests(project: str, image: str) -> list[str]:
         f"{tags}?per_page=100",
         f"{tags}?per_page=100&pagination=keyset&last=v{_TAGS // 2:06}",
         f"{tags}/v{_TAGS // 2:06}",
+        f"{tags}/v{_TAGS // 2:06}/referrers",
+        f"projects/{project}/transfer_locations?per_page=100",
+        f"projects/{project}/users?per_page=100",
+        "personal_access_tokens/self/associations?per_page=100",
+        "registry/scope?scope=repository:seed/large:pull,push,delete",
         "user",
     ]
 

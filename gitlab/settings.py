@@ -61,10 +61,12 @@ _WEB_APPS = [
     "gitlab.access_tokens",
     "gitlab.trusted_issuers",
     "gitlab.container_registry",
+    "gitlab.container_registry.cleanup",
     "gitlab.container_registry.protection",
     "gitlab.quotas",
     "gitlab.audit",
     "gitlab.revocations",
+    "gitlab.mail",
     "gitlab.ui",
     "gitlab.api",
 ]
@@ -332,6 +334,7 @@ REGISTRY_DELETE_ENABLED = CONFIG.berth.delete_enabled
 REGISTRY_GC_REVIEW_DELAY = CONFIG.berth.gc_review_delay
 REGISTRY_EVENTS_KEPT = CONFIG.berth.events_kept
 REGISTRY_TAG_HISTORY_KEPT = CONFIG.berth.tag_history_kept
+REGISTRY_PULLS_KEPT = CONFIG.berth.pulls_kept
 # By the names alone, or where GitLab's side is on the node by its groups and projects too.
 REGISTRY_IMPORT_OBJECTIONS = (
     "gitlab.container_registry.imports.objections" if "web" in ROLES else "tokens.names.objections"
@@ -355,6 +358,7 @@ CONTAINER_REGISTRY_HOST_PORT = CONFIG.registry_host_port
 CONTAINER_REGISTRY_PLAIN_HTTP = CONFIG.plain_http
 CONTAINER_REGISTRY_EVENTS_SECRET = CONFIG.secret("events_secret")
 PUSH_CREATES_PROJECTS = CONFIG.berth.push_creates_projects
+TOKEN_EXPIRY_WARNING = CONFIG.berth.token_expiry_warning
 MAX_TOKEN_LIFETIME = CONFIG.berth.max_token_lifetime
 ISSUER_NETWORKS = CONFIG.berth.issuer_networks
 ISSUER_CA_BUNDLE = str(CONFIG.berth.issuer_ca_bundle) if CONFIG.berth.issuer_ca_bundle else None
@@ -363,6 +367,19 @@ SIGNUP_ENABLED = CONFIG.berth.signup_enabled
 FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins
 FAILED_LOGINS_PER_ADDRESS = CONFIG.berth.rate_limits.failed_logins_per_address
 TRUSTED_PROXIES = CONFIG.berth.trusted_proxies
+
+# Mail.
+_MAIL = CONFIG.gitlab_rails
+MAIL_ENABLED = _MAIL.smtp_enable
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if MAIL_ENABLED else 'dummy'}.EmailBackend"
+EMAIL_HOST = _MAIL.smtp_address
+EMAIL_PORT = _MAIL.smtp_port
+EMAIL_HOST_USER = _MAIL.smtp_user_name
+EMAIL_HOST_PASSWORD = _MAIL.smtp_password.get_secret_value() if _MAIL.smtp_password else ""
+EMAIL_USE_SSL = _MAIL.smtp_tls
+EMAIL_USE_TLS = _MAIL.smtp_starttls and not _MAIL.smtp_tls
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = CONFIG.email_from
 
 # Numbers for Prometheus.
 METRICS_NETWORKS = CONFIG.berth.metrics_networks

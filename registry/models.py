@@ -14,6 +14,7 @@
     GarbageLease  nothing is collected while it lasts    Revocation  what ended tokens early
     Verification  how far a verification has come   Finding  what it found wrong
     Usage ◄── UsageTotal   how many bytes lie at and below a path that a quota limits
+    ManifestPulls, DailyPulls, Counting  how often what was pulled
 
 Foreign keys are `DO_NOTHING`: services delete in their own order, and the database refuses, at the
 commit, to lose a row that another one refers to. A manifest can't outlive its right to a blob, and
@@ -324,6 +325,80 @@ class Tag(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ManifestPulls(models.Model):
+    """How often a manifest was pulled since counting began, and when the last time was.
+
+    A narrow row of its own, since it changes every few seconds: neither the manifest's nor the
+    tags' rows and indexes are touched, and nobody who changes them waits. Nor does a constraint tie
+    it to them, so that counting never waits for a deletion: it is removed along with its manifest,
+    and one that is left behind counts for nobody.
+    """
+
+    manifest = models.OneToOneField(
+        Manifest, models.DO_NOTHING, db_constraint=False, related_name="pulled"
+    )
+    repository = models.ForeignKey(
+        Repository, models.DO_NOTHING, db_constraint=False, db_index=False
+    )
+    pulls = models.BigIntegerField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["repository", "last_at", "manifest"], name="manifestpulls_last")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.manifest_id}: {self.pulls}"
+
+
+class DailyPulls(models.Model):
+    """Pulls of one day (UTC) by one kind of credential.
+
+    A repository's row has neither digest nor tag, a manifest's has its digest, and a row with both
+    counts what was asked for by that tag. So each of the three is read by as many rows as there are
+    days and kinds. What an index lists and was asked for by digest is a part of another pull: it
+    counts for its digest alone.
+    """
+
+    repository = models.ForeignKey(
+        Repository, models.DO_NOTHING, db_constraint=False, db_index=False
+    )
+    digest = ByteOrderedCharField(max_length=DIGEST_LENGTH, default="")
+    tag = ByteOrderedCharField(max_length=TAG_LENGTH, default="")
+    day = models.DateField(db_index=True)
+    kind = models.CharField(max_length=16)
+    pulls = models.BigIntegerField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["repository", "digest", "tag", "day", "kind"], name="dailypulls_once"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["repository", "tag", "day"],
+                condition=Q(tag__gt=""),
+                name="dailypulls_tag",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.pulls}"
+
+
+class Counting(models.Model):
+    """Since when something is counted: before that nobody knows, and it is not nothing."""
+
+    name = models.CharField(max_length=32, unique=True)
+    since = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.name} since {self.since}"
 
 
 class UploadSession(models.Model):

@@ -87,6 +87,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("gitlab.server.request_id", "gitlab.server.databases"),
     ("gitlab.server.logs",),
     ("gitlab.jobs",),
+    ("gitlab.mail",),
     ("gitlab.ui",),
     ("gitlab.audit",),
     ("gitlab.revocations",),

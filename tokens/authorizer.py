@@ -74,6 +74,12 @@ class Authorizer(Protocol):
         `identity` is None for an anonymous caller. Raises `AccessForbidden`, `RegistryDisabled`.
         """
 
+    def ends_at(self, identity: Identity | None, granted: Sequence[Access]) -> float | None:
+        """When the right to what `authorize` has granted ends, as far as that is known already.
+
+        In seconds since the epoch, None where there is no end: no token lives longer.
+        """
+
     def explain(self, identity: Identity, refused: Sequence[Access]) -> Mapping[str, str]:
         """Why these were not granted, where that may be told: by name, in words.
 

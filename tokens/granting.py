@@ -40,18 +40,10 @@ def grant(
         user=bearer.user,
         credential=bearer.credential,
         decided_at=began,
-        lifetime=_lifetime(identity, began),
+        ends_at=authorizer.ends_at(identity, granted),
         refusals=_explained(authorizer, identity, asked, recorded),
     )
     return token, signed
-
-
-def _lifetime(identity: Identity | None, now: float) -> int:
-    """The seconds of the setting, or what is left of the credential."""
-    longest: int = settings.TOKENS_LIFETIME
-    if identity is None or identity.ends_at is None:
-        return longest
-    return max(1, min(longest, int(identity.ends_at - now)))
 
 
 def _explained(

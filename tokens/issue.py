@@ -86,9 +86,12 @@ def issue(  # noqa: PLR0913 - one for each claim
     credential: str = "",
     decided_at: float | None = None,
     lifetime: int | None = None,
+    ends_at: float | None = None,
     refusals: Mapping[str, str] | None = None,
 ) -> IssuedToken:
     """A token that grants `access` to a `Bearer`. `lifetime` is in seconds (default: the setting).
+
+    It ends at `ends_at` where that comes sooner, in seconds since the epoch.
 
     `decided_at` is the moment before anything was asked that `access` follows from, in seconds
     since the epoch (default: now). The claim ``decided_at`` says it to the millisecond: what was
@@ -104,6 +107,8 @@ def issue(  # noqa: PLR0913 - one for each claim
     decided_at = time.time() if decided_at is None else decided_at
     now = int(time.time())
     lifetime = settings.TOKENS_LIFETIME if lifetime is None else lifetime
+    if ends_at is not None:
+        lifetime = max(0, min(lifetime, int(ends_at) - now))
     signed_user = _sign({"user_info": dict(user)}, key) if user is not None else None
     bearer = Bearer(subject, auth_type, None, credential)
     claims = _claims(access, bearer, signed_user, now, lifetime, decided_at)

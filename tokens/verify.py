@@ -62,6 +62,8 @@ class Claims:
     """What was shown for the token, by the name that GitLab's side has for it; "" without one."""
     decided_at: float = 0.0
     """What was revoked later the token knows nothing of. Else when it was issued."""
+    auth_type: str = ""
+    """GitLab's word for the kind of credential; "" where the token does not say it."""
 
     def grants(self, needed: Access) -> bool:
         """Whether one entry covers all of `needed`. Wildcards count in GitLab's own tokens only."""
@@ -189,7 +191,7 @@ def _claims(payload: dict[str, Any]) -> Claims:
         access = tuple(Access.from_claim(entry) for entry in entries)
     except InvalidScope as error:
         raise InvalidToken("malformed access entry") from error
-    credential = payload.get("credential")
+    credential, auth_type = payload.get("credential"), payload.get("auth_type")
     return Claims(
         subject,
         access,
@@ -200,6 +202,7 @@ def _claims(payload: dict[str, Any]) -> Claims:
         _refusals(payload),
         credential if isinstance(credential, str) else "",
         _decided_at(payload, issued),
+        auth_type if isinstance(auth_type, str) else "",
     )
 
 

@@ -39,6 +39,11 @@ app.conf.update(
             "schedule": 5.0,
             "options": {"expires": 5},
         },
+        "sweep cleanups": {
+            "task": "workers.tasks.sweep_cleanups",
+            "schedule": 10.0,
+            "options": {"expires": 10},
+        },
         "tell revocations": {
             "task": "workers.tasks.tell_revocations",
             "schedule": 5.0,
@@ -73,6 +78,16 @@ app.conf.update(
             "task": "workers.tasks.sweep_audit_events",
             "schedule": 3600.0,
             "options": {"expires": 3600},
+        },
+        "warn of expiry": {
+            "task": "workers.tasks.warn_of_expiry",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
+        "send mail": {
+            "task": "workers.tasks.send_mail",
+            "schedule": 60.0,
+            "options": {"expires": 60},
         },
         "verify a slice": {
             "task": "workers.tasks.verify_slice",

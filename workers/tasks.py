@@ -6,7 +6,7 @@ import logging
 
 from celery import shared_task
 
-from gitlab.access_tokens import job_tokens
+from gitlab.access_tokens import expiry, job_tokens
 from gitlab.accounts import sessions
 from gitlab.audit import retention
 from gitlab.container_registry import (
@@ -17,8 +17,11 @@ from gitlab.container_registry import (
     revocations,
     untagged,
 )
+from gitlab.container_registry.cleanup import cadence
+from gitlab.container_registry.cleanup import runs as cleanup
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.jobs import enqueue
+from gitlab.mail import services as mail
 from gitlab.path_changes import services as path_changes
 from workers import measures
 
@@ -49,6 +52,24 @@ def delete_tags_in_bulk(pk: int) -> None:
     outcome = bulk_deletion.run(pk)
     if outcome is not bulk_deletion.Outcome.NOT_OURS:
         log.info("bulk deletion of tags %s: %s", pk, outcome.value)
+
+
+@shared_task
+def sweep_cleanups() -> None:
+    """Open the cleanups whose time has come, and enqueue those whose turn it is."""
+    opened = cadence.open_due()
+    if opened:
+        log.info("%s cleanups are planned by their policies", opened)
+    for pk in cleanup.due():
+        enqueue.now(cleanup.TASK, pk)
+
+
+@shared_task
+def run_cleanup(pk: int) -> None:
+    """Give a cleanup its turn, if nobody else is at it."""
+    outcome = cleanup.run(pk)
+    if outcome is not cleanup.Outcome.NOT_OURS:
+        log.info("cleanup %s: %s", pk, outcome.value)
 
 
 @shared_task
@@ -118,6 +139,22 @@ def sweep_sessions() -> None:
 def sweep_jobs() -> None:
     """End the CI jobs that nobody has reported in time, and remove the oldest."""
     job_tokens.sweep()
+
+
+@shared_task
+def warn_of_expiry() -> None:
+    """Have people told of tokens that end soon."""
+    told = expiry.warn()
+    if told:
+        log.info("people are told of %s tokens that end soon", told)
+
+
+@shared_task
+def send_mail() -> None:
+    """Send the mails that are due."""
+    sent = mail.send_due()
+    if sent:
+        log.info("sent %s mails", sent)
 
 
 @shared_task

@@ -12,6 +12,7 @@ Source: https://docs.gitlab.com/ci/jobs/ci_job_token/
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from typing import NamedTuple
 
 from django.db import transaction
@@ -24,7 +25,7 @@ from gitlab.access_tokens.token_text import Prefix, digest_of
 from gitlab.accounts.models import User
 from gitlab.accounts.rows import PERSON_COLUMNS, PersonRow
 from gitlab.audit.services import record
-from gitlab.namespaces import user_access
+from gitlab.namespaces import queries, user_access
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.models import AccessLevel, Project
 from gitlab.namespaces.policies import Ability
@@ -37,6 +38,9 @@ DEFAULT_TIMEOUT = dt.timedelta(hours=1)
 LONGEST_TIMEOUT = dt.timedelta(days=1)
 MOST_JOBS = 500
 """Of a runner at a time."""
+ENDS = [status for status in Job.Status.values if status != Job.Status.RUNNING]
+"""How a job may be over."""
+
 _KEPT = dt.timedelta(days=30)
 _SWEPT_AT_ONCE = 1000
 
@@ -130,6 +134,15 @@ def get_runner_for(by: Person, project: Project, pk: int) -> Runner:
     return found
 
 
+def runners_for(by: Person) -> QuerySet[Runner]:
+    """The runners that are not revoked, of all projects whose runners somebody may manage."""
+    found = Runner.objects.filter(revoked_at__isnull=True).select_related("project__namespace")
+    if by.is_superuser:
+        return found.filter(project__pending_delete_at__isnull=True)
+    mine = queries.projects_of(by, lowest=AccessLevel.MAINTAINER).order_by()
+    return found.filter(project_id__in=mine.values("pk"))
+
+
 def find_runner(text: str) -> Runner | None:
     """The usable runner whose token this is."""
     if not token_text.is_of(Prefix.RUNNER, text) or not token_text.may_exist(text):
@@ -200,8 +213,8 @@ def finish_job(runner: Runner, pk: int, status: str) -> Job:
 
     Raises `NotFound` for another runner's, `Invalid` for ``status``.
     """
-    if status not in Job.Status.values or status == Job.Status.RUNNING:
-        raise Invalid({"status": "One of success, failed, canceled."})
+    if status not in ENDS:
+        raise Invalid({"status": f"One of {', '.join(ENDS)}."})
     mine = Job.objects.filter(runner=runner, pk=pk)
     running = mine.filter(status=Job.Status.RUNNING)
     with transaction.atomic():
@@ -211,6 +224,24 @@ def finish_job(runner: Runner, pk: int, status: str) -> Job:
     if job is None:
         raise NotFound("no such job")
     return job
+
+
+def finish_own(text: str, pk: int, status: str) -> Job:
+    """As `finish_job`, by the job's own token. Raises `NotFound` for that of another job."""
+    job = Job.objects.select_related("runner").filter(digest=digest_of(text), pk=pk).first()
+    if job is None:
+        raise NotFound("no such job")
+    return finish_job(job.runner, pk, status)
+
+
+def jobs_of(by: Person, project: Project, *, statuses: Collection[str] = ()) -> QuerySet[Job]:
+    """The jobs of a project's runners within the last month, the newest first.
+
+    `statuses` limits them to those. Needs `Ability.MANAGE_RUNNERS`.
+    """
+    require_in_project(by, project, Ability.MANAGE_RUNNERS)
+    found = Job.objects.filter(project=project).select_related("runner", "user").order_by("-id")
+    return found.filter(status__in=statuses) if statuses else found
 
 
 def looks_like_one(text: str) -> bool:

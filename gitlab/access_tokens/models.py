@@ -48,6 +48,9 @@ class Token(models.Model):
         max_length=64, blank=True, default="", db_default="", editable=False
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    warned_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When its end was announced by mail."
+    )
 
     class Meta:
         abstract = True
@@ -69,6 +72,9 @@ class Token(models.Model):
     def is_usable(self) -> bool:
         """Whether it may sign in today, as far as the token itself goes."""
         return is_usable(self.revoked_at, self.expires_at)
+
+
+_TO_WARN_OF = Q(warned_at__isnull=True, revoked_at__isnull=True, expires_at__isnull=False)
 
 
 class PersonalAccessToken(Token):
@@ -103,6 +109,7 @@ class PersonalAccessToken(Token):
     class Meta:
         ordering = ["-created_at"]
         indexes = [
+            models.Index(fields=["expires_at", "id"], name="pat_to_warn_of", condition=_TO_WARN_OF),
             models.Index(fields=["user", "-created_at"], name="pat_by_user"),
             models.Index(fields=["name", "id"], name="pat_by_name"),
             models.Index(
@@ -151,6 +158,13 @@ class DeployToken(Token):
 
     class Meta:
         ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["expires_at", "id"],
+                name="deploy_token_to_warn_of",
+                condition=_TO_WARN_OF,
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="deploy_token_of_exactly_one",
@@ -223,6 +237,7 @@ class Job(models.Model):
         ]
         indexes = [
             models.Index(fields=["runner", "status"], name="job_by_runner"),
+            models.Index(fields=["project", "-id"], name="job_by_project"),
             models.Index(fields=["ends_at"], name="job_by_end"),
         ]
 

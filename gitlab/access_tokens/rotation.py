@@ -1,8 +1,8 @@
 """A token that is used after another one took its place: one of the two is in wrong hands.
 
 Nobody can tell which, so the whole family ends: all that goes back to the same first token. Whose
-it is learns of it on their page of tokens, and the record says so. Source: RFC 9700, section
-4.14.2, which asks this of refresh tokens; GitLab does it where a revoked token is rotated.
+it is learns of it on their page of tokens and by mail, and the record says so. Source: RFC 9700,
+section 4.14.2, which asks this of refresh tokens; GitLab does it where a revoked token is rotated.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import datetime as dt
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.template.loader import render_to_string
 from django.utils import timezone
 
-from gitlab.access_tokens import credentials
+from gitlab.access_tokens import credentials, expiry
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.accounts import bots
 from gitlab.audit import origin
 from gitlab.audit.services import record
+from gitlab.mail import services as mail
 from gitlab.revocations import services as revocations
 
 _SAID_FOR = dt.timedelta(days=30)
@@ -48,6 +50,17 @@ def note_reuse(pk: int) -> None:
     if token.owner is not None and revoked:
         bots.end(token.user_id)
     record("access_token.reuse", by=None, target=token, path=token.path, revoked=revoked)
+    _tell(token, client_ip, len(revoked))
+
+
+def _tell(token: PersonalAccessToken, client_ip: str, revoked: int) -> None:
+    """By mail, to whoever has to know; their pages say it too."""
+    about = {"token": token, "client_ip": client_ip, "revoked": revoked}
+    text = render_to_string(
+        "access_tokens/mail/reuse.txt", {**about, "page": expiry.page_of(token)}
+    )
+    for person in expiry.people_of(token):
+        mail.queue(person, f"The access token {token.name} was used after its rotation", text)
 
 
 def hold_family(token: PersonalAccessToken) -> None:

@@ -119,14 +119,16 @@ def _keep_an_administrator(user: User) -> None:
 
 @transaction.atomic
 def block(user: User, *, by: Person | None) -> User:
-    """Lock somebody out: no sign-in, no token works, sessions end at their next request."""
+    """Lock somebody out: no sign-in, no token works, sessions end at their next request.
+
+    Also somebody who is deactivated, who would only have to sign in again.
+    """
     _only_admins(by)
     if by is not None and by.pk == user.pk:
         raise Invalid({"user": "You can't block yourself."})
     _keep_an_administrator(user)
-    changed = User.objects.filter(pk=user.pk, state=User.State.ACTIVE).update(
-        state=User.State.BLOCKED, blocked_at=timezone.now()
-    )
+    others = User.objects.filter(pk=user.pk).exclude(state=User.State.BLOCKED)
+    changed = others.update(state=User.State.BLOCKED, blocked_at=timezone.now())
     remembered_passwords.forget(user)
     if changed:
         record("user.block", by=by, target=user)

@@ -21,7 +21,11 @@ from gitlab.ui.navigation import Heading, Link, Section
 _SECTIONS = {
     "People": {"User": "users", "PersonalAccessToken": "key-round"},
     "Groups and projects": {"Namespace": "folder", "Project": "package", "Member": "user-plus"},
-    "Registry": {"ContainerRepository": "container"},
+    "Registry": {
+        "ContainerRepository": "container",
+        "CleanupPolicy": "brush-cleaning",
+        "CleanupRun": "recycle",
+    },
     "Record": {"AuditEvent": "scroll-text"},
 }
 """Section → model → icon. A model that is missing here stands in the last section."""
@@ -69,12 +73,13 @@ def _sidebar(apps: list[dict[str, Any]], path: str, home: str) -> list[Section]:
             title, icon = _place(model["object_name"])
             url = model["admin_url"]
             links[title].append(Link(str(model["name"]), url, icon, path.startswith(url)))
-    doctor = reverse("admin_area:doctor")
+    doctor, cleanup = reverse("admin_area:doctor"), reverse("admin_area:cleanup")
     overview = Section(
         "",
         [
             Link("Overview", home, "gauge", path == home),
             Link("Doctor", doctor, "shield-check", path == doctor),
+            Link("Cleanup policy", cleanup, "sliders-horizontal", path == cleanup),
         ],
     )
     return [overview, *(Section(title, found) for title, found in links.items() if found)]

@@ -14,6 +14,7 @@ app_name = "admin_area"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin", RedirectView.as_view(pattern_name="admin:index", query_string=True), name="home"),
+    path("admin/cleanup_policy/", admin.site.admin_view(views.cleanup), name="cleanup"),
     path("admin/doctor/", admin.site.admin_view(views.doctor), name="doctor"),
     path(
         "admin/password_change/",

@@ -55,6 +55,9 @@ class Endpoint(APIView):
     visitors = False
     """Whether somebody who is not known may read here."""
 
+    for_machines = False
+    """Whether a machine asks, which says who it is by a parameter, ``token``, and not before."""
+
     administrators = False
     """Whether it is for administrators alone."""
 
@@ -106,6 +109,8 @@ class Endpoint(APIView):
         """Whether this may be asked at all. Raises `ApiError`."""
         reading = request.method in permissions.SAFE_METHODS
         used = credential(request)
+        if self.for_machines:
+            return
         if used is None:
             if not (self.visitors and reading):
                 raise errors.unauthorized()

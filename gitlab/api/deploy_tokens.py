@@ -16,7 +16,7 @@ from gitlab.access_tokens import deploy_tokens as services
 from gitlab.access_tokens.models import DeployToken
 from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
-from gitlab.api.fields import Entity, Moment
+from gitlab.api.fields import Entity, Moment, WithToken, with_token
 from gitlab.api.lookups import missing
 from gitlab.api.members import routable_for
 from gitlab.api.pagination import PageParameters, page_of
@@ -47,14 +47,8 @@ class DeployTokenEntity(Entity):
         )
 
 
-class NewDeployTokenEntity(DeployTokenEntity):
+class NewDeployTokenEntity(DeployTokenEntity, WithToken):
     """A new deploy token, with its text, which nobody can show again."""
-
-    token = serializers.SerializerMethodField()
-
-    def get_token(self, token: DeployToken) -> str:
-        """The text."""
-        return str(self.context["text"])
 
 
 class _Midnight(Day):
@@ -137,8 +131,7 @@ class DeployTokensOf(Endpoint):
         """A group's reaches everything below it."""
         by = person(request)
         owner = routable_for(by, kind, id, Ability.MANAGE_DEPLOY_TOKENS)
-        token, made = services.create(by, owner, **given)
-        return Response(NewDeployTokenEntity(token, context={"text": made}).data, status=201)
+        return with_token(NewDeployTokenEntity, *services.create(by, owner, **given))
 
 
 class OneDeployTokenOf(Endpoint):

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from rest_framework import serializers
+from rest_framework.response import Response
 
 from gitlab.principals import Person
 
@@ -34,6 +35,21 @@ def api_url(path: str) -> str:
 
 class Entity(serializers.Serializer[Any]):
     """What is shown of something. `context` has ``user``, who asks."""
+
+
+class WithToken(Entity):
+    """Something new that signs in, with its text, which nobody can show again: see `with_token`."""
+
+    token = serializers.SerializerMethodField()
+
+    def get_token(self, row: Any) -> str:
+        """The text."""
+        return str(self.context["text"])
+
+
+def with_token(entity: type[WithToken], row: Any, text: str, status: int = 201) -> Response:
+    """The answer that shows a new token: `row` as `entity` has it, and its `text`, this once."""
+    return Response(entity(row, context={"text": text}).data, status=status)
 
 
 class UserBasic(Entity):

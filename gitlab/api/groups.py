@@ -144,7 +144,8 @@ def _context(user: Anybody, groups: Iterable[Namespace], *, statistics: bool) ->
     return context
 
 
-def _shown(user: Anybody, group: Namespace, *, statistics: bool = False) -> dict[str, Any]:
+def shown(user: Anybody, group: Namespace, *, statistics: bool = False) -> dict[str, Any]:
+    """A group as `user` sees it."""
     return dict(GroupEntity(group, context=_context(user, [group], statistics=statistics)).data)
 
 
@@ -192,7 +193,7 @@ class Groups(Endpoint):
         parent = group_for(by, parent_id) if parent_id is not None else None
         arguments = {name: value for name, value in given.items() if value is not None}
         group = services.create_group(by, parent=parent, **arguments)
-        return Response(_shown(by, group), status=201)
+        return Response(shown(by, group), status=201)
 
 
 class ShowParameters(Parameters):
@@ -222,7 +223,7 @@ class OneGroup(Endpoint):
         """A group that one may see."""
         group = group_for(request.user, id)
         statistics = bool(given.get("statistics"))
-        return Response(_shown(request.user, group, statistics=statistics))
+        return Response(shown(request.user, group, statistics=statistics))
 
     @operation("Change a group", takes=ChangeParameters, gives=GroupEntity, refuses=[404, 409, 503])
     def put(self, request: Request, given: dict[str, Any], id: int | str) -> Response:
@@ -239,7 +240,7 @@ class OneGroup(Endpoint):
             group = path_changes.change_group_path(by, group, path=path)
         else:
             group = services.update_group(by, group, **arguments)
-        return Response(_shown(by, group))
+        return Response(shown(by, group))
 
     @operation("Delete a group", status=202, refuses=[404, 409])
     def delete(self, request: Request, id: int | str) -> Response:

@@ -50,6 +50,11 @@ def namespace_for(
         return loaders.get_namespace_for(user, id_or_path, ability)
 
 
+def as_id_or_path(value: str) -> IdOrPath:
+    """An id, or a path, as a parameter has it."""
+    return int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else value
+
+
 def repository_for(
     user: Anybody, pk: int, ability: Ability, project: IdOrPath | None = None
 ) -> ContainerRepository:

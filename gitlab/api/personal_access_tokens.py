@@ -15,7 +15,7 @@ from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.api.authentication import credential, person
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import forbidden, not_found, unauthorized
-from gitlab.api.fields import Entity, Moment
+from gitlab.api.fields import Entity, Moment, WithToken, with_token
 from gitlab.api.lookups import user_called
 from gitlab.api.pagination import PageParameters, page_of
 from gitlab.api.parameters import Day, Parameters, choice, flag, identifier, moment, text
@@ -44,18 +44,8 @@ class TokenEntity(Entity):
     expires_at = serializers.DateField(allow_null=True)
 
 
-class NewTokenEntity(TokenEntity):
+class NewTokenEntity(TokenEntity, WithToken):
     """A new token, with its text, which nobody can show again."""
-
-    token = serializers.SerializerMethodField()
-
-    def get_token(self, token: PersonalAccessToken) -> str:
-        """The text."""
-        return str(self.context["text"])
-
-
-def _new(token: PersonalAccessToken, text_of_it: str, status: int) -> Response:
-    return Response(NewTokenEntity(token, context={"text": text_of_it}).data, status=status)
 
 
 class ListParameters(PageParameters):
@@ -171,8 +161,8 @@ class RotateToken(Endpoint):
     def post(self, request: Request, given: dict[str, Any], id: int) -> Response:
         """Another one in its place, with the same scopes; this one is revoked."""
         by = person(request)
-        token, made = services.rotate(by, _found(by, id), expires_at=given.get("expires_at"))
-        return _new(token, made, 200)
+        made = services.rotate(by, _found(by, id), expires_at=given.get("expires_at"))
+        return with_token(NewTokenEntity, *made, status=200)
 
 
 def _this(request: Request) -> PersonalAccessToken:
@@ -212,8 +202,8 @@ class RotateThisToken(Endpoint):
     def post(self, request: Request, given: dict[str, Any]) -> Response:
         """Another one in its place, with the same scopes; this one is revoked."""
         token = _this(request)
-        expires_at = given.get("expires_at")
-        return _new(*services.rotate(person(request), token, expires_at=expires_at), 200)
+        made = services.rotate(person(request), token, expires_at=given.get("expires_at"))
+        return with_token(NewTokenEntity, *made, status=200)
 
 
 class TokensOfOneself(Endpoint):
@@ -226,7 +216,7 @@ class TokensOfOneself(Endpoint):
         """For oneself. A token makes none that may more than itself, or lasts longer."""
         used = credential(request)
         within = used.token if used else None
-        return _new(*services.create(person(request), within=within, **given), 201)
+        return with_token(NewTokenEntity, *services.create(person(request), within=within, **given))
 
 
 class TokensOfUser(Endpoint):
@@ -246,4 +236,4 @@ class TokensOfUser(Endpoint):
         by = person(request)
         if not by.is_superuser:
             raise forbidden()
-        return _new(*services.create(user_called(user_id), by=by, **given), 201)
+        return with_token(NewTokenEntity, *services.create(user_called(user_id), by=by, **given))

@@ -11,6 +11,8 @@ from rest_framework import serializers
 
 from gitlab.api.fields import Entity, Moment, UserBasic, api_url, web_url
 from gitlab.api.namespaces import NamespaceBasic
+from gitlab.container_registry.cleanup import services as cleanup
+from gitlab.container_registry.cleanup.models import Cadence
 from gitlab.namespaces import queries
 from gitlab.namespaces.models import Project, RegistryAccess, Visibility
 from gitlab.namespaces.roles import Roles
@@ -38,6 +40,19 @@ class StatisticsEntity(Entity):
     container_registry_size = serializers.IntegerField(allow_null=True)
     repository_size = serializers.IntegerField()
     commit_count = serializers.IntegerField()
+
+
+class ExpirationPolicy(Entity):
+    """A cleanup policy as GitLab has it: its first rule. See `cleanup/policy` for all of it."""
+
+    cadence = serializers.ChoiceField(choices=Cadence.choices)
+    enabled = serializers.BooleanField()
+    keep_n = serializers.IntegerField(allow_null=True)
+    older_than = serializers.CharField(allow_null=True)
+    name_regex = serializers.CharField(allow_null=True)
+    name_regex_delete = serializers.CharField(allow_null=True)
+    name_regex_keep = serializers.CharField(allow_null=True)
+    next_run_at = Moment(allow_null=True)
 
 
 class ProjectLinks(Entity):
@@ -114,6 +129,7 @@ class ProjectEntity(ProjectSimple):
     keep_untagged = serializers.BooleanField(
         read_only=True, help_text="Ours: manifests without a tag are not collected."
     )
+    container_expiration_policy = serializers.SerializerMethodField()
     permissions = serializers.SerializerMethodField()
     statistics = serializers.SerializerMethodField()
     _links = serializers.SerializerMethodField()
@@ -138,6 +154,12 @@ class ProjectEntity(ProjectSimple):
     def get_container_registry_enabled(self, project: Project) -> bool:
         """Whether images can be pushed at all."""
         return project.registry_access != RegistryAccess.DISABLED
+
+    @extend_schema_field(ExpirationPolicy)
+    def get_container_expiration_policy(self, project: Project) -> dict[str, Any]:
+        """The cleanup policy that holds for it, its own or an inherited one."""
+        policy = self.context["policies"].get(project.pk) or cleanup.proposed()
+        return dict(ExpirationPolicy(cleanup.gitlab_fields(policy)).data)
 
     @extend_schema_field(PermissionsEntity)
     def get_permissions(self, project: Project) -> dict[str, Any]:
@@ -174,10 +196,14 @@ def _permissions(direct: int, above: int) -> dict[str, Any]:
 def context_for(
     user: Anybody, projects: Iterable[Project], sizes: Mapping[int, int | None] | None = None
 ) -> dict[str, Any]:
-    """What the entities of these projects look up. Two queries, however many.
+    """What the entities of these projects look up. Three queries, however many.
 
     `sizes` are the bytes of each project, by id, where statistics are wanted.
     """
-    names = queries.full_names(project.namespace.full_path for project in projects)
-    found: dict[str, Any] = {"roles": Roles(user), "names": names}
+    shown = list(projects)
+    found: dict[str, Any] = {
+        "roles": Roles(user),
+        "names": queries.full_names(project.namespace.full_path for project in shown),
+        "policies": cleanup.effective_policies(shown),
+    }
     return found if sizes is None else {**found, "statistics": sizes}

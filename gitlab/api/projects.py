@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -13,12 +14,14 @@ from rest_framework.response import Response
 from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import BadParameter
-from gitlab.api.lookups import group_for, namespace_for, project_for, user_called
+from gitlab.api.lookups import as_id_or_path, group_for, namespace_for, project_for, user_called
 from gitlab.api.pagination import ordering as order_of
 from gitlab.api.pagination import page_of, sorting
 from gitlab.api.parameters import Parameters, choice, flag, identifier, moment, text
 from gitlab.api.project_entities import ProjectEntity, ProjectSimple, context_for
 from gitlab.container_registry import repositories
+from gitlab.container_registry.cleanup import services as cleanup
+from gitlab.container_registry.cleanup.models import Cadence
 from gitlab.namespaces import queries, services
 from gitlab.namespaces.models import AccessLevel, Namespace, Project, RegistryAccess, Visibility
 from gitlab.namespaces.paths import slug
@@ -35,6 +38,7 @@ _ORDERS = {
     "updated_at": ("updated_at", "id"),
     "last_activity_at": ("updated_at", "id"),
 }
+_POLICY = "container_expiration_policy_attributes"
 _NAMES = {"registry_access": "container_registry_access_level", "namespace": "namespace_id"}
 
 
@@ -108,10 +112,34 @@ def _page(request: Request, given: Mapping[str, Any], rows: QuerySet[Project]) -
     return page.response(entity(page.rows, many=True, context=context).data)
 
 
-def _shown(user: Anybody, project: Project, *, statistics: bool = False) -> dict[str, Any]:
+def shown(user: Anybody, project: Project, *, statistics: bool = False) -> dict[str, Any]:
+    """A project as it is now, as `user` sees it."""
     project = Project.objects.select_related("namespace__owner").get(pk=project.pk)
     sizes = _sizes(user, [project]) if statistics else None
     return dict(ProjectEntity(project, context=context_for(user, [project], sizes)).data)
+
+
+_KEEP_N = f"One of {', '.join(map(str, cleanup.GITLAB_KEEP_N))}, or nothing."
+
+
+class KeepCount(serializers.IntegerField):
+    """How many of the newest stay; an empty text takes that away."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """The number, or None."""
+        return super().run_validation(None if data == "" else data)
+
+
+class ExpirationPolicyParameters(Parameters):
+    """The first rule of a project's cleanup policy, in GitLab's words."""
+
+    cadence = choice(Cadence.choices)
+    enabled = flag()
+    keep_n = KeepCount(required=False, allow_null=True, help_text=_KEEP_N)
+    older_than = text(allow_null=True, help_text="`7d`, `14d`, `30d`, `60d`, `90d`, or nothing.")
+    name_regex = text(allow_null=True, help_text="GitLab's older word for `name_regex_delete`.")
+    name_regex_delete = text(allow_null=True, help_text="RE2, of the whole name.")
+    name_regex_keep = text(allow_null=True, help_text="RE2: these stay.")
 
 
 class _Settings(Parameters):
@@ -123,9 +151,7 @@ class _Settings(Parameters):
     visibility = choice(Visibility.choices)
     container_registry_access_level = choice(RegistryAccess.choices)
     container_registry_enabled = flag(help_text="GitLab's older word for the access level.")
-    container_expiration_policy_attributes = serializers.DictField(
-        required=False, help_text="Not possible yet: refused."
-    )
+    container_expiration_policy_attributes = ExpirationPolicyParameters(required=False)
 
 
 class CreateParameters(_Settings):
@@ -143,9 +169,7 @@ class ChangeParameters(_Settings):
 
 
 def _arguments(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What the services are told. Raises `BadParameter`."""
-    if "container_expiration_policy_attributes" in given:
-        raise BadParameter("container_expiration_policy_attributes is not supported")
+    """What the services are told."""
     taken = ("name", "description", "visibility", "keep_untagged")
     found = {name: given[name] for name in taken if given.get(name) is not None}
     if "container_registry_enabled" in given:
@@ -160,12 +184,16 @@ def _create(by: Person, namespace: Namespace, given: Mapping[str, Any]) -> Proje
     path = given.get("path") or slug(given.get("name", ""))
     if not path:
         raise BadParameter("name, path are missing, at least one parameter must be provided")
-    return services.create_project(by, namespace=namespace, path=path, **_arguments(given))
+    with transaction.atomic():
+        project = services.create_project(by, namespace=namespace, path=path, **_arguments(given))
+        _set_policy(by, project, given)
+    return project
 
 
-def _id_or_path(value: str) -> int | str:
-    """An id, or a path, as a parameter has it."""
-    return int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else value
+def _set_policy(by: Person, project: Project, given: Mapping[str, Any]) -> None:
+    policy = given.get(_POLICY)
+    if policy:
+        cleanup.save_gitlab_fields(by, project, policy)
 
 
 class Projects(Endpoint):
@@ -190,9 +218,9 @@ class Projects(Endpoint):
     def post(self, request: Request, given: dict[str, Any]) -> Response:
         """A new project in a group or in one's own namespace."""
         by = person(request)
-        where = _id_or_path(given["namespace_id"]) if "namespace_id" in given else by.username
+        where = as_id_or_path(given["namespace_id"]) if "namespace_id" in given else by.username
         project = _create(by, namespace_for(by, where), given)
-        return Response(_shown(by, project), status=201)
+        return Response(shown(by, project), status=201)
 
 
 class ProjectForUser(Endpoint):
@@ -212,8 +240,8 @@ class ProjectForUser(Endpoint):
     def post(self, request: Request, given: dict[str, Any], user_id: int) -> Response:
         """A new project in the namespace of this person, or in a group."""
         by, user = person(request), user_called(user_id)
-        where = _id_or_path(given["namespace_id"]) if "namespace_id" in given else user.username
-        return Response(_shown(by, _create(by, namespace_for(by, where), given)), status=201)
+        where = as_id_or_path(given["namespace_id"]) if "namespace_id" in given else user.username
+        return Response(shown(by, _create(by, namespace_for(by, where), given)), status=201)
 
 
 class ShowParameters(Parameters):
@@ -234,7 +262,7 @@ class OneProject(Endpoint):
         """A project that one may see."""
         project = project_for(request.user, id)
         statistics = bool(given.get("statistics"))
-        return Response(_shown(request.user, project, statistics=statistics))
+        return Response(shown(request.user, project, statistics=statistics))
 
     @operation(
         "Change a project", takes=ChangeParameters, gives=ProjectEntity, refuses=[404, 409, 503]
@@ -247,13 +275,15 @@ class OneProject(Endpoint):
         project = project_for(by, id, Ability.ADMIN_PROJECT)
         arguments = _arguments(given)
         path = given.get("path", project.path)
-        if path != project.path and arguments:
+        if path != project.path and (arguments or _POLICY in given):
             raise BadParameter("path has to be changed alone")
         if path != project.path:
             project = path_changes.change_project_path(by, project, path=path)
         else:
-            project = services.update_project(by, project, **arguments)
-        return Response(_shown(by, project))
+            with transaction.atomic():
+                project = services.update_project(by, project, **arguments)
+                _set_policy(by, project, given)
+        return Response(shown(by, project))
 
     @operation("Delete a project", status=202, refuses=[404])
     def delete(self, request: Request, id: int | str) -> Response:
@@ -278,7 +308,7 @@ class Archive(Endpoint):
         by = person(request)
         project = project_for(by, id, Ability.REMOVE_PROJECT)
         services.set_archived(by, project, archived=self.archived)
-        return Response(_shown(by, project), status=201)
+        return Response(shown(by, project), status=201)
 
 
 class Unarchive(Archive):
@@ -290,32 +320,6 @@ class Unarchive(Archive):
     def post(self, request: Request, id: int | str) -> Response:
         """Its images are pushed and deleted again."""
         return self._set(request, id)
-
-
-class TransferParameters(Parameters):
-    """Where to."""
-
-    namespace = serializers.CharField(help_text="An id or a path.")
-
-
-class Transfer(Endpoint):
-    """``/projects/:id/transfer``"""
-
-    section = "Projects"
-
-    @operation(
-        "Transfer a project",
-        takes=TransferParameters,
-        gives=ProjectEntity,
-        refuses=[404, 409, 503],
-    )
-    def put(self, request: Request, given: dict[str, Any], id: int | str) -> Response:
-        """To another namespace, with its images."""
-        by = person(request)
-        project = project_for(by, id, Ability.REMOVE_PROJECT)
-        namespace = namespace_for(by, _id_or_path(given["namespace"]), Ability.CREATE_PROJECT)
-        project = path_changes.transfer_project(by, project, namespace=namespace)
-        return Response(_shown(by, project))
 
 
 class ProjectsOfUser(Endpoint):

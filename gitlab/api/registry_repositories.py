@@ -77,7 +77,7 @@ class RepositoryEntity(Entity):
         return f"{settings.CONTAINER_REGISTRY_HOST_PORT}/{repository.path}"
 
     def get_cleanup_policy_started_at(self, repository: ContainerRepository) -> str | None:
-        """Null: there are no cleanup policies yet."""
+        """Null: a cleanup is of a project; its runs say when each began."""
         return None
 
     def get_delete_api_path(self, repository: ContainerRepository) -> str:

@@ -179,7 +179,7 @@ class OneTag(Endpoint):
         """With the image that it points at."""
         row = repository_for(request.user, repository_id, Ability.READ_IMAGE, project=id)
         require_own_job(request, row.project_id)
-        tag = _found(row, tag_name)
+        tag = tag_for(row, tag_name)
         return Response(TagEntity(tag, context={"path": row.path}).data)
 
     @operation("Delete a tag", refuses=[404, 409, 503])
@@ -200,7 +200,7 @@ class OneTag(Endpoint):
         return Response(status=200)
 
 
-def _found(row: ContainerRepository, name: str) -> TagDetails:
+def tag_for(row: ContainerRepository, name: str) -> TagDetails:
     """A tag. Raises `ApiError` 404."""
     tag = clients.for_pages().tag(row.path, name) if services.is_name(name) else None
     if tag is None:

@@ -9,9 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gitlab.access_tokens import resource_tokens as services
-from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
+from gitlab.api.fields import WithToken, with_token
 from gitlab.api.lookups import missing
 from gitlab.api.members import routable_for
 from gitlab.api.pagination import PageParameters, page_of
@@ -27,18 +27,8 @@ class ResourceTokenEntity(TokenEntity):
     access_level = serializers.IntegerField()
 
 
-class NewResourceTokenEntity(ResourceTokenEntity):
+class NewResourceTokenEntity(ResourceTokenEntity, WithToken):
     """A new token of a project or group, with its text, which nobody can show again."""
-
-    token = serializers.SerializerMethodField()
-
-    def get_token(self, token: PersonalAccessToken) -> str:
-        """The text."""
-        return str(self.context["text"])
-
-
-def _new(token: PersonalAccessToken, made: str, status: int) -> Response:
-    return Response(NewResourceTokenEntity(token, context={"text": made}).data, status=status)
 
 
 class ListParameters(PageParameters):
@@ -99,7 +89,7 @@ class AccessTokensOf(Endpoint):
         """With a role of at most one's own."""
         by = person(request)
         owner = routable_for(by, kind, id, Ability.MANAGE_ACCESS_TOKENS)
-        return _new(*services.create(by, owner, **given), 201)
+        return with_token(NewResourceTokenEntity, *services.create(by, owner, **given))
 
 
 class OneAccessTokenOf(Endpoint):
@@ -146,4 +136,5 @@ class RotateAccessTokenOf(Endpoint):
         owner = routable_for(by, kind, id, Ability.MANAGE_ACCESS_TOKENS)
         with missing("Access Token"):
             token = services.get_for(by, owner, token_id)
-        return _new(*services.rotate(by, token, expires_at=given.get("expires_at")), 200)
+        made = services.rotate(by, token, expires_at=given.get("expires_at"))
+        return with_token(NewResourceTokenEntity, *made, status=200)

@@ -14,7 +14,7 @@ from rest_framework import permissions, serializers
 from gitlab.api.parameters import Parameters
 
 _READING = ("get", "head", "delete")
-_EVERYWHERE = (401, 403, 429)
+_EVERYWHERE = (401, 403, 414, 429)
 _MEANINGS = {
     400: "A parameter is missing or can't be accepted.",
     401: "Nobody is known by this credential, or there is none.",
@@ -74,8 +74,6 @@ def described(
     paged = takes is not None and "per_page" in takes().fields
     if paged:
         statuses.add(405)
-    if method in _READING:
-        statuses.add(414)
     if method != "get":
         statuses |= {400, 411, 413, 415}
     responses: dict[int, Any] = {
@@ -114,7 +112,9 @@ class OperationSchema(AutoSchema):
         return []
 
     def get_auth(self) -> list[dict[str, Any]]:
-        """Any credential; none where visitors may read."""
+        """Any credential; none where visitors may read, and where a parameter says who asks."""
+        if getattr(self.view, "for_machines", False):
+            return [{}]
         each = [name for names in super().get_auth() for name in names]
         found: list[dict[str, Any]] = [{name: []} for name in each]
         reading = self.method in permissions.SAFE_METHODS

@@ -6,11 +6,14 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from gitlab.api import (
+    associations,
     audit_events,
     deploy_tokens,
     description,
     groups,
     instance,
+    job_token_scope,
+    jobs,
     members,
     metadata,
     namespaces,
@@ -19,11 +22,17 @@ from gitlab.api import (
     projects,
     quotas,
     registry_access,
+    registry_cleanup,
+    registry_holders,
     registry_protection,
+    registry_pulls,
+    registry_referrers,
     registry_repositories,
     registry_tags,
     registry_undo,
     resource_access_tokens,
+    runners,
+    transfers,
     trusted_issuers,
     users,
 )
@@ -44,6 +53,10 @@ _IMAGES = "projects/<api_id:id>/registry/repositories"
 _PROTECTION = "registry/protection"
 _IMAGE = f"{_IMAGES}/<api_number:repository_id>"
 
+_SCOPE = "projects/<api_id:id>/job_token_scope"
+_CLEANUP = "projects/<api_id:id>/registry/cleanup/runs"
+_CLEANUP_RUN = f"{_CLEANUP}/<api_number:run_id>"
+
 _REGISTRY: list[URLPattern | URLResolver] = []
 if settings.CONTAINER_REGISTRY_ENABLED:
     _REGISTRY = [
@@ -61,12 +74,27 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(f"{_IMAGE}/tags/<api_text:tag_name>/history", registry_undo.TagHistory.as_view()),
         path(f"{_IMAGE}/tags/<api_text:tag_name>/restore", registry_undo.RestoreTag.as_view()),
         path(f"{_IMAGE}/freed", registry_undo.Freed.as_view()),
+        path(f"{_IMAGE}/pulls", registry_pulls.Pulls.as_view()),
         path(f"{_IMAGE}/restore", registry_undo.RestoreRepository.as_view()),
         path("projects/<api_id:id>/registry/deleted_tags", registry_undo.DeletedTags.as_view()),
         path(
             "projects/<api_id:id>/registry/deleted_repositories",
             registry_undo.DeletedRepositories.as_view(),
         ),
+        path(
+            f"{_IMAGE}/tags/<api_text:tag_name>/referrers", registry_referrers.Referrers.as_view()
+        ),
+        path(f"{_IMAGE}/holders", registry_holders.HoldersInImage.as_view()),
+        path("registry/holders", registry_holders.HoldersAnywhere.as_view()),
+        path("registry/scope", registry_access.RegistryScope.as_view()),
+        *_of_both("registry/cleanup/policy", registry_cleanup.PolicyOf),
+        path("registry/cleanup/policy", registry_cleanup.PolicyOfInstance.as_view()),
+        path(_CLEANUP, registry_cleanup.Runs.as_view()),
+        path(_CLEANUP_RUN, registry_cleanup.OneRun.as_view()),
+        path(f"{_CLEANUP_RUN}/tags", registry_cleanup.TagsOfRun.as_view()),
+        path(f"{_CLEANUP_RUN}/approve", registry_cleanup.Approve.as_view()),
+        path(f"{_CLEANUP_RUN}/cancel", registry_cleanup.Cancel.as_view()),
+        path(f"{_CLEANUP_RUN}/undo", registry_cleanup.Undo.as_view()),
         path("registry/access", registry_access.RegistryAccess.as_view()),
         path("registry/oidc_token_exchange", trusted_issuers.TokenExchange.as_view()),
         path("namespaces/<api_id:id>/storage", quotas.NamespaceStorage.as_view()),
@@ -109,6 +137,8 @@ _V4: list[URLPattern | URLResolver] = [
     path("users/<api_id:id>", users.OneUser.as_view()),
     path("users/<api_id:id>/block", users.Block.as_view()),
     path("users/<api_id:id>/unblock", users.Unblock.as_view()),
+    path("users/<api_id:id>/ban", users.Ban.as_view()),
+    path("users/<api_id:id>/unban", users.Unban.as_view()),
     path("users/<api_id:id>/deactivate", users.Deactivate.as_view()),
     path("users/<api_id:id>/activate", users.Activate.as_view()),
     path(
@@ -117,12 +147,14 @@ _V4: list[URLPattern | URLResolver] = [
     ),
     path("personal_access_tokens", personal_access_tokens.PersonalAccessTokens.as_view()),
     path("personal_access_tokens/self", personal_access_tokens.ThisToken.as_view()),
+    path("personal_access_tokens/self/associations", associations.Associations.as_view()),
     path("personal_access_tokens/self/rotate", personal_access_tokens.RotateThisToken.as_view()),
     path("personal_access_tokens/<api_number:id>", personal_access_tokens.OneToken.as_view()),
     path(
         "personal_access_tokens/<api_number:id>/rotate",
         personal_access_tokens.RotateToken.as_view(),
     ),
+    path("users/<api_id:id>/memberships", associations.Memberships.as_view()),
     path("users/<api_id:id>/projects", projects.ProjectsOfUser.as_view()),
     path("namespaces", namespaces.Namespaces.as_view()),
     path("namespaces/<api_id:id>", namespaces.OneNamespace.as_view()),
@@ -130,12 +162,17 @@ _V4: list[URLPattern | URLResolver] = [
     path("projects", projects.Projects.as_view()),
     path("projects/user/<api_number:user_id>", projects.ProjectForUser.as_view()),
     path("projects/<api_id:id>", projects.OneProject.as_view()),
+    path("projects/<api_id:id>/users", associations.PeopleOfProject.as_view()),
+    path("projects/<api_id:id>/groups", associations.GroupsOfProject.as_view()),
     path("projects/<api_id:id>/archive", projects.Archive.as_view()),
     path("projects/<api_id:id>/unarchive", projects.Unarchive.as_view()),
-    path("projects/<api_id:id>/transfer", projects.Transfer.as_view()),
+    path("projects/<api_id:id>/transfer", transfers.TransferProject.as_view()),
+    *_of_both("transfer_locations", transfers.TransferLocationsOf),
     path("groups", groups.Groups.as_view()),
     path("groups/<api_id:id>", groups.OneGroup.as_view()),
     path("groups/<api_id:id>/projects", projects.ProjectsOfGroup.as_view()),
+    path("groups/<api_id:id>/projects/<api_id:project_id>", transfers.TransferIntoGroup.as_view()),
+    path("groups/<api_id:id>/transfer", transfers.TransferGroup.as_view()),
     path("groups/<api_id:id>/subgroups", groups.Subgroups.as_view()),
     path("groups/<api_id:id>/descendant_groups", groups.DescendantGroups.as_view()),
     *_REGISTRY,
@@ -149,6 +186,21 @@ _V4: list[URLPattern | URLResolver] = [
     *_of_both(
         "access_tokens/<api_number:token_id>/rotate", resource_access_tokens.RotateAccessTokenOf
     ),
+    path("user/runners", runners.NewRunner.as_view()),
+    path("runners", runners.Runners.as_view()),
+    path("runners/all", runners.AllRunners.as_view()),
+    path("runners/verify", runners.VerifyRunner.as_view()),
+    path("runners/<api_number:id>", runners.OneRunner.as_view()),
+    path("runners/<api_number:id>/jobs", jobs.JobsOfRunner.as_view()),
+    path("projects/<api_id:id>/runners", runners.RunnersOfProject.as_view()),
+    path("projects/<api_id:id>/jobs", jobs.JobsOfProject.as_view()),
+    path("projects/<api_id:id>/jobs/<api_number:job_id>", jobs.JobOfProject.as_view()),
+    path("job", jobs.ThisJob.as_view()),
+    path("jobs/request", jobs.RequestJob.as_view()),
+    path("jobs/<api_number:id>", jobs.ReportJob.as_view()),
+    path(_SCOPE, job_token_scope.JobTokenScope.as_view()),
+    path(f"{_SCOPE}/allowlist", job_token_scope.Allowlist.as_view()),
+    path(f"{_SCOPE}/allowlist/<api_number:target_project_id>", job_token_scope.Allowed.as_view()),
     *_of_both("members", members.Members),
     *_of_both("members/all", members.AllMembers),
     *_of_both("members/all/<api_number:user_id>", members.OneOfAllMembers),

@@ -263,7 +263,7 @@ class OneUser(Endpoint):
 
 
 class ChangeState(Endpoint):
-    """``/users/:id/block``, ``/unblock``, ``/deactivate``, ``/activate``"""
+    """``/users/:id/block``, ``/unblock``, ``/ban``, ``/unban``, ``/deactivate``, ``/activate``"""
 
     section = "Users"
     administrators = True
@@ -293,6 +293,28 @@ class Unblock(ChangeState):
     @operation("Unblock a person", gives=OpenApiTypes.BOOL, status=201, refuses=[404])
     def post(self, request: Request, id: int | str) -> Response:
         """They come in again, with the tokens that they had."""
+        return self._change(request, id)
+
+
+class Ban(ChangeState):
+    """``/users/:id/ban``"""
+
+    change = staticmethod(services.block)
+
+    @operation("Ban a person", gives=OpenApiTypes.BOOL, status=201, refuses=[400, 404])
+    def post(self, request: Request, id: int | str) -> Response:
+        """The same as blocking them: nothing here would have to be hidden besides."""
+        return self._change(request, id)
+
+
+class Unban(ChangeState):
+    """``/users/:id/unban``"""
+
+    change = staticmethod(services.unblock)
+
+    @operation("Unban a person", gives=OpenApiTypes.BOOL, status=201, refuses=[404])
+    def post(self, request: Request, id: int | str) -> Response:
+        """The same as unblocking them."""
         return self._change(request, id)
 
 

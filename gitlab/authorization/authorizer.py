@@ -3,26 +3,27 @@
 The order is the protocol's: `authenticate`, `authorize` decides and changes nothing, `record` then
 creates the project that a first push needs and notes the container repository. Four queries after
 the login, however many scopes: the namespaces and projects of all paths, the memberships, the
-images pushed to. Two more, for the rules that protect images and for quotas, go along with the
-last, and with what only pulls goes none.
+images pushed to. Two more are for the rules that protect images and for quotas; what only pulls
+asks none of the last three.
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from django.conf import settings
 
+from gitlab.access_tokens import checks
 from gitlab.authorization import new_projects, obstacles, protections
 from gitlab.authorization.credentials.kinds import identify
 from gitlab.authorization.principals import Principal
 from gitlab.container_registry import repositories
 from gitlab.container_registry.image_paths import ImagePath, image_paths, located
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.container_registry.protection import reading
-from gitlab.container_registry.protection.reading import RuleRow, RulesOfImages
+from gitlab.container_registry.protection.reading import RulesOfImages
 from gitlab.namespaces import policies
 from gitlab.namespaces.paths import check_segment
 from gitlab.namespaces.policies import Ability, UserAccess
@@ -60,9 +61,9 @@ _WRITES = {"push", "*"}
 class _Meta(dict[str, Any]):
     """The ``meta`` of a granted access, with what `record` needs and no token shows."""
 
-    def __init__(self, image: ImagePath, *, is_noted: bool) -> None:
+    def __init__(self, image: ImagePath, *, is_noted: bool, until: dt.date | None = None) -> None:
         super().__init__()
-        self.image, self.is_noted = image, is_noted
+        self.image, self.is_noted, self.until = image, is_noted, until
         self.update(
             project_path=image.project_path,
             project_id=image.project.id if image.project else _AN_ID,
@@ -98,19 +99,25 @@ class GitLabAuthorizer:
                 allowed = _allowed(principal, image, access_in[access.name], access.actions)
                 part = access.limited_to(allowed)
                 if part is not None:
-                    granted.append(_Granted(part, image, access_in[access.name].rank))
+                    granted.append(_Granted(part, image, access_in[access.name]))
             elif _is_catalog(access) and principal is not None and principal.lists_catalog:
-                granted.append(_Granted(access, None, 0))
+                granted.append(_Granted(access, None, policies.NOBODY))
         return _with_meta(granted)
+
+    def ends_at(self, identity: Identity | None, granted: Sequence[Access]) -> float | None:
+        """When the credential ends, or the first membership by which something was granted."""
+        days = [access.meta.until for access in granted if isinstance(access.meta, _Meta)]
+        ends = [checks.end_of(day) for day in days] + [identity.ends_at if identity else None]
+        return min((end for end in ends if end is not None), default=None)
 
     def explain(self, identity: Identity, refused: Sequence[Access]) -> dict[str, str]:
         """What stands in the way of what is `refused`, as far as one may know it, by name."""
         principal: Principal = identity.principal
         found = located(access.name for access in refused)
         access_in = _access_to(principal, found.values())
-        rules = _rules_of(found.values())
+        rules = protections.rules_of(found.values())
         reasons = {
-            access.name: obstacles.to(
+            access.name: obstacles.to_all(
                 access, found.get(access.name), access_in.get(access.name), rules
             )
             for access in refused
@@ -182,11 +189,11 @@ def _allowed_in_new_project(
 
 
 class _Granted(NamedTuple):
-    """An access that role and credential allow, to which image, and the rank that rules compare."""
+    """An access that role and credential allow, to which image, and what its reader is there."""
 
     access: Access
     image: ImagePath | None
-    rank: int
+    reader: UserAccess
 
 
 def _with_meta(granted: Sequence[_Granted]) -> list[Access]:
@@ -206,9 +213,10 @@ def _with_meta(granted: Sequence[_Granted]) -> list[Access]:
             accesses.append(each.access)
             continue
         if "push" in each.access.actions:
-            _refuse_protected(each.image, rules, each.rank)
-        meta = _Meta(each.image, is_noted=each.access.name in known)
-        left = protections.limited(each.access, each.image, rules, each.rank)
+            _refuse_protected(each.image, rules, each.reader.rank)
+        is_noted = each.access.name in known
+        meta = _Meta(each.image, is_noted=is_noted, until=each.reader.until)
+        left = protections.limited(each.access, each.image, rules, each.reader.rank)
         if left is None:
             continue
         if _WRITES & set(left.actions):
@@ -225,17 +233,10 @@ def _about(
 ) -> tuple[dict[str, str | None], RulesOfImages, QuotasOfImages]:
     """The status of each image that is noted, by path, and the rules and quotas for all of them."""
     paths = [image.path for image in images]
-    found, rules, limits = rows.read_each(
-        (_ImageRow, _STATUSES.format(rows.marks(paths)), paths),
-        (RuleRow, *reading.question(images)),
-        (QuotaRow, *quotas.question(images)),
-    )
+    found = rows.read(_ImageRow, _STATUSES.format(rows.marks(paths)), paths)
     statuses = {row.path: row.status for row in found}
-    return statuses, RulesOfImages(rules), QuotasOfImages(limits)
-
-
-def _rules_of(images: Collection[ImagePath]) -> RulesOfImages:
-    return RulesOfImages(rows.read(RuleRow, *reading.question(images)) if images else [])
+    limits = QuotasOfImages(rows.read(QuotaRow, *quotas.question(images)))
+    return statuses, protections.rules_of(images), limits
 
 
 def _refuse_protected(image: ImagePath, rules: RulesOfImages, rank: int) -> None:
@@ -291,7 +292,9 @@ def _create_project(
         return None
     reader = _access_to(principal, [now])[access.name]
     part = access.limited_to(_allowed(principal, now, reader, access.actions))
-    left = protections.limited(part, now, _rules_of([now]), reader.rank) if part else None
+    left = (
+        protections.limited(part, now, protections.rules_of([now]), reader.rank) if part else None
+    )
     if left is None:
         return None
     kept = {"quota": access.meta["quota"]} if "quota" in access.meta else {}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from gitlab.access_tokens import job_tokens
 from gitlab.access_tokens import services as access_tokens
+from gitlab.access_tokens.models import Runner
 from gitlab.access_tokens.services import TokenRow
 from gitlab.accounts import failed_logins
 from gitlab.principals import Person
@@ -61,6 +62,15 @@ def _job_token(text: str, *, client_ip: str) -> Bearer | None:
     if job is None or not job.is_usable:
         raise InvalidCredentials("no job, or one that is over")
     return Bearer(job.owner, frozenset(["api"]), job_project=job.project_id)
+
+
+def runner_of(text: str, *, client_ip: str) -> Runner:
+    """The runner whose token this is. Raises `InvalidCredentials`, as `identify` does."""
+    runner = job_tokens.find_runner(text)
+    if runner is None:
+        failed_logins.note_token(text, client_ip)
+        raise InvalidCredentials("no runner, or one that is revoked")
+    return runner
 
 
 Find = Callable[..., Bearer | None]

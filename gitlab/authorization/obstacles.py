@@ -1,4 +1,4 @@
-"""What stands in the way of a push, in words, for the person who pushes: docker shows them.
+"""What stands in the way of a push, or another action, in words: docker shows them of pushes.
 
 And in the way of a deletion, where a rule protects the image.
 
@@ -21,8 +21,60 @@ from gitlab.refusals import Invalid
 from tokens.access import Access
 from tokens.names import MAX_LEVELS_BELOW
 
+_CARRIES = {"pull": "read", "push": "create", "delete": "delete", "*": "admin"}
+"""Action → what the credential has to carry for it."""
+
+_SCOPES = {"pull": "read_registry", "push": "write_registry", "delete": "api", "*": "api"}
+_ROLES = {"pull": ("pulling from", "Reporter"), "delete": ("deleting images of", "Maintainer")}
+
 
 def to(
+    action: str,
+    name: str,
+    image: ImagePath | None,
+    reader: UserAccess | None,
+    rules: RulesOfImages,
+    *,
+    carried: frozenset[str],
+) -> str:
+    """The obstacle to an action (``pull``, ``push``, ``delete``, ``*``) that was not granted.
+
+    `rules` are those of the image.
+    """
+    if action == "push":
+        return (
+            _of_rule(action, image, reader, rules)
+            or to_push(name, image, reader)
+            or _of_scope(action)
+        )
+    if image is None or reader is None or image.project is None or not _sees(image, reader):
+        return f"there is no image {name} here, or you may not see it"
+    obstacle = _of_rule(action, image, reader, rules) or _of_image(image)
+    if obstacle or _CARRIES[action] not in carried:
+        return obstacle or _of_scope(action)
+    if action != "pull" and image.project and image.project.archived:
+        return _of_settings(image.project)
+    what, role = _ROLES.get(action, _ROLES["delete"])
+    return f"{what} {image.project_path} takes the role {role} there"
+
+
+def _of_image(image: ImagePath) -> str:
+    """What keeps everybody from an image whose project is there."""
+    project = image.project
+    assert project is not None
+    if project.pending_delete_at is not None or image.namespace.pending_delete_at is not None:
+        return f"{project.full_path} is being deleted"
+    if project.registry_access == RegistryAccess.DISABLED:
+        return _of_settings(project)
+    return _too_deep(image) if image.is_too_deep else ""
+
+
+def _of_scope(action: str) -> str:
+    doing = {"pull": "pulling", "push": "pushing"}.get(action, "deleting")
+    return f"the credential lacks a scope for {doing}: it needs {_SCOPES[action]}"
+
+
+def to_all(
     refused: Access, image: ImagePath | None, reader: UserAccess | None, rules: RulesOfImages
 ) -> str:
     """The obstacle to the actions of `refused`, a push first; "" where nothing is to be said.
@@ -30,12 +82,22 @@ def to(
     `rules` are those of the image.
     """
     actions = [action for action in ("push", "delete") if action in refused.actions]
-    if image is not None and reader is not None and rules and _sees(image, reader):
-        for action in actions:
-            why = protections.denied(image, rules, reader.rank, action)
-            if why and _by_role(image, reader, action):
-                return why
+    for action in actions:
+        why = _of_rule(action, image, reader, rules)
+        if why:
+            return why
     return to_push(refused.name, image, reader) if "push" in actions else ""
+
+
+def _of_rule(
+    action: str, image: ImagePath | None, reader: UserAccess | None, rules: RulesOfImages
+) -> str:
+    """Why a rule is in the way of what their role would let them do; "" where none is."""
+    if action not in _ABILITY or image is None or reader is None or not rules:
+        return ""
+    if not (_sees(image, reader) and _by_role(image, reader, action)):
+        return ""
+    return protections.denied(image, rules, reader.rank, action)
 
 
 _ABILITY = {"push": Ability.PUSH_IMAGE, "delete": Ability.ADMIN_IMAGE}
@@ -116,7 +178,7 @@ def _of_project(image: ImagePath, reader: UserAccess) -> str:
         return _too_deep(image)
     if Ability.PUSH_IMAGE not in may:
         return f"pushing to {project.full_path} takes the role Developer there"
-    return "the credential lacks a scope for pushing: it needs write_registry"
+    return _of_scope("push")
 
 
 def _of_settings(project: ProjectRow) -> str:

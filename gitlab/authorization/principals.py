@@ -7,6 +7,7 @@ class.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,9 +17,12 @@ from gitlab.container_registry.image_paths import ImagePath
 from gitlab.namespaces import user_access
 from gitlab.namespaces.models import AccessLevel
 from gitlab.namespaces.policies import NOBODY, UserAccess
+from gitlab.namespaces.user_access import Level
 from gitlab.principals import Actor, Person
 from gitlab.trusted_issuers import conditions
 from gitlab.trusted_issuers.checking import TrustRow
+
+_NONE = Level()
 
 
 class Principal(Protocol):
@@ -77,12 +81,13 @@ class PersonPrincipal:
         )
         result = {}
         for image in images:
-            level = max((by_namespace.get(pk, 0) for pk in image.ancestors), default=0)
+            level = max((by_namespace.get(pk, _NONE) for pk in image.ancestors), default=_NONE)
             if image.project is not None:
-                level = max(level, by_project.get(image.project.id, 0))
+                level = max(level, by_project.get(image.project.id, _NONE))
             if image.namespace.owner_id == self.person.pk:
-                level = AccessLevel.OWNER
-            result[image.path] = user_access.of_person(self.person, level)
+                level = Level(AccessLevel.OWNER)
+            until = None if level.until == dt.date.max else level.until
+            result[image.path] = user_access.of_person(self.person, level.level, until)
         return result
 
 
@@ -170,8 +175,9 @@ class TrustedIssuerPrincipal:
         below = image.path[len(self.trust.full_path) + 1 :]
         if self.trust.images and not conditions.matches(self.trust.images, below):
             return NOBODY
-        # What deletes images is a maintainer's; its abilities say whether it may.
-        return UserAccess(level=AccessLevel.MAINTAINER)
+        # What deletes images is a maintainer's; its abilities say whether it may. To protection
+        # rules it is a developer, as a deploy token is: developers write what runs there.
+        return UserAccess(level=AccessLevel.MAINTAINER, own_level=AccessLevel.DEVELOPER)
 
 
 @dataclass(frozen=True)
@@ -208,15 +214,17 @@ class JobPrincipal:
         others = {image.project.id for image in images if image.project} - {self.project_id}
         open_to_it = job_allowances.allowing(self.project_id, others)
         return {
-            image.path: self._access_to(image, levels[image.path].level, open_to_it)
-            for image in images
+            image.path: self._access_to(image, levels[image.path], open_to_it) for image in images
         }
 
-    def _access_to(self, image: ImagePath, level: int, open_to_it: Collection[int]) -> UserAccess:
+    def _access_to(
+        self, image: ImagePath, of_person: UserAccess, open_to_it: Collection[int]
+    ) -> UserAccess:
+        level, until = of_person.level, of_person.until
         if image.project is not None and image.project.id != self.project_id:
             if image.project.id not in open_to_it:
                 return NOBODY
         elif image.project is not None and level >= AccessLevel.DEVELOPER:
             # Protection rules ask what the person is: a job is no way around them.
-            return UserAccess(level=AccessLevel.MAINTAINER, own_level=level)
-        return UserAccess(level=min(level, AccessLevel.REPORTER))
+            return UserAccess(level=AccessLevel.MAINTAINER, own_level=level, until=until)
+        return UserAccess(level=min(level, AccessLevel.REPORTER), until=until)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from gitlab.container_registry.image_paths import ImagePath
-from gitlab.container_registry.protection.reading import RulesOfImages, is_too_long
+from gitlab.container_registry.protection import reading
+from gitlab.container_registry.protection.reading import RuleRow, RulesOfImages, is_too_long
+from gitlab.server.databases import rows
 from tokens.access import Access
 
 CHANGES = {"push", "delete", "*"}
 """The actions that a rule can limit."""
+
+
+def rules_of(images: Collection[ImagePath]) -> RulesOfImages:
+    """The rules for images, in one query."""
+    return RulesOfImages(rows.read(RuleRow, *reading.question(images)) if images else [])
 
 
 def denied(image: ImagePath, rules: RulesOfImages, rank: int, action: str) -> str:

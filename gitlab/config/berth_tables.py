@@ -242,6 +242,15 @@ class Berth(Table):
     Example: tag_history_kept = "30d"
     """
 
+    pulls_kept: Duration = timedelta(days=365)
+    """How long the registry keeps how often something was pulled on which day
+    ([pulls](pulls.md)). How often a manifest was pulled in all, and when last, is kept as long as
+    the manifest. With `0` the days are kept for ever.
+
+    Default: `365d`.
+    Example: pulls_kept = "90d"
+    """
+
     audit_events_kept: Duration = timedelta(0)
     """How long GitLab's side keeps audit events. With `0` they are kept for ever, as in Harbor
     until somebody schedules a purge: auditors ask for years, and how many is for you to decide.
@@ -259,6 +268,14 @@ class Berth(Table):
 
     Default: `0`: as long as one likes.
     Example: max_token_lifetime = "365d"
+    """
+
+    token_expiry_warning: Duration = timedelta(days=7)
+    """How long before their end tokens of people, projects and groups, deploy tokens included, are
+    marked on their pages and told of by mail, once, in whole days. With `0` neither.
+
+    Default: `7d`.
+    Example: token_expiry_warning = "14d"
     """
 
     upload_expiry: Duration = timedelta(days=7)

@@ -102,6 +102,12 @@ class Configuration(Table):
         return self.registry_external_url.startswith("http://")
 
     @property
+    def email_from(self) -> str:
+        """The sender of mails."""
+        host = urlsplit(self.external_url).hostname or "localhost"
+        return self.gitlab_rails.gitlab_email_from or f"gitlab@{host}"
+
+    @property
     def key_path(self) -> Path:
         """The private key that GitLab's side signs with."""
         return self.gitlab_rails.registry_key_path or self.home / "keys" / "gitlab-registry.key"

@@ -65,3 +65,61 @@ class GitlabRails(Table):
     Default: the pair of this node.
     Example: internal_key = '''-----BEGIN PRIVATE KEY-----…'''
     """
+
+    smtp_enable: bool = False
+    """Mail is sent: that tokens end soon, and that one was used after its rotation. Without it
+    people see both on their pages alone.
+
+    Default: `false`.
+    Example: smtp_enable = true
+    """
+
+    smtp_address: str = "localhost"
+    """The mail server's host.
+
+    Default: `localhost`.
+    Example: smtp_address = "smtp.example.com"
+    """
+
+    smtp_port: int = Field(default=25, gt=0, lt=2**16)
+    """The mail server's port: 25, 587 where people submit, 465 with `smtp_tls`.
+
+    Default: `25`.
+    Example: smtp_port = 587
+    """
+
+    smtp_user_name: str = ""
+    """The name to sign in to the mail server with; none where it asks for none.
+
+    Default: none.
+    Example: smtp_user_name = "gitlab@example.com"
+    """
+
+    smtp_password: SecretStr | None = None
+    """The password beside it.
+
+    Default: none.
+    Example: smtp_password = "a-secret"
+    """
+
+    smtp_tls: bool = False
+    """TLS from the first byte, as on port 465.
+
+    Default: `false`.
+    Example: smtp_tls = true
+    """
+
+    smtp_starttls: bool = False
+    """TLS by STARTTLS, as on port 587. Where the server does not offer it the mail fails: nothing
+    is sent in the clear. Ignored with `smtp_tls`.
+
+    Default: `false`.
+    Example: smtp_starttls = true
+    """
+
+    gitlab_email_from: str = ""
+    """The sender of mails.
+
+    Default: `gitlab@` and the host of `external_url`.
+    Example: gitlab_email_from = "gitlab@example.com"
+    """

@@ -17,7 +17,7 @@ from typing import Any
 
 import re2
 
-from gitlab.container_registry.client.responses import TagDetails
+from gitlab.container_registry.client.responses import TagAge, TagDetails
 from gitlab.refusals import Invalid
 
 MAX_PATTERN = 255
@@ -73,7 +73,7 @@ class Criteria:
             return None
         if self._keep is not None and self._keep.fullmatch(tag.name):
             return None
-        return Candidate(tag.name, tag.created_at or tag.published_at)
+        return Candidate(tag.name, since_of(tag))
 
     def chosen(self, candidates: Iterable[Candidate], now: dt.datetime) -> list[str]:
         """The names of those that go, the oldest first.
@@ -91,22 +91,82 @@ class Criteria:
         return [name for since, name in aged if end is None or since < end]
 
 
+def since_of(tag: TagDetails | TagAge) -> dt.datetime | None:
+    """Since when a tag's image is: as it says itself, else since its push."""
+    return tag.created_at or tag.published_at
+
+
 def pattern(text: str, field: str) -> Any:
-    """A pattern of RE2's. Raises `Invalid` for `field`."""
+    """A pattern of RE2's. Raises `Invalid` for `field`, with the reason and the place."""
     if len(text) > MAX_PATTERN:
         raise Invalid({field: f"At most {MAX_PATTERN} characters."})
+    try:
+        return _compiled(text)
+    except re2.error as error:
+        why = _why(error)
+        place = _place(text, why)
+        at = f", at character {place + 1}" if place is not None else ""
+        raise Invalid(
+            {field: f"This is no regular expression of RE2's: {why}{at}.{_hint(why)}"}
+        ) from error
+
+
+def _compiled(text: str) -> Any:
     options = re2.Options()
     options.log_errors = False
     options.max_mem = _MAX_MEMORY
-    try:
-        return re2.compile(text, options)
-    except re2.error as error:
-        raise Invalid({field: f"This is no regular expression of RE2's: {_why(error)}."}) from error
+    return re2.compile(text, options)
 
 
 def _why(error: Exception) -> str:
     said = error.args[0] if error.args else ""
     return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+
+
+def _place(text: str, why: str) -> int | None:
+    """Where in a pattern begins what RE2 does not take, None where it does not say.
+
+    RE2 quotes the part and reads from the left: the part is where the shortest beginning of the
+    pattern ends that fails for the same reason.
+    """
+    part = why.partition(": ")[2]
+    if why.startswith("missing )"):
+        return _unclosed(text)
+    first = start = text.find(part) if part else -1
+    while start >= 0:
+        try:
+            _compiled(text[: start + len(part)])
+        except re2.error as error:
+            if _why(error) == why:
+                return start
+        start = text.find(part, start + 1)
+    return first if first >= 0 else None
+
+
+def _unclosed(text: str) -> int | None:
+    """Where the last parenthesis opens that nothing closes; escapes and classes are skipped."""
+    opened: list[int] = []
+    in_class = False
+    for found in re.finditer(r"\\.|[][()]", text, re.DOTALL):
+        mark = found.group()
+        if mark == "[":
+            in_class = True
+        elif mark == "]":
+            in_class = False
+        elif mark == "(" and not in_class:
+            opened.append(found.start())
+        elif mark == ")" and not in_class and opened:
+            opened.pop()
+    return opened[-1] if opened else None
+
+
+def _hint(why: str) -> str:
+    """What RE2 has in place of what others have."""
+    if "perl operator" in why:
+        return " RE2 has neither lookahead nor lookbehind: name what stays in a pattern of its own."
+    if re.search(r"invalid escape sequence: \\\d", why):
+        return " RE2 has no references back to a group."
+    return ""
 
 
 def duration(text: str, field: str = "older_than") -> dt.timedelta:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from gitlab.audit.services import record
+from gitlab.container_registry import pulls
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.registry import Registry
@@ -41,6 +42,15 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
 """Source: OCI distribution specification 1.1, "Pulling manifests"."""
 
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", re.ASCII)
+"""Source: OCI image specification 1.1, "Registered Algorithms"."""
+
+
+def is_digest(text: str) -> bool:
+    """Whether a digest may be written so."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def is_name(text: str) -> bool:
     """Whether a tag may be called so."""
     return _NAME.fullmatch(text) is not None
@@ -53,7 +63,7 @@ class Described:
     `older` is the interval behind which there is more history, 0 where there is none.
     `platforms` are an index's manifests, `layers` an image's, `SHOWN_PARTS` of each at most;
     `more_platforms` and `more_layers` say how many more there are, `attestations` how many
-    statements about the platforms.
+    statements about the platforms. `pulls` are those of the manifest, None where none are counted.
     """
 
     name: str
@@ -65,6 +75,7 @@ class Described:
     attestations: int = 0
     more_platforms: int = 0
     more_layers: int = 0
+    pulls: pulls.Shown | None = None
 
 
 def describe(
@@ -90,6 +101,7 @@ def describe(
         details,
         history[:SHOWN_HISTORY],
         older=history[SHOWN_HISTORY - 1].id if len(history) > SHOWN_HISTORY else 0,
+        pulls=pulls.of_tag(repository.path, details, own) if details else None,
     )
     manifest = registry.manifest(repository.path, details.digest) if details else None
     return found if manifest is None else _with_parts(found, manifest)

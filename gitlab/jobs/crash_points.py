@@ -8,7 +8,17 @@ import os
 
 from django.conf import settings
 
-POINTS = ("image_deleted", "tags_deleted")
+POINTS = (
+    "image_deleted",
+    "tags_deleted",
+    "cleanup_planned",
+    "cleanup_begun",
+    "cleanup_deleted",
+    "cleanup_recorded",
+    "cleanup_counted",
+    "cleanup_restored",
+    "mail_sent",
+)
 EXIT_CODE = 137
 """What a shell says of a process that was killed with -9."""
 

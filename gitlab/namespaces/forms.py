@@ -93,11 +93,20 @@ class _NewForm(forms.Form):
 
 
 class _NamespaceChoice(forms.ChoiceField):
-    """One of some namespaces, by full path; cleans to the namespace, or None for ""."""
+    """One of some namespaces, by full path; cleans to the namespace, or None for "".
 
-    def __init__(self, namespaces: Sequence[Namespace], top: str = "", **kwargs: Any) -> None:
+    `top` is what "" is called; `also` are further choices, which clean to None too.
+    """
+
+    def __init__(
+        self,
+        namespaces: Sequence[Namespace],
+        top: str = "",
+        also: Sequence[tuple[str, str]] = (),
+        **kwargs: Any,
+    ) -> None:
         self.namespaces = {routable.full_path: routable for routable in namespaces}
-        choices = [(path, path) for path in self.namespaces]
+        choices = [*also, *((path, path) for path in self.namespaces)]
         super().__init__(choices=[("", top), *choices] if top else choices, **kwargs)
 
     def clean(self, value: Any) -> Any:
@@ -235,6 +244,20 @@ class TransferForm(forms.Form):
         if found is None:
             raise forms.ValidationError("Choose a group or namespace.")
         return found
+
+
+class GroupTransferForm(forms.Form):
+    """Where a group shall be: in another, or at the top. One of them has to be chosen."""
+
+    TOP = "/"
+    """No path begins so. It cleans to None."""
+
+    def __init__(
+        self, groups: Sequence[Namespace], *args: Any, top: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        also = [(self.TOP, "At the top")] if top else []
+        self.fields["parent"] = _NamespaceChoice(groups, "Choose…", also, label="New parent group")
 
 
 class TypedPathForm(forms.Form):

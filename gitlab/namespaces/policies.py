@@ -19,6 +19,7 @@ project images are only read.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -59,7 +60,8 @@ ADMIN_RANK = 60
 class UserAccess:
     """Who somebody is with regard to one project or namespace. The default is nobody.
 
-    `level` is the highest of their memberships here and above, 0 for none. `own_level` is that
+    `level` is the highest of their memberships here and above, 0 for none; `until` is the first day
+    on which that one no longer holds, None where it has no end. `own_level` is `level`
     where what they show lends them a higher level, as a CI job does; None where it does not.
     """
 
@@ -67,6 +69,7 @@ class UserAccess:
     external: bool = False
     admin: bool = False
     level: int = 0
+    until: dt.date | None = None
     own_level: int | None = None
 
     @property

@@ -206,6 +206,23 @@ def namespaces_to_create_in(user: Anybody, also: str = "") -> list[Namespace]:
     return own + _choices(groups_of(person, lowest=AccessLevel.DEVELOPER), also)
 
 
+def groups_to_transfer_to(
+    user: Person, routable: Routable, *, search: str = ""
+) -> QuerySet[Namespace]:
+    """The groups into which somebody may transfer a project or group: not where it is already."""
+    if user.is_superuser:
+        rows = groups_visible_to(user, search=search)
+    elif user.external:
+        rows = Namespace.objects.none()
+    else:
+        lowest = AccessLevel.DEVELOPER if isinstance(routable, Project) else AccessLevel.MAINTAINER
+        rows = groups_of(user, search=search, lowest=lowest)
+    if isinstance(routable, Project):
+        return rows.exclude(pk=routable.namespace_id)
+    inside = Q(pk=routable.pk) | Q(full_path__startswith=f"{routable.full_path}/")
+    return rows.exclude(inside | Q(pk=routable.parent_id or 0))
+
+
 def groups_to_create_in(user: Person, also: str = "") -> list[Namespace]:
     """Where somebody may create a group, as `namespaces_to_create_in`."""
     if user.is_superuser:

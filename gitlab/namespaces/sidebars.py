@@ -32,6 +32,15 @@ def registry_url(project: Project) -> str:
         return ""
 
 
+def cleanup_url(routable: Routable) -> str:
+    """The page of a project's or a group's cleanup; "" where this installation has none."""
+    kind = "project" if isinstance(routable, Project) else "group"
+    try:
+        return reverse(f"cleanup:{kind}", kwargs={"path": routable.full_path})
+    except NoReverseMatch:
+        return ""
+
+
 def _protection(kind: str, owner: Routable, active: str) -> list[Link]:
     """The page of what protects images; none where this installation has none."""
     try:
@@ -65,12 +74,16 @@ def project_heading(project: Project) -> Heading:
 
 
 def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[Section]:
-    """Active: ``overview registry members storage settings protection``, or of `_credentials`."""
+    """Active: ``overview registry cleanup members storage settings protection``, or a page of
+    `_credentials`.
+    """
     at = {"path": project.full_path}
     links = [Link("Overview", url_of(project), "package", active == "overview")]
     registry = registry_url(project)
     if registry and Ability.READ_IMAGE in project.abilities:
         links.append(Link("Container registry", registry, "container", active == "registry"))
+    if registry and Ability.ADMIN_IMAGE in project.abilities:
+        links.append(Link("Cleanup", cleanup_url(project), "brush-cleaning", active == "cleanup"))
     if Ability.READ_MEMBERS in project.abilities:
         url = reverse("namespaces:project_members", kwargs=at)
         links.append(Link("Members", url, "users", active == "members"))
@@ -118,7 +131,7 @@ def project_frame(project: Project, user: Anybody, active: str, *more: Crumb) ->
 def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Section]:
     """Of a group or a person's own namespace.
 
-    Active: ``overview members storage settings protection``, or a page of `_credentials`.
+    Active: ``overview cleanup members storage settings protection``, or a page of `_credentials`.
     """
     links = [Link("Overview", url_of(group), "folder", active == "overview")]
     if not group.is_group and Ability.CREATE_PROJECT in group.abilities:
@@ -129,6 +142,9 @@ def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Sec
             links += _storage("group", group, active)
             url = reverse("namespaces:group_members", kwargs=at)
             links.append(Link("Members", url, "users", active == "members"))
+        cleanup = cleanup_url(group) if Ability.ADMIN_GROUP in group.abilities else ""
+        if cleanup:
+            links.append(Link("Cleanup", cleanup, "brush-cleaning", active == "cleanup"))
         if Ability.ADMIN_GROUP in group.abilities:
             url = reverse("namespaces:group_edit", kwargs=at)
             links.append(Link("Settings", url, "settings", active == "settings"))

@@ -36,6 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="group_member_remove",
     ),
     path("groups/<full_path:path>", overview.group_address),
+    path(f"{_PROJECT}/-/archive", settings.project_archive, name="project_archive"),
     path(f"{_PROJECT}/-/delete", settings.project_delete, name="project_delete"),
     path(f"{_PROJECT}/-/project_members", members.index, _OF_PROJECT, name="project_members"),
     path(

@@ -16,6 +16,13 @@ from gitlab.principals import Anybody, Person, somebody
 from gitlab.server.databases import rows
 
 
+class Level(NamedTuple):
+    """A level, and the first day on which it no longer holds. The greater of two holds longer."""
+
+    level: int = 0
+    until: dt.date = dt.date.max
+
+
 class _MemberRow(NamedTuple):
     namespace_id: int | None
     project_id: int | None
@@ -35,13 +42,17 @@ def live_members() -> QuerySet[Member]:
     return Member.objects.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=today))
 
 
-def of_person(user: Anybody, level: int = 0) -> UserAccess:
+def of_person(user: Anybody, level: int = 0, until: dt.date | None = None) -> UserAccess:
     """What is known of somebody before any membership is looked at, with `level` added."""
     person = somebody(user)
     if person is None:
         return NOBODY
     return UserAccess(
-        signed_in=True, external=person.external, admin=person.is_superuser, level=level
+        signed_in=True,
+        external=person.external,
+        admin=person.is_superuser,
+        level=level,
+        until=None if person.is_superuser else until,
     )
 
 
@@ -76,7 +87,7 @@ def in_project(user: Anybody, project: Project) -> UserAccess:
 
 def direct_levels(
     user: Person, namespaces: Iterable[int], projects: Iterable[int]
-) -> tuple[dict[int, int], dict[int, int]]:
+) -> tuple[dict[int, Level], dict[int, Level]]:
     """A person's direct levels in many groups and projects at once: by namespace id, by
     project id.
     """
@@ -93,14 +104,15 @@ def direct_levels(
         _MemberRow, _LEVELS.format(" OR ".join(where)), [user.pk, *namespaces, *projects]
     )
     today = timezone.now().date()
-    by_namespace: dict[int, int] = {}
-    by_project: dict[int, int] = {}
+    by_namespace: dict[int, Level] = {}
+    by_project: dict[int, Level] = {}
     for member in members:
         if member.expires_at is not None and member.expires_at <= today:
             continue
+        found = Level(member.access_level, member.expires_at or dt.date.max)
         # One of the two is null in each row, by a constraint.
         if member.project_id:
-            by_project[member.project_id] = member.access_level
+            by_project[member.project_id] = found
         elif member.namespace_id:
-            by_namespace[member.namespace_id] = member.access_level
+            by_namespace[member.namespace_id] = found
     return by_namespace, by_project

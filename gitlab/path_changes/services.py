@@ -1,4 +1,4 @@
-"""Changing the path of a project or group, and transferring a project: its images come along.
+"""Changing the path of a project or group, and transferring either: the images come along.
 
     asked ──► a dry run at the registry          refused: nothing has happened
           ──► `PathChange` is written             from here on nobody pushes there
@@ -33,7 +33,7 @@ from gitlab.container_registry.client.connection import RegistryRefused, Registr
 from gitlab.container_registry.client.registry import Registry, own_api
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.protection import guard
-from gitlab.namespaces import queries
+from gitlab.namespaces import policies, queries, user_access
 from gitlab.namespaces.loaders import require_in_namespace, require_in_project
 from gitlab.namespaces.models import (
     MAX_PATH_LENGTH,
@@ -101,7 +101,7 @@ def transfer_project(
     require_in_namespace(by, namespace, Ability.CREATE_PROJECT)
     full_path = join(namespace.full_path, project.path, field="namespace")
     wish = _Wish(project, namespace, full_path, "namespace")
-    _check_fits(project, namespace)
+    _check_fits(project, namespace, "namespace")
     _change(by, wish, registry)
     return Project.objects.select_related("namespace").get(pk=project.pk)
 
@@ -120,6 +120,39 @@ def change_group_path(
     return Namespace.objects.select_related("parent").get(pk=group.pk)
 
 
+def transfer_group(
+    by: Person, group: Namespace, *, parent: Namespace | None, registry: Registry | None = None
+) -> Namespace:
+    """Move a group with all that is in it into another, or to the top, under its name.
+
+    Needs `Ability.REMOVE_GROUP` here, since who transfers it may lose it, and
+    `Ability.CREATE_SUBGROUP` there, or the right to open groups at the top. The group that it comes
+    to has to be as visible.
+    """
+    require_in_namespace(by, group, Ability.REMOVE_GROUP)
+    if not group.is_group:
+        raise Forbidden("A person's own namespace stays where it is.")
+    if parent is None:
+        if by.is_bot or not policies.may_create_top_level_group(user_access.of_person(by)):
+            raise Forbidden("You may not create groups.")
+    else:
+        require_in_namespace(by, parent, Ability.CREATE_SUBGROUP)
+        _check_holds(group, parent)
+    segment = check_segment(group.path, at_top=parent is None, field="parent")
+    new_path = join(parent.full_path if parent else "", segment, field="parent")
+    _change(by, _Wish(group, parent, new_path, "parent"), registry)
+    return Namespace.objects.select_related("parent").get(pk=group.pk)
+
+
+def _check_holds(group: Namespace, parent: Namespace) -> None:
+    """Raises `Invalid` where `parent` can't hold `group`."""
+    if not parent.is_group:
+        raise Invalid({"parent": "A person's own namespace holds projects, not groups."})
+    if f"{parent.full_path}/".startswith(f"{group.full_path}/"):
+        raise Invalid({"parent": "A group can't come into itself."})
+    _check_fits(group, parent, "parent")
+
+
 def finish_all(registry: Registry | None = None) -> int:
     """Finish what somebody has begun and left. Answers how many; for the worker."""
     left = PathChange.objects.filter(started_at__lt=timezone.now() - LEFT_ALONE)
@@ -136,11 +169,11 @@ def finish_all(registry: Registry | None = None) -> int:
     return done
 
 
-def _check_fits(project: Project, namespace: Namespace) -> None:
+def _check_fits(routable: Routable, namespace: Namespace, field: str) -> None:
     try:
-        check_visibility(project.visibility, namespace)
+        check_visibility(routable.visibility, namespace)
     except Invalid as error:
-        raise Invalid({"namespace": error.message_dict["visibility"]}) from error
+        raise Invalid({field: error.message_dict["visibility"]}) from error
 
 
 # The steps
@@ -218,8 +251,8 @@ def _begin(by: Person, wish: _Wish) -> PathChange:
         above = f"{parent.full_path}/" if parent else ""
         if (routable.full_path, above) != (wish.old_path, wish.above):
             raise Conflict({wish.field: "Its path has just been changed: look again."})
-        if isinstance(routable, Project) and parent is not None:
-            _check_fits(routable, parent)
+        if parent is not None:
+            _check_fits(routable, parent, wish.field)
         _check(wish)
         change = PathChange.objects.create(
             **which,
@@ -338,8 +371,9 @@ def _apply(pk: int) -> None:
     else:
         assert change.namespace is not None
         routable = change.namespace
+        routable.parent = change.new_parent
         routable.path = new.rpartition("/")[2]
-        routable.save(update_fields=["path", "updated_at"])
+        routable.save(update_fields=["parent", "path", "updated_at"])
     for rows, column in _paths_below(old):
         rows.update(**{column: Concat(Value(new), Substr(column, len(old) + 1))})
     resource_tokens.follow_path(new)

@@ -11,6 +11,7 @@ app_name = "path_changes"
 
 urlpatterns = [
     path("groups/<full_path:path>/-/path", views.group_path, name="group"),
+    path("groups/<full_path:path>/-/transfer", views.group_transfer, name="group_transfer"),
     path("<full_path:path>/-/path", views.project_path, name="project"),
     path("<full_path:path>/-/transfer", views.project_transfer, name="transfer"),
 ]

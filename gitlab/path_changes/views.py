@@ -1,4 +1,4 @@
-"""Another path for a project or group, another namespace for a project; its images come along."""
+"""Another path or another place for a project or group; the images come along."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import loaders, queries
-from gitlab.namespaces.forms import NewPathForm, TransferForm
+from gitlab.namespaces.forms import GroupTransferForm, NewPathForm, TransferForm
 from gitlab.namespaces.models import Namespace, Project, Routable
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import group_frame, project_frame
@@ -85,6 +85,28 @@ def group_path(request: HttpRequest, path: str) -> HttpResponse:
         verb="Change path",
         what="The group, its subgroups, its projects and their images get another address.",
         path_help=f"Below {group.parent.full_path}/" if group.parent else "",
+    )
+
+
+@signed_in
+@_FORM
+def group_transfer(request: HttpRequest, path: str) -> HttpResponse:
+    """Asks for the group that it shall come into, of those where the person may make groups."""
+    user = person(request)
+    group = loaders.get_group_for(user, path, Ability.REMOVE_GROUP)
+    offered = queries.groups_to_transfer_to(user, group)[: queries.MAX_CHOICES]
+    may_be_at_top = group.parent is not None and not (user.external and not user.is_superuser)
+    return _ask(
+        request,
+        group,
+        GroupTransferForm(list(offered), request.POST or None, top=may_be_at_top),
+        lambda given: path_changes.transfer_group(user, group, parent=given["parent"]),
+        title=f"Transfer {group.full_path}?",
+        verb="Transfer group",
+        what="The group, its subgroups, its projects and their images get another address. Whoever"
+        " belonged to them by a group above loses them, members of the group it comes into get them.",
+        crumb="Transfer",
+        then="namespaces:overview",
     )
 
 

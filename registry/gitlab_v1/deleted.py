@@ -6,10 +6,11 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1.base import cursor, is_id, json_object
-from registry.services import deleted, repositories, tags, undo
+from registry.services import deleted, repositories, tags, undo, untagged
 from registry.services.garbage import freed
 from registry.timestamps import timestamp
 from registry.v2.base import RegistryView, page_size
@@ -21,7 +22,11 @@ _MAX_RESTORED_TAGS = 1000
 
 
 class FreedView(RegistryView):
-    """``GET /gitlab/v1/berth/freed/<path>/?tags=a,b``."""
+    """``GET /gitlab/v1/berth/freed/<path>/?tags=a,b``, ``POST /gitlab/v1/berth/freed/<path>/``."""
+
+    def needed(self, method: str, arguments: dict[str, Any]) -> Access:
+        """Both ask, and change nothing: ``repository:<path>:pull``."""
+        return Access.repository(arguments["name"], "pull")
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """What deleting these tags would free; without ``tags``, the whole image.
@@ -29,27 +34,92 @@ class FreedView(RegistryView):
         As shared with other images counts what the token lets the caller pull. ``exact`` is false
         where so much hangs on it that the numbers are the least.
         """
-        repository_id = repositories.get_id(name)
         names = [tag for tag in request.GET.get("tags", "").split(",") if tag]
-        if len(names) > _MAX_FREED_TAGS:
-            raise RegistryError(
-                Code.UNSUPPORTED, f"at most {_MAX_FREED_TAGS} tags at once", status=400
-            )
-        for tag in names:
-            tags.check(tag)
-        visible = caller.visible
-        if names:
-            found = freed.by_tags(repository_id, names, visible)
-        else:
-            found = freed.by_repository(repository_id, visible)
-        return JsonResponse(
+        return _freed(caller, name, names)
+
+    def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """The same, with the ``tags`` in the body: more than an address takes. Or with ``digests``,
+        of manifests that nothing holds.
+        """
+        match json_object(request):
+            case {"tags": [*names]} if names and all(isinstance(tag, str) for tag in names):
+                return _freed(caller, name, names)
+            case {"digests": [*wanted]} if 0 < len(wanted) <= _MAX_FREED_TAGS:
+                repository_id = repositories.get_id(name)
+                wanted = [digests.check(str(digest)) for digest in wanted]
+                return _as_json(freed.by_manifests(repository_id, wanted, caller.visible))
+        raise RegistryError(Code.UNSUPPORTED, "the body has tags or digests", status=400)
+
+
+def _freed(caller: Caller, name: str, names: list[str]) -> HttpResponse:
+    repository_id = repositories.get_id(name)
+    if len(names) > _MAX_FREED_TAGS:
+        raise RegistryError(Code.UNSUPPORTED, f"at most {_MAX_FREED_TAGS} tags at once", status=400)
+    for tag in names:
+        tags.check(tag)
+    if names:
+        return _as_json(freed.by_tags(repository_id, names, caller.visible))
+    return _as_json(freed.by_repository(repository_id, caller.visible))
+
+
+def _as_json(found: freed.Freed) -> HttpResponse:
+    return JsonResponse(
+        {
+            "manifests": found.manifests,
+            "alone_bytes": found.alone,
+            "shared_bytes": found.shared,
+            "exact": found.is_exact,
+        }
+    )
+
+
+class UntaggedView(RegistryView):
+    """``GET /gitlab/v1/berth/untagged/<path>/``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """Manifests that no tag, index or subject holds, of up to 1,000 after the id ``after``.
+
+        Each is a list: digest, bytes, and since when in seconds since the epoch. ``next`` is the id
+        to go on after, 0 at the end; a page before it may be empty.
+        """
+        repository_id = repositories.get_id(name)
+        found, end = untagged.page(repository_id, cursor(request), untagged.MAX_PAGE)
+        rows = [[each.digest, each.size, round(each.since.timestamp(), 3)] for each in found]
+        return JsonResponse({"manifests": rows, "next": end})
+
+
+class DeleteUntaggedView(RegistryView):
+    """``POST /gitlab/v1/berth/delete-untagged/<path>/``."""
+
+    def needed(self, method: str, arguments: dict[str, Any]) -> Access:
+        """``repository:<path>:delete``."""
+        return Access.repository(arguments["name"], "delete")
+
+    def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """Delete the manifests ``digests``, each only while nothing holds it. Twice is once.
+
+        Of each is told whether it was ``deleted``, is ``held`` or was ``gone``, when and by whom.
+        """
+        match json_object(request):
+            case {"digests": [*wanted]} if 0 < len(wanted) <= untagged.MAX_AT_ONCE:
+                checked = list(dict.fromkeys(digests.check(str(digest)) for digest in wanted))
+            case _:
+                most = untagged.MAX_AT_ONCE
+                raise RegistryError(
+                    Code.UNSUPPORTED, f"the body has 1 to {most} digests", status=400
+                )
+        found = untagged.delete(name, checked, caller.acting_in(name))
+        body = [
             {
-                "manifests": found.manifests,
-                "alone_bytes": found.alone,
-                "shared_bytes": found.shared,
-                "exact": found.is_exact,
+                "name": each.digest,
+                "outcome": each.outcome,
+                "digest": each.digest,
+                "until": timestamp(each.at),
+                "ended_by": each.by,
             }
-        )
+            for each in found
+        ]
+        return JsonResponse(body, safe=False)
 
 
 class DeletedTagsView(RegistryView):

@@ -13,13 +13,14 @@ from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1 import verifications
 from registry.gitlab_v1.base import GarbageView, cursor
-from registry.services import exporting, retention, uploads, usage
+from registry.services import exporting, repositories, retention, uploads, usage
 from registry.services.garbage import collection as garbage
 from registry.services.garbage import forecast, holders, leases, reviews
 from registry.services.garbage.batches import receipts_after
 from registry.timestamps import timestamp
-from registry.v2.base import empty, page_size
+from registry.v2.base import RegistryView, empty, page_size
 from registry.v2.pages import fitting
+from tokens.access import Access
 
 _EXPIRED_UPLOADS = 100
 _SWEPT = 1000
@@ -127,28 +128,45 @@ class WhyView(GarbageView):
 
     def get(self, request: HttpRequest, caller: Caller, digest: str) -> HttpResponse:
         """The chains that hold a digest, or when it goes and why. 404 where it is unknown."""
-        found = holders.why(digests.check(digest))
-        body = {
-            "digest": found.digest,
-            "state": found.state,
-            "kinds": found.kinds,
-            "bytes": found.size,
-            "stored": found.is_stored,
-            "goes_at": timestamp(found.goes_at),
-            "because": found.because,
-            "paused_until": timestamp(found.paused_until),
-            "complete": found.is_whole,
-            "holders": [
-                {
-                    "repository": holder.repository,
-                    "repository_id": holder.repository_id,
-                    "chain": holder.chain,
-                    "until": timestamp(holder.until),
-                }
-                for holder in found.holders
-            ],
-        }
-        return JsonResponse(body, status=404 if found.state == "unknown" else 200)
+        return _why(holders.why(digests.check(digest)))
+
+
+class HoldersView(RegistryView):
+    """``GET /gitlab/v1/berth/holders/<path>/?digest=``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """As `WhyView`, of what is in one image, and nothing of what is elsewhere.
+
+        Needs pull on what is below it too, which only GitLab's own tokens grant: the answer takes a
+        thousand queries at most, and GitLab says who may ask for that.
+        """
+        caller.require(Access.repository(f"{name}/*", "pull"))
+        digest = digests.check(request.GET.get("digest", ""))
+        return _why(holders.why(digest, repositories.get_id(name)))
+
+
+def _why(found: holders.Answer) -> HttpResponse:
+    body = {
+        "digest": found.digest,
+        "state": found.state,
+        "kinds": found.kinds,
+        "bytes": found.size,
+        "stored": found.is_stored,
+        "goes_at": timestamp(found.goes_at),
+        "because": found.because,
+        "paused_until": timestamp(found.paused_until),
+        "complete": found.is_whole,
+        "holders": [
+            {
+                "repository": holder.repository,
+                "repository_id": holder.repository_id,
+                "chain": holder.chain,
+                "until": timestamp(holder.until),
+            }
+            for holder in found.holders
+        ],
+    }
+    return JsonResponse(body, status=404 if found.state == "unknown" else 200)
 
 
 class LeaseView(GarbageView):

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1.base import flag, json_object
-from registry.services import renaming, repositories, repository_details
+from registry.services import pull_details, renaming, repositories, repository_details
 from registry.timestamps import timestamp
 from registry.v2.base import RegistryView, empty, last_entry, page_size
 from registry.v2.pages import fitting, next_link
@@ -65,6 +65,9 @@ class RepositoryView(RegistryView):
             "created_at": timestamp(found.created_at),
             "updated_at": timestamp(found.updated_at),
             "last_published_at": timestamp(found.published_at),
+            "last_pulled_at": timestamp(found.pulled.last_at),
+            "pulls_30_days": found.pulled.pulls,
+            "pulls_counted_since": timestamp(pull_details.counted_since()),
         }
         if found.size is not None:
             body |= {"size_bytes": found.size, "size_precision": "default"}
@@ -84,7 +87,7 @@ class RepositoryView(RegistryView):
         A dry run of the first two answers 202. All need pull on what is below the path
         (``<path>/*``), which only GitLab's own tokens grant: people rename projects and say what is
         kept in GitLab, which knows who may, and keeps both sides equal. The first two need push
-        where the image goes.
+        where the image goes. An empty ``namespace`` is the top.
         """
         body = json_object(request)
         below = Access.repository(f"{name}/*", "pull")
@@ -107,7 +110,8 @@ def _target(name: str, body: dict[str, Any]) -> str:
         parent = name.rpartition("/")[0]
         return repositories.check_name(f"{parent}/{new_name}" if parent else new_name)
     if isinstance(namespace, str) and len(body) == 1:
-        return repositories.check_name(f"{namespace}/{name.rpartition('/')[2]}")
+        last = name.rpartition("/")[2]
+        return repositories.check_name(f"{namespace}/{last}" if namespace else last)
     raise RegistryError(
         Code.UNSUPPORTED, "the body has name, namespace or collect_untagged", status=400
     )

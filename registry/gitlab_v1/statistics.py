@@ -76,6 +76,7 @@ def _as_json(found: Statistics) -> dict[str, Any]:
         "path": found.path,
         "repositories_count": found.repositories,
         "tags_count": found.tags,
+        "tags_never_pulled_count": found.never_pulled,
         "manifests_count": found.manifests,
         "blobs_count": found.blobs,
         "size_bytes": found.size,

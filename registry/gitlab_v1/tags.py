@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from registry import digest as digests
 from registry.auth import Caller
-from registry.gitlab_v1.base import cursor, flag
-from registry.services import repositories, tag_details, tags
+from registry.errors import Code, RegistryError
+from registry.gitlab_v1.base import cursor, flag, json_object
+from registry.services import pull_details, repositories, tag_ages, tag_deletion, tag_details, tags
 from registry.services.tag_details import TagDetails, TagPage
 from registry.timestamps import timestamp
 from registry.v2.base import RegistryView, last_entry, page_size
 from registry.v2.pages import fitting, next_link
+from tokens.access import Access
 
 
-def _as_json(tag: TagDetails) -> dict[str, Any]:
+def _as_json(tag: TagDetails, counted_since: dt.datetime | None) -> dict[str, Any]:
     return {
         "name": tag.name,
         "digest": tag.digest,
@@ -29,6 +33,9 @@ def _as_json(tag: TagDetails) -> dict[str, Any]:
         "published_at": timestamp(tag.published_at),
         "published_by": tag.published_by,
         "platforms": tag.platforms,
+        "last_pulled_at": timestamp(tag.pulled.last_at),
+        "pulls": tag.pulled.pulls,
+        "pulls_counted_since": timestamp(counted_since),
     }
 
 
@@ -74,8 +81,9 @@ def _entries(
     repository_id: int, found: Iterable[TagDetails], types: list[str] | None
 ) -> Iterator[dict[str, Any]]:
     """Tags as the API says them, with their referrers of these types unless that is None."""
+    counted_since = pull_details.counted_since()
     for tag, some in tag_details.with_referrers(repository_id, found, types):
-        entry = _as_json(tag)
+        entry = _as_json(tag, counted_since)
         if types is not None:
             entry["referrers"] = [
                 {"artifactType": referrer.artifact_type, "digest": referrer.digest}
@@ -96,13 +104,40 @@ def _links(path: str, kept: dict[str, str], page: TagPage) -> dict[str, str]:
     return {"Link": ", ".join(links)} if links else {}
 
 
+class AgesView(RegistryView):
+    """``GET /gitlab/v1/berth/ages/<path>/``."""
+
+    def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """A page of tags by name, up to 4,000, as short as it can be: for cleanups.
+
+        Each is a list: name, digest, bytes, and the seconds since the epoch in which its image was
+        made (null where it does not say), it was pushed, and was pulled last (null for never).
+        """
+        text = request.GET.get("n", "")
+        is_count = text.isascii() and text.isdecimal() and 0 < len(text) < 6
+        limit = min(int(text), tag_ages.MAX_PAGE) if is_count else tag_ages.MAX_PAGE
+        last = last_entry(request)
+        found, more = tag_ages.page(repositories.get_id(name), last, max(1, limit))
+        body = {
+            "tags": [[*tag[:3], *(_seconds(moment) for moment in tag[3:])] for tag in found],
+            "pulls_counted_since": timestamp(pull_details.counted_since()),
+        }
+        headers = next_link(request.path, n=limit, last=found[-1].name) if more else {}
+        return JsonResponse(body, headers=headers)
+
+
+def _seconds(moment: dt.datetime | None) -> float | None:
+    return round(moment.timestamp(), 3) if moment is not None else None
+
+
 class TagView(RegistryView):
     """``GET /gitlab/v1/berth/tag/<path>/?tag=``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """One tag's details."""
         tag = tags.check(request.GET.get("tag", ""))
-        return JsonResponse(_as_json(tag_details.find(repositories.get_id(name), tag)))
+        found = tag_details.find(repositories.get_id(name), tag)
+        return JsonResponse(_as_json(found, pull_details.counted_since()))
 
 
 class HistoryView(RegistryView):
@@ -133,3 +168,51 @@ class HistoryView(RegistryView):
         query = {"tag": tag, "n": limit, "last": body[-1]["id"] if body else 0}
         headers = next_link(request.path, **query) if has_more else {}
         return JsonResponse(body, safe=False, headers=headers)
+
+
+class DeleteTagsView(RegistryView):
+    """``POST /gitlab/v1/berth/delete-tags/<path>/``."""
+
+    def needed(self, method: str, arguments: dict[str, Any]) -> Access:
+        """``repository:<path>:delete``."""
+        return Access.repository(arguments["name"], "delete")
+
+    def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """Delete ``tags``, each a ``name`` with the ``digest`` that it has to point at still.
+
+        Of each is told whether it was ``deleted``, has ``moved``, is ``protected`` by a rule of the
+        token or was ``gone``, with the interval of its history that says so; what moved or is
+        protected stays. Twice is once.
+        """
+        wanted = _wanted(json_object(request))
+        found = tag_deletion.delete_unmoved(name, wanted, caller.acting_in(name))
+        body = [
+            {
+                "name": tag.name,
+                "outcome": tag.outcome.value,
+                "digest": tag.digest,
+                "interval": tag.interval,
+                "until": timestamp(tag.ended_at),
+                "ended_by": tag.ended_by,
+            }
+            for tag in found
+        ]
+        return JsonResponse(body, safe=False)
+
+
+def _wanted(body: dict[str, Any]) -> list[tuple[str, str]]:
+    """The tags of a body with their digests. Raises UNSUPPORTED (400), TAG_INVALID, …"""
+    match body:
+        case {"tags": [*entries]} if 0 < len(entries) <= tag_deletion.MAX_AT_ONCE:
+            found = dict(map(_name_and_digest, entries))
+            return list(found.items())
+    most = tag_deletion.MAX_AT_ONCE
+    raise RegistryError(Code.UNSUPPORTED, f"the body has 1 to {most} tags", status=400)
+
+
+def _name_and_digest(entry: Any) -> tuple[str, str]:
+    match entry:
+        case {"name": str(name), "digest": str(digest)}:
+            digests.check(digest)
+            return tags.check(name), digest
+    raise RegistryError(Code.UNSUPPORTED, "a tag has a name and a digest", status=400)

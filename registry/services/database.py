@@ -172,7 +172,7 @@ def moment(value: Any) -> dt.datetime:
 
 
 def _adapted(parameters: Sequence[Any]) -> list[Any]:
-    """`parameters` as the engine stores them: SQLite has no type for moments and UUIDs."""
+    """`parameters` as the engine stores them: SQLite has no type for moments, days and UUIDs."""
     connection = connections[ALIAS]
     if connection.vendor == "postgresql":
         return list(parameters)
@@ -186,6 +186,7 @@ def _as_it_is(value: Any) -> Any:
 _AS_TEXT: dict[type, Callable[[Any], Any]] = {
     # As Django writes them for SQLite: in UTC, without saying so.
     dt.datetime: lambda moment: str(moment.astimezone(dt.UTC).replace(tzinfo=None)),
+    dt.date: dt.date.isoformat,
     uuid.UUID: lambda value: value.hex,
 }
 

@@ -37,13 +37,13 @@ from registry.services.image_configs import ImageConfig
 from registry.storage import chosen as storage
 
 _BY_TAG = f"""
-SELECT m.digest, m.media_type, m.payload, {revocations.LATEST} FROM registry_repository r
+SELECT m.digest, m.media_type, m.payload, {revocations.LATEST}, m.id, r.id FROM registry_repository r
 LEFT JOIN registry_tag t ON t.repository_id = r.id AND t.name = %s AND t.ended_at IS NULL
 LEFT JOIN registry_manifest m ON m.id = t.manifest_id AND m.deleted_at IS NULL
 WHERE r.name = %s AND r.closed_at IS NULL
 """
 _BY_DIGEST = f"""
-SELECT m.digest, m.media_type, m.payload, {revocations.LATEST} FROM registry_repository r
+SELECT m.digest, m.media_type, m.payload, {revocations.LATEST}, m.id, r.id FROM registry_repository r
 LEFT JOIN registry_manifest m
 ON m.repository_id = r.id AND m.digest = %s AND m.deleted_at IS NULL
 WHERE r.name = %s AND r.closed_at IS NULL
@@ -68,11 +68,13 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class StoredManifest:
-    """The exact bytes of a manifest, with how to serve them."""
+    """The exact bytes of a manifest, with how to serve them, and the ids of its rows."""
 
     digest: str
     media_type: str
     payload: bytes
+    id: int
+    repository_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def find(name: str, reference: str) -> StoredManifest:
     revocations.notice(row[3])
     if row[0] is None:
         raise RegistryError(Code.MANIFEST_UNKNOWN, reference=reference)
-    return StoredManifest(row[0], row[1], bytes(row[2]))
+    return StoredManifest(row[0], row[1], bytes(row[2]), row[4], row[5])
 
 
 def is_reference(text: str) -> bool:

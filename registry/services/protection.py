@@ -79,6 +79,16 @@ class TagRules:
                 _refuse_denied("delete", self.delete, tag)
                 self.refuse_move(tag)
 
+    def keeps(self, tag: str) -> bool:
+        """Whether a tag that is there may not be deleted. Raises DENIED as `read`."""
+        try:
+            self.refuse_deletion([tag])
+        except RegistryError as error:
+            if not error.details:
+                raise
+            return True
+        return False
+
 
 NO_RULES = TagRules()
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from django.db.models import Max
 
 from registry.models import Repository, Tag
-from registry.services import database, repositories
+from registry.services import database, pull_details, repositories
 from registry.services.garbage.holding import LIVE_BLOB
+from registry.services.pull_details import Pulled
 
 MAX_BLOBS = 500_000
 """More blobs are not added up: they have no size."""
@@ -40,7 +41,7 @@ WHERE r.closed_at IS NULL AND r.name > %s AND r.name < %s LIMIT 1
 @dataclass(frozen=True)
 class RepositoryDetails:
     """`size` in bytes, each blob counted once; None where it was not asked for, or where there are
-    more than `MAX_BLOBS`.
+    more than `MAX_BLOBS`. `pulled` has the pulls of the last 30 days.
     """
 
     id: int
@@ -51,6 +52,7 @@ class RepositoryDetails:
     tags: int
     collect_untagged: bool
     size: int | None
+    pulled: Pulled
 
 
 def size_below(name: str) -> int | None:
@@ -84,6 +86,7 @@ def find(name: str, *, size: str | None) -> RepositoryDetails:
         tags=open_tags.count(),
         collect_untagged=repository.collect_untagged,
         size=total,
+        pulled=pull_details.of_repository(repository.pk),
     )
 
 

@@ -1,6 +1,7 @@
 """What has happened ends too: it is swept once it is older than is wanted, a batch at a time.
 
-Events, receipts, and of tags the intervals that are over. `exporting` hands them out before.
+Events, receipts, of tags the intervals that are over, and pulls by day. `exporting` hands out the
+first three before.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from django.db import connections
 from django.db.models import Model
 from django.utils import timezone
 
-from registry.models import Event, Receipt, Tag
+from registry.models import DailyPulls, Event, Receipt, Tag
 from registry.services import database
 from registry.services.garbage import reviews
 
@@ -22,11 +23,11 @@ _BATCH = 500
 
 
 def sweep(limit: int) -> int:
-    """Remove what is over: up to `limit` of events, of receipts and of intervals; how many went.
+    """Remove what is over: up to `limit` of each kind; how many went.
 
     Each kind goes in a transaction of its own, the oldest first.
     """
-    return _sweep_events(limit) + _sweep_history(limit)
+    return _sweep_events(limit) + _sweep_history(limit) + _sweep_pulls(limit)
 
 
 def _sweep_events(limit: int) -> int:
@@ -80,4 +81,22 @@ def _sweep_history(limit: int) -> int:
                 held = some.select_for_update(skip_locked=True).values_list("pk", flat=True)
                 some = Tag.objects.filter(pk__in=list(held))
             gone += some.delete()[0]
+    return gone
+
+
+def _sweep_pulls(limit: int) -> int:
+    """Numbers of days. How often a manifest was pulled in all, and when last, stays as it does."""
+    kept: dt.timedelta = settings.REGISTRY_PULLS_KEPT
+    if not kept:
+        return 0
+    until = (timezone.now() - kept).date()
+    ids = list(
+        DailyPulls.objects.filter(day__lt=until)
+        .order_by("day")
+        .values_list("pk", flat=True)[:limit]
+    )
+    gone = 0
+    for start in range(0, len(ids), _BATCH):
+        with database.atomic():
+            gone += DailyPulls.objects.filter(pk__in=ids[start : start + _BATCH]).delete()[0]
     return gone

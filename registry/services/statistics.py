@@ -44,7 +44,11 @@ SELECT
     (SELECT COUNT(*) FROM here JOIN registry_tag t
         ON t.repository_id = here.id AND t.ended_at IS NULL),
     (SELECT COUNT(*) FROM here JOIN registry_manifest m
-        ON m.repository_id = here.id AND m.deleted_at IS NULL)
+        ON m.repository_id = here.id AND m.deleted_at IS NULL),
+    (SELECT COUNT(*) FROM here JOIN registry_tag t
+        ON t.repository_id = here.id AND t.ended_at IS NULL
+        WHERE NOT EXISTS (
+            SELECT 1 FROM registry_manifestpulls p WHERE p.manifest_id = t.manifest_id))
 """
 
 
@@ -54,11 +58,13 @@ class Statistics:
 
     `alone` bytes are of blobs that no repository elsewhere may serve, `shared` ones of the others.
     Where there are more than `MAX_BLOBS`, `is_exact` is false and the bytes are the least.
+    `never_pulled` tags point at what nobody has pulled since counting began.
     """
 
     path: str
     repositories: int
     tags: int
+    never_pulled: int
     manifests: int
     blobs: int
     alone: int
@@ -87,12 +93,13 @@ def of(path: str, visible: Visible = EVERYTHING, *, max_blobs: int = MAX_BLOBS) 
     What is elsewhere counts as far as it is `visible`.
     """
     where = [path, f"{path}/", f"{path}0"]
-    repositories, tags, manifests = database.one(_COUNTS, where) or (0, 0, 0)
+    repositories, tags, manifests, never = database.one(_COUNTS, where) or (0, 0, 0, 0)
     held = _held(_HERE, where, visible, max_blobs)
     return Statistics(
         path=path,
         repositories=repositories,
         tags=tags,
+        never_pulled=never,
         manifests=manifests,
         blobs=held.blobs,
         alone=held.size - held.shared,

@@ -13,11 +13,16 @@ from django.db.models.functions import RowNumber, StrIndex
 
 from registry.errors import Code, RegistryError
 from registry.models import Manifest, Tag
+from registry.services import tags_by_pull
+from registry.services.pull_details import NEVER, Pulled
+from registry.services.tags_by_pull import Wanted
 
 _COLUMNS = {"name": "name", "published_at": "started_at", "size_bytes": "size"}
-"""What a list is sorted by, and the column. An index of open tags leads in the order of each."""
+"""What a list is sorted by, and the column. An index of open tags leads in the order of each.
+`tags_by_pull` has the order of last pulls."""
 
-SORTS = tuple(sign + key for key in _COLUMNS for sign in ("", "-"))
+_BY_PULL = "last_pulled_at"
+SORTS = tuple(sign + key for key in (*_COLUMNS, _BY_PULL) for sign in ("", "-"))
 MAX_REFERRERS = 100
 """Of one tag in a list. All of them are in ``/v2/<name>/referrers/<digest>``."""
 
@@ -34,7 +39,10 @@ _REFERRED = 20
 
 @dataclass(frozen=True)
 class TagDetails:
-    """`size` in bytes of what it refers to; `created_at` is what the image says of itself."""
+    """`size` in bytes of what it refers to; `created_at` is what the image says of itself.
+
+    `pulled` is about the manifest that it points at, by whatever reference it was asked for.
+    """
 
     name: str
     digest: str
@@ -46,6 +54,7 @@ class TagDetails:
     published_at: dt.datetime
     published_by: str
     platforms: list[dict[str, str]]
+    pulled: Pulled
 
 
 @dataclass(frozen=True)
@@ -100,34 +109,52 @@ def page(
         raise RegistryError(
             Code.UNSUPPORTED, f"sort is one of {', '.join(SORTS)}; last or before", status=400
         )
+    backwards = bool(before)
+    marker = before or last
+    descending = sort.startswith("-") != backwards
+    key = sort.removeprefix("-")
+    if key == _BY_PULL:
+        wanted = Wanted(repository_id, limit + 1, descending, marker, name, name_exact)
+        shown, more = _fitting(_in_order(tags_by_pull.ids(wanted)), limit)
+    else:
+        found = _named(repository_id, name, name_exact)
+        column = _COLUMNS[key]
+        if marker:
+            found = found.filter(_beyond(repository_id, marker, column, descending))
+        shown, more = _fitting(_read(_ordered(found, column, descending), limit + 1), limit)
+    if backwards:
+        return TagPage(shown[::-1], more, True, is_backwards=True)
+    return TagPage(shown, bool(last), more)
+
+
+def _named(repository_id: int, name: str, name_exact: str) -> QuerySet[Tag]:
     found = Tag.objects.filter(repository_id=repository_id, ended_at=None)
     if name_exact:
         found = found.filter(name=name_exact)
     if name:
         # Not LIKE, which SQLite matches in any case. Tags that differ in case are different tags.
         found = found.alias(found_at=StrIndex("name", Value(name))).filter(found_at__gt=0)
-    backwards = bool(before)
-    marker = before or last
-    descending = sort.startswith("-") != backwards
-    column = _COLUMNS[sort.removeprefix("-")]
-    if marker:
-        found = found.filter(_beyond(repository_id, marker, column, descending))
-    shown, more = _fitting(_read(_ordered(found, column, descending), limit + 1), limit)
-    if backwards:
-        return TagPage(shown[::-1], more, True, is_backwards=True)
-    return TagPage(shown, bool(last), more)
+    return found
 
 
 def _read(ordered: QuerySet[Tag], count: int) -> Iterator[Tag]:
     """The first `count` tags with their manifests. Of many only as many are read as are taken."""
     if count <= _READ + 1:
-        yield from ordered.select_related("manifest").defer("manifest__payload")[:count]
+        yield from _with_manifests(ordered)[:count]
         return
-    ids = list(ordered.values_list("pk", flat=True)[:count])
+    yield from _in_order(list(ordered.values_list("pk", flat=True)[:count]))
+
+
+def _in_order(ids: Sequence[int]) -> Iterator[Tag]:
+    """The tags with these ids, a part of them at a time."""
     for start in range(0, len(ids), _READ):
         some = ids[start : start + _READ]
-        rows = Tag.objects.select_related("manifest").defer("manifest__payload").in_bulk(some)
+        rows = _with_manifests(Tag.objects.all()).in_bulk(some)
         yield from (rows[pk] for pk in some if pk in rows)
+
+
+def _with_manifests(tags: QuerySet[Tag]) -> QuerySet[Tag]:
+    return tags.select_related("manifest__pulled").defer("manifest__payload")
 
 
 def _fitting(rows: Iterable[Tag], limit: int) -> tuple[list[TagDetails], bool]:
@@ -145,12 +172,8 @@ def _fitting(rows: Iterable[Tag], limit: int) -> tuple[list[TagDetails], bool]:
 
 def find(repository_id: int, name: str) -> TagDetails:
     """One tag. Raises MANIFEST_UNKNOWN."""
-    found = (
-        Tag.objects.filter(repository_id=repository_id, name=name, ended_at=None)
-        .select_related("manifest")
-        .defer("manifest__payload")
-        .first()
-    )
+    tags = Tag.objects.filter(repository_id=repository_id, name=name, ended_at=None)
+    found = _with_manifests(tags).first()
     if found is None:
         raise RegistryError(Code.MANIFEST_UNKNOWN, tag=name)
     return _details(found)
@@ -239,4 +262,11 @@ def _details(tag: Tag) -> TagDetails:
         published_at=tag.started_at,
         published_by=tag.started_by,
         platforms=manifest.platforms,
+        pulled=_pulled(manifest),
     )
+
+
+def _pulled(manifest: Manifest) -> Pulled:
+    if not hasattr(manifest, "pulled"):
+        return NEVER
+    return Pulled(manifest.pulled.pulls, manifest.pulled.last_at)

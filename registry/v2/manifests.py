@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from registry import memory, ranges
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
-from registry.services import manifests, tags
+from registry.services import manifests, pull_counts, tags
 from registry.v2.base import RegistryView, empty
 from registry.v2.body import Body
 
@@ -36,6 +36,9 @@ class ManifestView(RegistryView):
     def get(self, request: HttpRequest, caller: Caller, name: str, reference: str) -> HttpResponse:
         """The stored bytes with the stored type, whatever ``Accept`` says: one digest, one type."""
         found = manifests.find(name, reference)
+        if request.method == "GET":
+            # With a condition too: who has it already pulls it again by asking whether it is new.
+            pull_counts.note(caller.claims, found, reference)
         memory.let_go(len(found.payload))
         etag = f'"{found.digest}"'
         headers = {"Docker-Content-Digest": found.digest, "ETag": etag}

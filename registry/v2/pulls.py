@@ -21,7 +21,7 @@ from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import RegistryError
 from registry.media_types import OCTET_STREAM
-from registry.services import blobs, manifests, revocations
+from registry.services import blobs, manifests, pull_counts, revocations
 from registry.storage.base import StorageUnavailable
 from registry.v2.base import API_VERSION
 from tokens.access import NAME_PATTERN, Access, is_repository_name
@@ -56,10 +56,14 @@ def answer(environ: Mapping[str, Any]) -> Answer | None:
         return None
     name, is_blob, reference, method = asked
     try:
-        Caller(environ.get("HTTP_AUTHORIZATION")).require(Access("repository", name, _PULL))
+        caller = Caller(environ.get("HTTP_AUTHORIZATION"))
+        caller.require(Access("repository", name, _PULL))
         if is_blob:
             return _blob(name, reference)
-        return _manifest(manifests.find(name, manifests.check_reference(reference)), method)
+        found = manifests.find(name, manifests.check_reference(reference))
+        if method == "GET":
+            pull_counts.note(caller.claims, found, reference)
+        return _manifest(found, method)
     except RegistryError as error:
         is_plain = error.status == 404 and not is_blob
         return _not_there(error, method) if is_plain else None

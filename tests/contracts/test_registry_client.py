@@ -21,8 +21,10 @@ from gitlab.container_registry.client.capabilities import Capabilities
 from gitlab.container_registry.client.connection import Connection, RegistryRefused
 from gitlab.container_registry.client.responses import Ended
 from registry.models import Review, Revocation
+from registry.services import manifests, pull_counts
 from registry.services.garbage import collection as garbage
 from tests.registry import images
+from tokens.verify import Claims
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 
@@ -88,6 +90,14 @@ def test_reading(client: BerthRegistry) -> None:
     assert client.repository("acme/none") is None
     assert [tag.name for tag in client.tags(APP, name="v", sort="-name").tags] == ["v1"]
     assert client.tags("acme/none").tags == []
+    (short,) = client.tag_ages(APP).tags
+    (long,) = client.tags(APP).tags
+    for column in ("name", "digest", "size_bytes", "created_at", "last_pulled_at"):
+        assert getattr(short, column) == getattr(long, column)
+    assert short.published_at is not None
+    assert long.published_at is not None
+    assert abs(short.published_at - long.published_at) < dt.timedelta(milliseconds=2)
+    assert client.tag_ages("acme/none").tags == []
     tag = client.tag(APP, "v1")
     assert tag is not None
     assert tag.digest == image.digest
@@ -99,6 +109,28 @@ def test_reading(client: BerthRegistry) -> None:
     freed = client.freed(APP, ["v1"])
     assert freed is not None
     assert freed.alone_bytes
+
+
+def test_pulls(client: BerthRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours count for nothing."""
+    monkeypatch.setattr(pull_counts, "_gathered", pull_counts.Gathered())
+    image = images.push_image(APP, "v1")
+    assert client.manifest(APP, "v1") is not None
+    claims = Claims("bob", (), 0.0, "id", auth_type="build")
+    pull_counts.note(claims, manifests.find(APP, "v1"), "v1")
+    assert pull_counts.flush()
+    (day,) = client.pulls(APP, digest=image.digest)
+    assert (day.credential, day.pulls) == ("job", 1)
+    assert client.pulls(APP, tag="v1", days=1) == client.pulls(APP) == [day]
+    assert client.pulls("acme/none") == []
+    tag, found = client.tag(APP, "v1"), client.repository(APP)
+    assert tag is not None
+    assert found is not None
+    assert (tag.pulls, found.pulls_30_days) == (1, 1)
+    assert tag.last_pulled_at is not None
+    assert found.last_pulled_at == tag.last_pulled_at
+    assert tag.pulls_counted_since == found.pulls_counted_since is not None
+    assert [tag.name for tag in client.tags(APP, sort="-last_pulled_at").tags] == ["v1"]
 
 
 def test_a_tag_goes_and_comes_back(client: BerthRegistry) -> None:
@@ -116,6 +148,23 @@ def test_a_tag_goes_and_comes_back(client: BerthRegistry) -> None:
     assert client.tags(APP).tags == []
 
 
+def test_tags_go_only_where_they_were(client: BerthRegistry) -> None:
+    image, other = images.push_image(APP, "v1"), images.push_image(APP, "v2")
+    wanted = [("v1", image.digest), ("v2", image.digest), ("v3", image.digest)]
+    assert client.freed_by_many(APP, ["v1"]).alone_bytes
+    assert client.freed_by_many("acme/none", ["v1"]).alone_bytes == 0
+    found = client.delete_unmoved(APP, wanted, by="alice")
+    assert [(tag.name, tag.outcome) for tag in found] == [
+        ("v1", "deleted"), ("v2", "moved"), ("v3", "gone"),
+    ]  # fmt: skip
+    assert found[1].digest == other.digest
+    again = client.delete_unmoved(APP, wanted[:1], by="alice")
+    assert (again[0].outcome, again[0].ended_by) == ("gone", "alice")
+    assert (again[0].interval, again[0].until) == (found[0].interval, found[0].until)
+    assert client.restore_tags(APP, [found[0].interval]) == ["v1"]
+    assert client.delete_unmoved("acme/none", wanted)[2].outcome == "gone"
+
+
 def test_an_image_goes_and_comes_back(client: BerthRegistry) -> None:
     image = images.push_image(APP, "v1")
     found = client.repository(APP)
@@ -127,7 +176,45 @@ def test_an_image_goes_and_comes_back(client: BerthRegistry) -> None:
     assert client.manifest(APP, image.digest) is not None
 
 
-@pytest.mark.parametrize("new", ["acme/new", "acme/team/app"])
+def test_referrers(client: BerthRegistry) -> None:
+    image = images.push_image(APP, "v1")
+    made = sorted(
+        images.push_artifact(APP, image, kind).digest
+        for kind in ("application/vnd.example.sbom", "application/vnd.example.signature")
+    )
+    found = client.referrers(APP, image.digest)
+    assert [each.digest for each in found.referrers] == made
+    assert {each.artifact_type for each in found.referrers} == {
+        "application/vnd.example.sbom", "application/vnd.example.signature",
+    }  # fmt: skip
+    assert found.next_last == ""
+    first = client.referrers(APP, image.digest, n=1)
+    assert first.next_last == made[0]
+    second = client.referrers(APP, image.digest, n=1, last=first.next_last)
+    assert [each.digest for each in second.referrers] == made[1:]
+    signed = client.referrers(APP, image.digest, artifact_type="application/vnd.example.sbom")
+    assert len(signed.referrers) == 1
+    assert client.referrers("acme/none", image.digest).referrers == []
+
+
+def test_what_holds_a_digest(client: BerthRegistry) -> None:
+    image = images.push_image(APP, "v1")
+    other = images.push_image("acme/other", "v1")
+    held = client.holders(APP, image.layers[0])
+    assert (held.state, held.kinds, held.is_complete) == ("held", ("blob",), True)
+    assert [step["kind"] for step in held.holders[0].chain] == ["manifest", "tag"]
+    assert held.holders[0].path == APP
+    assert client.holders(APP, other.digest).state == "unknown"
+    assert client.holders("acme/none", image.digest).state == "unknown"
+    assert client.holders_anywhere(other.digest).holders[0].path == "acme/other"
+    assert client.holders_anywhere(f"sha256:{'0' * 64}").state == "unknown"
+    client.delete_tag(APP, "v1")
+    waiting = client.holders(APP, image.digest)
+    assert waiting.state == "garbage"
+    assert waiting.goes_at is not None
+
+
+@pytest.mark.parametrize("new", ["acme/new", "acme/team/app", "app"])
 def test_renaming(client: BerthRegistry, new: str) -> None:
     image = images.push_image(APP, "v1")
     images.push_image(f"{APP}/tools", "v1")

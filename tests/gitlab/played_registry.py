@@ -13,16 +13,23 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.responses import (
+    AgesPage,
+    DailyPulls,
     DeletedTag,
     Freed,
+    Held,
     Interval,
     Platform,
+    Referrer,
+    ReferrersPage,
     RepositoryDetails,
     StoredManifest,
+    TagDeletion,
     TagDetails,
     TagsPage,
     Used,
@@ -54,7 +61,10 @@ class PlayedRegistry:
         self.closed: dict[int, str] = {}
         self.kept: dict[str, dict[str, TagDetails]] = {}
         self.manifests: dict[str, StoredManifest] = {}
+        self.referring: dict[str, list[Referrer]] = {}
+        self.held: dict[tuple[str, str], Held] = {}
         self.calls: list[tuple[Any, ...]] = []
+        self.daily: dict[tuple[str, str], list[DailyPulls]] = {}
         self.trouble: Exception | None = None
         self.seen: list[str] = []
         self.revoked: list[tuple[list[Any], float]] = []
@@ -135,7 +145,7 @@ class PlayedRegistry:
         self._answer()
         found = [tag for tag in self.now.get(path, {}).values() if name in tag.name]
         column = sort.removeprefix("-")
-        found.sort(key=lambda tag: getattr(tag, column), reverse=sort.startswith("-"))
+        found.sort(key=lambda tag: getattr(tag, column) or START, reverse=sort.startswith("-"))
         names = [tag.name for tag in found]
         start = names.index(last) + 1 if last else 0
         if before:
@@ -147,6 +157,9 @@ class PlayedRegistry:
             previous_before=shown[0].name if shown and start else "",
         )
 
+    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
+        return AgesPage.of(self.tags(path, n=n, last=last, sort="name"))
+
     def tag(self, path: str, tag: str) -> TagDetails | None:
         self._answer()
         return self.now.get(path, {}).get(tag)
@@ -156,6 +169,12 @@ class PlayedRegistry:
         found = self.past.get((path, tag), [])
         return [past for past in found if not last or past.id < last][:n]
 
+    def pulls(
+        self, path: str, *, digest: str = "", tag: str = "", days: int = 30
+    ) -> list[DailyPulls]:
+        self._answer()
+        return self.daily.get((path, digest), [])[:days]
+
     def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
         self._answer()
         ended = [
@@ -164,6 +183,24 @@ class PlayedRegistry:
             if past[0].until is not None and past[0].is_restorable
         ]
         return [tag for tag in ended if tag.path == path or tag.path.startswith(f"{path}/")][:n]
+
+    def referrers(
+        self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""
+    ) -> ReferrersPage:
+        self._answer()
+        found = [
+            each
+            for each in self.referring.get(digest, [])
+            if each.digest > last and artifact_type in ("", each.artifact_type)
+        ]
+        return ReferrersPage(found[:n], found[n - 1].digest if len(found) > n else "")
+
+    def holders(self, path: str, digest: str) -> Held:
+        self._answer()
+        return self.held.get((path, digest), Held(digest))
+
+    def holders_anywhere(self, digest: str) -> Held:
+        return self.holders("", digest)
 
     def give_up(self, path: str, project: int) -> None:
         self._answer()
@@ -206,14 +243,56 @@ class PlayedRegistry:
         self._end(path, tag, by, START + dt.timedelta(days=1))
         return True
 
+    def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
+        return self.freed(path, tags, seen=seen)
+
+    def freed_by_manifests(
+        self, path: str, digests: Sequence[str], *, seen: Sequence[str] = ()
+    ) -> Freed:
+        return self.freed(path, seen=seen)
+
+    def delete_unmoved(
+        self,
+        path: str,
+        tags: Sequence[tuple[str, str]],
+        *,
+        by: str = "",
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> list[TagDeletion]:
+        self._answer()
+        self.calls.append(("delete unmoved", path, [name for name, _ in tags], by))
+        return [self._delete_unmoved(path, name, digest, by) for name, digest in tags]
+
+    def _delete_unmoved(self, path: str, name: str, digest: str, by: str) -> TagDeletion:
+        current = self.now.get(path, {}).get(name)
+        if current is not None and current.digest != digest:
+            return TagDeletion(name, "moved", current.digest)
+        if current is not None:
+            del self.now[path][name]
+            self._end(path, name, by, timezone.now())
+        past = self.past.get((path, name))
+        if not past:
+            return TagDeletion(name, "gone")
+        outcome = "deleted" if current is not None else "gone"
+        return TagDeletion(
+            name, outcome, past[0].digest, past[0].id, past[0].until, past[0].ended_by
+        )
+
     def restore_tags(
         self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None
     ) -> list[str]:
         self._answer()
         self.calls.append(("restore", path, list(intervals), by))
+        ended = {past.id: past for found in self.past.values() for past in found}
+        if any(pk not in ended or not ended[pk].is_restorable for pk in intervals):
+            raise RegistryRefused(404, "MANIFEST_UNKNOWN", "it has been collected")
         names = []
         for (_, tag), found in list(self.past.items()):
             for past in [past for past in found if past.id in intervals]:
+                there = self.now.get(path, {}).get(tag)
+                if there is not None and there.digest != past.digest:
+                    raise RegistryRefused(409, "DENIED", f"there is a tag {tag} again")
                 self.push(path, tag, past.digest[7], by=by)
                 names.append(tag)
         return names

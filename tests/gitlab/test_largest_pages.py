@@ -26,6 +26,7 @@ from gitlab.access_tokens.models import (
 )
 from gitlab.accounts.models import User
 from gitlab.audit.models import AuditEvent
+from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupPolicy, CleanupRun
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.models import (
     BulkTagDeletion,
@@ -50,6 +51,15 @@ MAX_MEMORY = 50 * 1024 * 1024
 NAME = "💥<&\"'" * 51
 TEXT = "💥<&\"'" * 100
 GROUP, PROJECT = "acme", "acme/app"
+LONG_RULE = {
+    "name_regex_delete": "x" * 255,
+    "name_regex_keep": "x" * 255,
+    "keep_n": 100_000,
+    "older_than": "365d",
+    "not_pulled_for": "365d",
+    "never_pulled": True,
+    "untagged": False,
+}
 
 
 def long(beginning: str, number: int, length: int = MAX_PATH_LENGTH) -> str:
@@ -231,6 +241,38 @@ def _images(app: Project, people: Sequence[User]) -> None:
         )
         for each in ContainerRepository.objects.filter(project=app)
     )
+    CleanupPolicy.objects.bulk_create(
+        CleanupPolicy(project=each, rules=[LONG_RULE] * 10) for each in Project.objects.all()
+    )
+    CleanupRun.objects.bulk_create(
+        CleanupRun(
+            project=app,
+            status="finished",
+            rules=[LONG_RULE] * 10,
+            requested_by=people[n],
+            approved_by=people[n],
+            ended_by=people[n],
+            going_count=ROWS,
+            deleted_count=ROWS,
+            failure_reason=TEXT[:500],
+        )
+        for n in range(ROWS - 1)
+    )
+    run = CleanupRun.objects.latest("pk")
+    entries = [
+        [long("t", n, 128), 10, "x" * 400, "x" * 135, n, "spared", "x" * 200] for n in range(ROWS)
+    ]
+    CleanupBatch.objects.bulk_create(
+        CleanupBatch(
+            run=run,
+            path=long("i", 0),
+            number=number,
+            goes=True,
+            spared_count=ROWS,
+            entries=entries,
+        )
+        for number in range(1, 11)
+    )
     DeletedImage.objects.bulk_create(
         DeletedImage(
             project=app,
@@ -258,12 +300,6 @@ def tags(monkeypatch: pytest.MonkeyPatch) -> None:
         played.delete_tag(path, long("d", number, 128), by=long("p", 0, 150))
 
 
-def _trust(kind: str) -> int:
-    """One of the largest trusts."""
-    of = {"project": {"project__isnull": False}, "group": {"namespace__isnull": False}}[kind]
-    return TrustedIssuer.objects.filter(**of).latest("pk").pk
-
-
 def _rules(path: str) -> list[dict[str, Any]]:
     """One rule of each kind of a group or project, of as many as there may be."""
     where = {"project__full_path": path} if "/" in path else {"namespace__full_path": path}
@@ -282,9 +318,16 @@ def _protection(acme: Namespace, app: Project) -> None:
         )
 
 
+def _trust(kind: str) -> int:
+    """One of the largest trusts."""
+    of = {"project": {"project__isnull": False}, "group": {"namespace__isnull": False}}[kind]
+    return TrustedIssuer.objects.filter(**of).latest("pk").pk
+
+
 def addresses() -> dict[str, list[str]]:
     """By the name of each route what is asked of it."""
     image = ContainerRepository.objects.get(path=f"{PROJECT}/web")
+    cleanup = CleanupRun.objects.latest("pk").pk
     group, project = {"path": GROUP}, {"path": PROJECT}
     own = {"path": PROJECT, "pk": image.pk}
     member = {"username": long("p", 0, 150)}
@@ -309,6 +352,7 @@ def addresses() -> dict[str, list[str]]:
         "quotas:group": [group],
         "quotas:project": [project],
         "path_changes:group": [group],
+        "path_changes:group_transfer": [group],
         "path_changes:project": [project],
         "path_changes:transfer": [project],
         "accounts:profile": [{}],
@@ -333,6 +377,11 @@ def addresses() -> dict[str, list[str]]:
         "access_tokens:project_runner_new": [project],
         "api:description": [{}],
         "api:openapi": [{}],
+        "cleanup:project": [project],
+        "cleanup:policy": [project],
+        "cleanup:group": [group],
+        "cleanup:run": [{**project, "pk": cleanup}],
+        "cleanup:progress": [{**project, "pk": cleanup}],
         "container_registry:index": [project],
         "container_registry:deleted": [project],
         "container_registry:repository": [own],
@@ -385,6 +434,9 @@ ELSEWHERE = {
     "access_tokens:project_runner_revoke": "one runner",
     "access_tokens:project_runner_allow": "a POST",
     "access_tokens:project_runner_disallow": "a POST",
+    "namespaces:project_archive": "a POST",
+    "cleanup:plan": "a POST",
+    **{f"cleanup:{verb}": "a POST" for verb in ("approve", "cancel", "undo")},
     **{f"protection:{kind}_delete": "one rule" for kind in ("group", "project")},
     "container_registry:events": "takes notifications",
     "container_registry:restore": "a POST",
@@ -393,6 +445,7 @@ ELSEWHERE = {
     "ui:components": "the gallery",
     "ui:theme": "a POST",
     "admin_area:home": "leads to the console",
+    "admin_area:cleanup": "the form of one policy",
     "admin_area:doctor": "asks other processes",
 }
 

@@ -45,6 +45,15 @@ def _nothing_is_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(revocations, "_known", revocations._Known())
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_pulled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests have pulled is not written down by this one."""
+    from registry.services import pull_counts
+
+    monkeypatch.setattr(pull_counts, "_gathered", pull_counts.Gathered())
+    monkeypatch.setattr(pull_counts, "_writer", pull_counts.Writer())
+
+
 @pytest.fixture
 def store() -> FilesystemStore:
     """This test's store."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable
 from typing import Any
 
+from django.utils import timezone
+
 from registry import media_types
 from registry.actor import Actor
 from registry.manifest import MAX_REFERENCES
-from registry.models import Tag
-from registry.services import manifests
+from registry.models import DailyPulls, Manifest, ManifestPulls, Repository, Tag
+from registry.services import manifests, pull_counts
 from tests.registry import images
 
 LARGEST = 4 * 1024 * 1024
@@ -129,3 +132,34 @@ def push_chain(name: str, tag: str, length: int) -> tuple[str, str]:
     for _ in range(length):
         last = _push(name, None, _index([], subject=child(last)))
     return first, last
+
+
+def pull_all(name: str, days: int) -> None:
+    """Let every tag be pulled on each of the last days, by every kind of credential."""
+    repository = Repository.objects.get(name=name, closed_at=None)
+    now = timezone.now()
+    at = [now - dt.timedelta(days=ago) for ago in range(days)]
+    rows = {
+        (digest, tag)
+        for digest, tag in Tag.objects.filter(repository=repository).values_list("digest", "name")
+        if tag in ("platforms", "words", "moved")
+    }
+    about = {("", ""), *((digest, "") for digest, _ in rows), *rows}
+    DailyPulls.objects.bulk_create(
+        DailyPulls(
+            repository=repository,
+            digest=digest,
+            tag=tag,
+            day=moment.date(),
+            kind=kind,
+            pulls=2**40,
+            last_at=moment,
+        )
+        for digest, tag in sorted(about)
+        for moment in at
+        for kind in pull_counts.KINDS
+    )
+    ManifestPulls.objects.bulk_create(
+        ManifestPulls(manifest=manifest, repository=repository, pulls=2**40, last_at=now)
+        for manifest in Manifest.objects.filter(repository=repository).defer("payload")
+    )

@@ -56,6 +56,7 @@ def content(clock: Any) -> Content:
     for number in range(30):
         ended = {"ended_at": clock.now() - dt.timedelta(minutes=number), "ended_by": "x" * 255}
         largest.tag_also(APP, "platforms", ["moved"], started_by="x" * 255, **ended)
+    largest.pull_all(APP, days=366)
     tags.delete(APP, "nested", images.ALICE)
     largest.push_nested(APP, "nested", 12, 3000)
     clock.advance(days=60)
@@ -67,7 +68,8 @@ def addresses(content: Content) -> dict[str, list[str]]:
     v2, own = f"v2/{APP}", "gitlab/v1/berth"
     tag = ["words", "platforms", "nested", "chain", "moved"]
     known = [content.platforms, content.first, content.last, largest.SUBJECT]
-    listed = ["", "?n=1000", "?n=1000&referrers=true", "?n=1000&before=z", "?sort=-size_bytes"]
+    listed = ["", "?n=1000", "?n=1000&referrers=true", "?n=1000&before=z"]
+    listed += ["?sort=-size_bytes", "?n=1000&sort=-last_pulled_at"]
     return {
         "v2/<name:name>/tags/list": [f"{v2}/tags/list", f"{v2}/tags/list?n=1000"],
         "v2/<name:name>/referrers/<reference:digest>": [
@@ -90,12 +92,22 @@ def addresses(content: Content) -> dict[str, list[str]]:
             f"{own}/repository/{APP}/?size=self",
         ],
         f"{own}/tags/<name:name>/": [f"{own}/tags/{APP}/{query}" for query in listed],
+        f"{own}/untagged/<name:name>/": [f"{own}/untagged/{APP}/"],
+        f"{own}/ages/<name:name>/": [f"{own}/ages/{APP}/"],
         f"{own}/tag/<name:name>/": [f"{own}/tag/{APP}/?tag={name}" for name in tag[:-1]],
         f"{own}/history/<name:name>/": [f"{own}/history/{APP}/?n=1000&tag={name}" for name in tag],
+        f"{own}/pulls/<name:name>/": [
+            f"{own}/pulls/{APP}/?days=366{query}"
+            for query in ("", f"&digest={content.platforms}", *(f"&tag={name}" for name in tag))
+        ],
         f"{own}/freed/<name:name>/": [
             f"{own}/freed/{APP}/",
             *(f"{own}/freed/{APP}/?tags={name}" for name in ("platforms", "nested", "present")),
             f"{own}/freed/{APP}/?tags=words,platforms,nested,chain,present",
+        ],
+        f"{own}/holders/<name:name>/": [
+            f"{own}/holders/{APP}/?digest={digest}"
+            for digest in (*known, largest.digest_of(0), digests.of(images.EMPTY_CONFIG))
         ],
         f"{own}/deleted-tags/<name:name>/": [f"{own}/deleted-tags/{APP}/?n=1000"],
         f"{own}/descendants/<name:name>/": [f"{own}/descendants/acme/?n=1000"],
@@ -125,6 +137,8 @@ ELSEWHERE = {
     "gitlab/v1/revocations/": "says nothing of content",
     "gitlab/v1/garbage/verifications/": "answers with counts",
     "gitlab/v1/berth/restore/<name:name>/": "names at most what was asked for",
+    "gitlab/v1/berth/delete-untagged/<name:name>/": "names at most what was asked for",
+    "gitlab/v1/berth/delete-tags/<name:name>/": "names at most what was asked for",
     "gitlab/v1/berth/given-up/<name:name>/": "answers with a count",
     "gitlab/v1/<name:rest>": "404",
     "-/liveness": "says nothing of content",
@@ -141,7 +155,7 @@ def test_every_address_ends(content: Content, gitlab: Person) -> None:
     access = [Access("registry", kind, ("*",)) for kind in ("catalog", "events", "garbage")]
     token = mint(
         None,
-        *(Access.repository(name, "pull") for name in (APP, "acme")),
+        *(Access.repository(name, "pull") for name in (APP, f"{APP}/*", "acme")),
         *access,
         Access("registry", "statistics", ("*",)),
     )

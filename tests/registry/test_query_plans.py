@@ -15,7 +15,16 @@ from django.utils import timezone
 
 from registry import digest as digests
 from registry.actor import Actor
-from registry.models import Manifest, RepositoryBlob, Review, UploadPart, UploadSession
+from registry.models import (
+    DailyPulls,
+    Manifest,
+    ManifestPulls,
+    RepositoryBlob,
+    Review,
+    Tag,
+    UploadPart,
+    UploadSession,
+)
 from registry.services import (
     blobs,
     catalog,
@@ -23,6 +32,7 @@ from registry.services import (
     events,
     exporting,
     manifests,
+    pull_details,
     referrers,
     repositories,
     repository_details,
@@ -30,6 +40,7 @@ from registry.services import (
     statistics,
     tag_details,
     tags,
+    tags_by_pull,
     upload_parts,
     uploads,
 )
@@ -109,6 +120,13 @@ QUERIES: dict[str, Callable[[int], object]] = {
     ),
     "tag details, exact": lambda pk: tag_details.page(pk, limit=20, name_exact="v000100"),
     "referrers of tags": lambda pk: tag_details.referrers(pk, ["sha256:" + "0" * 64]),
+    "pulls of a repository": pull_details.of_repository,
+    "pulls by day": lambda pk: pull_details.by_day(pk, days=30),
+    "pulls of a manifest": lambda pk: pull_details.by_day(pk, digest="sha256:0", days=30),
+    "pulls by a tag": lambda pk: pull_details.by_day(pk, tag="v000001", days=30),
+    "days that are over": lambda _: list(
+        DailyPulls.objects.filter(day__lt=timezone.now().date()).order_by("day")[:10]
+    ),
     "statistics": lambda _: statistics.of("seed"),
     "late tokens": late_token,
     "referrers": lambda _: referrers.page(LARGE, "sha256:" + "0" * 64, "", "", 20),
@@ -162,7 +180,7 @@ def test_it_uses_an_index(seeded: int, name: str) -> None:
         assert_indexed(plan_of(sql), sql)
 
 
-@pytest.mark.parametrize("sort", tag_details.SORTS)
+@pytest.mark.parametrize("sort", [s for s in tag_details.SORTS if "pulled" not in s])
 @pytest.mark.parametrize("marker", ["", "last", "before"])
 def test_a_page_of_tags_is_in_the_order_of_its_index(seeded: int, sort: str, marker: str) -> None:
     """And begins at its place: a page in the middle walks over no tags that it does not show."""
@@ -178,6 +196,31 @@ def test_a_page_of_tags_is_in_the_order_of_its_index(seeded: int, sort: str, mar
     if marker:
         begins = rf"Index Cond: .*{column}|USING INDEX \w+ \(repository_id=\? AND {column}[<>]"
         assert re.search(begins, plan), plan
+
+
+@pytest.mark.parametrize("sort", ["last_pulled_at", "-last_pulled_at"])
+@pytest.mark.parametrize("marker", ["", "v000200", "v000201"])
+def test_a_page_of_tags_by_last_pull_walks_along_the_last_pulls(
+    seeded: int, sort: str, marker: str
+) -> None:
+    """And along the names of what nobody has pulled. Even tags are pulled, odd ones never."""
+    for tag in Tag.objects.filter(repository_id=seeded, name__lt="v000400").order_by("pk")[::2]:
+        ManifestPulls.objects.get_or_create(
+            manifest_id=tag.manifest_id,
+            defaults={"repository_id": seeded, "pulls": 1, "last_at": tag.started_at},
+        )
+    wanted = tags_by_pull.Wanted(seeded, 20, sort.startswith("-"), marker)
+    with CaptureQueriesContext(connections["registry"]) as captured:
+        assert tags_by_pull.ids(wanted)
+    asked = [q["sql"] for q in captured.captured_queries if "manifestpulls p" in q["sql"]]
+    assert asked
+    for sql in asked:
+        plan = plan_of(sql)
+        assert_indexed(plan, sql)
+        if "CROSS JOIN" in sql:
+            assert "manifestpulls_last" in plan, plan
+        elif connections["registry"].vendor == "sqlite":  # So few PostgreSQL likes to sort.
+            assert_ordered(plan)
 
 
 def test_what_lists_a_digest_is_found_by_its_digest(seeded: int) -> None:

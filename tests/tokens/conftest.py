@@ -50,6 +50,7 @@ class FakeAuthorizer:
     recorded: list[list[Access]] = field(default_factory=list)
     meta: dict[str, Any] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    end: float | None = None
 
     def authenticate(self, username: str, password: str, *, address: str) -> Identity:
         """See `Authorizer`."""
@@ -67,6 +68,10 @@ class FakeAuthorizer:
             raise self.refusal
         limited = (access.limited_to(self.rights.get(access.name, set())) for access in asked)
         return [access for access in limited if access is not None]
+
+    def ends_at(self, identity: Identity | None, granted: Sequence[Access]) -> float | None:
+        """See `Authorizer`."""
+        return self.end
 
     def explain(self, identity: Identity, refused: Sequence[Access]) -> dict[str, str]:
         """See `Authorizer`."""

@@ -87,6 +87,16 @@ def test_a_lifetime_of_its_own(settings: Any) -> None:
     assert issue([], lifetime=30).expires_in == 30
 
 
+def test_it_ends_no_later_than_what_it_was_made_of(pair: Pair) -> None:
+    now = int(time.time())
+    soon = issue([PULL], ends_at=now + 100.9)
+    assert opened(soon.text, pair)["exp"] == now + 100
+    assert soon.expires_in in (99, 100)
+    assert issue([PULL], ends_at=now + 10_000).expires_in == 600
+    assert issue([PULL], lifetime=30, ends_at=now + 100).expires_in == 30
+    assert issue([PULL], ends_at=now - 5).expires_in == 0
+
+
 def test_what_no_proxy_would_carry_is_refused() -> None:
     name = "/".join(["a" * 60] * 4)
     with pytest.raises(TokenTooLong):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -59,6 +60,14 @@ def ask(client: Client, *scopes: str, authorization: str | None = None, **more: 
 def claims_of(response: Any) -> Claims:
     assert response.status_code == 200, response.content
     return verify(response.json()["token"])
+
+
+def test_a_token_ends_with_the_right_to_it(client: Client, authorizer: FakeAuthorizer) -> None:
+    authorizer.rights["acme/app"] = {"pull"}
+    authorizer.end = time.time() + 200
+    body = ask(client, PULL, authorization=basic()).json()
+    assert 190 <= body["expires_in"] <= 200
+    assert verify(body["token"]).grants(Access.parse(PULL))
 
 
 def test_it_works(client: Client, authorizer: FakeAuthorizer) -> None:

@@ -16,6 +16,8 @@ from gitlab.container_registry.client.responses import TagDetails, TagsPage
 from gitlab.container_registry.deletion import Outcome
 from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
 from gitlab.jobs import crash_points
+from gitlab.mail import services as mail
+from gitlab.mail.models import Message
 
 
 @pytest.mark.faults
@@ -83,3 +85,31 @@ def test_tags_that_a_dead_worker_has_left_are_deleted_by_another(
     assert not list(tmp_path.iterdir())
     job.refresh_from_db()
     assert (job.status, job.deleted_count) == ("finished", 150)
+
+
+@pytest.mark.faults
+@pytest.mark.django_db(transaction=True)
+def test_mail_that_a_dead_worker_has_sent_comes_once_more_at_most(
+    alice: Any, settings: Any, tmp_path: Path, enqueued: Any
+) -> None:
+    settings.MAIL_ENABLED = True
+    settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    settings.EMAIL_FILE_PATH = str(tmp_path)
+    row = mail.queue(alice, "Hello", "there")
+    assert row is not None
+    pid = os.fork()
+    if pid == 0:
+        try:
+            connections["default"].connection = None  # Not closed: it is the parent's.
+            settings.CRASH_AT = "mail_sent"
+            mail.send_due()
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == crash_points.EXIT_CODE
+    assert mail.send_due() == 0
+    Message.objects.update(due_at=timezone.now())
+    assert mail.send_due() == 1
+    Message.objects.update(due_at=timezone.now())
+    assert mail.send_due() == 0
+    sent = "".join(file.read_text() for file in tmp_path.iterdir())
+    assert sent.count(f"Message-ID: <berth-{row.pk}-") == 2

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from gitlab.access_tokens import deploy_tokens
+from gitlab.access_tokens import deploy_tokens, expiry
 from gitlab.access_tokens.forms import SHORT, DeployTokenForm
 from gitlab.access_tokens.models import DeployToken
 from gitlab.access_tokens.views import new_text, owners
@@ -55,7 +55,7 @@ def _row(owner: Routable, token: DeployToken) -> dict[str, Any]:
     return {
         "token": token,
         "scopes": [(scope, SHORT.get(scope, scope)) for scope in token.scopes],
-        "ends_soon": owners.ends_soon(token),
+        "ends_soon": expiry.ends_soon(token),
         "revoke_url": owners.url(owner, "deploy_token_revoke", pk=token.pk),
     }
 

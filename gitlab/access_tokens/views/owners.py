@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 
-from gitlab.access_tokens.models import Token
 from gitlab.namespaces import loaders
 from gitlab.namespaces.models import Project, Routable
 from gitlab.namespaces.policies import Ability
@@ -17,7 +14,6 @@ from gitlab.namespaces.sidebars import Crumb, group_frame, project_frame
 
 SHOWN = 200
 """Tokens on a page. Nobody reads more; the newest are the ones that matter."""
-_SOON = dt.timedelta(days=14)
 
 
 def load(request: HttpRequest, kind: str, path: str, ability: Ability) -> Routable:
@@ -54,9 +50,3 @@ def state_tabs(here: str, *, inactive: bool) -> list[dict[str, Any]]:
         {"label": "Active", "url": here, "active": not inactive},
         {"label": "Inactive", "url": f"{here}?state=inactive", "active": inactive},
     ]
-
-
-def ends_soon(token: Token) -> bool:
-    """Whether it is usable and will not be in two weeks."""
-    last = timezone.now().date() + _SOON
-    return token.is_usable and token.expires_at is not None and token.expires_at <= last

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from gitlab.access_tokens import rotation, services
+from gitlab.access_tokens import expiry, rotation, services
 from gitlab.access_tokens.forms import SHORT, RotateForm, TokenForm
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.access_tokens.views import new_text
@@ -23,7 +21,6 @@ from gitlab.ui import client_commands, form_errors
 from gitlab.ui.decorators import person, signed_in
 from gitlab.ui.toasts import add_toast
 
-_SOON = dt.timedelta(days=14)
 SHOWN = 200
 """Tokens on a page. Nobody reads more; the newest are the ones that matter."""
 
@@ -60,13 +57,10 @@ def index(request: HttpRequest) -> HttpResponse:
 def _row(token: PersonalAccessToken) -> dict[str, Any]:
     order = [*SHORT, *services.SCOPES]
     scopes = sorted(token.scopes, key=lambda s: order.index(s) if s in order else len(order))
-    today = timezone.now().date()
     return {
         "token": token,
         "scopes": [(scope, SHORT.get(scope, scope)) for scope in scopes],
-        "ends_soon": token.is_usable
-        and token.expires_at is not None
-        and token.expires_at <= today + _SOON,
+        "ends_soon": expiry.ends_soon(token),
     }
 
 

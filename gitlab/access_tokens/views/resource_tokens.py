@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from gitlab.access_tokens import resource_tokens, rotation, services
+from gitlab.access_tokens import expiry, resource_tokens, rotation, services
 from gitlab.access_tokens.forms import SHORT, ResourceTokenForm, RotateForm
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.access_tokens.views import new_text, owners
@@ -63,7 +63,7 @@ def _row(owner: Routable, token: PersonalAccessToken) -> dict[str, Any]:
         "token": token,
         "role": AccessLevel(token.access_level or 0).label,
         "scopes": [(scope, SHORT.get(scope, scope)) for scope in token.scopes],
-        "ends_soon": owners.ends_soon(token),
+        "ends_soon": expiry.ends_soon(token),
         "rotate_url": owners.url(owner, "access_token_rotate", pk=token.pk),
         "revoke_url": owners.url(owner, "access_token_revoke", pk=token.pk),
     }

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Self
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -21,19 +21,25 @@ from gitlab.container_registry.client.connection import (
     as_json,
 )
 from gitlab.container_registry.client.responses import (
+    AgesPage,
+    DailyPulls,
     DeletedTag,
     Ended,
     Freed,
     Garbage,
     Happened,
+    Held,
     Interval,
     RepositoryDetails,
     ReviewRun,
+    TagAge,
+    TagDeletion,
     TagDetails,
     TagsPage,
     Used,
+    moment,
 )
-from gitlab.container_registry.client.v2 import OverV2
+from gitlab.container_registry.client.v2 import OverV2, link_of
 from tokens.access import Access
 
 MAX_FREED_TAGS = 1000
@@ -85,8 +91,9 @@ class BerthRegistry(OverV2):
     ) -> TagsPage:
         """A page of an image's tags, after `last` or before `before`.
 
-        `name` is a part of the names wanted; `sort` is ``name``, ``-name``, ``published_at`` or
-        ``-published_at``. An image that the registry does not know has no tags.
+        `name` is a part of the names wanted; `sort` is ``name``, ``published_at`` or
+        ``last_pulled_at``, each with ``-`` too. An image that the registry does not know has no
+        tags.
         """
         asked = {"n": str(n), "last": last, "before": before, "name": name, "sort": sort}
         answer = self._own(
@@ -100,8 +107,25 @@ class BerthRegistry(OverV2):
             return TagsPage([])
         return TagsPage(
             [TagDetails.read(entry) for entry in as_json(answer) or []],
-            next_last=_link(answer, "next", "last"),
-            previous_before=_link(answer, "previous", "before"),
+            next_last=link_of(answer, "next", "last"),
+            previous_before=link_of(answer, "previous", "before"),
+        )
+
+    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
+        """Thousands of tags by name, with what a cleanup asks of them: digest, size and times.
+
+        An image that the registry does not know has no tags.
+        """
+        asked = {"n": str(n), **({"last": last} if last else {})}
+        access = Access.repository(path, "pull")
+        answer = self._own("GET", _call("ages", path), access, asked, accept=(200, 404))
+        if answer.status_code == 404:
+            return AgesPage([])
+        body = as_json(answer)
+        return AgesPage(
+            [TagAge.read(row) for row in body["tags"]],
+            link_of(answer, "next", "last"),
+            moment(body.get("pulls_counted_since")),
         )
 
     def tag(self, path: str, tag: str) -> TagDetails | None:
@@ -126,6 +150,25 @@ class BerthRegistry(OverV2):
         )
         return [] if answer.status_code == 404 else [Interval.read(row) for row in as_json(answer)]
 
+    def pulls(
+        self, path: str, *, digest: str = "", tag: str = "", days: int = 30
+    ) -> list[DailyPulls]:
+        """The pulls of the last days, the latest first: of a manifest, by a tag, or of the image.
+
+        Nothing of an image that the registry does not know.
+        """
+        asked = {"digest": digest, "tag": tag, "days": str(days)}
+        answer = self._own(
+            "GET",
+            _call("pulls", path),
+            Access.repository(path, "pull"),
+            {key: value for key, value in asked.items() if value},
+            accept=(200, 404),
+        )
+        if answer.status_code == 404:
+            return []
+        return [DailyPulls.read(row) for row in as_json(answer)["days"]]
+
     def freed(
         self, path: str, tags: Sequence[str] = (), *, seen: Sequence[str] = ()
     ) -> Freed | None:
@@ -143,11 +186,120 @@ class BerthRegistry(OverV2):
         )
         return Freed() if answer.status_code == 404 else Freed.read(as_json(answer))
 
+    def holders(self, path: str, digest: str) -> Held:
+        """What holds a digest in one image, as if there were no other; `unknown` where nothing."""
+        answer = self._connection.call(
+            "GET",
+            _call("holders", path),
+            (Access.repository(path, "pull"), Access.repository(f"{path}/*", "pull")),
+            {"digest": digest},
+            accept=(200, 404),
+        )
+        return _held(answer, digest)
+
+    def holders_anywhere(self, digest: str) -> Held:
+        """What holds a digest in any image, or how it went."""
+        answer = self._connection.call(
+            "GET",
+            f"/gitlab/v1/garbage/why/{quote(digest, safe=':')}",
+            Access("registry", "garbage", ("*",)),
+            accept=(200, 404),
+        )
+        return _held(answer, digest)
+
+    def untagged(self, path: str, *, after: int = 0) -> tuple[Sequence[TagAge], int]:
+        """Manifests that no tag, index or subject holds: named by their digest, published when the
+        last tag left them. And what to go on `after`, 0 at the end; a page before it may be empty.
+        """
+        access = Access.repository(path, "pull")
+        answer = self._own(
+            "GET", _call("untagged", path), access, {"after": str(after)}, accept=(200, 404)
+        )
+        if answer.status_code == 404:
+            return [], 0
+        body = as_json(answer)
+        rows = [(digest, digest, size, None, since) for digest, size, since in body["manifests"]]
+        return [TagAge.read(row) for row in rows], int(body["next"])
+
+    def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
+        """As `freed`, of up to a thousand tags with names of any length."""
+        return self._freed_by(path, {"tags": list(tags)}, seen)
+
+    def freed_by_manifests(
+        self, path: str, digests: Sequence[str], *, seen: Sequence[str] = ()
+    ) -> Freed:
+        """As `freed`, of up to a thousand manifests that nothing holds."""
+        return self._freed_by(path, {"digests": list(digests)}, seen)
+
+    def _freed_by(self, path: str, body: Mapping[str, Any], seen: Sequence[str]) -> Freed:
+        answer = self._own(
+            "POST",
+            _call("freed", path),
+            tuple(Access.repository(name, "pull") for name in dict.fromkeys((path, *seen))),
+            headers={"Content-Type": "application/json"},
+            content=json.dumps(body).encode(),
+            accept=(200, 404),
+        )
+        return Freed() if answer.status_code == 404 else Freed.read(as_json(answer))
+
     # Deleting, and taking it back. `by` is the person whom the registry notes as having done it.
 
     def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
         """Remove a tag and nothing else. False where it was gone already."""
         return self._delete(f"/v2/{path}/manifests/{quote(tag, safe='')}", path, by)
+
+    def delete_unmoved(
+        self,
+        path: str,
+        tags: Sequence[tuple[str, str]],
+        *,
+        by: str = "",
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> list[TagDeletion]:
+        """Remove those of up to a hundred tags that still point at the digest beside their name,
+        unless one of the `rules` (see `delete_batch`) protects it.
+
+        Of an image that the registry does not know all are gone.
+        """
+        wanted = [{"name": name, "digest": digest} for name, digest in tags]
+        access = _of_project(project, path, "delete", rules=rules)
+        found = self._delete_if("delete-tags", path, {"tags": wanted}, by, access)
+        return [TagDeletion(name, "gone") for name, _ in tags] if found is None else found
+
+    def delete_untagged(
+        self, path: str, digests: Sequence[str], *, by: str = "", project: int | None = None
+    ) -> list[TagDeletion]:
+        """Delete those of up to a hundred manifests that nothing holds by now: ``deleted``,
+        ``held``, ``gone``.
+        """
+        body = {"digests": list(digests)}
+        access = _of_project(project, path, "delete")
+        found = self._delete_if("delete-untagged", path, body, by, access)
+        return [TagDeletion(digest, "gone") for digest in digests] if found is None else found
+
+    def _delete_if(
+        self, what: str, path: str, body: Mapping[str, Any], by: str, access: Access
+    ) -> list[TagDeletion] | None:
+        """What came of a conditional deletion; None where there is no such image."""
+        answer = self._own(
+            "POST",
+            _call(what, path),
+            access,
+            by=by,
+            headers={"Content-Type": "application/json"},
+            content=json.dumps(body).encode(),
+            accept=(200, 404),
+        )
+        if answer.status_code == 404:
+            return None
+        return [TagDeletion.read(entry) for entry in as_json(answer)]
+
+    def restore_manifest(
+        self, path: str, digest: str, *, by: str = "", project: int | None = None
+    ) -> None:
+        """Bring back a deleted manifest. Raises `RegistryRefused` where its time is over."""
+        self._restore(path, {"manifest": digest}, by, project)
 
     def delete_batch(
         self,
@@ -388,7 +540,6 @@ def _of_project(
     return Access("repository", path, actions, {**known, **(rules or {})})
 
 
-def _link(answer: httpx.Response, relation: str, parameter: str) -> str:
-    """A query parameter of a page's neighbour, "" where there is none."""
-    url = answer.links.get(relation, {}).get("url", "")
-    return parse_qs(urlsplit(url).query).get(parameter, [""])[0]
+def _held(answer: httpx.Response, digest: str) -> Held:
+    found = as_json(answer)
+    return Held(digest) if "state" not in found else Held.read(found)

@@ -15,15 +15,21 @@ from typing import Any, Protocol
 
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.responses import (
+    AgesPage,
+    DailyPulls,
     DeletedTag,
     Ended,
     Freed,
     Garbage,
     Happened,
+    Held,
     Interval,
+    ReferrersPage,
     RepositoryDetails,
     ReviewRun,
     StoredManifest,
+    TagAge,
+    TagDeletion,
     TagDetails,
     TagsPage,
     Used,
@@ -63,6 +69,11 @@ class Registry(Protocol):
     def manifest(self, path: str, reference: str) -> StoredManifest | None:
         """A manifest by tag or digest, byte by byte, or None."""
 
+    def referrers(
+        self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""
+    ) -> ReferrersPage:
+        """A page of the manifests whose subject is `digest`, after `last`; of this type alone."""
+
     def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
         """Remove a tag and nothing else. False where it was gone already."""
 
@@ -93,12 +104,64 @@ class OwnApi(Registry, Protocol):
     def history(self, path: str, tag: str, *, n: int = 100, last: int = 0) -> list[Interval]:
         """What a tag pointed at, the latest first; behind the interval `last` where it is given."""
 
+    def pulls(
+        self, path: str, *, digest: str = "", tag: str = "", days: int = 30
+    ) -> list[DailyPulls]:
+        """The pulls of the last days, the latest first: of a manifest, by a tag, of the image."""
+
     def freed(
         self, path: str, tags: Sequence[str] = (), *, seen: Sequence[str] = ()
     ) -> Freed | None:
         """What deleting these tags would free; without any, what deleting the image would.
 
         As shared counts what the images `seen` need too, where ``group/*`` means all below a path.
+        """
+
+    def holders(self, path: str, digest: str) -> Held:
+        """What holds a digest in one image, as if there were no other."""
+
+    def holders_anywhere(self, digest: str) -> Held:
+        """What holds a digest in any image, or how it went."""
+
+    def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
+        """Thousands of tags by name, with what a cleanup asks of them: digest, size and times."""
+
+    def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
+        """As `freed`, of up to a thousand tags with names of any length."""
+
+    def untagged(self, path: str, *, after: int = 0) -> tuple[Sequence[TagAge], int]:
+        """Manifests that no tag, index or subject holds: named by their digest, published when the
+        last tag left them. And what to go on `after`, 0 at the end; a page before it may be empty.
+        """
+
+    def freed_by_manifests(
+        self, path: str, digests: Sequence[str], *, seen: Sequence[str] = ()
+    ) -> Freed:
+        """As `freed`, of up to a thousand manifests that nothing holds."""
+
+    def delete_untagged(
+        self, path: str, digests: Sequence[str], *, by: str = "", project: int | None = None
+    ) -> list[TagDeletion]:
+        """Delete those of up to a hundred manifests that nothing holds by now: ``deleted``,
+        ``held``, ``gone``.
+        """
+
+    def restore_manifest(
+        self, path: str, digest: str, *, by: str = "", project: int | None = None
+    ) -> None:
+        """Bring back a deleted manifest."""
+
+    def delete_unmoved(
+        self,
+        path: str,
+        tags: Sequence[tuple[str, str]],
+        *,
+        by: str = "",
+        project: int | None = None,
+        rules: Mapping[str, Any] | None = None,
+    ) -> list[TagDeletion]:
+        """Remove those of up to a hundred tags that still point at the digest beside their name,
+        unless one of the `rules` (see `delete_batch`) protects it.
         """
 
     def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:

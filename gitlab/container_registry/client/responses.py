@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 Object = Mapping[str, Any]
 
@@ -55,6 +55,13 @@ def moment(text: object) -> dt.datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
+def _since_epoch(seconds: object) -> dt.datetime | None:
+    """A moment by the seconds since the epoch, or None where there is none."""
+    if not isinstance(seconds, int | float):
+        return None
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
 @dataclass(frozen=True)
 class RepositoryDetails:
     """One image. `size_bytes` is None where the size was not asked for.
@@ -70,6 +77,10 @@ class RepositoryDetails:
     updated_at: dt.datetime | None = None
     last_published_at: dt.datetime | None = None
     id: int = 0
+    last_pulled_at: dt.datetime | None = None
+    pulls_30_days: int = 0
+    pulls_counted_since: dt.datetime | None = None
+    """None where the registry does not count pulls."""
 
     @classmethod
     def read(cls, body: Object) -> Self:
@@ -83,6 +94,9 @@ class RepositoryDetails:
             updated_at=moment(body.get("updated_at")),
             last_published_at=moment(body.get("last_published_at")),
             id=body.get("id") or 0,
+            last_pulled_at=moment(body.get("last_pulled_at")),
+            pulls_30_days=body.get("pulls_30_days") or 0,
+            pulls_counted_since=moment(body.get("pulls_counted_since")),
         )
 
 
@@ -105,7 +119,10 @@ class Platform:
 
 @dataclass(frozen=True)
 class TagDetails:
-    """One tag and the manifest that it points at. Several platforms make it an index."""
+    """One tag and the manifest that it points at. Several platforms make it an index.
+
+    `pulls` and `last_pulled_at` are the manifest's, by whatever reference, since they are counted.
+    """
 
     name: str
     digest: str
@@ -117,6 +134,10 @@ class TagDetails:
     published_at: dt.datetime | None = None
     published_by: str = ""
     platforms: tuple[Platform, ...] = ()
+    last_pulled_at: dt.datetime | None = None
+    pulls_counted_since: dt.datetime | None = None
+    """None where the registry does not count pulls."""
+    pulls: int = 0
 
     @property
     def short_digest(self) -> str:
@@ -142,7 +163,62 @@ class TagDetails:
             published_at=moment(body.get("published_at")),
             published_by=body.get("published_by") or "",
             platforms=tuple(Platform.read(entry) for entry in body.get("platforms") or []),
+            last_pulled_at=moment(body.get("last_pulled_at")),
+            pulls_counted_since=moment(body.get("pulls_counted_since")),
+            pulls=body.get("pulls") or 0,
         )
+
+
+class TagAge(NamedTuple):
+    """What a cleanup asks of a tag; thousands of these are read at once. As in `TagDetails`."""
+
+    name: str
+    digest: str
+    size_bytes: int
+    created_at: dt.datetime | None = None
+    published_at: dt.datetime | None = None
+    last_pulled_at: dt.datetime | None = None
+
+    @classmethod
+    def read(cls, row: Sequence[Any]) -> Self:
+        """From the registry's short list, whose times are seconds since the epoch."""
+        name, digest, size, created, published, *pulled = row
+        return cls(
+            str(name),
+            str(digest),
+            int(size),
+            _since_epoch(created),
+            _since_epoch(published),
+            _since_epoch(pulled[0]) if pulled else None,
+        )
+
+
+@dataclass(frozen=True)
+class AgesPage:
+    """Some tags, what to pass as `last` for the following ones, and since when pulls are counted,
+    None where they are not.
+    """
+
+    tags: Sequence[TagAge]
+    next_last: str = ""
+    pulls_counted_since: dt.datetime | None = None
+
+    @classmethod
+    def of(cls, page: TagsPage) -> Self:
+        """The same of a page with all details."""
+        since = [tag.pulls_counted_since for tag in page.tags if tag.pulls_counted_since]
+        found = [
+            TagAge(
+                tag.name,
+                tag.digest,
+                tag.size_bytes,
+                tag.created_at,
+                tag.published_at,
+                tag.last_pulled_at,
+            )
+            for tag in page.tags
+        ]
+        return cls(found, page.next_last, max(since, default=None))
 
 
 @dataclass(frozen=True)
@@ -174,6 +250,38 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Referrer:
+    """A manifest that names another one as its subject: a signature, say."""
+
+    digest: str
+    media_type: str
+    size_bytes: int
+    artifact_type: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From a descriptor. Raises `ValueError`, `TypeError`, … where it is none."""
+        part = Part.read(body)
+        said = body.get("annotations") or {}
+        return cls(
+            part.digest,
+            part.media_type,
+            part.size_bytes,
+            part.artifact_type,
+            {str(key): str(value) for key, value in dict(said).items()},
+        )
+
+
+@dataclass(frozen=True)
+class ReferrersPage:
+    """Some referrers; what to pass as `last` for the following ones, "" where there are none."""
+
+    referrers: list[Referrer]
+    next_last: str = ""
+
+
+@dataclass(frozen=True)
 class StoredManifest:
     """The exact bytes of a manifest."""
 
@@ -195,6 +303,24 @@ class TagsPage:
     tags: list[TagDetails]
     next_last: str = ""
     previous_before: str = ""
+
+
+@dataclass(frozen=True)
+class DailyPulls:
+    """How often something was pulled on a day (UTC) by a kind of `credential`."""
+
+    day: dt.date
+    credential: str
+    pulls: int
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object. Raises `ValueError` where the day is none."""
+        return cls(
+            dt.date.fromisoformat(word(body, "day")),
+            word(body, "credential"),
+            int(body.get("pulls") or 0),
+        )
 
 
 @dataclass(frozen=True)
@@ -313,6 +439,34 @@ class DeletedTag:
 
 
 @dataclass(frozen=True)
+class TagDeletion:
+    """What came of deleting a tag that had to point at a digest: ``deleted moved gone``.
+
+    `interval` is the part of its history that tells, which for one that is gone ended at `until`
+    by `ended_by`.
+    """
+
+    name: str
+    outcome: str
+    digest: str = ""
+    interval: int = 0
+    until: dt.datetime | None = None
+    ended_by: str = ""
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(
+            name=body["name"],
+            outcome=body["outcome"],
+            digest=body.get("digest") or "",
+            interval=int(body.get("interval") or 0),
+            until=moment(body.get("until")),
+            ended_by=body.get("ended_by") or "",
+        )
+
+
+@dataclass(frozen=True)
 class Freed:
     """What a deletion would free: bytes that nothing else needs, and those that others share.
 
@@ -332,6 +486,65 @@ class Freed:
             shared_bytes=body.get("shared_bytes") or 0,
             manifests=body.get("manifests") or 0,
             is_exact=body.get("exact") is not False,
+        )
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A chain of what holds a digest in an image. `until` is None where it holds without an end.
+
+    A step of the chain has a ``kind`` (``manifest``, ``index``, ``subject``, ``tag``, …) and maybe
+    a ``digest``, a ``name``, a ``media_type`` or a ``reason``.
+    """
+
+    path: str
+    chain: tuple[Mapping[str, str], ...] = ()
+    until: dt.datetime | None = None
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        steps = (step for step in body.get("chain") or [] if isinstance(step, Mapping))
+        return cls(
+            path=body.get("repository") or "",
+            chain=tuple({str(key): str(value) for key, value in step.items()} for step in steps),
+            until=moment(body.get("until")),
+        )
+
+
+@dataclass(frozen=True)
+class Held:
+    """Why a digest is still there. `state` is ``held``, ``garbage``, ``removed`` or ``unknown``.
+
+    What is ``garbage`` goes at `goes_at`, `because` of what. `is_complete` is false where more
+    holds it than was looked at; nothing is collected before `paused_until`.
+    """
+
+    digest: str
+    state: str = "unknown"
+    kinds: tuple[str, ...] = ()
+    size_bytes: int | None = None
+    is_stored: bool = False
+    goes_at: dt.datetime | None = None
+    because: str = ""
+    paused_until: dt.datetime | None = None
+    is_complete: bool = True
+    holders: tuple[Holder, ...] = ()
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(
+            digest=body.get("digest") or "",
+            state=body.get("state") or "unknown",
+            kinds=tuple(body.get("kinds") or ()),
+            size_bytes=body.get("bytes"),
+            is_stored=body.get("stored") is True,
+            goes_at=moment(body.get("goes_at")),
+            because=body.get("because") or "",
+            paused_until=moment(body.get("paused_until")),
+            is_complete=body.get("complete") is not False,
+            holders=tuple(Holder.read(entry) for entry in body.get("holders") or []),
         )
 
 

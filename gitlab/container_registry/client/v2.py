@@ -1,15 +1,21 @@
 """The calls of the protocol itself, ``/v2/``, which every registry answers alike.
 
-Source: OCI distribution specification 1.1, end-3, end-7, end-9.
+Source: OCI distribution specification 1.1, end-3, end-7, end-9, end-12.
 """
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
-from gitlab.container_registry.client.connection import Connection
-from gitlab.container_registry.client.responses import StoredManifest
+import httpx
+
+from gitlab.container_registry.client.connection import (
+    Connection,
+    RegistryUnavailable,
+    as_json,
+)
+from gitlab.container_registry.client.responses import Referrer, ReferrersPage, StoredManifest
 from tokens.access import Access
 
 ANY_MANIFEST = (
@@ -18,6 +24,12 @@ ANY_MANIFEST = (
     " application/vnd.docker.distribution.manifest.list.v2+json, */*"
 )
 """docker's registry converts what is not named to a schema of 2014."""
+
+
+def link_of(answer: httpx.Response, relation: str, parameter: str) -> str:
+    """A query parameter of a page's neighbour, "" where there is none."""
+    url = answer.links.get(relation, {}).get("url", "")
+    return parse_qs(urlsplit(url).query).get(parameter, [""])[0]
 
 
 class OverV2:
@@ -39,6 +51,31 @@ class OverV2:
         if answer.status_code == 404:
             return None
         return StoredManifest(answer.headers.get("content-type", ""), answer.content)
+
+    def referrers(
+        self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""
+    ) -> ReferrersPage:
+        """A page of the manifests whose subject is `digest`, after `last`; of this type alone.
+
+        A registry that has no such list has none; one that knows no pages sends all.
+        """
+        asked = {"n": str(n), "last": last, "artifactType": artifact_type}
+        answer = self._connection.call(
+            "GET",
+            f"/v2/{path}/referrers/{quote(digest, safe=':')}",
+            Access.repository(path, "pull"),
+            {key: value for key, value in asked.items() if value},
+            accept=(200, 404),
+        )
+        if answer.status_code == 404:
+            return ReferrersPage([])
+        try:
+            found = [Referrer.read(entry) for entry in as_json(answer).get("manifests") or []]
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+            raise RegistryUnavailable("the registry's answer is no list of referrers") from error
+        if artifact_type:
+            found = [each for each in found if each.artifact_type == artifact_type]
+        return ReferrersPage(found, next_last=link_of(answer, "next", "last"))
 
     def delete_manifest(self, path: str, digest: str) -> bool:
         """Remove a manifest with all its tags. False where it was gone already."""

@@ -150,11 +150,13 @@ def update(by: Person, rule: Rule, **changes: Any) -> Rule:
     """Change a rule: the arguments of `create_repository_rule` or `create_tag_rule`."""
     owner = _hold(by, rule.owner)
     held = get_for(by, owner, type(rule), rule.pk)
+    before = reading.as_rule(held)
     pattern = changes.pop(_pattern_of(type(rule)), None)
     for column, level in changes.items():
         setattr(held, column, level)
     _write(held, owner, str(held) if pattern is None else pattern)
-    _note("update", by, held)
+    if reading.as_rule(held) != before:
+        _note("update", by, held)
     return held
 
 

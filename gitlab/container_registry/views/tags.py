@@ -37,9 +37,16 @@ from gitlab.ui import client_commands
 from gitlab.ui.decorators import or_sign_in
 
 PAGE = 50
-SORTS = ("-published_at", "published_at", "name", "-name")
+SORTS = (
+    "-published_at",
+    "published_at",
+    "name",
+    "-name",
+    "-last_pulled_at",
+    "last_pulled_at",
+)
 FOREIGN_SORTS = ("name", "-name")
-"""A registry that is not ours does not know when a tag was pushed."""
+"""A registry that is not ours does not know when a tag was pushed, nor when it was pulled."""
 _PLATFORMS = 2
 """So many stand in a line; of more the rest is counted."""
 

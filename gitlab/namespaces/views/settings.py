@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from gitlab.namespaces import loaders, members, queries, services
 from gitlab.namespaces.forms import GroupSettingsForm, ProjectSettingsForm, TypedPathForm
@@ -54,9 +54,23 @@ def project_edit(request: HttpRequest, path: str) -> HttpResponse:
         "change": queries.path_change_of(project),
         "path_url": reverse("path_changes:project", kwargs={"path": project.full_path}),
         "transfer_url": reverse("path_changes:transfer", kwargs={"path": project.full_path}),
+        "archive_url": reverse("namespaces:project_archive", kwargs={"path": project.full_path}),
         "delete_url": reverse("namespaces:project_delete", kwargs={"path": project.full_path}),
     }
     return render(request, "namespaces/project_edit.html", context)
+
+
+@signed_in
+@require_POST
+def project_archive(request: HttpRequest, path: str) -> HttpResponse:
+    """Archives the project, or with an empty `archived` takes it out of the archive."""
+    user = person(request)
+    project = loaders.get_project_for(user, path, Ability.REMOVE_PROJECT)
+    archived = bool(request.POST.get("archived"))
+    services.set_archived(user, project, archived=archived)
+    now = "archived: its images are only pulled" if archived else "no longer archived"
+    add_toast(request, f"{project.full_path} is {now}.")
+    return redirect("namespaces:project_edit", project.full_path)
 
 
 @signed_in
@@ -122,6 +136,7 @@ def group_edit(request: HttpRequest, path: str) -> HttpResponse:
         "may_remove": Ability.REMOVE_GROUP in group.abilities,
         "change": queries.path_change_of(group),
         "path_url": reverse("path_changes:group", kwargs={"path": group.full_path}),
+        "transfer_url": reverse("path_changes:group_transfer", kwargs={"path": group.full_path}),
         "delete_url": reverse("namespaces:group_delete", kwargs={"path": group.full_path}),
     }
     return render(request, "namespaces/group_edit.html", context)

@@ -15,35 +15,11 @@ from typing import Any, NamedTuple, TypeVar, get_type_hints
 from django.db import DEFAULT_DB_ALIAS, connections
 
 Row = TypeVar("Row", bound=NamedTuple)
-Other = TypeVar("Other", bound=NamedTuple)
 
 
 def read(kind: type[Row], sql: str, parameters: Sequence[Any]) -> list[Row]:
     """The rows of `sql` in GitLab's database as `kind`. `sql` is ours, with ``%s`` for a value."""
     return _made(kind, connections[DEFAULT_DB_ALIAS].rows(sql, parameters))  # type: ignore[attr-defined]
-
-
-def read_both(
-    kind: type[Row], sql: str, other_kind: type[Other], other_sql: str, parameters: Sequence[Any]
-) -> tuple[list[Row], list[Other]]:
-    """As `read`, of two queries with the same parameters, which the engine gets together."""
-    return read_two((kind, sql, parameters), (other_kind, other_sql, parameters))
-
-
-def read_two(
-    one: tuple[type[Row], str, Sequence[Any]], other: tuple[type[Other], str, Sequence[Any]]
-) -> tuple[list[Row], list[Other]]:
-    """As `read_both`, each with its own parameters."""
-    with connections[DEFAULT_DB_ALIAS].together() as send:  # type: ignore[attr-defined]
-        first, second = send(*one[1:]), send(*other[1:])
-    return _made(one[0], first.rows), _made(other[0], second.rows)
-
-
-def read_each(*questions: tuple[type[NamedTuple], str, Sequence[Any]]) -> list[list[Any]]:
-    """As `read`, of each question, which the engine gets together: a kind, a query, its values."""
-    with connections[DEFAULT_DB_ALIAS].together() as send:  # type: ignore[attr-defined]
-        sent = [send(*question[1:]) for question in questions]
-    return [_made(question[0], each.rows) for question, each in zip(questions, sent, strict=True)]
 
 
 def _made(kind: type[Row], found: list[tuple[Any, ...]]) -> list[Row]:

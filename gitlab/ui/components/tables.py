@@ -26,11 +26,12 @@ def sort_header(
     numeric: bool = False,
     descending: bool = False,
     parameter: str = "sort",
+    wide: bool = False,
 ) -> dict[str, Any]:
     """A column's head that sorts. The order now is ``sort`` in the context, else in the address.
 
     ``descending``: the first click sorts from the top (sizes, times). A column that is sorted
-    downwards has the key with a minus.
+    downwards has the key with a minus. ``wide``: it is there only where there is room for it.
     """
     request = context.get("request")
     given = request.GET.get(parameter, "") if request else ""
@@ -40,7 +41,7 @@ def sort_header(
     next_down = not down if active else descending
     return {
         "label": label,
-        "numeric": numeric,
+        "kind": " ".join((["num"] if numeric else []) + (["wide-only"] if wide else [])),
         "active": active,
         "down": down if active else descending,
         "url": _address_with(context, **{parameter: f"-{key}" if next_down else key}),

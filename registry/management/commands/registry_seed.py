@@ -126,15 +126,23 @@ def _size(manifest: int) -> int:
 def _tags(
     first: int, repositories: int, large: int, count: int, first_manifest: int
 ) -> Iterator[Tag]:
-    def one(repository_id: int, name: str, manifest_id: int, size: int = 1000) -> Tag:
+    def one(
+        repository_id: int, name: str, manifest_id: int, manifest: str, size: int = 1000
+    ) -> Tag:
         return Tag(
-            repository_id=repository_id, name=name, manifest_id=manifest_id, digest="", size=size
+            repository_id=repository_id,
+            name=name,
+            manifest_id=manifest_id,
+            digest=_digest(manifest),
+            size=size,
         )
 
     for number in range(repositories):
-        yield one(first + number, "latest", first_manifest + number)
+        yield one(first + number, "latest", first_manifest + number, f"manifest {number}")
     first_large = first_manifest + repositories
     last_large = first_large + max(1, count // _TAGS_PER_MANIFEST) - 1
     for number in range(count):
         manifest = min(number // _TAGS_PER_MANIFEST, last_large - first_large)
-        yield one(large, f"v{number:06}", first_large + manifest, _size(manifest))
+        yield one(
+            large, f"v{number:06}", first_large + manifest, f"large {manifest}", _size(manifest)
+        )

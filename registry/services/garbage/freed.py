@@ -62,6 +62,19 @@ def by_tags(repository_id: int, names: list[str], visible: Visible = EVERYTHING)
         return Freed(is_exact=False)
 
 
+def by_manifests(repository_id: int, digests: list[str], visible: Visible = EVERYTHING) -> Freed:
+    """What deleting these manifests would free, which nothing holds; what they list stays."""
+    gone: dict[int, str] = {}
+    for some in _batches(digests):
+        rows = Manifest.objects.filter(
+            repository_id=repository_id, digest__in=some, deleted_at=None
+        )
+        gone |= dict(rows.values_list("pk", "digest"))
+    if holding.weight(sorted(gone), MOST_ROWS) > MOST_ROWS:
+        return Freed(is_exact=False)
+    return _freed(repository_id, gone, visible)
+
+
 def by_repository(repository_id: int, visible: Visible = EVERYTHING) -> Freed:
     """What deleting the whole repository would free; see `by_tags`."""
     manifests = Manifest.objects.filter(repository_id=repository_id, deleted_at=None).count()

@@ -78,14 +78,19 @@ class _End:
     because: str
 
 
-def why(digest: str) -> Answer:
-    """Everything that holds `digest`, which has been checked."""
-    return _Search(digest).answer()
+def why(digest: str, repository_id: int | None = None) -> Answer:
+    """Everything that holds `digest`, which has been checked.
+
+    With a `repository_id` what holds it there, as if there were no other: whether it is anywhere
+    else is not told.
+    """
+    return _Search(digest, repository_id).answer()
 
 
 class _Search:
-    def __init__(self, digest: str) -> None:
-        self._answer = Answer(digest, is_stored=storage.current().size(digest) is not None)
+    def __init__(self, digest: str, repository_id: int | None = None) -> None:
+        self._within = {} if repository_id is None else {"repository_id": repository_id}
+        self._answer = Answer(digest)
         lease = leases.current()
         self._answer.paused_until = lease.until if lease else None
         self._ends: dict[int, _End] = {}
@@ -96,18 +101,22 @@ class _Search:
         """Both readings of the digest: as a manifest's, and as a blob's."""
         found = self._answer
         ends: list[_End] = []
-        manifests = Manifest.objects.defer("payload").filter(digest=found.digest).order_by("pk")
-        for manifest in manifests[:MOST]:
+        rows = Manifest.objects.defer("payload").filter(digest=found.digest, **self._within)
+        for manifest in rows.order_by("pk")[:MOST]:
             _add(found.kinds, "manifest")
             found.size = manifest.size
             ends.append(self._of_manifest(manifest, []))
         blob = Blob.objects.filter(digest=found.digest).first()
-        if blob is not None:
+        of_blob = self._of_blob(blob) if blob is not None else []
+        if blob is not None and of_blob:
             _add(found.kinds, "blob")
             found.size = blob.size
-            ends += self._of_blob(blob)
+            ends += of_blob
+        if ends or not self._within:
+            found.is_stored = storage.current().size(found.digest) is not None
         if not ends:
-            self._gone()
+            if not self._within:
+                self._gone()
             return found
         lasting = [end for end in ends if end.at is None]
         found.state = "held" if lasting else "garbage"
@@ -129,8 +138,11 @@ class _Search:
     # Blobs
 
     def _of_blob(self, blob: Blob) -> list[_End]:
-        links = list(RepositoryBlob.objects.filter(blob_id=blob.pk).order_by("pk")[: MOST + 1])
+        rows = RepositoryBlob.objects.filter(blob_id=blob.pk, **self._within)
+        links = list(rows.order_by("pk")[: MOST + 1])
         self._answer.is_whole = self._answer.is_whole and len(links) <= MOST
+        if not links and self._within:
+            return []
         if not links:
             return [self._review_of(Review.Kind.BLOB, blob.pk, "no repository may serve it")]
         return [self._of_link(link, blob.digest) for link in links[:MOST]]

@@ -24,7 +24,7 @@ from registry.models import (
     Tag,
     Tombstone,
 )
-from registry.services import database, tags, usage
+from registry.services import database, pull_counts, tags, usage
 from registry.services.garbage import holding, reviews
 from registry.services.garbage.batches import Batch
 
@@ -109,6 +109,7 @@ def _remove_manifests(doomed: list[tuple[Manifest, Review]], batch: Batch) -> No
     ManifestBlob.objects.filter(manifest_id__in=ids).delete()
     ManifestChild.objects.filter(parent_id__in=ids).delete()
     Tag.objects.filter(manifest_id__in=ids).update(manifest_id=None)
+    pull_counts.forget(ids)
     Manifest.objects.filter(pk__in=ids).delete()
     # A HEAD may have promised one of them a moment ago, while the manifest still held it.
     reviews.queue(Review.Kind.LINK, left.links, "manifest removed")

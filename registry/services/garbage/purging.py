@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from registry.models import (
+    DailyPulls,
     Manifest,
     ManifestBlob,
     ManifestChild,
@@ -14,7 +15,7 @@ from registry.models import (
     Tag,
     UploadSession,
 )
-from registry.services import upload_parts, usage
+from registry.services import pull_counts, upload_parts, usage
 from registry.services.garbage import judging, reviews
 from registry.services.garbage.batches import Batch
 from registry.storage import chosen as storage
@@ -42,6 +43,7 @@ def judge_repository(batch: Batch) -> None:
         or _purge_manifests(repository, batch)
         or _purge_rights(repository, batch)
         or _purge_uploads(repository)
+        or _purge_pulls(repository)
     ):
         batch.go_on(candidate, timezone.now())
     else:
@@ -67,6 +69,7 @@ def _purge_manifests(repository: Repository, batch: Batch) -> bool:
     ids = [manifest.pk for manifest in some]
     ManifestBlob.objects.filter(manifest_id__in=ids).delete()
     ManifestChild.objects.filter(parent_id__in=ids).delete()
+    pull_counts.forget(ids)
     Manifest.objects.filter(pk__in=ids).delete()
     reviews.drop(Review.Kind.MANIFEST, ids)
     for manifest in some:
@@ -94,4 +97,11 @@ def _purge_uploads(repository: Repository) -> bool:
     upload_parts.end(ids)
     for session_id in ids:
         storage.current().discard(session_id)
+    return bool(ids)
+
+
+def _purge_pulls(repository: Repository) -> bool:
+    days = DailyPulls.objects.filter(repository_id=repository.pk)
+    ids = list(days.values_list("pk", flat=True)[:PURGE_BATCH])
+    DailyPulls.objects.filter(pk__in=ids).delete()
     return bool(ids)

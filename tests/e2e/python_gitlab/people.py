@@ -48,6 +48,9 @@ assert gl.users.get(bob.id).name == "Robert"
 assert bob.block()
 assert gl.users.get(bob.id).state == "blocked"
 assert bob.unblock()
+assert bob.ban()
+assert gl.users.get(bob.id).state == "blocked"
+assert bob.unban()
 assert bob.deactivate()
 assert gl.users.get(bob.id).state == "deactivated"
 assert bob.activate()
@@ -133,6 +136,21 @@ app.description = "Does things"
 app.container_registry_access_level = "private"
 app.save()
 assert as_alice.projects.get(app.id).container_registry_access_level == "private"
+
+app.container_expiration_policy_attributes = {
+    "cadence": "1month", "enabled": True, "keep_n": 1, "older_than": "14d", "name_regex": ".*",
+    "name_regex_delete": ".*", "name_regex_keep": ".*-main",
+}  # fmt: skip
+app.save()
+policy = as_alice.projects.get(app.id).container_expiration_policy
+assert policy["next_run_at"]
+assert {name: policy[name] for name in ("cadence", "enabled", "keep_n", "older_than")} == {
+    "cadence": "1month", "enabled": True, "keep_n": 1, "older_than": "14d",
+}  # fmt: skip
+where = f"/projects/{app.id}/registry/cleanup"
+assert as_alice.http_get(f"{where}/policy")["rules"][0]["name_regex_keep"] == ".*-main"
+planned = as_alice.http_post(f"{where}/runs")
+assert as_alice.http_list(f"{where}/runs", get_all=True)[0]["id"] == planned["id"]
 refused(404, as_bob.projects.get, app.id)
 refused(400, as_alice.projects.create, {"name": "app", "namespace_id": acme.id})
 refused(400, as_alice.projects.create, {})
@@ -141,6 +159,21 @@ assert as_alice.projects.get(app.id).archived
 app.unarchive()
 own.transfer("acme")
 assert as_alice.projects.get(own.id).path_with_namespace == "acme/own"
+assert acme.id not in {each["id"] for each in as_alice.http_list(
+    f"/projects/{own.id}/transfer_locations", get_all=True
+)}  # fmt: skip
+harbour = as_alice.groups.create({"name": "Harbour", "path": "harbour", "visibility": "private"})
+harbour.transfer_project(own.id)
+assert as_alice.projects.get(own.id).path_with_namespace == "harbour/own"
+acme.transfer_project(own.id)
+tools = as_alice.groups.get("acme/tools")
+where = as_alice.http_list(f"/groups/{tools.id}/transfer_locations", get_all=True)
+assert [each["full_path"] for each in where] == ["harbour"]
+tools.transfer(harbour.id)
+assert as_alice.groups.get(tools.id).full_path == "harbour/tools"
+tools.transfer()
+assert as_alice.groups.get(tools.id).full_path == "tools"
+tools.transfer(acme.id)
 as_alice.projects.delete(given.id)
 refused(404, as_alice.projects.get, given.id)
 
@@ -160,6 +193,11 @@ assert app.members.get(bob.id).access_level == 40
 refused(
     403, as_bob.projects.get(app.id).members.create, {"user_id": mallory.id, "access_level": 50}
 )
+assert {each.username for each in app.users.list()} == {"alice", "bob", "carol"}
+assert [each.full_path for each in app.groups.list()] == ["acme"]
+assert [each.source_id for each in gl.users.get(bob.id).memberships.list(type="Project")] == [
+    app.id
+]
 app.members.delete(carol.id)
 refused(404, app.members.get, carol.id)
 acme.members.create({"user_id": bob.id, "access_level": 30})

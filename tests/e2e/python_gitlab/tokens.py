@@ -36,6 +36,8 @@ assert [token.id for token in gl.personal_access_tokens.list(user_id=dora.id)] =
 refused(401, as_dora.personal_access_tokens.list, user_id=gl.user.id)
 refused(401, as_dora.personal_access_tokens.get, 10**9)
 refused(404, gl.personal_access_tokens.get, 10**9)
+reached = as_dora.http_get("/personal_access_tokens/self/associations")
+assert reached == {"groups": [], "projects": []}
 own = as_dora.http_post(
     "/user/personal_access_tokens",
     post_data={"name": "small", "scopes": ["read_registry"], "expires_at": soon},

@@ -16,7 +16,9 @@ from django.urls import reverse
 import gitlab.admin_area
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.audit.models import AuditEvent
+from gitlab.container_registry.cleanup.models import CleanupPolicy, CleanupRun
 from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
+from gitlab.container_registry.protection.models import RepositoryRule, TagRule
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.trusted_issuers.models import TrustedIssuer
 from gitlab.ui.console import ReadOnlyAdmin, ServiceAdmin, ServiceForm
@@ -62,7 +64,11 @@ def content(
         failure_reason=reason,
     )
     image = make_image("acme/app/api", of=app)
+    TagRule.objects.create(project=app, tag_name_pattern="^v")
+    RepositoryRule.objects.create(namespace=app.namespace, minimum_access_level_for_push=40)
     BulkTagDeletion.objects.create(repository=image, by=alice, name_regex_delete="dev-.*")
+    CleanupPolicy.objects.create(project=app)
+    CleanupRun.objects.create(project=app, status="planned")
 
 
 def changelist(label: str) -> str:
@@ -107,6 +113,10 @@ def test_what_it_has() -> None:
         "namespaces.member",
         "container_registry.containerrepository",
         "container_registry.bulktagdeletion",
+        "cleanup.cleanuppolicy",
+        "cleanup.cleanuprun",
+        "protection.repositoryrule",
+        "protection.tagrule",
         "audit.auditevent",
     }
 
@@ -131,6 +141,16 @@ def test_the_overview_names_failed_deletions(content: Any, console: Any) -> None
     assert "UNSUPPORTED: &lt;deletion&gt; is off" in page
     ContainerRepository.objects.update(status=None)
     assert "Nothing waits" in console.get(reverse("admin:index")).content.decode()
+
+
+def test_cleanups_are_cancelled(content: Any, console: Any, enqueued: Any) -> None:
+    run = CleanupRun.objects.get()
+    asked = {"action": "cancel", "_selected_action": [run.pk]}
+    for says in ("1 cleanup(s) cancelled.", "0 cleanup(s) cancelled."):
+        page = console.post(changelist("cleanup.cleanuprun"), asked, follow=True)
+        assert says in page.content.decode()
+    run.refresh_from_db()
+    assert run.status == "cancelled"
 
 
 def test_failed_deletions_are_tried_again(content: Any, console: Any, enqueued: Any) -> None:

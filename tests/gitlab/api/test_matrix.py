@@ -25,23 +25,8 @@ def _accepted(cell: dict[str, Any]) -> set[int]:
     return {cell["expect"]["status"], *cell["expect"]["also"]}
 
 
-def _waits_for(cell: dict[str, Any]) -> str | None:
-    """Why a cell can't hold yet."""
-    status = cell["expect"]["status"]
-    if cell["action"].startswith("set cleanup policy") and status == 200:
-        return "cleanup policies come later"
-    return None
-
-
 def _parameters() -> list[Any]:
-    return [
-        pytest.param(
-            cell,
-            id=cell["id"],
-            marks=[pytest.mark.xfail(reason=reason)] if (reason := _waits_for(cell)) else [],
-        )
-        for cell in MATRIX["cells"]
-    ]
+    return [pytest.param(cell, id=cell["id"]) for cell in MATRIX["cells"]]
 
 
 def _job_token(project: Any, user: Any) -> str:

@@ -271,7 +271,11 @@ def test_made_by_a_form(api: Api, alice: Any) -> None:
         ({"path": None}, 400, "path is empty"),
         ({"path": "a\u0000b"}, 400, "character"),
         ({"path": "x", "container_registry_access_level": "open"}, 400, "valid value"),
-        ({"path": "x", "container_expiration_policy_attributes": {}}, 400, "not supported"),
+        (
+            {"path": "x", "container_expiration_policy_attributes": {"keep_n": 3}},
+            400,
+            "One of 1, 5, 10, 25, 50, 100.",
+        ),
     ],
 )  # fmt: skip
 def test_not_made(

@@ -141,17 +141,30 @@ def test_somebody_has_to_administer(api: Api, root: Any) -> None:
     assert_refused(api(root).put("users/root", {"admin": False}), 400, "last administrator")
 
 
-def test_blocked(api: Api, root: Any, bob: Any) -> None:
+@pytest.mark.parametrize("verb", ["block", "ban"])
+def test_blocked(api: Api, root: Any, bob: Any, verb: str) -> None:
     theirs = api(bob)
-    answer = api(root).post(f"users/{bob.pk}/block")
+    answer = api(root).post(f"users/{bob.pk}/{verb}")
     assert (answer.status_code, answer.json()) == (201, True)
     assert_refused(theirs.get("user"), 401)
     assert names(api(root).get("users?blocked=true")) == ["bob"]
     assert_refused(api(root).post(f"users/{bob.pk}/deactivate"), 409, "blocked")
     assert_refused(api(root).post(f"users/{bob.pk}/activate"), 409, "blocked")
-    assert api(root).post(f"users/{bob.pk}/unblock").json() is True
+    assert api(root).post(f"users/{bob.pk}/un{verb}").json() is True
     assert theirs.get("user").status_code == 200
-    assert_refused(api(root).post("users/root/block"), 400, "yourself")
+    assert_refused(api(root).post(f"users/root/{verb}"), 400, "yourself")
+
+
+def test_who_is_deactivated_can_be_blocked(api: Api, root: Any, bob: Any) -> None:
+    """Else they would only have to sign in again."""
+    api(root).post("users/bob/deactivate")
+    assert api(root).post("users/bob/block").json() is True
+    bob.refresh_from_db()
+    assert bob.is_blocked
+    assert not Client().login(username="bob", password=PASSWORD)
+    api(root).post("users/bob/unblock")
+    bob.refresh_from_db()
+    assert bob.is_active
 
 
 def test_deactivated(api: Api, root: Any, bob: Any) -> None:
@@ -203,7 +216,7 @@ def test_who_may_change(api: Api, alice: Any, bob: Any, method: str) -> None:
     assert User.objects.filter(username="bob").exists()
 
 
-@pytest.mark.parametrize("action", ["block", "unblock", "deactivate", "activate"])
+@pytest.mark.parametrize("action", ["block", "unblock", "ban", "unban", "deactivate", "activate"])
 def test_who_may_change_states(api: Api, alice: Any, root: Any, bob: Any, action: str) -> None:
     assert_refused(api(alice).post(f"users/{bob.pk}/{action}"), 403)
     assert_refused(api().post(f"users/{bob.pk}/{action}"), 401)

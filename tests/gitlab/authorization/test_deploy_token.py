@@ -139,7 +139,7 @@ def test_it_costs_no_query_more_than_a_persons(
     token, text = make_deploy_token(app.namespace)
     ask(token.username, text, *scopes)
 
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         assert len(granted(ask(token.username, text, *scopes))) == 10
 
 

@@ -215,5 +215,5 @@ def test_queries_do_not_grow_with_the_scopes(
     ask(trust, text, *scopes)
 
     # Three to count the use, within a transaction; the others as with a deploy token.
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         assert len(granted(ask(trust, text, *scopes))) == 10

@@ -92,5 +92,5 @@ def test_it_costs_two_queries_more_at_most(
     scopes.append("repository:acme/app/image:pull,push")
     ask(text, *scopes)
 
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         assert len(granted(ask(text, *scopes))) == 11

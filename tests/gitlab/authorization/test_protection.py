@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gitlab.authorization.authorizer import GitLabAuthorizer
 from gitlab.authorization.credentials.password import identity_of
-from gitlab.authorization.principals import JobPrincipal
+from gitlab.authorization.principals import JobPrincipal, TrustedIssuerPrincipal
+from gitlab.container_registry.image_paths import image_paths
 from gitlab.container_registry.protection import services
 from gitlab.container_registry.protection.models import TagRule
 from gitlab.namespaces.models import Namespace, Project
@@ -188,6 +190,16 @@ def test_a_deploy_token_counts_as_a_developer(alice: Any, app: Any, make_deploy_
     identity = AUTHORIZER.authenticate("ci", text, address="")
     (access,) = AUTHORIZER.authorize(identity, [Access.parse(f"repository:{IMAGE}:pull,push")])
     assert access.meta["tag_deny_access_patterns"] == {"push": ["^v"]}
+
+
+def test_a_trusted_issuers_token_counts_as_a_developer(alice: Any, app: Any) -> None:
+    """It deletes like a maintainer where its trust says so; developers write what runs there."""
+    trust = SimpleNamespace(
+        namespace_id=None, project_id=app.pk, full_path=app.full_path, images=[], actions=["delete"]
+    )
+    principal = TrustedIssuerPrincipal(trust, frozenset(["read", "create", "delete"]))  # type: ignore[arg-type]
+    (access,) = principal.access_to([image_paths([IMAGE])[IMAGE]]).values()
+    assert (access.level, access.rank) == (40, 30)
 
 
 def test_what_only_pulls_costs_nothing_more(

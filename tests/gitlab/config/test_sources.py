@@ -95,6 +95,9 @@ SWITCHES = dict.fromkeys(
         "berth.push_creates_projects",
         "berth.signup_enabled",
         "berth.debug",
+        "gitlab_rails.smtp_enable",
+        "gitlab_rails.smtp_tls",
+        "gitlab_rails.smtp_starttls",
     ),
     "true",
 )
@@ -102,12 +105,15 @@ SWITCHES = dict.fromkeys(
 NUMBERS = dict.fromkeys(
     (
         "gitlab_rails.registry_port",
+        "gitlab_rails.smtp_port",
+        "berth.token_expiry_warning",
         "berth.token_expire_delay",
         "berth.token_leeway",
         "berth.gc_review_delay",
         "berth.undo_window",
         "berth.events_kept",
         "berth.tag_history_kept",
+        "berth.pulls_kept",
         "berth.audit_events_kept",
         "berth.max_token_lifetime",
         "berth.upload_expiry",

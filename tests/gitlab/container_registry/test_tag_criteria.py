@@ -98,3 +98,25 @@ def test_what_is_no_duration(text: str) -> None:
 def test_a_pattern_takes_no_long_time() -> None:
     """What would keep a backtracking matcher for years."""
     assert Criteria("(a*)*b").candidate(tag("a" * 128, None)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("(?!x)y", "invalid perl operator: (?!, at character 1. RE2 has neither lookahead nor"),
+        ("ab(?=c)", "invalid perl operator: (?=, at character 3."),
+        ("x(?<=y)", "invalid perl operator: (?<=, at character 2."),
+        (r"(a)\1", r"invalid escape sequence: \1, at character 4. RE2 has no references"),
+        ("a*|*", "no argument for repetition operator: *, at character 4."),
+        ("a{2000}", "invalid repetition size: {2000}, at character 2."),
+        ("[a-", "missing ]: [a-, at character 1."),
+        (r"(a)[(]\((b", "at character 9."),
+        (")", "unexpected ): ), at character 1."),
+        ("\\", "trailing \\."),
+    ],
+)
+def test_what_re2_does_not_take_is_refused_with_the_place(text: str, says: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        Criteria(text)
+    (told,) = refused.value.message_dict["name_regex_delete"]
+    assert says in told

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import re
 import tracemalloc
 from typing import Any
 
@@ -10,12 +12,13 @@ import pytest
 
 from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.client.responses import (
+    DailyPulls,
     Interval,
     StoredManifest,
     TagDetails,
     read_json,
 )
-from tests.gitlab.played_registry import INDEX, MANIFEST, digest
+from tests.gitlab.played_registry import INDEX, MANIFEST, START, digest
 
 pytestmark = [pytest.mark.engineless, pytest.mark.django_db]
 
@@ -229,3 +232,34 @@ def test_text_that_is_no_text(url: Any, played: Any, browser: Any, carol: Any, t
         assert page.status_code in (200, 403, 404)
         assert b"<b>&" not in page.content
     assert browser(carol).get(url).status_code == 200
+
+
+def test_pulls_by_day_and_by_whom(url: Any, played: Any, browser: Any, carol: Any) -> None:
+    played.push(
+        "acme/app/web", "Latest", "b", last_pulled_at=START, pulls=1500, pulls_counted_since=START
+    )
+    page = browser(carol).get(url).content.decode()
+    assert "Nobody has pulled this image in 30 days" in page
+    played.daily["acme/app/web", digest("b")] = [
+        DailyPulls(dt.date(2026, 11, 20), "anonymous", 3),
+        DailyPulls(dt.date(2026, 11, 20), "job", 9),
+        DailyPulls(dt.date(2026, 11, 18), "something new", 4),
+    ]
+    page = browser(carol).get(url).content.decode()
+    assert (
+        "Of this image by tag or digest in 30 days: 9 by CI jobs, 4 otherwise, 3 by visitors"
+        in page
+    )
+    assert "9 by CI jobs, 3 by visitors" in page
+    assert page.index("2026-11-20") < page.index("2026-11-18")
+    assert re.findall(r'aria-valuenow="([\d.]+)"', page) == ["100.00", "33.33"]
+    assert "1,500 of this image in all" in page
+
+
+def test_a_registry_that_counts_no_pulls(url: Any, played: Any, browser: Any, carol: Any) -> None:
+    """An older one of ours is not asked."""
+    played.push("acme/app/web", "Latest", "b")
+    played.pulls = None
+    page = browser(carol).get(url).content.decode()
+    assert 'id="pulls"' not in page
+    assert "Last pulled" not in page

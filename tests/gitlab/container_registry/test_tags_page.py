@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from gitlab.container_registry.client.connection import RegistryUnavailable
+from gitlab.container_registry.client.responses import RepositoryDetails
+from tests.gitlab.played_registry import START
 
 pytestmark = pytest.mark.django_db
 
@@ -84,7 +86,13 @@ def test_the_newest_come_first_and_pages_keep_their_place(
 
 @pytest.mark.parametrize(
     ("sort", "first"),
-    [("name", "v000"), ("-name", "v119"), ("published_at", "v000"), ("size; --", "v119")],
+    [
+        ("name", "v000"),
+        ("-name", "v119"),
+        ("published_at", "v000"),
+        ("last_pulled_at", "v000"),
+        ("size; --", "v119"),
+    ],
 )
 def test_orders(
     url: Any, played: Any, many: Any, browser: Any, carol: Any, sort: str, first: str
@@ -92,7 +100,7 @@ def test_orders(
     page = browser(carol).get(url, {"sort": sort})
     assert _names(page)[0] == first
     following = page.context["next_url"]
-    assert ("sort=" in following) == (sort in ("name", "-name", "published_at"))
+    assert ("sort=" in following) == (sort != "size; --")
 
 
 def test_filter(url: Any, played: Any, many: Any, browser: Any, carol: Any) -> None:
@@ -124,3 +132,24 @@ def test_while_it_is_being_deleted_nothing_else_is_offered(
     page = browser(alice).get(url).content.decode()
     assert "Deletion scheduled" in page
     assert "Delete tag…" not in page
+
+
+def test_when_it_was_pulled_last(url: Any, played: Any, browser: Any, carol: Any) -> None:
+    counted = {"pulls_counted_since": START}
+    played.push("acme/app/web", "v1", **counted, last_pulled_at=START, pulls=3)
+    played.push("acme/app/web", "v2", "b", **counted)
+    page = browser(carol).get(url, {"sort": "-last_pulled_at"}).content.decode()
+    assert "Last pulled" in page
+    assert page.count('datetime="2026-11-20T10:00:00Z"') >= 1
+    assert "never" in page
+    played.push("acme/app/web", "v2", "b")
+    assert "never" not in browser(carol).get(url).content.decode()
+
+
+def test_how_often_the_image_was_pulled(url: Any, played: Any, browser: Any, carol: Any) -> None:
+    played.push("acme/app/web", "v1")
+    assert "in 30 days" not in browser(carol).get(url).content.decode()
+    played.repository = lambda path, size=True, below=False: RepositoryDetails(
+        "web", path, 1, pulls_30_days=1234, pulls_counted_since=START
+    )
+    assert "1,234 pulls in 30 days" in browser(carol).get(url).content.decode()

@@ -127,6 +127,36 @@ class TestProject:
 
         assert "Not possible: the group acme is internal." in page
 
+    def test_archived_and_back(self, client_of_alice: Any, web: Any) -> None:
+        archive = "/acme/web/-/archive"
+        page = client_of_alice.get(self.ADDRESS).content.decode()
+        assert f'action="{archive}"' in page
+        assert "Archive project" in page
+        assert client_of_alice.get(archive).status_code == 405
+        response = client_of_alice.post(archive, {"archived": "1"})
+        assert response["Location"] == self.ADDRESS
+        web.refresh_from_db()
+        assert web.archived
+        page = client_of_alice.get(self.ADDRESS).content.decode()
+        assert "is archived: its images are only pulled" in page
+        assert "Unarchive project" in page
+        client_of_alice.post(archive)
+        web.refresh_from_db()
+        assert not web.archived
+
+    def test_only_owners_archive(
+        self, client: Client, make_person: Any, mallory: Any, web: Any
+    ) -> None:
+        archive = "/acme/web/-/archive"
+        assert "sign_in" in client.post(archive, {"archived": "1"})["Location"]
+        for user, status in ((make_person("mona"), 403), (make_person("bob"), 403), (mallory, 404)):
+            client.force_login(user)
+            assert client.post(archive, {"archived": "1"}).status_code == status
+        client.force_login(make_person("mona"))
+        assert "Archive project" not in client.get(self.ADDRESS).content.decode()
+        web.refresh_from_db()
+        assert not web.archived
+
     @pytest.mark.parametrize(("who", "may"), [("alice", True), ("mona", False)])
     def test_only_owners_are_offered_the_deletion(
         self, client: Client, make_person: Any, web: Any, who: str, may: bool

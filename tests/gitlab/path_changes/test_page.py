@@ -14,6 +14,7 @@ from tests.gitlab.path_changes.renaming import NamesOnly
 
 pytestmark = pytest.mark.django_db
 PATH, TRANSFER, GROUP = "/acme/web/-/path", "/acme/web/-/transfer", "/groups/acme/-/path"
+GROUP_TRANSFER = "/groups/acme/-/transfer"
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def client_of_alice(client: Client, alice: Any) -> Any:
     return client
 
 
-@pytest.mark.parametrize("address", [PATH, TRANSFER, GROUP])
+@pytest.mark.parametrize("address", [PATH, TRANSFER, GROUP, GROUP_TRANSFER])
 @pytest.mark.parametrize("method", ["get", "post"])
 class TestAccess:
     def test_strangers_sign_in_first(
@@ -155,3 +156,34 @@ def test_a_group(client_of_alice: Any, web: Any, registry: Any) -> None:
     assert response["Location"] == "/groups/harbour/-/edit"
     assert registry.names == {"harbour/web", "harbour/web/worker"}
     assert client_of_alice.get("/harbour/web").status_code == 200
+
+
+class TestTransferOfAGroup:
+    def test_into_another(
+        self, client_of_alice: Any, web: Any, alice: Any, make_group: Any
+    ) -> None:
+        make_group("harbour/deep", owner=alice)
+        page = client_of_alice.get(GROUP_TRANSFER)
+        assert b"harbour/deep" in page.content
+        assert b"At the top" not in page.content
+        response = client_of_alice.post(GROUP_TRANSFER, {"parent": "harbour/deep"})
+        assert response["Location"] == "/harbour/deep/acme"
+        assert Project.objects.get(pk=web.pk).full_path == "harbour/deep/acme/web"
+        there = "/groups/harbour/deep/acme/-/transfer"
+        assert b"At the top" in client_of_alice.get(there).content
+        page = client_of_alice.post(there, {"parent": ""})
+        assert page.context["form"].errors.keys() == {"parent"}
+        client_of_alice.post(there, {"parent": "/"})
+        assert Project.objects.get(pk=web.pk).full_path == "acme/web"
+
+    def test_a_refusal_stands_in_the_form(
+        self, client_of_alice: Any, web: Any, alice: Any, make_group: Any
+    ) -> None:
+        make_group("harbour", owner=alice, visibility="private")
+        response = client_of_alice.post(GROUP_TRANSFER, {"parent": "harbour"})
+        assert response.status_code == 200
+        assert b"more visible" in response.content
+        for wrong in ("nothing", "", "/"):
+            page = client_of_alice.post(GROUP_TRANSFER, {"parent": wrong})
+            assert page.context["form"].errors.keys() == {"parent"}
+        assert Namespace.objects.get(full_path="acme").parent is None

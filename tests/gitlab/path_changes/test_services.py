@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
@@ -173,6 +174,109 @@ class TestTransfer:
 
         with pytest.raises(Conflict, match="transferred into"):
             services.delete_group(alice, Namespace.objects.get(full_path="harbour"))
+
+
+class TestTransferOfAGroup:
+    @pytest.fixture
+    def tools(self, alice: Any, web: Any, make_project: Any, make_image: Any, registry: Any) -> Any:
+        make_image("acme/tools/ci/runner", of=make_project("acme/tools/ci"))
+        registry.names.add("acme/tools/ci/runner")
+        return Namespace.objects.get(full_path="acme/tools")
+
+    def test_into_another(self, alice: Any, tools: Any, make_group: Any, registry: Any) -> None:
+        deep = make_group("harbour/deep", owner=alice)
+
+        moved = path_changes.transfer_group(alice, tools, parent=deep, registry=registry)
+
+        assert (moved.full_path, moved.parent) == ("harbour/deep/tools", deep)
+        assert in_step()
+        assert set(images()) <= registry.names
+        assert "harbour/deep/tools/ci/runner" in images()
+        event = AuditEvent.objects.get(action="group.change_path")
+        assert event.details == {"full_path": ["acme/tools", "harbour/deep/tools"]}
+
+    def test_to_the_top_and_back(self, alice: Any, acme: Any, tools: Any, registry: Any) -> None:
+        moved = path_changes.transfer_group(alice, tools, parent=None, registry=registry)
+        assert (moved.full_path, moved.parent) == ("tools", None)
+        assert in_step()
+
+        moved = path_changes.transfer_group(alice, moved, parent=acme, registry=registry)
+        assert moved.full_path == "acme/tools"
+        assert in_step()
+        assert set(images()) <= registry.names
+
+    def test_what_can_not_be(
+        self, alice: Any, acme: Any, tools: Any, make_group: Any, registry: Any
+    ) -> None:
+        inside = make_group("acme/tools/inside", owner=alice)
+        taken = make_group("harbour", owner=alice)
+        make_group("harbour/tools", owner=alice)
+        private = make_group("secret", owner=alice, visibility="private")
+        for group, parent, says in (
+            (tools, tools, "into itself"),
+            (tools, inside, "into itself"),
+            (acme, tools, "into itself"),
+            (tools, acme, "there already"),
+            (acme, None, "there already"),
+            (tools, taken, "already taken"),
+            (tools, private, "more visible"),
+            (tools, alice.namespace, "holds projects"),
+        ):
+            with pytest.raises(Invalid, match=says) as refused:
+                path_changes.transfer_group(alice, group, parent=parent, registry=registry)
+            assert list(refused.value.message_dict) == ["parent"]
+        assert not registry.asked
+        assert not PathChange.objects.exists()
+
+    def test_reserved_at_the_top(self, alice: Any, acme: Any, make_group: Any) -> None:
+        admin = make_group("acme/admin", owner=alice)
+        with pytest.raises(Invalid, match="reserved"):
+            path_changes.transfer_group(alice, admin, parent=None)
+
+    def test_who_may(
+        self, alice: Any, bob: Any, make_person: Any, make_group: Any, tools: Any, registry: Any
+    ) -> None:
+        """An owner here, who may make groups there."""
+        theirs = make_group("theirs", owner=bob)
+        for by, group, parent, refusal in (
+            (bob, tools, theirs, Forbidden),
+            (bob, tools, None, Forbidden),
+            (alice, tools, theirs, Forbidden),
+            (make_person("mallory"), theirs, None, Forbidden),
+            (alice, alice.namespace, theirs, Forbidden),
+        ):
+            with pytest.raises(refusal):
+                path_changes.transfer_group(by, group, parent=parent, registry=registry)
+        hidden = make_group("hidden", owner=bob, visibility="private")
+        with pytest.raises(NotFound):
+            path_changes.transfer_group(alice, tools, parent=hidden, registry=registry)
+        alice.external = True
+        alice.save()
+        with pytest.raises(Forbidden):
+            path_changes.transfer_group(alice, tools, parent=None, registry=registry)
+        assert not registry.asked
+
+    def test_members_above_lose_it(
+        self, alice: Any, bob: Any, tools: Any, make_group: Any, registry: Any
+    ) -> None:
+        harbour = make_group("harbour", owner=alice)
+        assert push("bob", "acme/tools/ci/runner")
+        path_changes.transfer_group(alice, tools, parent=harbour, registry=registry)
+        assert push("bob", "harbour/tools/ci/runner") == []
+
+    def test_left_half_way_the_worker_finishes(
+        self, alice: Any, tools: Any, make_group: Any, registry: Any
+    ) -> None:
+        harbour = make_group("harbour", owner=alice)
+        registry.lost = True
+        with pytest.raises(RegistryUnavailable):
+            path_changes.transfer_group(alice, tools, parent=harbour, registry=registry)
+        assert Namespace.objects.get(pk=tools.pk).full_path == "acme/tools"
+        registry.lost = False
+        PathChange.objects.update(started_at=timezone.now() - path_changes.LEFT_ALONE * 2)
+        assert path_changes.finish_all(registry) == 1
+        assert in_step()
+        assert Namespace.objects.get(pk=tools.pk).parent == harbour
 
 
 class TestPathOfAGroup:

@@ -67,6 +67,18 @@ def test_it_takes_everything_along(carol: Person) -> None:
     assert Tag.objects.count() == 3
 
 
+def test_moving_to_the_top(carol: Person) -> None:
+    images.push_image("acme/team/app", "v1")
+    images.push_image("acme/team/app/sub", "v1")
+    of = Access.repository("acme/team", "pull", "push"), Access.repository("acme/team/*", "pull")
+    # To push below a path is not to push to it.
+    below = patch({"namespace": ""}, "acme/team", *of, Access.repository("team/*", "push"))
+    assert below.status_code == 401
+    moved = patch({"namespace": ""}, "acme/team", *of, Access.repository("team", "push"))
+    assert moved.status_code == 204
+    assert names() == {"team/app", "team/app/sub"}
+
+
 @pytest.mark.django_db(databases=["registry"], transaction=True)
 def test_events_name_both(gitlab: Person) -> None:
     images.push_image(APP, "v1")
@@ -180,7 +192,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize(
         "body",
-        [{"name": ""}, {"name": "A"}, {"namespace": "A/b"}, {"name": "a" * 256}, {"namespace": ""},
+        [{"name": ""}, {"name": "A"}, {"namespace": "A/b"}, {"name": "a" * 256}, {"namespace": "/"},
          {"name": "a\n"}, {"name": "\0"}],
     )  # fmt: skip
     def test_malformed_names(self, query: str, body: Any) -> None:

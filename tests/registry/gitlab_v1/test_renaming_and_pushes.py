@@ -92,12 +92,17 @@ def test_nor_one_that_nobody_had_pushed_to_yet() -> None:
 
 def test_on_the_wire(bob: Person) -> None:
     images.push_image(APP, "v1")
-    bob.token_for(f"/v2/{APP}/tags/list")  # Kept by `mint`: issued before.
+
+    def mount() -> Any:
+        path = f"/v2/{APP}/blobs/uploads/?mount={'sha256:' + 'a' * 64}&from=acme/x"
+        return bob.send("POST", path, also=(Access.repository("acme/x", "pull"),))
+
+    # Both tokens are kept by `mint`: issued before.
+    bob.token_for(f"/v2/{APP}/tags/list")
+    assert mount().status_code == 202
     patch({"name": "new"})
     assert_refused(bob.send("POST", f"/v2/{APP}/blobs/uploads/"), Code.DENIED)
-    mounted = bob.send("POST", f"/v2/{APP}/blobs/uploads/?mount={'sha256:' + 'a' * 64}&from=acme/x",
-                       also=(Access.repository("acme/x", "pull"),))  # fmt: skip
-    assert_refused(mounted, Code.DENIED)
+    assert_refused(mount(), Code.DENIED)
     index = (
         b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}'
     )

@@ -38,6 +38,7 @@ def test_one(gitlab: Person) -> None:
             "path": APP,
             "repositories_count": 3,
             "tags_count": 4,
+            "tags_never_pulled_count": 4,
             "manifests_count": 4,
             "blobs_count": 5,
             "size_bytes": 1377,

@@ -184,7 +184,7 @@ def test_those_of_another_repository_are_not_shown(
 def test_a_query_for_all(carol: Person, django_assert_max_num_queries: Any) -> None:
     for number in range(20):
         images.push_artifact(APP, images.push_image(APP, f"v{number}"), "a/signature")
-    with django_assert_max_num_queries(1 + 3, using="registry"):  # First: revocations.
+    with django_assert_max_num_queries(1 + 4, using="registry"):  # First: revocations.
         found = carol.send("GET", f"{LIST}?referrers=true").json()
     assert [len(tag["referrers"]) for tag in found] == [1] * 20
 

@@ -81,6 +81,14 @@ def test_each_change_ends_the_tokens_below(alice: Any, app: Any) -> None:
         assert paths == [("", "", where)]
 
 
+def test_a_change_of_nothing_ends_no_token(alice: Any, app: Any) -> None:
+    rule = _tag_rule(alice, app, "^v")
+    Revocation.objects.all().delete()
+    services.update(alice, rule, tag_name_pattern="^v", minimum_access_level_for_push=40)
+    assert not Revocation.objects.exists()
+    assert AuditEvent.objects.filter(action="tag_protection_rule.update").count() == 0
+
+
 def test_who_may(alice: Any, bob: Any, mallory: Any, root: Any, app: Any) -> None:
     rule = _tag_rule(alice, app, "^v")
     for act in (

@@ -13,9 +13,10 @@ from registry.services.garbage import collection as garbage
 from registry.services.garbage import forecast, holders, leases
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
-from tests.registry.base import APP, Person
+from tests.registry.base import APP, Person, mint
 from tests.registry.images import ALICE
 from tests.registry.random_states import RandomRegistry
+from tokens.access import Access
 
 OTHER = "acme/other"
 
@@ -127,6 +128,46 @@ def test_what_follows_is_counted_once(clock: Any) -> None:
     clock.advance(hours=3)
     assert forecast.forecast(100).bytes_later == 1000 + 50 + len(b'{"a": 1}') + len(b"{}")
     assert not forecast.forecast(1).is_whole
+
+
+def test_within_one_image(clock: Any, gitlab: Person, alice: Person) -> None:
+    layer = images.content(1000)
+    image = images.push_image(APP, "v1", layers=[layer])
+    images.push_image(OTHER, "v1", layers=[layer])
+    elsewhere = images.push_image(OTHER, "v2")
+    shared = image.layers[0]
+    only_here = [Access.repository(APP, "pull"), Access.repository(f"{APP}/*", "pull")]
+    token = mint(None, *only_here)
+
+    def ask(digest: str) -> Any:
+        path = f"/gitlab/v1/berth/holders/{APP}/?digest={digest}"
+        return gitlab.send("GET", path, token=token)
+
+    found = ask(shared).json()
+    assert (found["state"], found["kinds"], found["stored"]) == ("held", ["blob"], True)
+    assert {holder["repository"] for holder in found["holders"]} == {APP}
+    for digest in (elsewhere.digest, elsewhere.layers[0], f"sha256:{'0' * 64}"):
+        answer = ask(digest)
+        assert answer.status_code == 404
+        assert answer.json() == {
+            **answer.json(),
+            "state": "unknown",
+            "stored": False,
+            "bytes": None,
+        }
+    # What only other images hold still goes from this one.
+    tags.delete(APP, "v1", ALICE)
+    assert ask(shared).json()["state"] == "garbage"
+    assert ask("sha256:0").status_code == 400
+    nowhere = gitlab.send(
+        "GET",
+        f"/gitlab/v1/berth/holders/acme/none/?digest={shared}",
+        token=mint(None, *(Access.repository(f"acme/none{end}", "pull") for end in ("", "/*"))),
+    )
+    assert nowhere.status_code == 404
+    # People's tokens never cover what is below.
+    of_alice = alice.send("GET", f"/gitlab/v1/berth/holders/{APP}/?digest={shared}")
+    assert of_alice.status_code == 401
 
 
 def test_over_the_wire(clock: Any, gitlab: Person, alice: Person) -> None:

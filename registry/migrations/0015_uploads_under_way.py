@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0013_usage"),
+        ("registry", "0014_usage"),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ import registry.fields
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0012_revocations"),
+        ("registry", "0013_pulls"),
     ]
 
     operations = [

@@ -1,0 +1,450 @@
+"""A cleanup from its plan to its receipt: the whole life of a `CleanupRun`, whose row is the job.
+
+    request, open_due ──► planning ──► planned ── approve ──► approved ──► running ──► finished
+                             └──────── without approval ─────────┘                        │
+    cancel: until it is finished                             undo: undoing ──► undone ◄───┘
+
+A worker owns a row by its lease, for a turn of `TURN` at most; then the row goes to the end of the
+queue, so that a large project keeps no other waiting. A worker that was killed stops renewing, and
+after `STALE` another takes over, at the batch that was not done. Each step may run twice.
+
+Running executes the plan and nothing else. Each tag is asked for again when its turn comes: one
+that points elsewhere, has been pulled since, or is protected by now is spared, and the plan says
+so.
+
+`by` is who does it. Refusals: `NotFound`, `Forbidden`, `Conflict`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+import uuid
+from enum import Enum
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from gitlab.audit.services import record
+from gitlab.container_registry.cleanup import deletion, plan, restoring, services
+from gitlab.container_registry.cleanup.models import ACTIVE, CleanupBatch, CleanupPolicy, CleanupRun
+from gitlab.container_registry.cleanup.policy import read_rules
+from gitlab.container_registry.cleanup.protection import protects_in
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.registry import Registry
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.jobs import crash_points, enqueue
+from gitlab.namespaces import queries
+from gitlab.namespaces.loaders import require_in_project
+from gitlab.namespaces.models import Project, RegistryAccess
+from gitlab.namespaces.policies import Ability
+from gitlab.principals import Anybody, Person
+from gitlab.refusals import Conflict, Forbidden, NotFound
+
+TASK = "workers.tasks.run_cleanup"
+TURN = 60.0
+"""Seconds that a run is worked at before others have their turn."""
+
+AT_ONCE = 4
+"""Runs that are worked at, over all workers."""
+
+STALE = dt.timedelta(minutes=5)
+MAX_FAILURES = 5
+KEPT = dt.timedelta(days=90)
+"""How long the receipts of runs are kept."""
+
+_FIRST_DELAY = dt.timedelta(seconds=15)
+_SWEPT_AT_ONCE = 50
+_REMOVED_AT_ONCE = 20
+_Status = CleanupRun.Status
+_UNOWNED: dict[str, Any] = {"lease": None, "lease_renewed_at": None}
+_NOT_BEGUN = (_Status.PLANNING, _Status.PLANNED, _Status.APPROVED)
+_ENDED = (_Status.FINISHED, _Status.FAILED, _Status.CANCELLED)
+
+
+class Outcome(Enum):
+    """What came of one turn."""
+
+    DONE = "done"
+    MORE = "goes on at its next turn"
+    NOT_OURS = "nothing to do, or somebody else is at it"
+    LATER = "failed, to be tried again"
+    FAILED = "failed for good"
+
+
+# Asked for
+
+
+def request(by: Person, project: Project) -> CleanupRun:
+    """Have a plan made by the policy that holds, which waits for approval: the preview.
+
+    Raises `Conflict` while a cleanup of the project is under way, or where there are no rules.
+    """
+    require_in_project(by, project, Ability.ADMIN_IMAGE)
+    policy = services.effective_policy(project)
+    if not any(rule.says_something for rule in read_rules(policy.rules)):
+        raise Conflict({"__all__": "There is no rule by which something could be planned."})
+    with transaction.atomic():
+        row = _open(project, rules=policy.rules, requested_by_id=by.person_id)
+        if row is None:
+            raise Conflict({"__all__": "A cleanup of this project is under way."})
+        record("cleanup.request", by=by, target=project, run=row.pk)
+        enqueue.on_commit(TASK, row.pk)
+    return row
+
+
+def open_by_policy(project: Project, policy: CleanupPolicy) -> CleanupRun | None:
+    """The run that a policy's cadence asks for; None where a cleanup is under way."""
+    return _open(
+        project,
+        rules=policy.rules,
+        requires_approval=policy.requires_approval,
+        by_policy=True,
+    )
+
+
+def _open(project: Project, **columns: Any) -> CleanupRun | None:
+    """A new run, None where one is under way. A plan that waits for approval gives way to it."""
+    try:
+        with transaction.atomic():
+            _end_waiting(project)
+            return CleanupRun.objects.create(project=project, **columns)
+    except IntegrityError:
+        return None
+
+
+def _end_waiting(project: Project) -> None:
+    waiting = CleanupRun.objects.filter(project=project, status=_Status.PLANNED)
+    waiting.update(
+        status=_Status.CANCELLED,
+        finished_at=timezone.now(),
+        failure_reason="A newer plan has taken its place.",
+    )
+
+
+def approve(by: Person, run: CleanupRun) -> CleanupRun:
+    """Let a plan be executed. Raises `Conflict` for one that does not wait for that."""
+    require_in_project(by, run.project, Ability.ADMIN_IMAGE)
+    with transaction.atomic():
+        waiting = CleanupRun.objects.filter(pk=run.pk, status=_Status.PLANNED)
+        try:
+            with transaction.atomic():
+                changed = waiting.update(
+                    status=_Status.APPROVED, approved_by_id=by.person_id, turn_at=timezone.now()
+                )
+        except IntegrityError:
+            raise Conflict({"__all__": "A cleanup of this project is under way."}) from None
+        if not changed:
+            raise Conflict({"__all__": "This plan does not wait for approval."})
+        record("cleanup.approve", by=by, target=run.project, run=run.pk)
+        enqueue.on_commit(TASK, run.pk)
+    run.refresh_from_db()
+    return run
+
+
+def cancel(by: Person, run: CleanupRun) -> CleanupRun:
+    """End a plan, or a run: its worker ends that behind the batch that it is at.
+
+    What is deleted stays deleted, until that is undone. Raises `Conflict` for one that is over.
+    """
+    require_in_project(by, run.project, Ability.ADMIN_IMAGE)
+    with transaction.atomic():
+        rows = CleanupRun.objects.filter(pk=run.pk)
+        changed = rows.filter(status=_Status.RUNNING).update(
+            cancel_asked=True, ended_by_id=by.person_id
+        ) or rows.filter(status__in=_NOT_BEGUN).update(
+            **_UNOWNED,
+            status=_Status.CANCELLED,
+            finished_at=timezone.now(),
+            ended_by_id=by.person_id,
+        )
+        if not changed:
+            raise Conflict({"__all__": "This cleanup is over."})
+        record("cleanup.cancel", by=by, target=run.project, run=run.pk)
+        enqueue.on_commit(TASK, run.pk)
+    run.refresh_from_db()
+    return run
+
+
+def undo(by: Person, run: CleanupRun) -> CleanupRun:
+    """Bring back all that a run has deleted. Raises `Conflict` where that is too late."""
+    require_in_project(by, run.project, Ability.ADMIN_IMAGE)
+    until = undo_until(run)
+    if until is None or until <= timezone.now():
+        raise Conflict({"__all__": "There is nothing that could still be brought back."})
+    with transaction.atomic():
+        rows = CleanupRun.objects.filter(pk=run.pk, status__in=_ENDED)
+        try:
+            with transaction.atomic():
+                changed = rows.update(
+                    status=_Status.UNDOING,
+                    ended_by_id=by.person_id,
+                    turn_at=timezone.now(),
+                    next_attempt_at=None,
+                    failures=0,
+                    failure_reason="",
+                )
+        except IntegrityError:
+            raise Conflict({"__all__": "A cleanup of this project is under way."}) from None
+        if not changed:
+            raise Conflict({"__all__": "This cleanup can't be undone now."})
+        record("cleanup.undo", by=by, target=run.project, run=run.pk)
+        enqueue.on_commit(TASK, run.pk)
+    run.refresh_from_db()
+    return run
+
+
+def undo_until(run: CleanupRun) -> dt.datetime | None:
+    """Until when a run can be undone as a whole; None where there is nothing to undo.
+
+    What went first is the first to go for good.
+    """
+    if run.status not in _ENDED or run.started_at is None or not settings.UNDO_WINDOW:
+        return None
+    may_have = run.deleted_count or (run.status == _Status.FAILED and restoring.is_unclear(run))
+    if not may_have:
+        return None
+    return run.started_at + settings.UNDO_WINDOW
+
+
+def get_for(user: Anybody, project: Project, pk: int) -> CleanupRun:
+    """A run of a project, for whoever may run cleanups. Raises `NotFound`, `Forbidden`."""
+    require_in_project(user, project, Ability.ADMIN_IMAGE)
+    row = runs_of(project).filter(pk=pk).first()
+    if row is None:
+        raise NotFound("no such cleanup")
+    row.project = project
+    return row
+
+
+def runs_of(project: Project) -> QuerySet[CleanupRun]:
+    """The runs of a project, the latest first by their id."""
+    people = ("requested_by", "approved_by", "ended_by")
+    return CleanupRun.objects.filter(project=project).select_related(*people)
+
+
+# Under way, in a worker
+
+
+def due() -> list[int]:
+    """The runs whose turn it is, as many as may be worked at. The receipts of the oldest go."""
+    now = timezone.now()
+    old = CleanupRun.objects.filter(finished_at__lt=now - KEPT).exclude(status__in=ACTIVE)
+    ids = list(old.order_by("finished_at").values_list("pk", flat=True)[:_REMOVED_AT_ONCE])
+    CleanupRun.objects.filter(pk__in=ids).delete()
+    room = AT_ONCE - _worked_at(now)
+    if room <= 0:
+        return []
+    waiting = CleanupRun.objects.filter(_takeable(now)).order_by("turn_at")
+    return list(waiting.values_list("pk", flat=True)[:room])
+
+
+def _worked_at(now: dt.datetime) -> int:
+    held = CleanupRun.objects.filter(status__in=ACTIVE, lease_renewed_at__gte=now - STALE)
+    return held.count()
+
+
+def _takeable(now: dt.datetime) -> Q:
+    rests = Q(lease=None) & (Q(next_attempt_at=None) | Q(next_attempt_at__lte=now))
+    return Q(status__in=ACTIVE) & (rests | Q(lease_renewed_at__lt=now - STALE))
+
+
+def take(pk: int) -> CleanupRun | None:
+    """Make the run ours by one conditional update; None where it does not wait, or it is full."""
+    now, lease = timezone.now(), uuid.uuid4()
+    if _worked_at(now) >= AT_ONCE:
+        return None
+    if not CleanupRun.objects.filter(_takeable(now), pk=pk).update(
+        lease=lease, lease_renewed_at=now
+    ):
+        return None
+    rows = CleanupRun.objects.select_related("project__namespace", "approved_by", "ended_by")
+    return rows.filter(pk=pk, lease=lease).first()
+
+
+def run(pk: int, registry: Registry | None = None) -> Outcome:
+    """Give a run its turn, if it waits for one."""
+    row = take(pk)
+    if row is None:
+        return Outcome.NOT_OURS
+    if queries.is_path_changing(row.project.full_path):
+        return _give_back(row, "the path is being changed", counts=False)
+    try:
+        outcome = _step(row, registry or clients.for_jobs())
+    except (Forbidden, NotFound) as error:
+        outcome = _end(row, _Status.FAILED, failure_reason=f"not allowed: {error}"[:500])
+    except plan.Interrupted:
+        outcome = Outcome.NOT_OURS
+    except RegistryUnavailable as error:
+        outcome = _give_back(row, str(error))
+    except RegistryRefused as error:
+        outcome = _end(row, _Status.FAILED, failure_reason=f"{error.code}: {error}"[:500])
+    if outcome is Outcome.MORE:
+        enqueue.now(TASK, row.pk)
+    return outcome
+
+
+def _step(row: CleanupRun, registry: Registry) -> Outcome:
+    """What the status says is next."""
+    ends = time.monotonic() + TURN
+    if row.status == _Status.PLANNING:
+        return _plan(row, registry)
+    if row.status == _Status.UNDOING:
+        return _restore(row, registry, ends)
+    return _execute(row, registry, ends)
+
+
+def _require_project(row: CleanupRun, by: Person | None) -> None:
+    """Raises `Forbidden`, `NotFound` where the project is no more one in which this may be done."""
+    if by is not None:
+        require_in_project(by, row.project, Ability.ADMIN_IMAGE)
+    elif (
+        row.project.is_pending_delete
+        or row.project.archived
+        or row.project.registry_access == RegistryAccess.DISABLED
+    ):
+        raise Forbidden("the project takes no changes")
+
+
+def _plan(row: CleanupRun, registry: Registry) -> Outcome:
+    _require_project(row, None)
+    images = ContainerRepository.objects.filter(project=row.project, status=None).order_by("path")
+    made = plan.make(
+        row,
+        [_of(row.project, image) for image in images],
+        registry,
+        protects_in=protects_in(row.project),
+        still_ours=lambda: _renew(row),
+    )
+    crash_points.reached("cleanup_planned")
+    now = timezone.now()
+    columns: dict[str, Any] = {
+        "planned_at": now,
+        "seen_count": made.seen,
+        "going_count": made.going,
+        "freed_bytes": made.freed_bytes,
+        "shared_bytes": made.shared_bytes,
+        "is_exact": made.is_exact,
+        "is_cut": made.is_cut,
+        "watches_pulls": made.counts_pulls,
+        "failures": 0,
+        "failure_reason": "",
+    }
+    if not made.going:
+        return _end(row, _Status.FINISHED, **columns)
+    status = _Status.PLANNED if row.requires_approval else _Status.APPROVED
+    if not _ours(row).update(**_UNOWNED, status=status, turn_at=now, **columns):
+        return Outcome.NOT_OURS
+    return Outcome.DONE if row.requires_approval else Outcome.MORE
+
+
+def _of(project: Project, image: ContainerRepository) -> ContainerRepository:
+    image.project = project
+    return image
+
+
+def _execute(row: CleanupRun, registry: Registry, ends: float) -> Outcome:
+    """Delete batch by batch, until the plan or the turn is over."""
+    if row.requires_approval and row.approved_by is None:
+        raise Forbidden("whoever approved it is not here any more")
+    _require_project(row, row.approved_by)
+    if row.status == _Status.APPROVED:
+        row.started_at = timezone.now()
+        if not _renew(row, status=_Status.RUNNING, started_at=row.started_at):
+            return Outcome.NOT_OURS
+    while (batch := deletion.next_batch(row)) is not None:
+        # One that was begun is brought to its end whatever else is asked: what was deleted is told.
+        if batch.status == CleanupBatch.Status.WAITING:
+            if _ours(row).filter(cancel_asked=True).exists():
+                return _end(row, _Status.CANCELLED)
+            if time.monotonic() >= ends:
+                return _yield(row)
+        if not _renew(row):
+            return Outcome.NOT_OURS
+        deletion.delete(row, batch, registry)
+        if not _renew(row, **deletion.counts_of(row), failures=0, failure_reason=""):
+            return Outcome.NOT_OURS
+        crash_points.reached("cleanup_counted")
+    return _finish(row)
+
+
+def _finish(row: CleanupRun) -> Outcome:
+    """The plan is done. Where a policy's could not hold all that goes, the next follows at once."""
+    outcome = _end(row, _Status.FINISHED, **deletion.counts_of(row))
+    if outcome is Outcome.DONE and row.by_policy and row.is_cut and row.deleted_count:
+        policy = services.effective_policies([row.project]).get(row.project_id)
+        following = open_by_policy(row.project, policy) if policy and policy.enabled else None
+        if following is not None:
+            enqueue.now(TASK, following.pk)
+    return outcome
+
+
+def _restore(row: CleanupRun, registry: Registry, ends: float) -> Outcome:
+    """Bring back batch by batch, until all is back or the turn is over."""
+    if row.ended_by is None:
+        raise Forbidden("whoever asked is not here any more")
+    _require_project(row, row.ended_by)
+    while (batch := restoring.next_batch(row)) is not None:
+        if time.monotonic() >= ends:
+            return _yield(row)
+        if not _renew(row):
+            return Outcome.NOT_OURS
+        restoring.restore(row, batch, registry)
+        if not _renew(row, restored_count=restoring.count_of(row), failures=0, failure_reason=""):
+            return Outcome.NOT_OURS
+        crash_points.reached("cleanup_counted")
+    return _end(row, _Status.UNDONE, undone_at=timezone.now())
+
+
+def _ours(row: CleanupRun) -> QuerySet[CleanupRun]:
+    return CleanupRun.objects.filter(pk=row.pk, lease=row.lease, status__in=ACTIVE)
+
+
+def _renew(row: CleanupRun, **columns: Any) -> bool:
+    """Whether the run is still ours."""
+    return bool(_ours(row).update(lease_renewed_at=timezone.now(), **columns))
+
+
+def _yield(row: CleanupRun) -> Outcome:
+    """To the end of the queue."""
+    changed = _ours(row).update(**_UNOWNED, turn_at=timezone.now())
+    return Outcome.MORE if changed else Outcome.NOT_OURS
+
+
+def _end(row: CleanupRun, status: _Status, **columns: Any) -> Outcome:
+    ended = {**_UNOWNED, "status": status, **columns}
+    if status != _Status.UNDONE:
+        ended["finished_at"] = timezone.now()
+    with transaction.atomic():
+        if not _ours(row).update(**ended):
+            return Outcome.NOT_OURS
+        row.refresh_from_db()
+        record(
+            f"cleanup.{status.value}",
+            by=None,
+            target=row.project,
+            run=row.pk,
+            deleted=row.deleted_count,
+            spared=row.spared_count,
+            restored=row.restored_count,
+            reason=row.failure_reason,
+        )
+    return Outcome.FAILED if status == _Status.FAILED else Outcome.DONE
+
+
+def _give_back(row: CleanupRun, reason: str, *, counts: bool = True) -> Outcome:
+    failures = row.failures + (1 if counts else 0)
+    if failures >= MAX_FAILURES:
+        return _end(row, _Status.FAILED, failures=failures, failure_reason=reason[:500])
+    changed = _ours(row).update(
+        **_UNOWNED,
+        failures=failures,
+        failure_reason=reason[:500],
+        turn_at=timezone.now(),
+        next_attempt_at=timezone.now() + _FIRST_DELAY * 3 ** max(0, failures - 1),
+    )
+    return Outcome.LATER if changed else Outcome.NOT_OURS

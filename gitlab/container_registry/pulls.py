@@ -1,0 +1,73 @@
+"""How often an image was pulled, as pages show it: by day, and by whom."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gitlab.container_registry.client.registry import OwnApi
+from gitlab.container_registry.client.responses import DailyPulls, TagDetails
+
+DAYS = 30
+"""Days that a page shows, today included."""
+
+_WORDS = {
+    "password": "with a password",
+    "access_token": "with an access token",
+    "deploy_token": "with a deploy token",
+    "job": "by CI jobs",
+    "id_token": "with an ID token",
+    "anonymous": "by visitors",
+}
+
+
+@dataclass(frozen=True)
+class Day:
+    """The pulls of one day (UTC), and in words whom they are by."""
+
+    day: dt.date
+    pulls: int
+    words: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The pulls of the last `DAYS` by day, the latest first; days without any are left out."""
+
+    days: list[Day]
+    pulls: int
+    words: str
+
+    @property
+    def most(self) -> int:
+        """Those of the day that has most."""
+        return max((day.pulls for day in self.days), default=0)
+
+
+def of_tag(path: str, details: TagDetails, registry: OwnApi | None) -> Shown | None:
+    """Of the manifest that a tag points at, by whatever reference; None where none are counted.
+
+    Raises `RegistryUnavailable`, `RegistryRefused`.
+    """
+    if registry is None or details.pulls_counted_since is None:
+        return None
+    return _shown(registry.pulls(path, digest=details.digest, days=DAYS))
+
+
+def _shown(found: Iterable[DailyPulls]) -> Shown:
+    whole: Counter[str] = Counter()
+    by_day: dict[dt.date, Counter[str]] = {}
+    for each in found:
+        by_day.setdefault(each.day, Counter())[each.credential] += each.pulls
+        whole[each.credential] += each.pulls
+    days = [Day(day, kinds.total(), _in_words(kinds)) for day, kinds in by_day.items()]
+    return Shown(days[:DAYS], whole.total(), _in_words(whole))
+
+
+def _in_words(kinds: Counter[str]) -> str:
+    """``12 by CI jobs, 3 by visitors``"""
+    return ", ".join(
+        f"{pulls:,} {_WORDS.get(kind, 'otherwise')}" for kind, pulls in kinds.most_common()
+    )
