@@ -151,6 +151,8 @@ def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
     # Asked before the repository is held, since a store may take its time. Where a right is found
     # afterwards, nobody has removed the bytes in between: they go after the last right to them.
     size = storage.current().size(digest)
+    # So that what is used is counted from here on.
+    usage.room(actor.quotas)
     with database.atomic():
         repository_id = repositories.hold_or_open(name, actor)
         added = usage.Addition(actor.quotas, repository_id, digest)

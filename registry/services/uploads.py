@@ -34,8 +34,8 @@ _CANCELLED = "cancelled"
 """In the place of the digest of what was committed: no digest is this."""
 
 UNASKED = 16 * 1024 * 1024
-"""Bytes of an upload of unknown length that may come before a quota is asked whether they fit: the
-commit asks at any rate.
+"""Bytes of an upload that may come before a quota is asked whether they fit: the commit asks at any
+rate, and of little is little lost.
 """
 
 # By its id and never by an index of the repository's, which may have thousands under way.
@@ -168,8 +168,7 @@ def append(
         raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
     _require_room(session.offset, announced)
     _refuse_one_more(session)
-    if announced:
-        usage.room(session.quotas).refuse(session.offset + announced)
+    _refuse_large(session.quotas, session.offset + (announced or 0))
     try:
         part = storage.current().write(
             session.pk, _limited(chunks, session.offset, session.quotas), session.algorithm
@@ -193,6 +192,12 @@ def _require_room(offset: int, more: int | None) -> None:
     limit = settings.REGISTRY_MAX_BLOB_SIZE
     if offset + (more or 0) > limit:
         raise RegistryError(Code.SIZE_INVALID, f"a blob has at most {limit} bytes", status=413)
+
+
+def _refuse_large(quotas: Quotas, size: int, digest: str = "") -> None:
+    """Raises DENIED where so many bytes are worth asking, and don't fit."""
+    if quotas and size > UNASKED:
+        usage.room(quotas).refuse(size, digest)
 
 
 def _limited(
@@ -300,8 +305,7 @@ def commit(
     if start is not None and start != session.offset:
         raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
     _require_room(session.offset, announced)
-    if announced:
-        usage.room(session.quotas).refuse(session.offset + announced, digest)
+    _refuse_large(session.quotas, session.offset + (announced or 0), digest)
     store = storage.current()
     made: list[Part] = []
     try:

@@ -36,6 +36,7 @@ from gitlab.container_registry.models import (
 from gitlab.container_registry.protection.models import RepositoryRule, TagRule
 from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, MAX_TAG_RULES
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
+from gitlab.quotas.models import Quota
 from gitlab.trusted_issuers.models import TrustedIssuer
 from tests.gitlab.played_registry import PlayedRegistry
 
@@ -106,6 +107,10 @@ def content(
     _machines(alice, acme, app, people)
     _images(app, people)
     _protection(acme, app)
+    Quota.objects.bulk_create(
+        Quota(max_bytes=10**18, max_images=10**9, **where)
+        for where in ({"namespace": acme}, {"project": app})
+    )
     AuditEvent.objects.bulk_create(
         AuditEvent(
             actor=alice,

@@ -267,3 +267,16 @@ def test_uploads_of_one_person_at_once(bob: Person, alice: Person, settings: Any
     finish = f"{begun[1][1]['Location']}&digest={digests.of(b'part')}"
     assert bob.send("PUT", finish).status_code == 201
     assert begin(bob)[1].status_code == 202
+
+
+@pytest.mark.parametrize("way", ["post", "mount"])
+def test_one_request_is_enough_to_begin_to_count(bob: Person, way: str) -> None:
+    body = b"x" * 50
+    images.push_blob(ELSEWHERE, body)
+    given = token(APP, limit(40), also=(Access.repository(ELSEWHERE, "pull"),))
+    query = {"post": "digest={}", "mount": f"mount={{}}&from={ELSEWHERE}"}[way]
+    address = f"/v2/{APP}/blobs/uploads/?{query.format(digests.of(body))}"
+    assert_refused(
+        bob.send("POST", address, body if way == "post" else b"", token=given), Code.DENIED
+    )
+    assert used() == 0
