@@ -8,6 +8,7 @@ memory.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.e2e import components
+from tests.e2e.installation import wait_until
 
 FORMATS = {
     "ext4": ("mkfs.ext4", "-q", "-F"),
@@ -42,6 +44,17 @@ def _unmount(folder: Path) -> None:
     except OSError:
         _run("umount", "--lazy", folder)
         raise
+
+
+def _unmount_outer(folder: Path) -> None:
+    """As `_unmount`, for what holds the file of an inner disk: the kernel lets go of that a moment
+    after the inner one is unmounted. Raises `OSError` where it does not.
+    """
+    loops = f"losetup --noheadings --list --output BACK-FILE | grep -c {shlex.quote(str(folder))}/"
+    wait_until(
+        lambda: subprocess.run(loops, shell=True, capture_output=True).returncode, timeout=10
+    )
+    _unmount(folder)
 
 
 class Disk:
@@ -115,7 +128,7 @@ def disk(kind: str) -> Iterator[Disk]:
             _run("truncate", "-s", _OUTER, base / "outer")
             _run(components.find("mkfs.xfs") or "", "-q", "-m", "reflink=1", base / "outer")
             _run("mount", "-o", "loop", base / "outer", around)
-            leaving.callback(_unmount, around)
+            leaving.callback(_unmount_outer, around)
             leaving.callback(made.unmount)
             made.format(kind)
         except OSError as error:

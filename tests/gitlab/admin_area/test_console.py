@@ -20,6 +20,7 @@ from gitlab.container_registry.cleanup.models import CleanupPolicy, CleanupRun
 from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
 from gitlab.container_registry.protection.models import RepositoryRule, TagRule
 from gitlab.namespaces.models import Namespace, Project
+from gitlab.quotas.models import Quota
 from gitlab.trusted_issuers.models import TrustedIssuer
 from gitlab.ui.console import ReadOnlyAdmin, ServiceAdmin, ServiceForm
 
@@ -67,6 +68,7 @@ def content(
     TagRule.objects.create(project=app, tag_name_pattern="^v")
     RepositoryRule.objects.create(namespace=app.namespace, minimum_access_level_for_push=40)
     BulkTagDeletion.objects.create(repository=image, by=alice, name_regex_delete="dev-.*")
+    Quota.objects.create(project=app, max_bytes=1000)
     CleanupPolicy.objects.create(project=app)
     CleanupRun.objects.create(project=app, status="planned")
 
@@ -117,6 +119,7 @@ def test_what_it_has() -> None:
         "cleanup.cleanuprun",
         "protection.repositoryrule",
         "protection.tagrule",
+        "quotas.quota",
         "audit.auditevent",
     }
 

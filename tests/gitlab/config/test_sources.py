@@ -128,6 +128,11 @@ NUMBERS = dict.fromkeys(
         "berth.rate_limits.per_user",
         "berth.rate_limits.per_token",
         "berth.rate_limits.per_address",
+        "berth.limits.namespace_bytes",
+        "berth.limits.namespace_images",
+        "berth.limits.uploads_per_person",
+        "berth.limits.projects_per_hour",
+        "berth.limits.tokens_per_person",
     ),
     "5",
 )
