@@ -74,8 +74,9 @@ class KnownStatements:
         """The name by which the server knows the statement from now on, None where it does not."""
         if sql not in self._seen:
             # What is asked once is not worth a name.
-            if len(self._seen) < _MOST:
-                self._seen.add(sql)
+            if len(self._seen) >= _MOST:
+                self._seen.clear()
+            self._seen.add(sql)
             return None
         if len(self._names) >= _MOST:
             return None

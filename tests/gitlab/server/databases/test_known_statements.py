@@ -168,3 +168,14 @@ def test_names_have_a_bound(connection: Any, monkeypatch: pytest.MonkeyPatch) ->
             assert connection.rows(f"SELECT %s::int + {number}", [1]) == [(1 + number,)]
     assert len(connection.connection.known._names) <= 5
     assert len(connection.connection.known._seen) <= 5
+
+
+def test_what_is_asked_once_keeps_nothing_from_being_known(
+    connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_statements, "_MOST", 5)
+    for number in range(20):
+        connection.rows(f"SELECT %s::int + {number}", [1])
+    for _ in range(3):
+        connection.rows(QUESTION, ["pg_class", 0])
+    assert connection.connection.known._names[QUESTION]
