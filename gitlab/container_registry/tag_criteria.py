@@ -15,10 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import re2
-
 from gitlab.container_registry.client.responses import TagAge, TagDetails
 from gitlab.refusals import Invalid
+from tokens import tag_patterns
+from tokens.tag_patterns import InvalidPattern
 
 MAX_PATTERN = 255
 _MAX_MEMORY = 1024 * 1024
@@ -101,63 +101,11 @@ def pattern(text: str, field: str) -> Any:
     if len(text) > MAX_PATTERN:
         raise Invalid({field: f"At most {MAX_PATTERN} characters."})
     try:
-        return _compiled(text)
-    except re2.error as error:
-        why = _why(error)
-        place = _place(text, why)
-        at = f", at character {place + 1}" if place is not None else ""
+        return tag_patterns.compile_pattern(text, _MAX_MEMORY)
+    except InvalidPattern as error:
         raise Invalid(
-            {field: f"This is no regular expression of RE2's: {why}{at}.{_hint(why)}"}
+            {field: f"This is no regular expression of RE2's: {error}.{_hint(str(error))}"}
         ) from error
-
-
-def _compiled(text: str) -> Any:
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _MAX_MEMORY
-    return re2.compile(text, options)
-
-
-def _why(error: Exception) -> str:
-    said = error.args[0] if error.args else ""
-    return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-
-
-def _place(text: str, why: str) -> int | None:
-    """Where in a pattern begins what RE2 does not take, None where it does not say.
-
-    RE2 quotes the part and reads from the left: the part is where the shortest beginning of the
-    pattern ends that fails for the same reason.
-    """
-    part = why.partition(": ")[2]
-    if why.startswith("missing )"):
-        return _unclosed(text)
-    first = start = text.find(part) if part else -1
-    while start >= 0:
-        try:
-            _compiled(text[: start + len(part)])
-        except re2.error as error:
-            if _why(error) == why:
-                return start
-        start = text.find(part, start + 1)
-    return first if first >= 0 else None
-
-
-def _unclosed(text: str) -> int | None:
-    """Where the last parenthesis opens that nothing closes; escapes and classes are skipped."""
-    opened: list[int] = []
-    in_class = False
-    for found in re.finditer(r"\\.|[][()]", text, re.DOTALL):
-        mark = found.group()
-        if mark == "[":
-            in_class = True
-        elif mark == "]":
-            in_class = False
-        elif mark == "(" and not in_class:
-            opened.append(found.start())
-        elif mark == ")" and not in_class and opened:
-            opened.pop()
-    return opened[-1] if opened else None
 
 
 def _hint(why: str) -> str:

@@ -112,6 +112,7 @@ def test_a_pattern_takes_no_long_time() -> None:
         ("[a-", "missing ]: [a-, at character 1."),
         (r"(a)[(]\((b", "at character 9."),
         (")", "unexpected ): ), at character 1."),
+        ("\ud800", "half a character."),
         ("\\", "trailing \\."),
     ],
 )
