@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from django.apps import apps
 from django.db import connections, models, router
+from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test import TransactionTestCase
 
 Rows = dict[str, list[models.Model]]
 
 
 def read() -> Rows:
-    """By database: what is in it now, which is what its migrations have put there."""
+    """By test database: what is in it now, which is what its migrations have put there."""
     return {
         alias: [row for model in _models(alias) for row in model._base_manager.using(alias)]
         for alias in connections
+        if _is_made(alias)
     }
 
 
@@ -33,7 +36,7 @@ def restored(rows: Rows) -> Iterator[None]:
     def empty_but_for_rows(case: Any) -> None:
         empty(case)
         for alias in case._databases_names(include_mirrors=False):
-            restore(rows[alias], alias)
+            restore(rows.get(alias, []), alias)
 
     TransactionTestCase._fixture_teardown = empty_but_for_rows  # type: ignore[method-assign]
     try:
@@ -53,6 +56,11 @@ def restore(rows: list[models.Model], alias: str) -> None:
         if type(row) in gone:
             # As it is: without the default of a column, or the time now.
             row.save_base(raw=True, using=alias, force_insert=True)
+
+
+def _is_made(alias: str) -> bool:
+    """Whether there is a test database: pytest-django makes those that the run's tests ask for."""
+    return Path(str(connections[alias].settings_dict["NAME"])).name.startswith(TEST_DATABASE_PREFIX)
 
 
 def _models(alias: str) -> list[type[models.Model]]:
