@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.engineless]
 
 SEED = int(os.environ.get("SEED", "20261124"))
 SECONDS = float(os.environ.get("SECONDS", "5"))
-KILLS = float(os.environ.get("KILLS", str(SECONDS)))
+KILLS = float(os.environ.get("KILLS", "8"))
 """Seconds in which any process of the node is killed at any time."""
 WRITES = 5
 """Fewer under a load show nothing."""
