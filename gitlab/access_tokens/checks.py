@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.db import transaction
+from django.db.models import Model, Q
 from django.utils import timezone
 
+from gitlab.audit.services import record
+from gitlab.principals import Actor
 from gitlab.refusals import Invalid
 
 _USED_EVERY = dt.timedelta(minutes=10)
@@ -78,6 +82,26 @@ def usable() -> Q:
     """Which tokens may sign in today, as far as the token itself goes."""
     today = timezone.now().date()
     return Q(revoked_at__isnull=True) & (Q(expires_at__isnull=True) | Q(expires_at__gt=today))
+
+
+def note_use(model: type[Model], pk: int, *, client_ip: str, by: Actor, credential: str) -> None:
+    """Keep when a token was last used and from where; the first use of all goes on record."""
+    rows = model._default_manager.filter(pk=pk)  # noqa: SLF001 - Django's word for `objects`
+    now = {"last_used_at": timezone.now(), "last_used_ip": client_ip}
+    with transaction.atomic():
+        if not rows.filter(last_used_at__isnull=True).update(**now):
+            rows.update(**now)
+            return
+        token: Any = rows.get()
+        kind, _, _ = credential.partition(":")
+        record(
+            f"{kind}.first_use",
+            by=by,
+            target=token,
+            path=token.path,
+            credential=credential,
+            name=token.name,
+        )
 
 
 def is_use_noted(

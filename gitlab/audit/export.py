@@ -34,4 +34,9 @@ def _as_json(event: AuditEvent) -> dict[str, Any]:
         "target_path": event.target_path,
         "details": event.details,
         "address": event.address,
+        "credential": event.credential,
+        "request_id": event.request_id,
+        "project_id": event.project_pk,
+        "namespace_id": event.namespace_pk,
+        "person_id": event.person_pk,
     }

@@ -32,11 +32,18 @@ class AuditQuerySet(models.QuerySet["AuditEvent"]):
 
 
 class AuditEvent(models.Model):
-    """One thing that happened. Names are copied, so that they outlive what they name."""
+    """One thing that happened. Names are copied, so that they outlive what they name.
+
+    Nothing else in the database may change a row, so that none refers to another by a foreign key:
+    what is gone leaves its id here. `project_pk`, `namespace_pk` and `person_pk` say at whose page
+    the event is shown: the project that it is in, the group or namespace, the person that it is
+    about.
+    """
 
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
         null=True,
         blank=True,
         related_name="+",
@@ -48,6 +55,12 @@ class AuditEvent(models.Model):
     target_path = models.CharField(max_length=255, blank=True)
     details = models.JSONField(default=dict, blank=True)
     address = models.CharField(max_length=64, blank=True)
+    # With defaults of the database, for nodes of the version before.
+    credential = models.CharField(max_length=80, blank=True, default="", db_default="")
+    request_id = models.CharField(max_length=64, blank=True, default="", db_default="")
+    project_pk = models.BigIntegerField(null=True, blank=True)
+    namespace_pk = models.BigIntegerField(null=True, blank=True)
+    person_pk = models.BigIntegerField(null=True, blank=True)
     at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = AuditQuerySet.as_manager()
@@ -55,10 +68,32 @@ class AuditEvent(models.Model):
     class Meta:
         ordering = ["-at", "-id"]
         indexes = [
-            models.Index(fields=["-at"], name="audit_by_time"),
+            models.Index(fields=["-at", "-id"], name="audit_by_moment"),
             models.Index(fields=["target_type", "target_id", "-at"], name="audit_by_target"),
             models.Index(fields=["target_path", "-at"], name="audit_by_path"),
             models.Index(fields=["actor", "-at"], name="audit_by_actor"),
+            models.Index(fields=["actor_name", "-at"], name="audit_by_actor_name"),
+            models.Index(fields=["action", "-at"], name="audit_by_action"),
+            *(
+                models.Index(fields=[column, "-at"], name=name, condition=~models.Q(**{column: ""}))
+                for column, name in (
+                    ("address", "audit_by_address"),
+                    ("credential", "audit_by_credential"),
+                    ("request_id", "audit_by_request"),
+                )
+            ),
+            *(
+                models.Index(
+                    fields=[column, "-at"],
+                    name=name,
+                    condition=models.Q(**{f"{column}__isnull": False}),
+                )
+                for column, name in (
+                    ("project_pk", "audit_in_project"),
+                    ("namespace_pk", "audit_in_namespace"),
+                    ("person_pk", "audit_about_person"),
+                )
+            ),
         ]
 
     def __str__(self) -> str:

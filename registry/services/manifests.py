@@ -150,8 +150,9 @@ def push(
         with database.together() as send:
             _refer(repository_id, manifest_id, parsed, links, send)
         crash_points.reached("manifest_referred")
+        replaced = {"": ""}
         for tag in names:
-            tags.point(repository_id, tag, manifest_id, digest, actor)
+            replaced[tag] = tags.point(repository_id, tag, manifest_id, digest, actor)
             crash_points.reached("tag_pointed")
         if not names and database.one(_IS_TAGGED, [manifest_id]) is None:
             reviews.queue(
@@ -167,6 +168,7 @@ def push(
                     digest=digest,
                     media_type=parsed.media_type,
                     size=len(payload),
+                    replaced=replaced[tag],
                     send=send,
                 )
     crash_points.reached("manifest_committed")

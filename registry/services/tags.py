@@ -22,7 +22,7 @@ AND repository_id = (SELECT id FROM registry_repository WHERE name = %s AND clos
 ORDER BY name LIMIT %s
 """
 _CURRENT = """
-SELECT id, manifest_id FROM registry_tag
+SELECT id, manifest_id, digest FROM registry_tag
 WHERE repository_id = %s AND name = %s AND ended_at IS NULL
 """
 _END = "UPDATE registry_tag SET ended_at = %s, ended_by = %s WHERE id = %s"
@@ -69,25 +69,28 @@ def page(repository: str, last: str, limit: int) -> list[str]:
     return names
 
 
-def point(repository_id: int, name: str, manifest_id: int, digest: str, actor: Actor) -> bool:
-    """Let the tag `name` point at a manifest; whether it moved or is new.
+def point(repository_id: int, name: str, manifest_id: int, digest: str, actor: Actor) -> str:
+    """Let the tag `name` point at a manifest; the digest at which it pointed before it moved.
+
+    That is "" for a tag that is new, and for one that stays where it is.
 
     In a transaction that holds the repository. Raises DENIED where a rule keeps it where it is, or
     keeps `actor` from pushing it.
     """
     actor.rules.refuse_push([name])
     now = timezone.now()
+    replaced = ""
     current = database.one(_CURRENT, [repository_id, name])
     if current is not None:
-        tag_id, before = current
+        tag_id, before, replaced = current
         if before == manifest_id:
-            return False
+            return ""
         actor.rules.refuse_move(name)
         database.change(_END, [now, actor.name, tag_id])
         if before is not None:
             reviews.queue(Review.Kind.MANIFEST, [before], "tag moved")
     database.change(_POINT, [repository_id, name, digest, now, actor.name, manifest_id])
-    return True
+    return replaced
 
 
 def delete(repository: str, name: str, actor: Actor) -> None:

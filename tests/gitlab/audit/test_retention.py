@@ -94,6 +94,11 @@ def test_each_is_a_line(old: list[int], alice: Any, monkeypatch: pytest.MonkeyPa
         "target_path": "alice",
         "details": {"colour": "grün"},
         "address": "192.0.2.9",
+        "credential": "",
+        "request_id": "",
+        "project_id": None,
+        "namespace_id": None,
+        "person_id": alice.pk,
     }
     assert f"the last id is {last.pk}." in said
     assert [row["id"] for row in run(f"--after={last.pk - 1}")[0]] == [last.pk]
