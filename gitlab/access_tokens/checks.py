@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.db import transaction
@@ -17,6 +17,19 @@ from gitlab.refusals import Invalid
 
 _USED_EVERY = dt.timedelta(minutes=10)
 _USED_ELSEWHERE_EVERY = dt.timedelta(minutes=1)
+
+
+class Used(Protocol):
+    """A token, as far as its use goes."""
+
+    @property
+    def id(self) -> int:
+        """That of its row."""
+
+    @property
+    def last_used_at(self) -> dt.datetime | None:
+        """None before it is used."""
+
 
 _ABILITIES: dict[str, frozenset[str]] = {
     "api": frozenset(["read", "create", "delete", "admin"]),
@@ -84,24 +97,22 @@ def usable() -> Q:
     return Q(revoked_at__isnull=True) & (Q(expires_at__isnull=True) | Q(expires_at__gt=today))
 
 
-def note_use(model: type[Model], pk: int, *, client_ip: str, by: Actor, credential: str) -> None:
+def note_use(
+    model: type[Model], token: Used, *, client_ip: str, by: Actor, credential: str
+) -> None:
     """Keep when a token was last used and from where; the first use of all goes on record."""
-    rows = model._default_manager.filter(pk=pk)  # noqa: SLF001 - Django's word for `objects`
+    rows = model._default_manager.filter(pk=token.id)  # noqa: SLF001 - Django's word for `objects`
     now = {"last_used_at": timezone.now(), "last_used_ip": client_ip}
+    if token.last_used_at is not None:
+        rows.update(**now)
+        return
     with transaction.atomic():
+        # Of two at once the second finds it used.
         if not rows.filter(last_used_at__isnull=True).update(**now):
-            rows.update(**now)
             return
-        token: Any = rows.get()
-        kind, _, _ = credential.partition(":")
-        record(
-            f"{kind}.first_use",
-            by=by,
-            target=token,
-            path=token.path,
-            credential=credential,
-            name=token.name,
-        )
+        row: Any = rows.get()
+        action = f"{credential.partition(':')[0]}.first_use"
+        record(action, by=by, target=row, path=row.path, credential=credential, name=row.name)
 
 
 def is_use_noted(

@@ -198,7 +198,7 @@ def note_use(token: DeployTokenRow, client_ip: str) -> None:
     if not checks.is_use_noted(token.last_used_at, token.last_used_ip, client_ip=client_ip):
         checks.note_use(
             DeployToken,
-            token.id,
+            token,
             client_ip=client_ip,
             by=token,
             credential=credentials.of_deploy_token(token.id),

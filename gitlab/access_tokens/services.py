@@ -294,7 +294,7 @@ def note_use(token: TokenRow, client_ip: str) -> None:
     if not checks.is_use_noted(token.last_used_at, token.last_used_ip, client_ip=client_ip):
         checks.note_use(
             PersonalAccessToken,
-            token.id,
+            token,
             client_ip=client_ip,
             by=token.owner,
             credential=credentials.of_token(token.id),

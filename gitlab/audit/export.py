@@ -25,7 +25,7 @@ def rows(*, after: int = 0, before: dt.datetime | None = None) -> Iterator[dict[
 def _as_json(event: AuditEvent) -> dict[str, Any]:
     return {
         "id": event.pk,
-        "at": event.at.astimezone(dt.UTC).isoformat(timespec="milliseconds"),
+        "at": event.at.astimezone(dt.UTC).isoformat(timespec="microseconds"),
         "actor": event.actor_name,
         "actor_id": event.actor_id,
         "action": event.action,
@@ -39,4 +39,6 @@ def _as_json(event: AuditEvent) -> dict[str, Any]:
         "project_id": event.project_pk,
         "namespace_id": event.namespace_pk,
         "person_id": event.person_pk,
+        "position": event.chain_position,
+        "digest": event.digest,
     }
