@@ -175,14 +175,19 @@ class PlayedRegistry:
         self._answer()
         return self.daily.get((path, digest), [])[:days]
 
-    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
+    def deleted_tags(
+        self, path: str, *, n: int = 100, last: int = 0, name: str = ""
+    ) -> tuple[list[DeletedTag], int]:
         self._answer()
         ended = [
             DeletedTag(at, tag, past[0].digest, 7, past[0].until, past[0].ended_by, START)
             for (at, tag), past in self.past.items()
             if past[0].until is not None and past[0].is_restorable
         ]
-        return [tag for tag in ended if tag.path == path or tag.path.startswith(f"{path}/")][:n]
+        found = [tag for tag in ended if tag.path == path or tag.path.startswith(f"{path}/")]
+        found = [tag for tag in found if name in tag.name or name in tag.path]
+        # Its intervals are the places in this list.
+        return found[last : last + n], last + n if len(found) > last + n else 0
 
     def referrers(
         self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""
@@ -233,7 +238,9 @@ class PlayedRegistry:
     def freed(self, path: str, tags: Sequence[str] = (), *, seen: Sequence[str] = ()) -> Freed:
         self._answer()
         self.seen = list(seen)
-        return self.freed_bytes
+        there = self.now.get(path, {})
+        gone = tuple(tag for tag in tags if tag not in there)
+        return dataclasses.replace(self.freed_bytes, missing=gone)
 
     def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
         self._answer()

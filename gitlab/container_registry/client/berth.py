@@ -363,16 +363,23 @@ class BerthRegistry(OverV2):
         names: list[str] = as_json(answer)["tags"]
         return names
 
-    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
-        """Tags of the images at and below `path` that can be brought back, the latest first."""
+    def deleted_tags(
+        self, path: str, *, n: int = 100, last: int = 0, name: str = ""
+    ) -> tuple[list[DeletedTag], int]:
+        """Tags of the images at and below `path` that can be brought back, the latest first, behind
+        the interval `last`; `name` is a part of the tag's name or the image's. And behind which
+        interval there are more, 0 for none.
+        """
+        asked = {"n": str(n), "last": str(last) if last else "", "name": name}
         answer = self._own(
             "GET",
             _call("deleted-tags", path),
             Access.repository(path, "pull"),
-            {"n": n},
+            {key: value for key, value in asked.items() if value},
             accept=(200,),
         )
-        return [DeletedTag.read(entry) for entry in as_json(answer)]
+        found = [DeletedTag.read(entry) for entry in as_json(answer)]
+        return found, int(link_of(answer, "next", "last") or 0)
 
     def restore_repository(
         self,

@@ -164,8 +164,13 @@ class OwnApi(Registry, Protocol):
         unless one of the `rules` (see `delete_batch`) protects it.
         """
 
-    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
-        """Tags of the images at and below `path` that can be brought back, the latest first."""
+    def deleted_tags(
+        self, path: str, *, n: int = 100, last: int = 0, name: str = ""
+    ) -> tuple[list[DeletedTag], int]:
+        """Tags of the images at and below `path` that can be brought back, the latest first, behind
+        the interval `last`; `name` is a part of the tag's name or the image's. And behind which
+        interval there are more, 0 for none.
+        """
 
     def restore_tags(
         self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None

@@ -26,6 +26,11 @@ PLACE_IN_LIST = ("q", "sort", "last", "before")
 """Parameters that say where in a list of tags one is."""
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 tag``, ``1,200 tags``."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
 def name_of(repository: ContainerRepository) -> str:
     """What an image is called within its project; the project's own image has its name."""
     return repository.name or repository.project.path

@@ -59,6 +59,18 @@ class TestTags:
         assert "Undo until" in page
         assert pushed.calls == []
 
+    def test_what_has_gone_meanwhile_is_not_asked_about(
+        self, url: Any, pushed: Any, browser: Any, alice: Any
+    ) -> None:
+        answer = browser(alice).get(f"{url}/tags/delete", {"selected": ["v1", "v8", "v9"]})
+        page = answer.content.decode()
+        assert "Delete v1 of web?" in page
+        assert "v8, v9: gone already." in page
+        assert 'name="selected" value="v9"' not in page
+        all_gone = browser(alice).get(f"{url}/tags/delete", {"selected": ["v8", "v9"]})
+        assert all_gone.url == url
+        assert [toast.text for toast in toasts(all_gone)] == ["v8, v9 were gone already."]
+
     def test_nothing_is_freed_while_other_tags_hold_it(
         self, url: Any, pushed: Any, browser: Any, bob: Any
     ) -> None:
