@@ -6,7 +6,7 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, path
 
 from gitlab.container_registry import converters  # noqa: F401  (registers image_tag)
-from gitlab.container_registry.views import deletion, images, notifications, tags, undo
+from gitlab.container_registry.views import deletion, images, notifications, tags, undo, untagged
 from gitlab.namespaces import converters as paths  # noqa: F401  (registers full_path)
 
 app_name = "container_registry"
@@ -22,6 +22,7 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(f"{_IMAGE}/progress", images.progress, name="progress"),
         path(f"{_IMAGE}/delete", deletion.image, name="delete"),
         path(f"{_IMAGE}/restore", undo.restore, name="restore"),
+        path(f"{_IMAGE}/untagged", untagged.index, name="untagged"),
         path(f"{_IMAGE}/tags/delete", deletion.tags, name="tags_delete"),
         path(f"{_IMAGE}/tags/<image_tag:tag>", tags.detail, name="tag"),
         path(f"{_IMAGE}/tags/<image_tag:tag>/restore", undo.point_back, name="tag_restore"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.text import compress_string
@@ -26,7 +27,7 @@ class CompressionMiddleware:
     """Compresses pages and the API's answers with gzip, for whoever takes it.
 
     Not what another site has made a browser ask for (``Sec-Fetch-Site``), nor an answer that sets a
-    cookie: of those is the page that shows a new token.
+    cookie other than that of forms: of those is the page that shows a new token.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -48,7 +49,7 @@ def _may_be(response: HttpResponse) -> bool:
     return (
         not response.streaming
         and response.status_code == 200
-        and not response.cookies
+        and response.cookies.keys() <= {settings.CSRF_COOKIE_NAME}
         and not response.has_header("Content-Encoding")
         and response.headers.get("Content-Type", "").partition(";")[0] in _KINDS
         and len(response.content) >= SMALLEST

@@ -81,13 +81,15 @@ class UntaggedView(RegistryView):
     """``GET /gitlab/v1/berth/untagged/<path>/``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-        """Manifests that no tag, index or subject holds, of up to 1,000 after the id ``after``.
+        """Manifests that no tag, index or subject holds, of up to 1,000, or ``n``, after the id
+        ``after``.
 
         Each is a list: digest, bytes, and since when in seconds since the epoch. ``next`` is the id
         to go on after, 0 at the end; a page before it may be empty.
         """
         repository_id = repositories.get_id(name)
-        found, end = untagged.page(repository_id, cursor(request), untagged.MAX_PAGE)
+        limit = min(page_size(request, default=untagged.MAX_PAGE) or 1, untagged.MAX_PAGE)
+        found, end = untagged.page(repository_id, cursor(request), limit)
         rows = [[each.digest, each.size, epoch_seconds(each.since)] for each in found]
         return JsonResponse({"manifests": rows, "next": end})
 

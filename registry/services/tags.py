@@ -13,6 +13,7 @@ from registry.errors import Code, RegistryError
 from registry.models import Event, Repository, Review, Tag
 from registry.services import database, events, repositories
 from registry.services.garbage import reviews
+from registry.tag_order import sort_key
 
 # No name is empty, so that the first page needs no query of its own.
 # The repository is found first, so that no planner sorts all of its tags for one page.
@@ -28,8 +29,10 @@ WHERE repository_id = %s AND name = %s AND ended_at IS NULL
 _END = "UPDATE registry_tag SET ended_at = %s, ended_by = %s WHERE id = %s"
 _POINT = """
 INSERT INTO registry_tag
-(repository_id, name, manifest_id, digest, size, started_at, started_by, ended_by)
-SELECT %s, %s, id, %s, content_size, %s, %s, '' FROM registry_manifest WHERE id = %s
+(repository_id, name, sort_key, manifest_id, digest, size, dated_at, started_at, started_by,
+ended_by)
+SELECT %s, %s, %s, id, %s, content_size, COALESCE(image_created_at, %s), %s, %s, ''
+FROM registry_manifest WHERE id = %s
 """
 MAX_AT_ONCE = 100
 """Tags that one push sets. The specification asks for ten at least."""
@@ -86,7 +89,8 @@ def point(repository_id: int, name: str, manifest_id: int, digest: str, actor: A
         database.change(_END, [now, actor.name, tag_id])
         if before is not None:
             reviews.queue(Review.Kind.MANIFEST, [before], "tag moved")
-    database.change(_POINT, [repository_id, name, digest, now, actor.name, manifest_id])
+    key = sort_key(name)
+    database.change(_POINT, [repository_id, name, key, digest, now, now, actor.name, manifest_id])
     return True
 
 

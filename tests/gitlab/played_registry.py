@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ from gitlab.container_registry.client.responses import (
     ReferrersPage,
     RepositoryDetails,
     StoredManifest,
+    TagAge,
     TagDeletion,
     TagDetails,
     TagsPage,
@@ -69,6 +71,7 @@ class PlayedRegistry:
         self.seen: list[str] = []
         self.revoked: list[tuple[list[Any], float]] = []
         self.used: dict[str, Used] = {}
+        self.loose: list[tuple[str, int]] = []
         self.freed_bytes = Freed(218 * 1024 * 1024, 40 * 1024 * 1024, 3)
 
     def usage(self, paths: Sequence[str]) -> list[Used]:
@@ -141,10 +144,16 @@ class PlayedRegistry:
         before: str = "",
         name: str = "",
         sort: str = "",
+        pattern: str = "",
+        platform: str = "",
     ) -> TagsPage:
         self._answer()
         found = [tag for tag in self.now.get(path, {}).values() if name in tag.name]
-        column = sort.removeprefix("-")
+        if pattern:
+            found = [tag for tag in found if re.fullmatch(pattern, tag.name)]
+        if platform:
+            found = [tag for tag in found if platform in map(str, tag.platforms)]
+        column = sort.removeprefix("-").replace("version", "name")
         found.sort(key=lambda tag: getattr(tag, column) or START, reverse=sort.startswith("-"))
         names = [tag.name for tag in found]
         start = names.index(last) + 1 if last else 0
@@ -159,6 +168,11 @@ class PlayedRegistry:
 
     def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
         return AgesPage.of(self.tags(path, n=n, last=last, sort="name"))
+
+    def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
+        self._answer()
+        rows = [(name, name, size, None, START.timestamp()) for name, size in self.loose]
+        return [TagAge.read(row) for row in rows], 0
 
     def tag(self, path: str, tag: str) -> TagDetails | None:
         self._answer()

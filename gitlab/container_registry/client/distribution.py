@@ -110,7 +110,7 @@ class DistributionRegistry(OverV2):
             total = _size_of([each for _, _, each in self._read(path, names, walk)])
         return RepositoryDetails(path.rpartition("/")[2], path, len(names), total)
 
-    def tags(
+    def tags(  # noqa: PLR0913  (each is a parameter of the list)
         self,
         path: str,
         *,
@@ -119,8 +119,13 @@ class DistributionRegistry(OverV2):
         before: str = "",
         name: str = "",
         sort: str = "",
+        pattern: str = "",
+        platform: str = "",
     ) -> TagsPage:
-        """A page of tags by name: the only order there is. ``-name`` turns it round."""
+        """A page of tags by name: the only order there is. ``-name`` turns it round.
+
+        A pattern or a platform is not asked for: nothing here knows them.
+        """
         down = sort == "-name"
         walk = self._walk()
         names = [each for each in self._names(path, walk) or [] if name in each]

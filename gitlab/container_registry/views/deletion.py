@@ -70,9 +70,8 @@ def tags(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         # A tag may be called “delete”; this is its address.
         return detail(request, path=path, pk=pk, tag="delete")
     form = TagsForm(given)
-    several = len(form.names) > 1
     image = repositories.get_container_repository_for(
-        request.user, pk, Ability.ADMIN_IMAGE if several else Ability.DELETE_TAG, project=path
+        request.user, pk, Ability.DELETE_TAG, project=path
     )
     back = position_in_list(form.back)
     cancel = image_url(image) + (f"?{back}" if back else "")

@@ -22,7 +22,7 @@ from gitlab.principals import Anybody
 log = logging.getLogger(__name__)
 
 TITLE = "Container registry"
-PLACE_IN_LIST = ("q", "sort", "last", "before")
+PLACE_IN_LIST = ("q", "match", "platform", "sort", "last", "before")
 """Parameters that say where in a list of tags one is."""
 
 

@@ -61,6 +61,12 @@ def test_an_answer_with_a_cookie_is_not() -> None:
     assert not is_compressed(answer(response))
 
 
+def test_the_cookie_of_forms_is_no_matter() -> None:
+    response = HttpResponse(BODY)
+    response.set_cookie(settings.CSRF_COOKIE_NAME, "x" * 32)
+    assert is_compressed(answer(response))
+
+
 def test_what_a_form_has_sent_is_not() -> None:
     assert not is_compressed(answer(method="post"))
 
