@@ -281,6 +281,9 @@ class Tag(models.Model):
     an index orders tags by is kept here: `size` is the manifest's `content_size`, `sort_key` the
     name as versions are ordered (see `tag_order`), `dated_at` when the image was made by its own
     account, else when the tag was pushed.
+
+    Undo opens an interval too, at `restored_at` by `restored_by`: what was pushed then still was
+    pushed at `started_at` by `started_by`.
     """
 
     repository = models.ForeignKey(Repository, models.DO_NOTHING, db_index=False)
@@ -293,6 +296,8 @@ class Tag(models.Model):
     dated_at = models.DateTimeField(default=timezone.now, db_default=Now())
     started_at = models.DateTimeField(default=timezone.now)
     started_by = models.CharField(max_length=255, default="")
+    restored_at = models.DateTimeField(null=True)
+    restored_by = models.CharField(max_length=255, null=True)
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=255, default="")
 

@@ -9,7 +9,7 @@ import registry.fields
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0015_uploads_under_way"),
+        ("registry", "0016_restored_tags"),
     ]
 
     operations = [
