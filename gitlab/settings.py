@@ -85,6 +85,7 @@ _WEB_MIDDLEWARE = [
     "gitlab.audit.middleware.OriginMiddleware",
     "gitlab.server.middleware.TokenEndpointMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "gitlab.server.compression.CompressionMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

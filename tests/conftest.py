@@ -176,10 +176,18 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """The databases, in which the rows of migrations outlast a test that commits."""
+    """The databases, in which the rows of migrations outlast a test that commits.
+
+    SQLite's tables are emptied by DELETE between tests, which the audit's would refuse.
+    """
+    from django.db import connection
+
+    from gitlab.audit import triggers
     from tests import migrated
 
     with django_db_blocker.unblock():
+        if connection.vendor == "sqlite":
+            triggers.drop(connection, triggers.REMOVED)
         rows = migrated.read()
     with migrated.restored(rows):
         yield
@@ -199,18 +207,6 @@ def _nothing_is_counted() -> Iterator[None]:
     if store._held is not None:
         with store._transaction() as cursor:
             cursor.execute("DELETE FROM arrivals")
-
-
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any, request: Any) -> None:
-    """SQLite's tables are emptied by DELETE between tests, which the audit's would refuse."""
-    from django.db import connection
-
-    from gitlab.audit import triggers
-
-    if connection.vendor == "sqlite":
-        with django_db_blocker.unblock():
-            triggers.drop(connection, triggers.REMOVED)
 
 
 @pytest.fixture(scope="session")

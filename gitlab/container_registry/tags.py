@@ -97,7 +97,7 @@ def describe(
     return Described(tag, details, past, manifest, counted)
 
 
-def tags_of(
+def tags_of(  # noqa: PLR0913  (each is a parameter of the list)
     repository: ContainerRepository,
     *,
     n: int = 20,
@@ -105,11 +105,22 @@ def tags_of(
     before: str = "",
     name: str = "",
     sort: str = "",
+    pattern: str = "",
+    platform: str = "",
     registry: Registry | None = None,
 ) -> TagsPage:
     """A page of an image's tags, as `Registry.tags` describes."""
     registry = registry or clients.for_pages()
-    return registry.tags(repository.path, n=n, last=last, before=before, name=name, sort=sort)
+    return registry.tags(
+        repository.path,
+        n=n,
+        last=last,
+        before=before,
+        name=name,
+        sort=sort,
+        pattern=pattern,
+        platform=platform,
+    )
 
 
 def freed_by(
@@ -161,8 +172,8 @@ def delete_tags(
 ) -> Deleted:
     """Delete some tags now. The images behind them stay for whoever knows their digest.
 
-    One tag needs `Ability.DELETE_TAG`, several need `Ability.ADMIN_IMAGE`, as in GitLab. Of several
-    those that a rule protects are refused, and the rest goes. What was deleted before the registry
+    Each needs `Ability.DELETE_TAG`, as in GitLab's pages. Of several those that a rule protects are
+    refused, and the rest goes. What was deleted before the registry
     failed is recorded all the same. Raises `Forbidden`, also for one tag that a rule protects,
     `Conflict` while the image is being deleted, `Invalid` for ``tags``, `RegistryUnavailable`.
     """
@@ -170,9 +181,7 @@ def delete_tags(
     if not names or len(names) > MAX_TAGS_AT_ONCE:
         raise Invalid({"tags": f"Choose 1 to {MAX_TAGS_AT_ONCE} tags."})
     several = len(names) > 1
-    require_in_project(
-        by, repository.project, Ability.ADMIN_IMAGE if several else Ability.DELETE_TAG
-    )
+    require_in_project(by, repository.project, Ability.DELETE_TAG)
     if repository.is_being_deleted:
         raise Conflict({"__all__": "The image is being deleted with all its tags."})
     guard.require_image(by, repository.project, repository.path, "delete")

@@ -105,6 +105,7 @@ class Namespace(models.Model):
             # What the API can order groups by.
             models.Index(fields=["kind", "name", "id"], name="namespace_by_name"),
             models.Index(fields=["kind", "id"], name="namespace_by_kind_and_id"),
+            models.Index(fields=["kind", "updated_at", "id"], name="namespace_by_update"),
             models.Index(
                 fields=["pending_delete_at"],
                 name="namespace_pending_delete",

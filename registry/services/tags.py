@@ -16,6 +16,7 @@ from registry.errors import Code, RegistryError
 from registry.models import Event, Repository, Review, Tag
 from registry.services import database, events, repositories
 from registry.services.garbage import reviews
+from registry.tag_order import sort_key
 
 # No name is empty, so that the first page needs no query of its own.
 # The repository is found first, so that no planner sorts all of its tags for one page.
@@ -32,9 +33,10 @@ _BY_NAME = "(SELECT id FROM registry_repository WHERE name = %s AND closed_at IS
 _END = "UPDATE registry_tag SET ended_at = %s, ended_by = %s WHERE id = %s"
 _POINT = """
 INSERT INTO registry_tag
-(repository_id, name, manifest_id, digest, size, started_at, started_by, restored_at, restored_by,
-ended_by)
-SELECT %s, %s, id, %s, content_size, %s, %s, %s, %s, '' FROM registry_manifest WHERE id = %s
+(repository_id, name, sort_key, manifest_id, digest, size, dated_at, started_at, started_by,
+restored_at, restored_by, ended_by)
+SELECT %s, %s, %s, id, %s, content_size, COALESCE(image_created_at, %s), %s, %s, %s, %s, ''
+FROM registry_manifest WHERE id = %s
 """
 MAX_AT_ONCE = 100
 """Tags that one push sets. The specification asks for ten at least."""
@@ -129,7 +131,8 @@ def move(  # noqa: PLR0913 - from where, and to where
     began: tuple[object, ...] = (now, actor.name, None, None)
     if restored is not None:
         began = (restored.started_at, restored.started_by, now, actor.name)
-    send(_POINT, [repository_id, name, digest, *began, manifest_id])
+    key = sort_key(name)
+    send(_POINT, [repository_id, name, key, digest, began[0], *began, manifest_id])
     return replaced
 
 

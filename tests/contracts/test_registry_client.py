@@ -143,7 +143,10 @@ def test_a_tag_goes_and_comes_back(client: BerthRegistry) -> None:
     client.point(APP, "v2", stored, by="alice")
     assert client.delete_tag(APP, "v1", by="alice")
     assert not client.delete_tag(APP, "v1")
-    (deleted,) = client.deleted_tags(APP)
+    ((deleted,), behind) = client.deleted_tags(APP)
+    assert behind == 0
+    assert client.deleted_tags(APP, name="v1") == ([deleted], 0)
+    assert client.deleted_tags(APP, name="V1") == ([], 0)
     assert (deleted.name, deleted.digest) == ("v1", image.digest)
     (latest, *_) = client.history(APP, "v1")
     assert client.restore_tags(APP, [latest.id], by="alice") == ["v1"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -77,6 +79,23 @@ def test_prepare_makes_everything_and_a_second_run_changes_nothing(node: Install
     before = snapshot(node.home)
     assert node.manage("prepare") == ""
     assert snapshot(node.home) == before
+
+
+def test_a_reader_who_has_enough_is_no_fault(node: Installation) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, PROJECT / "manage.py", "show_config"],
+        check=False,
+        env=node.environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    os.close(writer)
+    assert ended.stderr == ""
+    assert ended.returncode == 128 + signal.SIGPIPE
 
 
 def test_two_at_once_with_a_root_password(node: Installation) -> None:

@@ -82,7 +82,7 @@ class BerthRegistry(OverV2):
         )
         return None if answer.status_code == 404 else RepositoryDetails.read(as_json(answer))
 
-    def tags(
+    def tags(  # noqa: PLR0913  (each is a parameter of the list)
         self,
         path: str,
         *,
@@ -91,14 +91,18 @@ class BerthRegistry(OverV2):
         before: str = "",
         name: str = "",
         sort: str = "",
+        pattern: str = "",
+        platform: str = "",
     ) -> TagsPage:
         """A page of an image's tags, after `last` or before `before`.
 
-        `name` is a part of the names wanted; `sort` is ``name``, ``published_at`` or
-        ``last_pulled_at``, each with ``-`` too. An image that the registry does not know has no
-        tags.
+        `name` is a part of the names wanted, `pattern` one of RE2's for whole names, `platform` as
+        in ``linux/arm64``; `sort` is ``name``, ``version``, ``published_at``, ``created_at``,
+        ``size_bytes`` or ``last_pulled_at``, each with ``-`` too. An image that the registry does
+        not know has no tags.
         """
         asked = {"n": str(n), "last": last, "before": before, "name": name, "sort": sort}
+        asked |= {"pattern": pattern, "platform": platform}
         answer = self._own(
             "GET",
             _call("tags", path),
@@ -256,13 +260,18 @@ class BerthRegistry(OverV2):
         )
         return _held(answer, digest)
 
-    def untagged(self, path: str, *, after: int = 0) -> tuple[Sequence[TagAge], int]:
+    def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
         """Manifests that no tag, index or subject holds: named by their digest, published when the
-        last tag left them. And what to go on `after`, 0 at the end; a page before it may be empty.
+        last tag left them, of the next `n` that are looked at. And what to go on `after`, 0 at the
+        end; a page before it may be empty.
         """
         access = Access.repository(path, "pull")
         answer = self._own(
-            "GET", _call("untagged", path), access, {"after": str(after)}, accept=(200, 404)
+            "GET",
+            _call("untagged", path),
+            access,
+            {"after": str(after), **({"n": str(n)} if n < 1000 else {})},
+            accept=(200, 404),
         )
         if answer.status_code == 404:
             return [], 0
@@ -419,16 +428,23 @@ class BerthRegistry(OverV2):
         names: list[str] = as_json(answer)["tags"]
         return names
 
-    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
-        """Tags of the images at and below `path` that can be brought back, the latest first."""
+    def deleted_tags(
+        self, path: str, *, n: int = 100, last: int = 0, name: str = ""
+    ) -> tuple[list[DeletedTag], int]:
+        """Tags of the images at and below `path` that can be brought back, the latest first, behind
+        the interval `last`; `name` is a part of the tag's name or the image's. And behind which
+        interval there are more, 0 for none.
+        """
+        asked = {"n": str(n), "last": str(last) if last else "", "name": name}
         answer = self._own(
             "GET",
             _call("deleted-tags", path),
             Access.repository(path, "pull"),
-            {"n": n},
+            {key: value for key, value in asked.items() if value},
             accept=(200,),
         )
-        return [DeletedTag.read(entry) for entry in as_json(answer)]
+        found = [DeletedTag.read(entry) for entry in as_json(answer)]
+        return found, int(link_of(answer, "next", "last") or 0)
 
     def restore_repository(
         self,

@@ -113,7 +113,7 @@ class DistributionRegistry(OverV2):
         name = path.rpartition("/")[2]
         return RepositoryDetails(name, path, len(names), total, pull_tag=tag)
 
-    def tags(
+    def tags(  # noqa: PLR0913  (each is a parameter of the list)
         self,
         path: str,
         *,
@@ -122,8 +122,13 @@ class DistributionRegistry(OverV2):
         before: str = "",
         name: str = "",
         sort: str = "",
+        pattern: str = "",
+        platform: str = "",
     ) -> TagsPage:
-        """A page of tags by name: the only order there is. ``-name`` turns it round."""
+        """A page of tags by name: the only order there is. ``-name`` turns it round.
+
+        A pattern or a platform is not asked for: nothing here knows them.
+        """
         down = sort == "-name"
         walk = self._walk()
         names = [each for each in self._names(path, walk) or [] if name in each]

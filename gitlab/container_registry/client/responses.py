@@ -547,13 +547,15 @@ class TagDeletion:
 class Freed:
     """What a deletion would free: bytes that nothing else needs, and those that others share.
 
-    Where `is_exact` is false, so much hangs on it that the numbers are the least.
+    Where `is_exact` is false, so much hangs on it that the numbers are the least. `missing` are the
+    tags asked about that are not there.
     """
 
     alone_bytes: int = 0
     shared_bytes: int = 0
     manifests: int = 0
     is_exact: bool = True
+    missing: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, body: Object) -> Self:
@@ -563,6 +565,7 @@ class Freed:
             shared_bytes=body.get("shared_bytes") or 0,
             manifests=body.get("manifests") or 0,
             is_exact=body.get("exact") is not False,
+            missing=tuple(str(name) for name in body.get("missing") or ()),
         )
 
 
