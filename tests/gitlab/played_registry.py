@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from gitlab.container_registry.client import chosen as clients
-from gitlab.container_registry.client.connection import RegistryRefused
+from gitlab.container_registry.client.connection import AnswerTooLarge, RegistryRefused
 from gitlab.container_registry.client.responses import (
     AgesPage,
     DailyPulls,
@@ -61,6 +61,7 @@ class PlayedRegistry:
         self.closed: dict[int, str] = {}
         self.kept: dict[str, dict[str, TagDetails]] = {}
         self.manifests: dict[str, StoredManifest] = {}
+        self.blobs: dict[str, bytes] = {}
         self.referring: dict[str, list[Referrer]] = {}
         self.held: dict[tuple[str, str], Held] = {}
         self.calls: list[tuple[Any, ...]] = []
@@ -229,6 +230,21 @@ class PlayedRegistry:
     def manifest(self, path: str, reference: str) -> StoredManifest | None:
         self._answer()
         return self.manifests.get(reference)
+
+    def has_manifest(self, path: str, digest: str) -> bool:
+        self._answer()
+        return digest in self.manifests
+
+    def has_blob(self, path: str, digest: str) -> bool:
+        self._answer()
+        return digest in self.blobs
+
+    def blob(self, path: str, digest: str, *, max_bytes: int = 8 * 1024 * 1024) -> bytes | None:
+        self._answer()
+        found = self.blobs.get(digest)
+        if found is not None and len(found) > max_bytes:
+            raise AnswerTooLarge(502, "TOO_LARGE", "the registry sends too much")
+        return found
 
     def freed(self, path: str, tags: Sequence[str] = (), *, seen: Sequence[str] = ()) -> Freed:
         self._answer()

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from gitlab.container_registry.client.connection import RegistryRefused
+from gitlab.container_registry.client.connection import MAX_ANSWER, RegistryRefused
 from gitlab.container_registry.client.responses import (
     AgesPage,
     DailyPulls,
@@ -68,6 +68,15 @@ class Registry(Protocol):
 
     def manifest(self, path: str, reference: str) -> StoredManifest | None:
         """A manifest by tag or digest, byte by byte, or None."""
+
+    def has_manifest(self, path: str, digest: str) -> bool:
+        """Whether an image has a manifest now."""
+
+    def has_blob(self, path: str, digest: str) -> bool:
+        """Whether an image may serve a blob now."""
+
+    def blob(self, path: str, digest: str, *, max_bytes: int = MAX_ANSWER) -> bytes | None:
+        """A small blob, byte by byte, or None. Raises `AnswerTooLarge` for more than that."""
 
     def referrers(
         self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""

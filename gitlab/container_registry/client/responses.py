@@ -45,14 +45,15 @@ def word(body: Object, key: str) -> str:
 
 
 def moment(text: object) -> dt.datetime | None:
-    """A time of RFC 3339, or None where there is none."""
+    """A time of RFC 3339 in UTC, or None where there is none, or Go's zero for none."""
     if not isinstance(text, str) or not text:
         return None
     try:
-        found = dt.datetime.fromisoformat(text)
-    except ValueError:
+        found = dt.datetime.fromisoformat(text[:64])
+        found = found.astimezone(dt.UTC) if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    except (ValueError, OverflowError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    return found if found.year > 1 else None
 
 
 def _since_epoch(seconds: object) -> dt.datetime | None:
