@@ -1,4 +1,4 @@
-"""How a tag and a digest stand in an address. Sources: OCI distribution specification 1.1, "Pulling
+"""How a tag and a digest stand in an address. Source: OCI distribution specification 1.1, "Pulling
 manifests"; OCI image specification 1.1, "Registered Algorithms".
 """
 
@@ -22,10 +22,10 @@ class TagConverter:
 
 
 class DigestConverter(TagConverter):
-    """``<image_digest:digest>``: of an algorithm that is registered."""
+    """``<digest:digest>``"""
 
-    regex = "(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
+    regex = "sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
 
 
 register_converter(TagConverter, "image_tag")
-register_converter(DigestConverter, "image_digest")
+register_converter(DigestConverter, "digest")

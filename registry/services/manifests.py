@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, Max, OuterRef
 from django.utils import timezone
 
 from registry import crash_points
@@ -24,6 +24,7 @@ from registry.models import (
 )
 from registry.services import (
     blobs,
+    content_sizes,
     database,
     events,
     image_configs,
@@ -231,7 +232,9 @@ def _store(
     actor: Actor,
 ) -> int:
     """The id of the manifest's row: a new one, or the old one revived."""
-    content_size = _content_size(repository_id, parsed)
+    content_size = parsed.content_size
+    if parsed.is_index:
+        content_size = content_sizes.of_index(repository_id, parsed.listed)
     platforms = parsed.platforms if parsed.is_index else config.platforms
     row = database.changed(
         _STORE,
@@ -260,31 +263,17 @@ def _store(
     return int(row[0])
 
 
-def _children(repository_id: int, parsed: ParsedManifest) -> list[tuple[int, dt.datetime | None]]:
+def _newest_child(repository_id: int, parsed: ParsedManifest) -> dt.datetime | None:
     names = [child.digest for child in parsed.children]
-    found: list[tuple[int, dt.datetime | None]] = []
+    made: list[dt.datetime | None] = []
     for start in range(0, len(names), _BATCH):
-        found += Manifest.objects.filter(
+        here = Manifest.objects.filter(
             repository_id=repository_id,
             digest__in=names[start : start + _BATCH],
             deleted_at=None,
-        ).values_list("content_size", "image_created_at")
-    return found
-
-
-def _content_size(repository_id: int, parsed: ParsedManifest) -> int:
-    """Bytes of what it refers to; of an index those of the manifests and blobs that are here."""
-    if not parsed.is_index:
-        return parsed.content_size
-    listed = blobs.links_here(repository_id, {child.digest for child in parsed.children})
-    return sum(size for size, _ in _children(repository_id, parsed)) + sum(
-        size for _, size in listed.values()
-    )
-
-
-def _newest_child(repository_id: int, parsed: ParsedManifest) -> dt.datetime | None:
-    made = [created for _, created in _children(repository_id, parsed) if created is not None]
-    return max(made, default=None)
+        )
+        made.append(here.aggregate(Max("image_created_at"))["image_created_at__max"])
+    return max(filter(None, made), default=None)
 
 
 def _refer(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from registry import digest as digests
@@ -28,8 +30,9 @@ WHERE repository_id = %s AND name = %s AND ended_at IS NULL
 _END = "UPDATE registry_tag SET ended_at = %s, ended_by = %s WHERE id = %s"
 _POINT = """
 INSERT INTO registry_tag
-(repository_id, name, manifest_id, digest, size, started_at, started_by, ended_by)
-SELECT %s, %s, id, %s, content_size, %s, %s, '' FROM registry_manifest WHERE id = %s
+(repository_id, name, manifest_id, digest, size, started_at, started_by, restored_at, restored_by,
+ended_by)
+SELECT %s, %s, id, %s, content_size, %s, %s, %s, %s, '' FROM registry_manifest WHERE id = %s
 """
 MAX_AT_ONCE = 100
 """Tags that one push sets. The specification asks for ten at least."""
@@ -69,8 +72,18 @@ def page(repository: str, last: str, limit: int) -> list[str]:
     return names
 
 
-def point(repository_id: int, name: str, manifest_id: int, digest: str, actor: Actor) -> bool:
+def point(
+    repository_id: int,
+    name: str,
+    manifest_id: int,
+    digest: str,
+    actor: Actor,
+    *,
+    restored: Tag | None = None,
+) -> bool:
     """Let the tag `name` point at a manifest; whether it moved or is new.
+
+    With the interval that is `restored`, it keeps the time of the push and who pushed.
 
     In a transaction that holds the repository. Raises DENIED where a rule keeps it where it is, or
     keeps `actor` from pushing it.
@@ -86,7 +99,10 @@ def point(repository_id: int, name: str, manifest_id: int, digest: str, actor: A
         database.change(_END, [now, actor.name, tag_id])
         if before is not None:
             reviews.queue(Review.Kind.MANIFEST, [before], "tag moved")
-    database.change(_POINT, [repository_id, name, digest, now, actor.name, manifest_id])
+    began: tuple[object, ...] = (now, actor.name, None, None)
+    if restored is not None:
+        began = (restored.started_at, restored.started_by, now, actor.name)
+    database.change(_POINT, [repository_id, name, digest, *began, manifest_id])
     return True
 
 
@@ -146,12 +162,22 @@ def end_signatures(
         events.record(Event.Action.DELETE, name, Actor(), tag=tag.name, digest=tag.digest)
 
 
-def history(repository_id: int, name: str, limit: int, *, last: int = 0) -> list[Tag]:
+def history(
+    repository_id: int,
+    name: str,
+    limit: int,
+    *,
+    last: int = 0,
+    before: dt.datetime | None = None,
+) -> list[Tag]:
     """The intervals of a tag, the latest first, behind that with the id `last` where one is given.
 
-    One more than `limit` where there are more.
+    Those that began `before` a moment, where one is given. One more than `limit` where there are
+    more.
     """
     found = Tag.objects.filter(repository_id=repository_id, name=name)
     if last:
         found = found.filter(pk__lt=last)
+    if before is not None:
+        found = found.alias(began=Coalesce("restored_at", "started_at")).filter(began__lt=before)
     return list(found.order_by("-pk")[: limit + 1])

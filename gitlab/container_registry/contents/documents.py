@@ -88,9 +88,14 @@ def shown(value: object, limit: int = MAX_VALUE) -> str:
         return _number(value)
     if not isinstance(value, str):
         return "[…]" if isinstance(value, list) else "{…}"
-    text = _HIDDEN.sub(_written_out, value[:limit])
+    text = visible(value[:limit])
     left = len(value) - limit
     return f"{text}… ({left:,} more characters)" if left > 0 else text
+
+
+def visible(text: str) -> str:
+    """A text whose hidden characters are written out."""
+    return _HIDDEN.sub(_written_out, text)
 
 
 def _number(value: float) -> str:

@@ -70,14 +70,17 @@ def _of(registry: Registry) -> Remembered:
     return _remembered.setdefault(registry, Remembered())
 
 
-def manifest(registry: Registry, path: str, digest: str) -> StoredManifest | None:
+def manifest(
+    registry: Registry, path: str, digest: str, *, is_here: bool = False
+) -> StoredManifest | None:
     """A manifest of an image by digest, None where the image does not have it now.
 
-    Raises `RegistryUnavailable`, `RegistryRefused`.
+    `is_here`: the registry has just said that it has, so that it is not asked again. Raises
+    `RegistryUnavailable`, `RegistryRefused`.
     """
     known = _of(registry).get(StoredManifest, digest)
     if known is not None:
-        return known if registry.has_manifest(path, digest) else None
+        return known if is_here or registry.has_manifest(path, digest) else None
     found = registry.manifest(path, digest)
     if found is not None:
         _of(registry).put(digest, found)

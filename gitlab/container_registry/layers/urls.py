@@ -5,13 +5,13 @@ from __future__ import annotations
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, path
 
-from gitlab.container_registry import converters  # noqa: F401  (registers image_digest)
+from gitlab.container_registry import converters  # noqa: F401  (registers digest)
 from gitlab.container_registry.layers import views
 from gitlab.namespaces import converters as paths  # noqa: F401  (registers full_path)
 
 app_name = "layers"
 
-_FILES = "<full_path:path>/container_registry/<int:pk>/files/<image_digest:digest>"
+_FILES = "<full_path:path>/container_registry/<int:pk>/files/<digest:digest>"
 
 urlpatterns: list[URLPattern | URLResolver] = []
 if settings.CONTAINER_REGISTRY_ENABLED:
