@@ -62,6 +62,7 @@ _WEB_APPS = [
     "gitlab.trusted_issuers",
     "gitlab.container_registry",
     "gitlab.container_registry.cleanup",
+    "gitlab.container_registry.layers",
     "gitlab.container_registry.protection",
     "gitlab.quotas",
     "gitlab.audit",

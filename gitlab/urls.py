@@ -21,6 +21,7 @@ if "web" in settings.ROLES:
         path("", include("gitlab.trusted_issuers.urls")),
         path("", include("gitlab.container_registry.urls")),
         path("", include("gitlab.container_registry.cleanup.urls")),
+        path("", include("gitlab.container_registry.layers.urls")),
         path("", include("gitlab.container_registry.protection.urls")),
         path("", include("gitlab.quotas.urls")),
         path("", include("gitlab.path_changes.urls")),

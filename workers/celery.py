@@ -44,6 +44,11 @@ app.conf.update(
             "schedule": 10.0,
             "options": {"expires": 10},
         },
+        "sweep file jobs": {
+            "task": "workers.tasks.sweep_file_jobs",
+            "schedule": 15.0,
+            "options": {"expires": 15},
+        },
         "tell revocations": {
             "task": "workers.tasks.tell_revocations",
             "schedule": 5.0,
