@@ -277,6 +277,9 @@ class Tag(models.Model):
 
     The digest stays when the manifest's row has gone, so that the history remains readable. `size`
     is the manifest's `content_size`, kept here so that an index orders tags by it.
+
+    Undo opens an interval too, at `restored_at` by `restored_by`: what was pushed then still was
+    pushed at `started_at` by `started_by`.
     """
 
     repository = models.ForeignKey(Repository, models.DO_NOTHING, db_index=False)
@@ -286,6 +289,8 @@ class Tag(models.Model):
     size = models.BigIntegerField(default=0)
     started_at = models.DateTimeField(default=timezone.now)
     started_by = models.CharField(max_length=255, default="")
+    restored_at = models.DateTimeField(null=True)
+    restored_by = models.CharField(max_length=255, null=True)
     ended_at = models.DateTimeField(null=True)
     ended_by = models.CharField(max_length=255, default="")
 
@@ -584,6 +589,9 @@ class Event(models.Model):
     digest = models.CharField(max_length=DIGEST_LENGTH, default="")
     media_type = models.CharField(max_length=255, default="")
     size = models.BigIntegerField(default=0)
+    # Of a push that moved a tag: where it pointed before. With a default of the database, for nodes
+    # of the version before.
+    replaced = models.CharField(max_length=DIGEST_LENGTH, default="", db_default="")
     actor = models.CharField(max_length=255, default="")
     user = models.TextField(default="")
 

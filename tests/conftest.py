@@ -202,6 +202,18 @@ def _nothing_is_counted() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any, request: Any) -> None:
+    """SQLite's tables are emptied by DELETE between tests, which the audit's would refuse."""
+    from django.db import connection
+
+    from gitlab.audit import triggers
+
+    if connection.vendor == "sqlite":
+        with django_db_blocker.unblock():
+            triggers.drop(connection, triggers.REMOVED)
+
+
+@pytest.fixture(scope="session")
 def engine(request: pytest.FixtureRequest) -> str:
     """``sqlite`` or ``postgresql``: what this run uses."""
     name: str = request.config.getoption("engine")

@@ -74,6 +74,11 @@ app.conf.update(
             "schedule": 300.0,
             "options": {"expires": 300},
         },
+        "seal audit events": {
+            "task": "workers.tasks.seal_audit_events",
+            "schedule": 10.0,
+            "options": {"expires": 10},
+        },
         "sweep audit events": {
             "task": "workers.tasks.sweep_audit_events",
             "schedule": 3600.0,

@@ -8,7 +8,7 @@ from celery import shared_task
 
 from gitlab.access_tokens import expiry, job_tokens
 from gitlab.accounts import sessions
-from gitlab.audit import retention
+from gitlab.audit import chain, retention
 from gitlab.container_registry import (
     bulk_deletion,
     deletion,
@@ -155,6 +155,12 @@ def send_mail() -> None:
     sent = mail.send_due()
     if sent:
         log.info("sent %s mails", sent)
+
+
+@shared_task
+def seal_audit_events() -> None:
+    """Give the audit events that are new their places in the chain."""
+    chain.seal()
 
 
 @shared_task

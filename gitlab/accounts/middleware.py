@@ -8,6 +8,8 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 
+from gitlab.audit import origin
+
 
 class SignedInMiddleware:
     """No cache keeps a page of somebody, and a session whose user is blocked can't come back.
@@ -25,6 +27,8 @@ class SignedInMiddleware:
             return self.get_response(request)
         if SESSION_KEY in request.session and request.user.is_anonymous:
             request.session.flush()
+        if SESSION_KEY in request.session:
+            origin.acted_with(origin.of_session(request.session.session_key))
         response = self.get_response(request)
         if SESSION_KEY in request.session:
             response.setdefault("Cache-Control", "no-store")

@@ -82,9 +82,15 @@ def restore_tags(
 
 
 def _restore(
-    own: OwnApi, image: ContainerRepository, intervals: list[int], by: Person
+    own: OwnApi,
+    image: ContainerRepository,
+    intervals: list[int],
+    by: Person,
+    *,
+    move: bool = False,
 ) -> list[str]:
-    return own.restore_tags(image.path, intervals, by=by.username, project=image.project_id)
+    project = image.project_id
+    return own.restore_tags(image.path, intervals, by=by.username, project=project, move=move)
 
 
 def point_back(
@@ -97,25 +103,21 @@ def point_back(
 ) -> Interval | None:
     """Let a tag point at what it did in a part of its history. Answers that which this ends.
 
-    Raises `NotFound`, `Forbidden`, also where a rule keeps the tag where it is, and `Conflict`
+    What was pushed then was pushed then: the registry notes that it was restored. Raises
+    `NotFound`, `Forbidden`, also where a rule keeps the tag where it is, and `RegistryRefused`
     where what it pointed at is gone.
     """
     standing = _require_push(by, repository, [tag])
     own = own_api(registry or clients.for_pages(), _KEEPS_NOTHING)
-    history = own.history(repository.path, tag)
-    chosen = next((past for past in history if past.id == interval), None)
-    if chosen is None:
+    chosen = next(iter(own.history(repository.path, tag, n=1, last=interval + 1)), None)
+    if chosen is None or chosen.id != interval:
         raise NotFound("no such part of the history")
-    current = history[0] if history[0].until is None else None
-    if current is None:
-        _restore(own, repository, [chosen.id], by)
-    else:
-        if current.digest != chosen.digest:
+    latest = own.history(repository.path, tag, n=1)
+    current = latest[0] if latest and latest[0].until is None else None
+    if current is None or current.digest != chosen.digest:
+        if current is not None:
             guard.refuse(standing.tags.what_holds(tag))
-        manifest = own.manifest(repository.path, chosen.digest)
-        if manifest is None:
-            raise Conflict({"__all__": f"What {tag} pointed at then has been deleted."})
-        own.point(repository.path, tag, manifest, by=by.username)
+        _restore(own, repository, [chosen.id], by, move=current is not None)
     record("tag.restore", by=by, target=repository, tags=[tag], digest=chosen.digest)
     return current
 

@@ -222,7 +222,9 @@ def create_project(  # noqa: PLR0913 - each is a field of the form
         creator_id=by.person_id,
     )
     _insert(project, "path")
-    details = {"visibility": project.visibility} | ({"reason": reason} if reason else {})
+    details: dict[str, Any] = {"visibility": project.visibility} | (
+        {"reason": reason} if reason else {}
+    )
     record("project.create", by=by, target=project, **details)
     return project
 

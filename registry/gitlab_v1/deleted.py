@@ -159,12 +159,16 @@ class RestoreView(RegistryView):
         return Access.repository(arguments["name"], "push", "delete")
 
     def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-        """Bring back ``tags`` (ids of intervals), a ``manifest`` (digest) or the ``repository``."""
+        """Bring back ``tags`` (ids of intervals), a ``manifest`` (digest) or the ``repository``.
+
+        With ``move`` true, tags that point elsewhere by now do so no longer.
+        """
         body = json_object(request)
         restored: list[str] = []
         match body:
             case {"tags": [*ids]} if 0 < len(ids) <= _MAX_RESTORED_TAGS and all(map(is_id, ids)):
-                restored = undo.restore_tags(name, ids, caller.acting_in(name))
+                move = body.get("move") is True
+                restored = undo.restore_tags(name, ids, caller.acting_in(name), move=move)
             case {"manifest": str(digest)}:
                 restored = undo.restore_manifest(name, digest, caller.acting_in(name))
             case {"repository": repository_id} if is_id(repository_id):

@@ -32,6 +32,8 @@ def _as_json(tag: TagDetails, counted_since: dt.datetime | None) -> dict[str, An
         "created_at": timestamp(tag.created_at),
         "published_at": timestamp(tag.published_at),
         "published_by": tag.published_by,
+        "restored_at": timestamp(tag.restored_at),
+        "restored_by": tag.restored_by,
         "platforms": tag.platforms,
         "last_pulled_at": timestamp(tag.pulled.last_at),
         "pulls": tag.pulled.pulls,
@@ -142,19 +144,26 @@ class HistoryView(RegistryView):
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """What the tag pointed at, from when to when, the latest first.
 
-        With ``last``, what was before that interval.
+        With ``last``, what was before that interval; with ``before``, a moment in seconds since the
+        epoch, what had begun by then.
         """
         tag = tags.check(request.GET.get("tag", ""))
         limit = page_size(request, default=100) or 1
         repository_id = repositories.get_id(name)
-        intervals = tags.history(repository_id, tag, limit, last=cursor(request, "last"))
+        before = _moment(cursor(request, "before"))
+        last = cursor(request, "last")
+        intervals = tags.history(repository_id, tag, limit, last=last, before=before)
         entries = (
             {
                 "id": interval.pk,
                 "digest": interval.digest,
-                "from": timestamp(interval.started_at),
+                "from": timestamp(interval.restored_at or interval.started_at),
                 "until": timestamp(interval.ended_at),
+                "pushed_at": timestamp(interval.started_at),
                 "pushed_by": interval.started_by,
+                "restored_at": timestamp(interval.restored_at),
+                "restored_by": interval.restored_by or "",
+                "size_bytes": interval.size,
                 "ended_by": interval.ended_by,
                 "restorable": interval.manifest_id is not None,
             }
@@ -162,8 +171,20 @@ class HistoryView(RegistryView):
         )
         body, has_more = fitting(entries, limit)
         query = {"tag": tag, "n": limit, "last": body[-1]["id"] if body else 0}
+        if before is not None:
+            query["before"] = int(before.timestamp())
         headers = next_link(request.path, **query) if has_more else {}
         return JsonResponse(body, safe=False, headers=headers)
+
+
+def _moment(seconds: int) -> dt.datetime | None:
+    """A moment by the seconds since the epoch, None for 0. Raises UNSUPPORTED (400) for no time."""
+    if not seconds:
+        return None
+    try:
+        return dt.datetime.fromtimestamp(seconds, dt.UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise RegistryError(Code.UNSUPPORTED, "before is no time", status=400) from error
 
 
 class DeleteTagsView(RegistryView):

@@ -41,6 +41,8 @@ _REFERRED = 20
 class TagDetails:
     """`size` in bytes of what it refers to; `created_at` is what the image says of itself.
 
+    It points there since it was published, or since it was restored where that is no None.
+
     `pulled` is about the manifest that it points at, by whatever reference it was asked for.
     """
 
@@ -55,6 +57,8 @@ class TagDetails:
     published_by: str
     platforms: list[dict[str, str]]
     pulled: Pulled
+    restored_at: dt.datetime | None = None
+    restored_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -263,6 +267,8 @@ def _details(tag: Tag) -> TagDetails:
         published_by=tag.started_by,
         platforms=manifest.platforms,
         pulled=_pulled(manifest),
+        restored_at=tag.restored_at,
+        restored_by=tag.restored_by or "",
     )
 
 

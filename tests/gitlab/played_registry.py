@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from gitlab.container_registry.client import chosen as clients
-from gitlab.container_registry.client.connection import RegistryRefused
+from gitlab.container_registry.client.connection import AnswerTooLarge, RegistryRefused
 from gitlab.container_registry.client.responses import (
     AgesPage,
     DailyPulls,
@@ -24,10 +24,12 @@ from gitlab.container_registry.client.responses import (
     Freed,
     Held,
     Interval,
+    ManifestDetails,
     Platform,
     Referrer,
     ReferrersPage,
     RepositoryDetails,
+    SharedBlob,
     StoredManifest,
     TagDeletion,
     TagDetails,
@@ -61,6 +63,9 @@ class PlayedRegistry:
         self.closed: dict[int, str] = {}
         self.kept: dict[str, dict[str, TagDetails]] = {}
         self.manifests: dict[str, StoredManifest] = {}
+        self.details: dict[str, ManifestDetails] = {}
+        self.shared: dict[str, SharedBlob] | None = {}
+        self.blobs: dict[str, bytes] = {}
         self.referring: dict[str, list[Referrer]] = {}
         self.held: dict[tuple[str, str], Held] = {}
         self.calls: list[tuple[Any, ...]] = []
@@ -164,9 +169,19 @@ class PlayedRegistry:
         self._answer()
         return self.now.get(path, {}).get(tag)
 
-    def history(self, path: str, tag: str, *, n: int = 100, last: int = 0) -> list[Interval]:
+    def history(
+        self,
+        path: str,
+        tag: str,
+        *,
+        n: int = 100,
+        last: int = 0,
+        before: dt.datetime | None = None,
+    ) -> list[Interval]:
         self._answer()
         found = self.past.get((path, tag), [])
+        if before:
+            found = [past for past in found if past.since and past.since < before]
         return [past for past in found if not last or past.id < last][:n]
 
     def pulls(
@@ -230,6 +245,21 @@ class PlayedRegistry:
         self._answer()
         return self.manifests.get(reference)
 
+    def has_manifest(self, path: str, digest: str) -> bool:
+        self._answer()
+        return digest in self.manifests
+
+    def has_blob(self, path: str, digest: str) -> bool:
+        self._answer()
+        return digest in self.blobs
+
+    def blob(self, path: str, digest: str, *, max_bytes: int = 8 * 1024 * 1024) -> bytes | None:
+        self._answer()
+        found = self.blobs.get(digest)
+        if found is not None and len(found) > max_bytes:
+            raise AnswerTooLarge(502, "TOO_LARGE", "the registry sends too much")
+        return found
+
     def freed(self, path: str, tags: Sequence[str] = (), *, seen: Sequence[str] = ()) -> Freed:
         self._answer()
         self.seen = list(seen)
@@ -280,7 +310,13 @@ class PlayedRegistry:
         )
 
     def restore_tags(
-        self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None
+        self,
+        path: str,
+        intervals: Sequence[int],
+        *,
+        by: str = "",
+        project: int | None = None,
+        move: bool = False,
     ) -> list[str]:
         self._answer()
         self.calls.append(("restore", path, list(intervals), by))
@@ -291,11 +327,33 @@ class PlayedRegistry:
         for (_, tag), found in list(self.past.items()):
             for past in [past for past in found if past.id in intervals]:
                 there = self.now.get(path, {}).get(tag)
-                if there is not None and there.digest != past.digest:
+                if not move and there is not None and there.digest != past.digest:
                     raise RegistryRefused(409, "DENIED", f"there is a tag {tag} again")
-                self.push(path, tag, past.digest[7], by=by)
+                self.push(path, tag, past.digest[7], by=past.pushed_by)
+                self._note_restored(path, tag, past, by)
                 names.append(tag)
         return names
+
+    def _note_restored(self, path: str, tag: str, past: Interval, by: str) -> None:
+        """It was pushed when it was pushed; from now on it is there again."""
+        newest = self.past[path, tag][0]
+        restored = {"restored_at": newest.since, "restored_by": by}
+        pushed_at = past.pushed_at or past.since
+        self.past[path, tag][0] = dataclasses.replace(newest, pushed_at=pushed_at, **restored)
+        self.now[path][tag] = dataclasses.replace(
+            self.now[path][tag], published_at=pushed_at, published_by=past.pushed_by, **restored
+        )
+
+    def manifest_details(self, path: str, digests: Sequence[str]) -> dict[str, ManifestDetails]:
+        self._answer()
+        return {one: self.details[one] for one in digests if one in self.details}
+
+    def shared_blobs(
+        self, path: str, digests: Sequence[str], *, seen: Sequence[str]
+    ) -> dict[str, SharedBlob] | None:
+        self._answer()
+        self.seen = list(seen)
+        return self.shared
 
     def point(self, path: str, tag: str, manifest: StoredManifest, *, by: str = "") -> None:
         self._answer()

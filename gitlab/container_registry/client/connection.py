@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -122,6 +123,23 @@ class Connection:
             if answer.status_code not in _RETRIED:
                 break
         raise RegistryUnavailable(trouble)
+
+    def follow(self, url: str, *, max_answer: int = MAX_ANSWER) -> httpx.Response:
+        """What lies where the registry has sent us: one attempt, without a token, 200 alone.
+
+        `url` is whole. Nobody is followed any further. Raises as `call`.
+        """
+        try:
+            if urlsplit(url).scheme not in ("http", "https"):
+                raise RegistryUnavailable("the registry sends its clients nowhere")
+            question = self._http.build_request("GET", url, headers={"Accept": "*/*"})
+            answer = self._ask(question, max_answer)
+        except (*_NO_ANSWER, httpx.InvalidURL, ValueError) as error:
+            trouble = f"the registry's store does not answer ({type(error).__name__})"
+            raise RegistryUnavailable(trouble) from error
+        if answer.status_code != 200:
+            raise RegistryUnavailable(f"the registry's store answers {answer.status_code}")
+        return answer
 
     def _ask(self, question: httpx.Request, max_answer: int) -> httpx.Response:
         """One attempt."""

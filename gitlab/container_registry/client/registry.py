@@ -10,10 +10,11 @@ and `RegistryRefused` where the registry says no. `by` is the person whom the re
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from gitlab.container_registry.client.connection import RegistryRefused
+from gitlab.container_registry.client.connection import MAX_ANSWER, RegistryRefused
 from gitlab.container_registry.client.responses import (
     AgesPage,
     DailyPulls,
@@ -24,9 +25,11 @@ from gitlab.container_registry.client.responses import (
     Happened,
     Held,
     Interval,
+    ManifestDetails,
     ReferrersPage,
     RepositoryDetails,
     ReviewRun,
+    SharedBlob,
     StoredManifest,
     TagAge,
     TagDeletion,
@@ -69,6 +72,18 @@ class Registry(Protocol):
     def manifest(self, path: str, reference: str) -> StoredManifest | None:
         """A manifest by tag or digest, byte by byte, or None."""
 
+    def manifest_details(self, path: str, digests: Sequence[str]) -> dict[str, ManifestDetails]:
+        """By digest what is known of up to 200 manifests of an image: of those it has."""
+
+    def has_manifest(self, path: str, digest: str) -> bool:
+        """Whether an image has a manifest now."""
+
+    def has_blob(self, path: str, digest: str) -> bool:
+        """Whether an image may serve a blob now."""
+
+    def blob(self, path: str, digest: str, *, max_bytes: int = MAX_ANSWER) -> bytes | None:
+        """A small blob, byte by byte, or None. Raises `AnswerTooLarge` for more than that."""
+
     def referrers(
         self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""
     ) -> ReferrersPage:
@@ -101,8 +116,27 @@ class Registry(Protocol):
 class OwnApi(Registry, Protocol):
     """What a registry with the API below ``/gitlab/v1/`` can be asked besides."""
 
-    def history(self, path: str, tag: str, *, n: int = 100, last: int = 0) -> list[Interval]:
-        """What a tag pointed at, the latest first; behind the interval `last` where it is given."""
+    def history(
+        self,
+        path: str,
+        tag: str,
+        *,
+        n: int = 100,
+        last: int = 0,
+        before: dt.datetime | None = None,
+    ) -> list[Interval]:
+        """What a tag pointed at, the latest first; behind the interval `last` where it is given.
+
+        With `before`, to the second, what it pointed at by then.
+        """
+
+    def shared_blobs(
+        self, path: str, digests: Sequence[str], *, seen: Sequence[str]
+    ) -> dict[str, SharedBlob] | None:
+        """Those of up to a hundred blobs of an image that other images of `seen` have too.
+
+        None where these are too many to be looked through.
+        """
 
     def pulls(
         self, path: str, *, digest: str = "", tag: str = "", days: int = 30
@@ -168,9 +202,18 @@ class OwnApi(Registry, Protocol):
         """Tags of the images at and below `path` that can be brought back, the latest first."""
 
     def restore_tags(
-        self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None
+        self,
+        path: str,
+        intervals: Sequence[int],
+        *,
+        by: str = "",
+        project: int | None = None,
+        move: bool = False,
     ) -> list[str]:
-        """Let deleted tags point again at what they did; the names that are back: all or none."""
+        """Let tags point again at what they did; the names that are back: all or none.
+
+        Deleted ones, or with `move` those too that point elsewhere by now.
+        """
 
     def restore_repository(
         self,

@@ -25,7 +25,7 @@ from gitlab.container_registry.views.image_pages import (
     position_in_list,
     undo_until,
 )
-from gitlab.container_registry.views.tags import detail
+from gitlab.container_registry.views.tag import detail
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import registry_url
 from gitlab.ui.components.values import mebibytes

@@ -40,8 +40,14 @@ def _line(listed: Listed) -> dict[str, Any]:
         "last": row.name or row.path,
         "url": image_url(row),
         "delete_url": image_url(row, "delete"),
-        "pull": client_commands.pull(row.path),
+        "pull": _pull(listed),
     }
+
+
+def _pull(listed: Listed) -> str:
+    """A command that works, "" where nothing can be pulled or nobody knows what."""
+    tag = listed.details.pull_tag if listed.details else ""
+    return client_commands.pull(listed.repository.path, tag=tag) if tag else ""
 
 
 @require_safe

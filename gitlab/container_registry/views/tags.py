@@ -15,12 +15,10 @@ from gitlab.container_registry import tags as services
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.responses import (
-    Interval,
     RepositoryDetails,
     TagDetails,
     TagsPage,
 )
-from gitlab.container_registry.labels import labelled
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.protection.labels import Mark, marks_of
 from gitlab.container_registry.protection.reading import tag_protections
@@ -82,7 +80,7 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         trouble = note_trouble(request, image, error)
     context = {
         **image_page(image, request.user),
-        **_rights(image),
+        **rights(image),
         **_around(page, asked, sorts[0]),
         "lines": _lines(image, page.tags, back),
         "pager_text": ""
@@ -94,7 +92,7 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         "sort": asked["sort"],
         "searching": asked["name"],
         "back": back,
-        "pull": client_commands.pull(image.path, tag=_tag_to_show(page.tags, details)),
+        "pull": _pull(image, details),
         "tools": client_commands.tools(image.path, request.user),
         "delete_url": image_url(image, "delete"),
         "tags_delete_url": image_url(image, "tags_delete"),
@@ -103,13 +101,16 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
     return render(request, "container_registry/repository.html", context)
 
 
-def _tag_to_show(tags: list[TagDetails], details: RepositoryDetails | None) -> str:
-    """The tag of the command at the top: `latest` where there is one, else the first here."""
-    names = [tag.name for tag in tags]
-    return "latest" if "latest" in names or not names else names[0]
+def _pull(image: ContainerRepository, details: RepositoryDetails | None) -> str:
+    """The command at the top, whatever is filtered: of a tag that is there, "" where there is none.
+
+    `latest` where there is one.
+    """
+    tag = details.pull_tag if details else ""
+    return client_commands.pull(image.path, tag=tag) if tag else ""
 
 
-def _rights(image: ContainerRepository) -> dict[str, bool]:
+def rights(image: ContainerRepository) -> dict[str, bool]:
     may = image.project.abilities
     rests = not image.is_being_deleted
     return {
@@ -137,11 +138,11 @@ def _around(page: TagsPage, asked: dict[str, str], usual: str) -> dict[str, str]
 def _lines(
     image: ContainerRepository, tags: Sequence[TagDetails], back: str
 ) -> list[dict[str, Any]]:
-    marks = _marks(image, [tag.name for tag in tags])
+    marks = marks_for(image, [tag.name for tag in tags])
     return [{**_line(image, tag, back), "marks": marks.get(tag.name)} for tag in tags]
 
 
-def _marks(image: ContainerRepository, tags: Sequence[str]) -> dict[str, list[Mark]]:
+def marks_for(image: ContainerRepository, tags: Sequence[str]) -> dict[str, list[Mark]]:
     """What protects each of `tags`, for those who work with the image."""
     if not tags or Ability.PUSH_IMAGE not in image.project.abilities:
         return {}
@@ -174,55 +175,3 @@ def kind_of(tag: TagDetails) -> str:
         return ""
     known = {"helm": "Helm chart", "cosign": "Signature", "sbom": "SBOM", "spdx": "SBOM"}
     return next((label for part, label in known.items() if part in kind), "Artifact")
-
-
-@require_safe
-@or_sign_in
-def detail(request: HttpRequest, path: str, pk: int, tag: str) -> HttpResponse:
-    """What a tag points at, how to pull it, what it pointed at before."""
-    asked = request.GET.get("behind", "")
-    behind = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 19 else 0
-    image = repositories.get_container_repository_for(request.user, pk, project=path)
-    context = {
-        **image_page(image, request.user, (tag, "")),
-        **_rights(image),
-        "tag": tag,
-        "marks": _marks(image, [tag]).get(tag),
-        "restore_url": image_url(image, "tag_restore", tag=tag),
-        "delete_url": f"{image_url(image, 'tags_delete')}?{urlencode({'selected': tag})}",
-    }
-    try:
-        found = services.describe(image, tag, behind=behind)
-    except (RegistryUnavailable, RegistryRefused) as error:
-        context["trouble"] = note_trouble(request, image, error)
-        return render(request, "container_registry/tag.html", context)
-    details = found.details
-    history = labelled(found.history, "pushed_by", "ended_by")
-    context |= {
-        "found": found,
-        "details": details,
-        "kind": kind_of(details) if details else "",
-        "history": [_past(image, past, details) for past in history],
-        "ended": history[0] if history and not details and not behind else None,
-        "older_url": f"?behind={found.older}#history" if found.older else "",
-        "newest_url": f"{image_url(image, 'tag', tag=tag)}#history" if behind else "",
-        "pull": client_commands.pull(image.path, tag=tag),
-    }
-    if details:
-        context["pull_digest"] = client_commands.pull(image.path, digest=details.digest)
-        context["platforms"] = [
-            {"part": part, "pull": client_commands.pull(image.path, digest=part.digest)}
-            for part in found.platforms
-        ]
-    return render(request, "container_registry/tag.html", context)
-
-
-def _past(image: ContainerRepository, past: Interval, details: TagDetails | None) -> dict[str, Any]:
-    is_current = past.until is None
-    points_there = details is not None and details.digest == past.digest
-    may_push = Ability.PUSH_IMAGE in image.project.abilities and not image.is_being_deleted
-    return {
-        "past": past,
-        "is_current": is_current,
-        "may_restore": may_push and past.is_restorable and not is_current and not points_there,
-    }

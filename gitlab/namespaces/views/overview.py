@@ -85,7 +85,6 @@ def _project(request: HttpRequest, project: Project) -> dict[str, Any]:
         "login": client_commands.login(user),
         "build": client_commands.build(project.full_path),
         "push": client_commands.push(project.full_path),
-        "pull": client_commands.pull(project.full_path),
         "push_deeper": client_commands.push(f"{project.full_path}/worker"),
     }
 

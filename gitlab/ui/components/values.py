@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from gitlab.ui.components.library import register
 
-MEBIBYTE = 1024 * 1024
+KIBIBYTE, MEBIBYTE = 1024, 1024 * 1024
 NOW = 45  # seconds that are "just now"
 UNITS = (  # a unit, its seconds, how many of it make the next one
     ("minute", 60, 60),
@@ -63,9 +63,14 @@ def digest(value: str, copy: bool = True) -> dict[str, Any]:
 
 @register.filter
 def mebibytes(count: int) -> str:
-    """``228590133`` as ``218.0 MiB``: one unit everywhere, so that a column compares by eye."""
-    if count and count < MEBIBYTE / 20:
-        return "<0.1 MiB"
+    """``228590133`` as ``218.0 MiB``: one unit, so that a column compares by eye.
+
+    What is less than a tenth of it is told in KiB or in bytes, so that no two look alike.
+    """
+    if 0 < count < KIBIBYTE:
+        return f"{count} B"
+    if 0 < count < MEBIBYTE / 20:
+        return f"{count / KIBIBYTE:,.1f} KiB"
     return f"{count / MEBIBYTE:,.1f} MiB"
 
 
