@@ -64,6 +64,7 @@ _WEB_APPS = [
     "gitlab.container_registry.cleanup",
     "gitlab.container_registry.protection",
     "gitlab.quotas",
+    "gitlab.search",
     "gitlab.audit",
     "gitlab.revocations",
     "gitlab.mail",
