@@ -65,6 +65,7 @@ _WEB_APPS = [
     "gitlab.container_registry.layers",
     "gitlab.container_registry.protection",
     "gitlab.quotas",
+    "gitlab.search",
     "gitlab.audit",
     "gitlab.revocations",
     "gitlab.mail",
