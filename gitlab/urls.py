@@ -18,6 +18,7 @@ if "web" in settings.ROLES:
         path("admin/", admin.site.urls),
         path("", include("gitlab.ui.urls")),
         path("", include("gitlab.accounts.urls")),
+        path("", include("gitlab.accounts.factors.urls")),
         path("", include("gitlab.access_tokens.urls")),
         path("", include("gitlab.trusted_issuers.urls")),
         path("", include("gitlab.container_registry.urls")),

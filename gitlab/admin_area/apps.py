@@ -18,11 +18,3 @@ class ConsoleConfig(django_admin.AdminConfig):
 
     default_site = "gitlab.admin_area.site.Console"
     default = False
-
-    def ready(self) -> None:
-        """Find the packages' models, and leave out Django's groups: roles are by namespace here."""
-        super().ready()
-        from django.contrib import admin
-        from django.contrib.auth.models import Group
-
-        admin.site.unregister(Group)

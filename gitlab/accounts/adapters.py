@@ -1,0 +1,107 @@
+"""How allauth's flows ask for our rules. What it decides by itself it decides for others too."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+from urllib.parse import urlsplit
+
+import qrcode
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from qrcode.image.svg import SvgPathFillImage
+
+from gitlab.accounts import services
+from gitlab.accounts.models import User
+from gitlab.ui.toasts import add_toast
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """Signing in, and saying once more that it is oneself."""
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The address that our own middleware has found."""
+        return str(request.META.get("REMOTE_ADDR") or "::")
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Never by allauth's form: ours knows the rules of names."""
+        return False
+
+    def pre_login(
+        self, request: HttpRequest, user: AbstractBaseUser, **more: Any
+    ) -> HttpResponse | None:
+        """Refuse who is blocked, however they have signed in."""
+        assert isinstance(user, User)
+        if user.is_blocked or user.is_bot:
+            add_toast(request, "Your account is blocked. Ask an administrator.", tone="bad")
+            return redirect("accounts:sign_in")
+        return None
+
+    def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+        """They are in, by whatever it took; one who was deactivated is active again."""
+        assert isinstance(user, User)
+        if not user.is_active:
+            services.reactivate(user)
+        super().login(request, user)
+
+    def post_login(self, request: HttpRequest, user: AbstractBaseUser, **more: Any) -> HttpResponse:
+        """On to where they were going, without a message that they are in."""
+        return redirect(more.get("redirect_url") or settings.LOGIN_REDIRECT_URL)
+
+    def reauthenticate(self, user: AbstractBaseUser, password: str) -> bool:
+        """Whether this is their own password. Raises `failed_logins.TooManyFailedLogins`."""
+        assert isinstance(user, User)
+        return services.knows_own_password(user, password)
+
+    def send_notification_mail(self, *args: Any, **more: Any) -> None:
+        """The record says what happened."""
+
+
+class FactorAdapter(DefaultMFAAdapter):
+    """Second factors."""
+
+    def get_totp_label(self, user: AbstractBaseUser) -> str:
+        """How the app calls the account."""
+        return user.get_username()
+
+    def get_totp_issuer(self) -> str:
+        """How the app calls the installation: by the name that people know it by."""
+        return f"Berth {urlsplit(settings.EXTERNAL_URL).netloc}"
+
+    def build_totp_svg(self, url: str) -> str:
+        """The picture for the app's camera, on white, whatever the page's theme is."""
+        found = qrcode.make(url, image_factory=SvgPathFillImage, border=4)
+        return found.to_string(encoding="unicode")
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """Whose passkeys they are: a browser gives them to this host alone."""
+        return {"id": urlsplit(settings.EXTERNAL_URL).hostname or "", "name": "Berth"}
+
+    def get_public_key_credential_user_entity(self, user: AbstractBaseUser) -> dict[str, Any]:
+        """How a device calls the account."""
+        entity = super().get_public_key_credential_user_entity(user)
+        return entity | {"name": user.get_username()}
+
+    def generate_authenticator_name(self, user: AbstractBaseUser, type: Any) -> str:  # noqa: A002
+        """What stands in the field before somebody types a name."""
+        return ""
+
+    def encrypt(self, text: str) -> str:
+        """Secrets of factors as they are stored: a copy of the database alone gives none."""
+        return _cipher().encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """The secret again."""
+        return _cipher().decrypt(encrypted_text.encode()).decode()
+
+
+def _cipher() -> Fernet:
+    """Of this installation's secret key, which the nodes share and a backup holds."""
+    digest = hashlib.sha256(b"berth: second factors\0" + settings.SECRET_KEY.encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(digest))
