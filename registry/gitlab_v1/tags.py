@@ -15,7 +15,7 @@ from registry.errors import Code, RegistryError
 from registry.gitlab_v1.base import cursor, flag, json_object
 from registry.services import pull_details, repositories, tag_ages, tag_deletion, tag_details, tags
 from registry.services.tag_details import TagDetails, TagPage
-from registry.timestamps import timestamp
+from registry.timestamps import epoch_seconds, timestamp
 from registry.v2.base import RegistryView, last_entry, page_size
 from registry.v2.pages import fitting, next_link
 from tokens.access import Access
@@ -119,15 +119,11 @@ class AgesView(RegistryView):
         last = last_entry(request)
         found, more = tag_ages.page(repositories.get_id(name), last, max(1, limit))
         body = {
-            "tags": [[*tag[:3], *(_seconds(moment) for moment in tag[3:])] for tag in found],
+            "tags": [[*tag[:3], *(epoch_seconds(moment) for moment in tag[3:])] for tag in found],
             "pulls_counted_since": timestamp(pull_details.counted_since()),
         }
         headers = next_link(request.path, n=limit, last=found[-1].name) if more else {}
         return JsonResponse(body, headers=headers)
-
-
-def _seconds(moment: dt.datetime | None) -> float | None:
-    return round(moment.timestamp(), 3) if moment is not None else None
 
 
 class TagView(RegistryView):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from django.utils import timezone
 
@@ -23,8 +24,9 @@ ORDER BY name LIMIT %s
 """
 _CURRENT = """
 SELECT id, manifest_id FROM registry_tag
-WHERE repository_id = %s AND name = %s AND ended_at IS NULL
+WHERE repository_id = {} AND name = %s AND ended_at IS NULL
 """
+_BY_NAME = "(SELECT id FROM registry_repository WHERE name = %s AND closed_at IS NULL)"
 _END = "UPDATE registry_tag SET ended_at = %s, ended_by = %s WHERE id = %s"
 _POINT = """
 INSERT INTO registry_tag
@@ -69,25 +71,45 @@ def page(repository: str, last: str, limit: int) -> list[str]:
     return names
 
 
-def point(repository_id: int, name: str, manifest_id: int, digest: str, actor: Actor) -> bool:
-    """Let the tag `name` point at a manifest; whether it moved or is new.
+def point(repository_id: int, name: str, manifest_id: int, digest: str, actor: Actor) -> None:
+    """Let the tag `name` point at a manifest; nothing where it does.
 
     In a transaction that holds the repository. Raises DENIED where a rule keeps it where it is, or
     keeps `actor` from pushing it.
     """
+    current = database.one(_CURRENT.format("%s"), [repository_id, name])
+    move(repository_id, name, current, manifest_id, digest, actor, database.send_alone)
+
+
+def ask(repository: str, name: str, send: database.Together) -> database.Sent:
+    """What an open tag points at, if there is one: to be given to `move`."""
+    return send(_CURRENT.format(_BY_NAME), [repository, name])
+
+
+def move(
+    repository_id: int,
+    name: str,
+    current: tuple[Any, ...] | None,
+    manifest_id: int,
+    digest: str,
+    actor: Actor,
+    send: database.Together,
+) -> None:
+    """As `point`, from what the repository's holder was told by `ask`; sent with other statements.
+
+    Raises DENIED.
+    """
     actor.rules.refuse_push([name])
     now = timezone.now()
-    current = database.one(_CURRENT, [repository_id, name])
     if current is not None:
         tag_id, before = current
         if before == manifest_id:
-            return False
+            return
         actor.rules.refuse_move(name)
-        database.change(_END, [now, actor.name, tag_id])
+        send(_END, [now, actor.name, tag_id])
         if before is not None:
-            reviews.queue(Review.Kind.MANIFEST, [before], "tag moved")
-    database.change(_POINT, [repository_id, name, digest, now, actor.name, manifest_id])
-    return True
+            reviews.queue(Review.Kind.MANIFEST, [before], "tag moved", send=send)
+    send(_POINT, [repository_id, name, digest, now, actor.name, manifest_id])
 
 
 def delete(repository: str, name: str, actor: Actor) -> None:

@@ -8,6 +8,7 @@ memory.
 
 from __future__ import annotations
 
+import errno
 import shlex
 import shutil
 import subprocess
@@ -55,6 +56,22 @@ def _unmount_outer(folder: Path) -> None:
         lambda: subprocess.run(loops, shell=True, capture_output=True).returncode, timeout=10
     )
     _unmount(folder)
+
+
+def _remove(base: Path) -> None:
+    """Remove the folder of a disk. A folder that was unmounted can be busy for a moment still,
+    while another program that starts copies the table of mounts.
+    """
+
+    def removed() -> bool:
+        try:
+            shutil.rmtree(base)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+        return not base.exists()
+
+    wait_until(removed, timeout=10)
 
 
 class Disk:
@@ -123,7 +140,7 @@ def disk(kind: str) -> Iterator[Disk]:
     folder.mkdir()
     made = Disk(around, folder)
     with ExitStack() as leaving:
-        leaving.callback(shutil.rmtree, base)
+        leaving.callback(_remove, base)
         try:
             _run("truncate", "-s", _OUTER, base / "outer")
             _run(components.find("mkfs.xfs") or "", "-q", "-m", "reflink=1", base / "outer")

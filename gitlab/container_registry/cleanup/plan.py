@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
@@ -205,20 +206,30 @@ def _look(
     still_ours: Callable[[], bool],
 ) -> None:
     """Show the judge the image's tags, as many as a plan may look at."""
-    last = ""
-    while True:
-        left = MAX_TAGS - made.seen
-        if left <= 0:
-            made.is_cut = True
-            return
-        page = _tags(registry, image.path, left, last)
+    left = MAX_TAGS - made.seen
+    if left <= 0:
+        made.is_cut = True
+        return
+    for page in _pages(registry, image.path, left):
         judge.see(page.tags, page.pulls_counted_since)
         made.seen += len(page.tags)
-        last = page.next_last
-        if not last:
-            return
-        if not still_ours():
+        made.is_cut |= bool(page.next_last) and made.seen >= MAX_TAGS
+        if page.next_last and not still_ours():
             raise Interrupted
+
+
+def _pages(registry: Registry, path: str, most: int) -> Iterator[AgesPage]:
+    """The image's tags, at most so many. While one page is looked at, the registry answers with the
+    next.
+    """
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+        page = _tags(registry, path, most, "")
+        while page.next_last and most > len(page.tags):
+            most -= len(page.tags)
+            coming = ahead.submit(_tags, registry, path, most, page.next_last)
+            yield page
+            page = coming.result()
+        yield page
 
 
 def _look_at_untagged(
