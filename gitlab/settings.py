@@ -230,9 +230,14 @@ CACHES: dict[str, Any] = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.berth.max_form_size
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["gitlab.accounts.backends.ActiveUserBackend"]
+PASSWORD_MIN_LENGTH = CONFIG.berth.password_min_length
+PASSWORD_RESET_TIMEOUT = 3600
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": PASSWORD_MIN_LENGTH},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 # allauth's flows under our rules, which stand in the adapters and the forms: see decision 24.

@@ -5,21 +5,34 @@ from __future__ import annotations
 import base64
 import hashlib
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import qrcode
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from cryptography.fernet import Fernet
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.urls import reverse
 from qrcode.image.svg import SvgPathFillImage
 
 from gitlab.accounts import services
 from gitlab.accounts.models import User
+from gitlab.mail import services as mail
 from gitlab.ui.toasts import add_toast
+
+_SAID = {
+    "mfa/messages/totp_activated.txt": "The authenticator app is set up. Other sessions have ended.",
+    "mfa/messages/totp_deactivated.txt": "The authenticator app is removed.",
+    "mfa/messages/webauthn_added.txt": "The passkey is added. Other sessions have ended.",
+    "mfa/messages/webauthn_removed.txt": "The passkey is removed.",
+    "account/messages/password_changed.txt": "Your password is changed. Sign in with it.",
+}
+"""What allauth wants to say → what is said. The rest stands on the page anyway."""
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -58,6 +71,39 @@ class AccountAdapter(DefaultAccountAdapter):
         """Whether this is their own password. Raises `failed_logins.TooManyFailedLogins`."""
         assert isinstance(user, User)
         return services.knows_own_password(user, password)
+
+    def add_message(
+        self,
+        request: HttpRequest,
+        level: int,
+        message_template: str | None = None,
+        message_context: dict[str, Any] | None = None,
+        extra_tags: str = "",
+        message: str | None = None,
+    ) -> None:
+        """A toast, in our words."""
+        text = message or _SAID.get(message_template or "", "")
+        if text:
+            add_toast(request, text, tone="bad" if level >= messages.ERROR else "good")
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """By the installation's own address, whatever host the request named."""
+        path = reverse("account_reset_password_from_key", kwargs={"uidb36": "0", "key": "0"})
+        return f"{settings.EXTERNAL_URL}{path.removesuffix('0-0')}{quote(key)}"
+
+    def send_password_reset_mail(
+        self, user: AbstractBaseUser, email: str, context: dict[str, Any]
+    ) -> None:
+        """Into the queue that all mail goes through."""
+        assert isinstance(user, User)
+        about = {"username": user.username, "link": context["password_reset_url"]}
+        text = render_to_string("accounts/mail/reset.txt", about)
+        mail.queue(user, "Set another password", text)
+
+    def set_password(self, user: AbstractBaseUser, password: str) -> None:
+        """By our own service: sessions end, the record says so. Raises `Forbidden`, `Invalid`."""
+        assert isinstance(user, User)
+        services.reset_password(user, password)
 
     def send_notification_mail(self, *args: Any, **more: Any) -> None:
         """The record says what happened."""

@@ -197,6 +197,22 @@ def begin_factor(user: User, *, address: str) -> Attempt:
     return Attempt(_take_shown(part, repetition, known), known)
 
 
+_LINKS = Kind("links", (Rate(3, HOUR),))
+_LINKS_ASKED = Kind("links_asked", (Rate(20, HOUR),))
+
+
+def may_send_link(email: str, *, address: str) -> bool:
+    """Whether another link for a forgotten password may go to `email`: three an hour.
+
+    Raises `TooManyRequests` for an address that has asked twenty times within an hour.
+    """
+    source = addresses.source(address)
+    full = _limiter.take(_LINKS_ASKED.of(source)) if source else {}
+    if full:
+        raise TooManyRequests(max(full.values()), "Too many questions. Try again in {} seconds.")
+    return not _limiter.take(_LINKS.of(_digest("link", email)))
+
+
 def note_token(text: str, address: str) -> None:
     """Count a token that nobody has. Raises `TooManyFailedLogins` where there is no room for it."""
     table = _kinds()

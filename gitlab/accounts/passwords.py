@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 
 from gitlab.accounts import remembered_passwords
@@ -32,3 +33,11 @@ def check(user: User | None, password: str) -> bool:
     if user.is_active:
         remembered_passwords.remember(user, password)
     return True
+
+
+def rules() -> str:
+    """What a new password has to be, in a line."""
+    return (
+        f"At least {settings.PASSWORD_MIN_LENGTH} characters, none of the common ones, and not like"
+        " your name or address."
+    )

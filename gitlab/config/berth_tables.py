@@ -316,6 +316,14 @@ class Berth(Table):
     Example: signup_enabled = true
     """
 
+    password_min_length: int = Field(default=8, ge=8, le=128)
+    """Characters that a new password has at least. None of the 20,000 most common ones is taken
+    either, nor one that is like the person's name or address.
+
+    Default: `8`.
+    Example: password_min_length = 12
+    """
+
     require_two_factor: bool = False
     """Everybody has to set up a second factor: an authenticator app or a passkey. Groups can
     require it of their own people. [What that means](credentials.md#two-factors).

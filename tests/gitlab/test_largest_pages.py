@@ -445,6 +445,8 @@ ELSEWHERE = {
         (
             "account_login",
             "account_reauthenticate",
+            "account_reset_password",
+            "account_reset_password_from_key",
             "mfa_authenticate",
             "mfa_login_webauthn",
             "mfa_reauthenticate",

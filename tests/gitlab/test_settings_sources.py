@@ -153,6 +153,7 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.push_creates_projects": (False, "s.PUSH_CREATES_PROJECTS", False),
     "berth.hsts": ("30d", "s.CONFIG.berth.hsts.days", 30),
     "berth.signup_enabled": (True, "s.SIGNUP_ENABLED", True),
+    "berth.password_min_length": (12, "s.PASSWORD_MIN_LENGTH", 12),
     "berth.require_two_factor": (True, "s.REQUIRE_TWO_FACTOR", True),
     "berth.two_factor_grace_period": ("7d", "s.TWO_FACTOR_GRACE.days", 7),
     "berth.max_manifest_size": (1000, "s.REGISTRY_MAX_MANIFEST_SIZE", 1000),
