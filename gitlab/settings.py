@@ -67,6 +67,7 @@ _WEB_APPS = [
     "gitlab.trusted_issuers",
     "gitlab.container_registry",
     "gitlab.container_registry.cleanup",
+    "gitlab.container_registry.layers",
     "gitlab.container_registry.protection",
     "gitlab.quotas",
     "gitlab.audit",
@@ -90,6 +91,7 @@ _WEB_MIDDLEWARE = [
     "gitlab.audit.middleware.OriginMiddleware",
     "gitlab.server.middleware.TokenEndpointMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "gitlab.server.compression.CompressionMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -240,7 +242,7 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-# allauth's flows under our rules, which stand in the adapters and the forms: see decision 24.
+# allauth's flows under our rules, which stand in the adapters and the forms: see decision 27.
 ACCOUNT_ADAPTER = "gitlab.accounts.adapters.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]

@@ -8,7 +8,7 @@ from celery import shared_task
 
 from gitlab.access_tokens import expiry, job_tokens
 from gitlab.accounts import login_waits, sessions
-from gitlab.audit import retention
+from gitlab.audit import chain, retention
 from gitlab.container_registry import (
     bulk_deletion,
     deletion,
@@ -20,6 +20,8 @@ from gitlab.container_registry import (
 from gitlab.container_registry.cleanup import cadence
 from gitlab.container_registry.cleanup import runs as cleanup
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.layers import jobs as layers
+from gitlab.container_registry.layers import requests as layer_requests
 from gitlab.jobs import enqueue
 from gitlab.mail import services as mail
 from gitlab.path_changes import services as path_changes
@@ -70,6 +72,21 @@ def run_cleanup(pk: int) -> None:
     outcome = cleanup.run(pk)
     if outcome is not cleanup.Outcome.NOT_OURS:
         log.info("cleanup %s: %s", pk, outcome.value)
+
+
+@shared_task
+def sweep_file_jobs() -> None:
+    """Enqueue the readings of layers whose turn it is; what nobody has looked at for long goes."""
+    for pk in layers.due():
+        enqueue.now(layer_requests.TASK, pk)
+
+
+@shared_task
+def read_layers(pk: int) -> None:
+    """Read what is in an image's layers, if nobody else is at it."""
+    outcome = layers.run(pk)
+    if outcome is not layers.Outcome.NOT_OURS:
+        log.info("reading of layers %s: %s", pk, outcome.value)
 
 
 @shared_task
@@ -156,6 +173,12 @@ def send_mail() -> None:
     sent = mail.send_due()
     if sent:
         log.info("sent %s mails", sent)
+
+
+@shared_task
+def seal_audit_events() -> None:
+    """Give the audit events that are new their places in the chain."""
+    chain.seal()
 
 
 @shared_task

@@ -38,6 +38,8 @@ _OPEN = frozenset(
 )
 """What is there also for who has to set up a second factor before anything else."""
 
+from gitlab.audit import origin
+
 
 class SignedInMiddleware:
     """No cache keeps a page of somebody, and a session whose user is blocked can't come back.
@@ -60,6 +62,7 @@ class SignedInMiddleware:
             if request.user.is_anonymous:
                 request.session.flush()
             else:
+                origin.acted_with(origin.of_session(request.session.session_key))
                 _note_seen(request)
         response = self.get_response(request)
         if SESSION_KEY in request.session:

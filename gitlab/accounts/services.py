@@ -339,7 +339,7 @@ def set_external(user: User, *, external: bool, by: Person | None) -> User:
     _refuse_bots(user)
     _only_admins(by)
     if User.objects.filter(pk=user.pk).exclude(external=external).update(external=external):
-        record("user.set_external", by=by, target=user, external=external)
+        record("user.set_external", by=by, target=user, external=[not external, external])
         if external:
             revocations.end_tokens(subject=user.username)
     user.refresh_from_db()

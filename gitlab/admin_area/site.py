@@ -4,9 +4,11 @@ everybody does.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from django.conf import settings
+from django.contrib import admin
 from django.contrib.admin import AdminSite
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -97,3 +99,10 @@ def _place(model: str) -> tuple[str, str]:
         if model in models:
             return title, models[model]
     return list(_SECTIONS)[-1], "list"
+
+
+@functools.cache
+def discover() -> AdminSite:
+    """Django's site with every package's models, and none of others': see `Console.register`."""
+    admin.autodiscover()
+    return admin.site

@@ -108,6 +108,7 @@ class Namespace(models.Model):
             # What the API can order groups by.
             models.Index(fields=["kind", "name", "id"], name="namespace_by_name"),
             models.Index(fields=["kind", "id"], name="namespace_by_kind_and_id"),
+            models.Index(fields=["kind", "updated_at", "id"], name="namespace_by_update"),
             models.Index(
                 fields=["two_factor_grace_period"],
                 name="namespace_with_two_factors",

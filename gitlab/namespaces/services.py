@@ -27,7 +27,7 @@ from gitlab.namespaces.models import (
     Route,
     Visibility,
 )
-from gitlab.namespaces.paths import check_segment, join
+from gitlab.namespaces.paths import MAX_GROUP_PATH, check_segment, join
 from gitlab.namespaces.policies import Ability
 from gitlab.principals import Person
 from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
@@ -137,7 +137,7 @@ def create_group(
     group = Namespace(
         kind=Namespace.Kind.GROUP,
         path=segment,
-        full_path=join(parent.full_path if parent else "", segment),
+        full_path=join(parent.full_path if parent else "", segment, longest=MAX_GROUP_PATH),
         name=_check_name(name, segment),
         parent=parent,
         visibility=check_visibility(visibility, parent),
@@ -244,7 +244,9 @@ def create_project(  # noqa: PLR0913 - each is a field of the form
         creator_id=by.person_id,
     )
     _insert(project, "path")
-    details = {"visibility": project.visibility} | ({"reason": reason} if reason else {})
+    details: dict[str, Any] = {"visibility": project.visibility} | (
+        {"reason": reason} if reason else {}
+    )
     record("project.create", by=by, target=project, **details)
     return project
 

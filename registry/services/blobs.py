@@ -42,10 +42,12 @@ ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL
 _RIGHT = (
     "(SELECT {column} FROM registry_repositoryblob WHERE repository_id = r.id AND blob_id = b.id)"
 )
+_BY_NAME = "r.name = %s AND r.closed_at IS NULL"
+_BY_ID = "r.id = %s"
 _HERE = f"""
 SELECT b.digest, b.size, {_RIGHT.format(column="id")}, r.id, {_RIGHT.format(column="deleted_at")}
 FROM registry_repository r, registry_blob b
-WHERE r.name = %s AND r.closed_at IS NULL AND b.digest IN ({{holes}})
+WHERE {{repository}} AND b.digest IN ({{holes}})
 """
 _BATCH = 500
 
@@ -87,15 +89,18 @@ def _is_back(repository_id: int, digest: str, link_id: int) -> bool:
 
 
 class LinksHere:
-    """The rights to some blobs that the repository `name` has, asked of a `send`."""
+    """The rights to some blobs that a repository has, by its name or id, asked of a `send`."""
 
-    def __init__(self, name: str, digests: Iterable[str], send: database.Together) -> None:
+    def __init__(
+        self, repository: str | int, digests: Iterable[str], send: database.Together
+    ) -> None:
         names = list(digests)
+        which = _BY_NAME if isinstance(repository, str) else _BY_ID
         self._sent = []
         for start in range(0, len(names), _BATCH):
             some = names[start : start + _BATCH]
-            sql = _HERE.format(holes=", ".join(["%s"] * len(some)))
-            self._sent.append(send(sql, [name, *some]))
+            sql = _HERE.format(repository=which, holes=", ".join(["%s"] * len(some)))
+            self._sent.append(send(sql, [repository, *some]))
 
     def by_digest(self) -> dict[str, tuple[int, int]]:
         """By digest the right to each blob that is here, and its size in bytes. To be asked once,
@@ -108,6 +113,13 @@ class LinksHere:
             if link_id is not None
             and (deleted_at is None or _is_back(repository_id, digest, link_id))
         }
+
+
+def links_here(repository_id: int, digests: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """As `LinksHere.by_digest`, for who asks nothing else."""
+    with database.together() as send:
+        asked = LinksHere(repository_id, digests, send)
+    return asked.by_digest()
 
 
 def promise(name: str, digest: str) -> FoundBlob:

@@ -33,6 +33,7 @@ def event(row: Event) -> Row:
         "digest": row.digest,
         "media_type": row.media_type,
         "size": row.size,
+        "replaced": row.replaced,
         "actor": row.actor,
         "user": row.user,
     }
@@ -63,9 +64,11 @@ def interval(row: Tag) -> Row:
         "tag": row.name,
         "digest": row.digest,
         "size": row.size,
-        "from": timestamp(row.started_at),
+        "from": timestamp(row.restored_at or row.started_at),
         "until": timestamp(row.ended_at),
+        "pushed_at": timestamp(row.started_at),
         "pushed_by": row.started_by,
+        "restored_by": row.restored_by or "",
         "ended_by": row.ended_by,
     }
 

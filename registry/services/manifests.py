@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, Max, OuterRef
 from django.utils import timezone
 
 from registry import crash_points
@@ -25,6 +25,7 @@ from registry.models import (
 )
 from registry.services import (
     blobs,
+    content_sizes,
     database,
     events,
     image_configs,
@@ -149,13 +150,16 @@ def push(
         )
         digest = reference if by_digest else asked.digest_of_tag(repository_id)
         links = asked.links(parsed, sizes)
-        manifest_id = _store(name, repository_id, digest, payload, parsed, config, actor)
+        manifest_id = _store(repository_id, digest, payload, parsed, config, actor)
         crash_points.reached("manifest_stored")
         with database.together() as send:
             _refer(repository_id, manifest_id, parsed, links, send)
             crash_points.reached("manifest_referred")
+            replaced = {"": ""}
             for tag, current in asked.currents():
-                tags.move(repository_id, tag, current, manifest_id, digest, actor, send)
+                replaced[tag] = tags.move(
+                    repository_id, tag, current, manifest_id, digest, actor, send
+                )
                 crash_points.reached("tag_pointed")
             for tag in names or ("",):
                 events.record(
@@ -166,6 +170,7 @@ def push(
                     digest=digest,
                     media_type=parsed.media_type,
                     size=len(payload),
+                    replaced=replaced[tag],
                     send=send,
                 )
         if not names and database.one(_IS_TAGGED, [manifest_id]) is None:
@@ -257,7 +262,6 @@ def _require_blobs(
 
 
 def _store(
-    name: str,
     repository_id: int,
     digest: str,
     payload: bytes,
@@ -266,7 +270,9 @@ def _store(
     actor: Actor,
 ) -> int:
     """The id of the manifest's row: a new one, or the old one revived."""
-    content_size = _content_size(name, repository_id, parsed)
+    content_size = parsed.content_size
+    if parsed.is_index:
+        content_size = content_sizes.of_index(repository_id, parsed.listed)
     platforms = parsed.platforms if parsed.is_index else config.platforms
     row = database.changed(
         _STORE,
@@ -295,32 +301,17 @@ def _store(
     return int(row[0])
 
 
-def _children(repository_id: int, parsed: ParsedManifest) -> list[tuple[int, dt.datetime | None]]:
+def _newest_child(repository_id: int, parsed: ParsedManifest) -> dt.datetime | None:
     names = [child.digest for child in parsed.children]
-    found: list[tuple[int, dt.datetime | None]] = []
+    made: list[dt.datetime | None] = []
     for start in range(0, len(names), _BATCH):
-        found += Manifest.objects.filter(
+        here = Manifest.objects.filter(
             repository_id=repository_id,
             digest__in=names[start : start + _BATCH],
             deleted_at=None,
-        ).values_list("content_size", "image_created_at")
-    return found
-
-
-def _content_size(name: str, repository_id: int, parsed: ParsedManifest) -> int:
-    """Bytes of what it refers to; of an index those of the manifests and blobs that are here."""
-    if not parsed.is_index:
-        return parsed.content_size
-    with database.together() as send:
-        listed = blobs.LinksHere(name, {child.digest for child in parsed.children}, send)
-    return sum(size for size, _ in _children(repository_id, parsed)) + sum(
-        size for _, size in listed.by_digest().values()
-    )
-
-
-def _newest_child(repository_id: int, parsed: ParsedManifest) -> dt.datetime | None:
-    made = [created for _, created in _children(repository_id, parsed) if created is not None]
-    return max(made, default=None)
+        )
+        made.append(here.aggregate(Max("image_created_at"))["image_created_at__max"])
+    return max(filter(None, made), default=None)
 
 
 def _refer(

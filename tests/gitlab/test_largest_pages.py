@@ -30,6 +30,7 @@ from gitlab.accounts.models import User
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupPolicy, CleanupRun
 from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.layers.models import FileJob
 from gitlab.container_registry.models import (
     BulkTagDeletion,
     ContainerRepository,
@@ -40,6 +41,8 @@ from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, 
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
 from gitlab.quotas.models import Quota
 from gitlab.trusted_issuers.models import TrustedIssuer
+from tests.gitlab.container_registry.layers.archives import archive, digest_of, gzipped, member
+from tests.gitlab.container_registry.layers.played_layers import push, read_all
 from tests.gitlab.played_registry import PlayedRegistry
 
 pytestmark = pytest.mark.django_db
@@ -318,6 +321,22 @@ def tags(monkeypatch: pytest.MonkeyPatch) -> None:
         played.delete_tag(path, long("d", number, 128), by=long("p", 0, 150))
 
 
+@pytest.fixture
+def files(content: None, tags: None) -> str:
+    """An image of as many layers as there may be, whose files have been listed."""
+    played: Any = clients.for_pages()
+    names = [f"{n:04}{TEXT[:240]}" for n in range(ROWS // 10)]
+    common = archive(*(member(f"{name}/{TEXT[:200]}") for name in names))
+    layers = [common, *(archive(member(f"f{n}{TEXT}")) for n in range(126))]
+    steps = [{"created_by": TEXT} for _ in layers]
+    digest = push(played, *layers, config={"history": steps})
+    row = ContainerRepository.objects.get(path=f"{PROJECT}/web")
+    digests = [digest_of(gzipped(layer)) for layer in layers]
+    read_all(played, digests)
+    FileJob.objects.create(repository=row, digest=digest, layers=digests, status="finished")
+    return digest
+
+
 def _rules(path: str) -> list[dict[str, Any]]:
     """One rule of each kind of a group or project, of as many as there may be."""
     where = {"project__full_path": path} if "/" in path else {"namespace__full_path": path}
@@ -342,7 +361,7 @@ def _trust(kind: str) -> int:
     return TrustedIssuer.objects.filter(**of).latest("pk").pk
 
 
-def addresses() -> dict[str, list[str]]:
+def addresses(files: str) -> dict[str, list[str]]:
     """By the name of each route what is asked of it."""
     image = ContainerRepository.objects.get(path=f"{PROJECT}/web")
     cleanup = CleanupRun.objects.latest("pk").pk
@@ -405,10 +424,13 @@ def addresses() -> dict[str, list[str]]:
         "container_registry:index": [project],
         "container_registry:deleted": [project],
         "container_registry:repository": [own],
+        "container_registry:untagged": [own],
         "container_registry:progress": [own],
         "container_registry:delete": [own],
         "container_registry:tags_delete": [own],
         "container_registry:tag": [{**own, **tag}],
+        "layers:files": [{**own, "digest": files}],
+        "layers:progress": [{**own, "digest": files}],
         **{
             f"protection:{kind}_{page}": [{**where, **more} for more in some]
             for kind, where in (("group", group), ("project", project))
@@ -477,8 +499,10 @@ ELSEWHERE = {
     "access_tokens:project_runner_disallow": "a POST",
     "namespaces:project_archive": "a POST",
     "cleanup:plan": "a POST",
+    "cleanup:choose": "a POST",
     **{f"cleanup:{verb}": "a POST" for verb in ("approve", "cancel", "undo")},
     **{f"protection:{kind}_delete": "one rule" for kind in ("group", "project")},
+    "layers:list": "a POST",
     "container_registry:events": "takes notifications",
     "container_registry:restore": "a POST",
     "container_registry:tag_restore": "one tag",
@@ -522,8 +546,8 @@ def assert_ends(client: Client, path: str) -> None:
         tracemalloc.stop()
 
 
-def test_every_page_ends(content: None, tags: None, alice: User) -> None:
-    asked = addresses()
+def test_every_page_ends(files: str, alice: User) -> None:
+    asked = addresses(files)
     assert set(routes()) == asked.keys() | ELSEWHERE.keys(), "a new page is asked here too"
     client = Client()
     client.force_login(alice)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 from django.utils import timezone
 
+from gitlab.container_registry.cleanup import choosing
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
 from gitlab.container_registry.cleanup.policy import Judge, Protects, Verdict, read_rules
 from gitlab.container_registry.client.registry import Registry
@@ -170,18 +171,9 @@ def make(
     made = Made()
     number = 0
     for image in images:
-        judge = Judge(
-            read_rules(run.rules),
-            timezone.now(),
-            protects=protects_in(image.path),
-            most=MAX_GOING - made.going,
-        )
-        _look(judge, image, registry, made, still_ours)
-        if judge.asks_for_untagged:
-            _look_at_untagged(judge, image, registry, made, still_ours)
-        going, kept = judge.verdicts()
+        judged = _chosen if run.selection and not run.rules else _judged
+        going, kept = judged(run, image, registry, protects_in(image.path), made, still_ours)
         made.going += len(going)
-        made.counts_pulls |= judge.counts_pulls
         _forecast(going, image, registry, made)
         rows = [
             CleanupBatch(
@@ -196,6 +188,42 @@ def make(
         CleanupBatch.objects.bulk_create(rows, batch_size=_WRITTEN_AT_ONCE)
     made.is_cut |= made.going >= MAX_GOING
     return made
+
+
+def _judged(
+    run: CleanupRun,
+    image: ContainerRepository,
+    registry: Registry,
+    protects: Protects,
+    made: Made,
+    still_ours: Callable[[], bool],
+) -> tuple[list[Verdict], list[Verdict]]:
+    """What goes and what stays by the run's rules."""
+    judge = Judge(
+        read_rules(run.rules), timezone.now(), protects=protects, most=MAX_GOING - made.going
+    )
+    if not run.selection:
+        _look(judge, image, registry, made, still_ours)
+    if judge.asks_for_untagged:
+        _look_at_untagged(judge, image, registry, made, still_ours)
+    made.counts_pulls |= judge.counts_pulls
+    return judge.verdicts()
+
+
+def _chosen(
+    run: CleanupRun,
+    image: ContainerRepository,
+    registry: Registry,
+    protects: Protects,
+    made: Made,
+    still_ours: Callable[[], bool],
+) -> tuple[list[Verdict], list[Verdict]]:
+    """What goes of what somebody has chosen, and what a rule keeps."""
+    chosen = choosing.Chosen(protects, MAX_GOING - made.going)
+    selection = replace(choosing.Selection.read(run.selection or {}), path=image.path)
+    made.is_cut |= not choosing.look(selection, chosen, registry, still_ours)
+    made.seen += len(chosen.going) + len(chosen.kept)
+    return chosen.going, chosen.kept
 
 
 def _look(
