@@ -16,6 +16,7 @@ from django.utils.http import urlencode
 from gitlab.accounts import sessions
 from gitlab.accounts.factors import standing
 from gitlab.accounts.models import User
+from gitlab.audit import origin
 
 _SEEN = "seen_at"
 _LED = "led_to_factors"
@@ -37,8 +38,6 @@ _OPEN = frozenset(
     ]
 )
 """What is there also for who has to set up a second factor before anything else."""
-
-from gitlab.audit import origin
 
 
 class SignedInMiddleware:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("namespaces", "0004_archived_and_orders"),
+        ("namespaces", "0005_orders_of_lists"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
