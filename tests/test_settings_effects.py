@@ -87,6 +87,12 @@ SHOWN_BY: dict[str, str] = {
     "berth.delete_enabled": f"{_NODE}::test_deletion_is_off",
     "berth.push_creates_projects": f"{_NODE}::test_a_push_creates_no_project",
     "berth.hsts": "gitlab/config/test_what_follows.py::test_browsers_are_told_of_https_where_there_is_any",
+    "berth.password_min_length": "gitlab/accounts/test_password_rules.py"
+    "::test_the_shortest_is_a_setting",
+    "berth.require_two_factor": "gitlab/accounts/test_required_factors.py"
+    "::test_the_installation_requires_it",
+    "berth.two_factor_grace_period": "gitlab/accounts/test_required_factors.py"
+    "::test_the_installation_requires_it",
     "berth.signup_enabled": f"{_NODE}::test_strangers_may_register_and_see_the_registry_that_is_shown",
     "berth.max_manifest_size": f"{_NODE}::test_the_largest_of_each",
     "berth.max_blob_size": f"{_NODE}::test_the_largest_of_each",

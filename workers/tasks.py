@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 
 from gitlab.access_tokens import expiry, job_tokens
-from gitlab.accounts import sessions
+from gitlab.accounts import login_waits, sessions
 from gitlab.audit import chain, retention
 from gitlab.container_registry import (
     bulk_deletion,
@@ -149,8 +149,9 @@ def verify_slice() -> None:
 
 @shared_task
 def sweep_sessions() -> None:
-    """Remove what sessions that are over have left."""
+    """Remove what sessions that are over have left, and waits after failed logins."""
     sessions.sweep()
+    login_waits.sweep()
 
 
 @shared_task

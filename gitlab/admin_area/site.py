@@ -40,6 +40,13 @@ class Console(AdminSite):
     site_header = "Admin area"
     index_title = "Overview"
 
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Only what is ours: Django's groups, and allauth's rows of factors and sessions, come with
+        forms that go past the rules.
+        """
+        if admin_class is not None and admin_class.__module__.startswith("gitlab."):
+            super().register(model_or_iterable, admin_class, **options)
+
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Django's context of every page, with what the frame shows."""
         context = super().each_context(request)
@@ -96,11 +103,6 @@ def _place(model: str) -> tuple[str, str]:
 
 @functools.cache
 def discover() -> AdminSite:
-    """Django's site with every package's models, without Django's groups: roles are by namespace
-    here.
-    """
-    from django.contrib.auth.models import Group
-
+    """Django's site with every package's models, and none of others': see `Console.register`."""
     admin.autodiscover()
-    admin.site.unregister(Group)
     return admin.site

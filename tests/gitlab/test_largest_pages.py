@@ -10,7 +10,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -110,6 +112,7 @@ def content(
     _machines(alice, acme, app, people)
     _images(app, people)
     _protection(acme, app)
+    _sessions(alice)
     Quota.objects.bulk_create(
         Quota(max_bytes=10**18, max_images=10**9, **where)
         for where in ({"namespace": acme}, {"project": app})
@@ -125,6 +128,16 @@ def content(
             details={"tags": [long("t", tag, 128) for tag in range(100)]},
         )
         for _ in range(ROWS)
+    )
+
+
+def _sessions(alice: User) -> None:
+    keys = [f"{n:032}" for n in range(ROWS)]
+    later = timezone.now() + dt.timedelta(days=1)
+    Session.objects.bulk_create(Session(session_key=key, expire_date=later) for key in keys)
+    UserSession.objects.bulk_create(
+        UserSession(user=alice, session_key=key, ip="2001:db8::1", user_agent="<" * 200)
+        for key in keys
     )
 
 
@@ -381,6 +394,8 @@ def addresses(files: str) -> dict[str, list[str]]:
         "path_changes:transfer": [project],
         "accounts:profile": [{}],
         "accounts:password": [{}],
+        "accounts:sessions": [{}],
+        "mfa_index": [{}],
         "access_tokens:index": [{}],
         "access_tokens:new": [{}],
         **{
@@ -448,6 +463,27 @@ ELSEWHERE = {
     "accounts:sign_in": "lists nothing",
     "accounts:sign_out": "lists nothing",
     "accounts:sign_up": "lists nothing",
+    "accounts:end_session": "a POST",
+    "accounts:end_sessions": "a POST",
+    **dict.fromkeys(
+        (
+            "account_login",
+            "account_reauthenticate",
+            "account_reset_password",
+            "account_reset_password_from_key",
+            "mfa_authenticate",
+            "mfa_login_webauthn",
+            "mfa_reauthenticate",
+            "mfa_reauthenticate_webauthn",
+            "mfa_activate_totp",
+            "mfa_deactivate_totp",
+            "mfa_add_webauthn",
+            "mfa_remove_webauthn",
+            "mfa_view_recovery_codes",
+            "mfa_generate_recovery_codes",
+        ),
+        "one factor, or one question",
+    ),
     "access_tokens:revoke": "one token",
     "access_tokens:rotate": "one token",
     **{
@@ -487,10 +523,10 @@ def routes() -> Iterator[str]:
         space = getattr(outer, "namespace", None)
         if isinstance(outer, URLPattern):
             yield outer.name or ""
-        elif space and space != "admin":
+        elif space != "admin":
             for inner in outer.url_patterns:
                 if isinstance(inner, URLPattern) and inner.name:
-                    yield f"{space}:{inner.name}"
+                    yield f"{space}:{inner.name}" if space else inner.name
 
 
 def assert_ends(client: Client, path: str) -> None:
