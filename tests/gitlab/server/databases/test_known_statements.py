@@ -278,10 +278,10 @@ def test_what_psycopg_has_the_server_forget_is_not_sent(connection: Any) -> None
         connection.rows(QUESTION, ["pg_class", 0])
     with transaction(connection):
         connection.rows(QUESTION, ["pg_class", 0])
+        # What psycopg itself has prepared, without which it has nothing to forget.
+        for _ in range(3):
+            connection.rows("SELECT %s::int", [1])
         with connection.cursor() as cursor:
-            # What psycopg itself has prepared, without which it has nothing to forget.
-            for _ in range(3):
-                cursor.execute("SELECT %s::int", [1])
             cursor.execute("SAVEPOINT here")
             cursor.execute("ROLLBACK TO SAVEPOINT here")
         for _ in range(3):
