@@ -82,7 +82,7 @@ def describe(
     Raises `NotFound` for one that never was.
     """
     registry = registry or clients.for_pages()
-    details = registry.tag(repository.path, tag)
+    details = registry.tag(repository.path, tag, belongings=True)
     own = registry.own
     past = Timeline()
     if own is not None:

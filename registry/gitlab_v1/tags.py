@@ -164,10 +164,14 @@ class TagView(RegistryView):
     """``GET /gitlab/v1/berth/tag/<path>/?tag=``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-        """One tag's details."""
+        """One tag's details; with ``belongings=true`` the types of what belongs to it too."""
         tag = tags.check(request.GET.get("tag", ""))
-        found = tag_details.find(repositories.get_id(name), tag)
-        return JsonResponse(_as_json(found, pull_details.counted_since()))
+        repository_id = repositories.get_id(name)
+        found = tag_details.find(repository_id, tag)
+        body = _as_json(found, pull_details.counted_since())
+        if flag(request, "belongings"):
+            body["belongings"] = belonging.kinds(repository_id, [found]).get(found.digest, [])
+        return JsonResponse(body)
 
 
 class HistoryView(RegistryView):

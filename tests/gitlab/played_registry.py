@@ -133,8 +133,17 @@ class PlayedRegistry:
         if path not in self.now:
             return None
         tags = self.now[path]
+        ties = [name for name in tags if name.startswith("sha256-")]
+        others = [name for name in tags if name not in ties]
         return RepositoryDetails(
-            path.rpartition("/")[2], path, len(tags), 7 * 1024 * 1024, None, None, START, id=41
+            path.rpartition("/")[2],
+            path,
+            len(tags),
+            7 * 1024 * 1024,
+            last_published_at=START,
+            id=41,
+            pull_tag="latest" if "latest" in others else next(reversed(others), ""),
+            signature_tags_count=len(ties),
         )
 
     def tags(
@@ -169,9 +178,15 @@ class PlayedRegistry:
     def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
         return AgesPage.of(self.tags(path, n=n, last=last, sort="name"))
 
-    def tag(self, path: str, tag: str) -> TagDetails | None:
+    def tag(self, path: str, tag: str, *, belongings: bool = False) -> TagDetails | None:
         self._answer()
-        return self.now.get(path, {}).get(tag)
+        found = self.now.get(path, {}).get(tag)
+        if found is None or not belongings:
+            return found
+        stem = found.digest.replace(":", "-")
+        ties = [name for name in self.now[path] if name.startswith(f"{stem}.")]
+        kinds = tuple(f"cosign.{name.rpartition('.')[2]}" for name in ties)
+        return dataclasses.replace(found, belongings=found.belongings + kinds)
 
     def history(
         self,

@@ -135,13 +135,13 @@ class BerthRegistry(OverV2):
             moment(body.get("pulls_counted_since")),
         )
 
-    def tag(self, path: str, tag: str) -> TagDetails | None:
-        """One tag, or None."""
+    def tag(self, path: str, tag: str, *, belongings: bool = False) -> TagDetails | None:
+        """One tag, or None. With `belongings` it says what belongs to it."""
         answer = self._own(
             "GET",
             _call("tag", path),
             Access.repository(path, "pull"),
-            {"tag": tag},
+            {"tag": tag, **({"belongings": "true"} if belongings else {})},
             accept=(200, 404),
         )
         return None if answer.status_code == 404 else TagDetails.read(as_json(answer))

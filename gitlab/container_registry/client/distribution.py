@@ -164,7 +164,7 @@ class DistributionRegistry(OverV2):
             previous_before=shown[0] if shown and start else "",
         )
 
-    def tag(self, path: str, tag: str) -> TagDetails | None:
+    def tag(self, path: str, tag: str, *, belongings: bool = False) -> TagDetails | None:
         """One tag, or None."""
         found = self._read(path, [tag], self._walk())
         return _details(*found[0]) if found else None

@@ -72,8 +72,8 @@ class Registry(Protocol):
         `belongings` each says what belongs to it, as far as the registry can tell.
         """
 
-    def tag(self, path: str, tag: str) -> TagDetails | None:
-        """One tag, or None."""
+    def tag(self, path: str, tag: str, *, belongings: bool = False) -> TagDetails | None:
+        """One tag, or None. With `belongings` it says what belongs to it, where that is known."""
 
     def manifest(self, path: str, reference: str) -> StoredManifest | None:
         """A manifest by tag or digest, byte by byte, or None."""

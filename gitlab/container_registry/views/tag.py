@@ -79,7 +79,9 @@ def _inside(
     looked = inside.look(registry, image, found.details.digest, found.manifest, after)
     context = {
         **inside.shown(image, looked),
-        **inside.belongings(registry, image, looked),
+        **inside.belongings(
+            registry, image, looked, found.details.belongings if registry.own else None
+        ),
     }
     if not looked.manifest.is_image and not looked.manifest.is_index:
         context["pull"] = client_commands.pull_artifact(image.path, tag=found.name)
