@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from gitlab.container_registry.client.responses import (
     AgesPage,
     DailyPulls,
     DeletedTag,
+    FoundTag,
     Freed,
     Held,
     Interval,
@@ -31,6 +33,7 @@ from gitlab.container_registry.client.responses import (
     RepositoryDetails,
     SharedBlob,
     StoredManifest,
+    TagAge,
     TagDeletion,
     TagDetails,
     TagsPage,
@@ -74,6 +77,8 @@ class PlayedRegistry:
         self.seen: list[str] = []
         self.revoked: list[tuple[list[Any], float]] = []
         self.used: dict[str, Used] = {}
+        self.searched: list[str] = []
+        self.loose: list[tuple[str, int]] = []
         self.freed_bytes = Freed(218 * 1024 * 1024, 40 * 1024 * 1024, 3)
 
     def usage(self, paths: Sequence[str]) -> list[Used]:
@@ -155,6 +160,8 @@ class PlayedRegistry:
         before: str = "",
         name: str = "",
         sort: str = "",
+        pattern: str = "",
+        platform: str = "",
         signatures: bool = True,
         belongings: bool = False,
     ) -> TagsPage:
@@ -162,7 +169,11 @@ class PlayedRegistry:
         found = [tag for tag in self.now.get(path, {}).values() if name in tag.name]
         if not signatures:
             found = [tag for tag in found if not tag.name.startswith("sha256-")]
-        column = sort.removeprefix("-")
+        if pattern:
+            found = [tag for tag in found if re.fullmatch(pattern, tag.name)]
+        if platform:
+            found = [tag for tag in found if platform in map(str, tag.platforms)]
+        column = sort.removeprefix("-").replace("version", "name")
         found.sort(key=lambda tag: getattr(tag, column) or START, reverse=sort.startswith("-"))
         names = [tag.name for tag in found]
         start = names.index(last) + 1 if last else 0
@@ -177,6 +188,23 @@ class PlayedRegistry:
 
     def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
         return AgesPage.of(self.tags(path, n=n, last=last, sort="name"))
+
+    def search(
+        self, repositories: Sequence[str], *, tag: str = "", digest: str = ""
+    ) -> list[FoundTag]:
+        self._answer()
+        self.searched = list(repositories)
+        tags = [(path, each) for path in repositories for each in self.now.get(path, {}).values()]
+        if digest:
+            there = [(path, each) for path, each in tags if each.digest.startswith(digest)]
+            return [FoundTag(path, "", each.digest) for path, each in there]
+        there = [(path, each) for path, each in tags if each.name.startswith(tag)]
+        return [FoundTag(path, each.name, each.digest) for path, each in there]
+
+    def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
+        self._answer()
+        rows = [(name, name, size, None, START.timestamp()) for name, size in self.loose]
+        return [TagAge.read(row) for row in rows], 0
 
     def tag(self, path: str, tag: str, *, belongings: bool = False) -> TagDetails | None:
         self._answer()
@@ -209,14 +237,19 @@ class PlayedRegistry:
         self._answer()
         return self.daily.get((path, digest), [])[:days]
 
-    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
+    def deleted_tags(
+        self, path: str, *, n: int = 100, last: int = 0, name: str = ""
+    ) -> tuple[list[DeletedTag], int]:
         self._answer()
         ended = [
             DeletedTag(at, tag, past[0].digest, 7, past[0].until, past[0].ended_by, START)
             for (at, tag), past in self.past.items()
             if past[0].until is not None and past[0].is_restorable
         ]
-        return [tag for tag in ended if tag.path == path or tag.path.startswith(f"{path}/")][:n]
+        found = [tag for tag in ended if tag.path == path or tag.path.startswith(f"{path}/")]
+        found = [tag for tag in found if name in tag.name or name in tag.path]
+        # Its intervals are the places in this list.
+        return found[last : last + n], last + n if len(found) > last + n else 0
 
     def referrers(
         self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""
@@ -279,10 +312,19 @@ class PlayedRegistry:
             raise AnswerTooLarge(502, "TOO_LARGE", "the registry sends too much")
         return found
 
+    def layer(self, path: str, digest: str) -> Iterator[bytes]:
+        self._answer()
+        if digest not in self.blobs:
+            raise RegistryRefused(404, "BLOB_UNKNOWN", "the registry answers 404")
+        content = self.blobs[digest]
+        return (content[at : at + 1000] for at in range(0, len(content), 1000))
+
     def freed(self, path: str, tags: Sequence[str] = (), *, seen: Sequence[str] = ()) -> Freed:
         self._answer()
         self.seen = list(seen)
-        return self.freed_bytes
+        there = self.now.get(path, {})
+        gone = tuple(tag for tag in tags if tag not in there)
+        return dataclasses.replace(self.freed_bytes, missing=gone)
 
     def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
         self._answer()

@@ -11,7 +11,7 @@ and `RegistryRefused` where the registry says no. `by` is the person whom the re
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from gitlab.container_registry.client.connection import MAX_ANSWER, RegistryRefused
@@ -20,6 +20,7 @@ from gitlab.container_registry.client.responses import (
     DailyPulls,
     DeletedTag,
     Ended,
+    FoundTag,
     Freed,
     Garbage,
     Happened,
@@ -54,7 +55,7 @@ class Registry(Protocol):
         `below` counts the images below it too, what they share once.
         """
 
-    def tags(  # noqa: PLR0913  (what a list may be asked)
+    def tags(  # noqa: PLR0913  (each is a parameter of the list)
         self,
         path: str,
         *,
@@ -63,10 +64,16 @@ class Registry(Protocol):
         before: str = "",
         name: str = "",
         sort: str = "",
+        pattern: str = "",
+        platform: str = "",
         signatures: bool = True,
         belongings: bool = False,
     ) -> TagsPage:
-        """A page of an image's tags, after `last` or before `before`; `name` is a part of names.
+        """A page of an image's tags, after `last` or before `before`.
+
+        `name` is a part of their names, `pattern` one of RE2's for whole names, `platform` as in
+        ``linux/arm64``: a registry that is not ours knows neither, and then lists all. A page of
+        what is rare may be short, and go on.
 
         Without `signatures`, no tag by which cosign finds what belongs to an image. With
         `belongings` each says what belongs to it, as far as the registry can tell.
@@ -89,6 +96,9 @@ class Registry(Protocol):
 
     def blob(self, path: str, digest: str, *, max_bytes: int = MAX_ANSWER) -> bytes | None:
         """A small blob, byte by byte, or None. Raises `AnswerTooLarge` for more than that."""
+
+    def layer(self, path: str, digest: str) -> Iterator[bytes]:
+        """A blob of any size as it comes, unchecked. Raises between two chunks as well."""
 
     def referrers(
         self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""
@@ -169,9 +179,10 @@ class OwnApi(Registry, Protocol):
     def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
         """As `freed`, of up to a thousand tags with names of any length."""
 
-    def untagged(self, path: str, *, after: int = 0) -> tuple[Sequence[TagAge], int]:
+    def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
         """Manifests that no tag, index or subject holds: named by their digest, published when the
-        last tag left them. And what to go on `after`, 0 at the end; a page before it may be empty.
+        last tag left them, of the next `n` that are looked at. And what to go on `after`, 0 at the
+        end; a page before it may be empty.
         """
 
     def freed_by_manifests(
@@ -204,8 +215,13 @@ class OwnApi(Registry, Protocol):
         unless one of the `rules` (see `delete_batch`) protects it.
         """
 
-    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
-        """Tags of the images at and below `path` that can be brought back, the latest first."""
+    def deleted_tags(
+        self, path: str, *, n: int = 100, last: int = 0, name: str = ""
+    ) -> tuple[list[DeletedTag], int]:
+        """Tags of the images at and below `path` that can be brought back, the latest first, behind
+        the interval `last`; `name` is a part of the tag's name or the image's. And behind which
+        interval there are more, 0 for none.
+        """
 
     def restore_tags(
         self,
@@ -243,6 +259,13 @@ class OwnApi(Registry, Protocol):
 
     def usage(self, paths: Sequence[str]) -> list[Used]:
         """What is used at and below each path."""
+
+    def search(
+        self, repositories: Sequence[str], *, tag: str = "", digest: str = ""
+    ) -> list[FoundTag]:
+        """The first tags that begin with `tag`, or manifests whose digest begins with `digest`, in
+        up to a thousand repositories.
+        """
 
     def revoke(self, ended: Sequence[Ended], before: float) -> None:
         """Let tokens end that were decided before a moment, in seconds since the epoch."""
