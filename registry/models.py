@@ -606,6 +606,9 @@ class Event(models.Model):
     digest = models.CharField(max_length=DIGEST_LENGTH, default="")
     media_type = models.CharField(max_length=255, default="")
     size = models.BigIntegerField(default=0)
+    # Of a push that moved a tag: where it pointed before. With a default of the database, for nodes
+    # of the version before.
+    replaced = models.CharField(max_length=DIGEST_LENGTH, default="", db_default="")
     actor = models.CharField(max_length=255, default="")
     user = models.TextField(default="")
 

@@ -229,7 +229,7 @@ def test_the_registry_is_plain_django() -> None:
 
 
 DOORS = {"urls", "views", "forms", "middleware", "backends", "admin", "site", "api"}
-DOORS |= {"v2", "gitlab_v1"}
+DOORS |= {"v2", "gitlab_v1", "adapters"}
 """What modules, or the folders around them, are called that take requests and give responses."""
 
 DOORS_BY_NAME = (

@@ -166,7 +166,15 @@ def add_member(
         expires_at=_check_expiry(expires_at),
         created_by_id=by.person_id,
     )
-    record("member.add", by=by, target=routable, member=user.username, level=int(level))
+    record(
+        "member.add",
+        by=by,
+        target=routable,
+        about=user,
+        member=user.username,
+        level=int(level),
+        expires_at=str(member.expires_at) if member.expires_at else None,
+    )
     return member
 
 
@@ -188,11 +196,19 @@ def update_member(
     expires_at = _check_expiry(expires_at)
     if level != AccessLevel.OWNER or expires_at is not None:
         _keep_an_owner(member)
-    before = member.access_level
+    before, ended = member.access_level, member.expires_at
     member.access_level, member.expires_at = level, expires_at
     member.save(update_fields=["access_level", "expires_at"])
+    days = [str(day) if day else None for day in (ended, expires_at)]
+    moved: dict[str, Any] = {"expires_at": days} if days[0] != days[1] else {}
     record(
-        "member.update", by=by, target=routable, member=user.username, level=[before, int(level)]
+        "member.update",
+        by=by,
+        target=routable,
+        about=user,
+        member=user.username,
+        level=[before, int(level)],
+        **moved,
     )
     if level < before:
         revocations.end_tokens(subject=user.username, path=routable.full_path)
@@ -213,7 +229,7 @@ def remove_member(by: Person, routable: Routable, user: Person) -> None:
             raise Forbidden("You can't remove somebody above you.")
     _keep_an_owner(member)
     member.delete()
-    record("member.remove", by=by, target=routable, member=user.username)
+    record("member.remove", by=by, target=routable, about=user, member=user.username)
     revocations.end_tokens(subject=user.username, path=routable.full_path)
 
 

@@ -3,7 +3,7 @@
 Names of the former are looked for anywhere in their paths, in tables of some ten thousand rows that
 are read within milliseconds. Tags and digests, of which there are millions, are the registry's: it
 is asked for what begins with the text in the images that were pushed last, `IMAGES` at most, that
-the reader may pull. A token of GitLab's own lets it answer that and nothing else (decision 26).
+the reader may pull. A token of GitLab's own lets it answer that and nothing else (decision 27).
 """
 
 from __future__ import annotations

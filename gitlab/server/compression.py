@@ -2,7 +2,7 @@
 
 Who may put words into a page and measures how long the compressed answer is learns what else stands
 in it (BREACH, https://www.breachattack.com/, 2013). That takes a reader whose browser another site
-sends here, again and again: what another site has asked for goes out as it is. See decision 24.
+sends here, again and again: what another site has asked for goes out as it is. See decision 25.
 """
 
 from __future__ import annotations

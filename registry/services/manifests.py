@@ -155,8 +155,11 @@ def push(
         with database.together() as send:
             _refer(repository_id, manifest_id, parsed, links, send)
             crash_points.reached("manifest_referred")
+            replaced = {"": ""}
             for tag, current in asked.currents():
-                tags.move(repository_id, tag, current, manifest_id, digest, actor, send)
+                replaced[tag] = tags.move(
+                    repository_id, tag, current, manifest_id, digest, actor, send
+                )
                 crash_points.reached("tag_pointed")
             for tag in names or ("",):
                 events.record(
@@ -167,6 +170,7 @@ def push(
                     digest=digest,
                     media_type=parsed.media_type,
                     size=len(payload),
+                    replaced=replaced[tag],
                     send=send,
                 )
         if not names and database.one(_IS_TAGGED, [manifest_id]) is None:

@@ -26,7 +26,7 @@ AND repository_id = (SELECT id FROM registry_repository WHERE name = %s AND clos
 ORDER BY name LIMIT %s
 """
 _CURRENT = """
-SELECT id, manifest_id FROM registry_tag
+SELECT id, manifest_id, digest FROM registry_tag
 WHERE repository_id = {} AND name = %s AND ended_at IS NULL
 """
 _BY_NAME = "(SELECT id FROM registry_repository WHERE name = %s AND closed_at IS NULL)"
@@ -84,17 +84,18 @@ def point(
     actor: Actor,
     *,
     restored: Tag | None = None,
-) -> None:
-    """Let the tag `name` point at a manifest; nothing where it does.
+) -> str:
+    """Let the tag `name` point at a manifest; the digest at which it pointed before it moved.
 
-    With the interval that is `restored`, it keeps the time of the push and who pushed.
+    That is "" for a tag that is new, and for one that stays where it is. With the interval that is
+    `restored`, it keeps the time of the push and who pushed.
 
     In a transaction that holds the repository. Raises DENIED where a rule keeps it where it is, or
     keeps `actor` from pushing it.
     """
     current = database.one(_CURRENT.format("%s"), [repository_id, name])
     send = database.send_alone
-    move(repository_id, name, current, manifest_id, digest, actor, send, restored=restored)
+    return move(repository_id, name, current, manifest_id, digest, actor, send, restored=restored)
 
 
 def ask(repository: str, name: str, send: database.Together) -> database.Sent:
@@ -112,17 +113,17 @@ def move(  # noqa: PLR0913 - from where, and to where
     send: database.Together,
     *,
     restored: Tag | None = None,
-) -> None:
+) -> str:
     """As `point`, from what the repository's holder was told by `ask`; sent with other statements.
 
     Raises DENIED.
     """
     actor.rules.refuse_push([name])
-    now = timezone.now()
+    now, replaced = timezone.now(), ""
     if current is not None:
-        tag_id, before = current
+        tag_id, before, replaced = current
         if before == manifest_id:
-            return
+            return ""
         actor.rules.refuse_move(name)
         send(_END, [now, actor.name, tag_id])
         if before is not None:
@@ -132,6 +133,7 @@ def move(  # noqa: PLR0913 - from where, and to where
         began = (restored.started_at, restored.started_by, now, actor.name)
     key = sort_key(name)
     send(_POINT, [repository_id, name, key, digest, began[0], *began, manifest_id])
+    return replaced
 
 
 def delete(repository: str, name: str, actor: Actor) -> None:

@@ -9,7 +9,7 @@ import dataclasses
 import datetime as dt
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -292,6 +292,13 @@ class PlayedRegistry:
         if found is not None and len(found) > max_bytes:
             raise AnswerTooLarge(502, "TOO_LARGE", "the registry sends too much")
         return found
+
+    def layer(self, path: str, digest: str) -> Iterator[bytes]:
+        self._answer()
+        if digest not in self.blobs:
+            raise RegistryRefused(404, "BLOB_UNKNOWN", "the registry answers 404")
+        content = self.blobs[digest]
+        return (content[at : at + 1000] for at in range(0, len(content), 1000))
 
     def freed(self, path: str, tags: Sequence[str] = (), *, seen: Sequence[str] = ()) -> Freed:
         self._answer()

@@ -11,7 +11,7 @@ and `RegistryRefused` where the registry says no. `by` is the person whom the re
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from gitlab.container_registry.client.connection import MAX_ANSWER, RegistryRefused
@@ -91,6 +91,9 @@ class Registry(Protocol):
 
     def blob(self, path: str, digest: str, *, max_bytes: int = MAX_ANSWER) -> bytes | None:
         """A small blob, byte by byte, or None. Raises `AnswerTooLarge` for more than that."""
+
+    def layer(self, path: str, digest: str) -> Iterator[bytes]:
+        """A blob of any size as it comes, unchecked. Raises between two chunks as well."""
 
     def referrers(
         self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""

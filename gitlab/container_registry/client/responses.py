@@ -437,7 +437,11 @@ class SharedBlob:
 
 @dataclass(frozen=True)
 class Happened:
-    """An event of the registry. `tag` and `digest` are "" where it is about a whole image."""
+    """An event of the registry. `tag` and `digest` are "" where it is about a whole image.
+
+    `replaced` is where a tag pointed before its push. `user` is what GitLab's side put into the
+    token by which it happened, "" for its own.
+    """
 
     id: int
     at: dt.datetime | None
@@ -447,6 +451,8 @@ class Happened:
     digest: str = ""
     media_type: str = ""
     actor: str = ""
+    replaced: str = ""
+    user: str = ""
 
     @classmethod
     def read(cls, body: Object) -> Self:
@@ -460,6 +466,8 @@ class Happened:
             digest=body.get("digest") or "",
             media_type=body.get("media_type") or "",
             actor=body.get("actor") or "",
+            replaced=body.get("replaced") or "",
+            user=body.get("user") or "",
         )
 
 

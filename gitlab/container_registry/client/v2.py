@@ -6,6 +6,7 @@ Source: OCI distribution specification 1.1, end-3, end-7, end-9, end-12.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -103,6 +104,11 @@ class OverV2:
         if not fits_digest(digest, answer.content):
             raise RegistryUnavailable("the registry sends something else than what it was asked")
         return answer.content
+
+    def layer(self, path: str, digest: str) -> Iterator[bytes]:
+        """A blob of any size as it comes, unchecked. Raises between two chunks as well."""
+        url = f"/v2/{path}/blobs/{quote(digest, safe=':')}"
+        return self._connection.stream(url, Access.repository(path, "pull"))
 
     def referrers(
         self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""

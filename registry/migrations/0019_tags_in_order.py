@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("registry", "0017_tag_orders"),
+        ("registry", "0018_tag_orders"),
     ]
 
     operations = [

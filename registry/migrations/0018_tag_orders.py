@@ -9,7 +9,7 @@ import registry.fields
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0016_restored_tags"),
+        ("registry", "0017_replaced_tags"),
     ]
 
     operations = [
