@@ -43,7 +43,7 @@ from gitlab.quotas.models import Quota
 from gitlab.trusted_issuers.models import TrustedIssuer
 from tests.gitlab.container_registry.layers.archives import archive, digest_of, gzipped, member
 from tests.gitlab.container_registry.layers.played_layers import push, read_all
-from tests.gitlab.played_registry import PlayedRegistry
+from tests.gitlab.played_registry import PlayedRegistry, digest
 
 pytestmark = pytest.mark.django_db
 
@@ -425,6 +425,8 @@ def addresses(files: str) -> dict[str, list[str]]:
         "container_registry:deleted": [project],
         "container_registry:repository": [own],
         "container_registry:untagged": [own],
+        "container_registry:manifest": [{**own, "digest": digest("a")}],
+        "container_registry:document": [{**own, "digest": digest("a")}],
         "container_registry:progress": [own],
         "container_registry:delete": [own],
         "container_registry:tags_delete": [own],
