@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, path
 from gitlab.container_registry import converters  # noqa: F401  (registers image_tag, digest)
 from gitlab.container_registry.views import (
     deletion,
+    guides,
     images,
     inside,
     notifications,
@@ -39,5 +40,7 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(f"{_IMAGE}/manifests/<digest:digest>/json", inside.document, name="document"),
         # After those of an image: a tag may be called container_registry too.
         path(f"{_PROJECT}/deleted", undo.deleted, name="deleted"),
+        path(f"{_PROJECT}/help", guides.index, name="help"),
+        path(f"{_PROJECT}/help/pull-secret.yaml", guides.pull_secret, name="pull_secret"),
         path(_PROJECT, images.index, name="index"),
     ]

@@ -67,7 +67,7 @@ OF_EVERYBODY = [
     "/-/user_settings/personal_access_tokens", "/nothing/at/all",
 ]  # fmt: skip
 OF_A_PROJECT = [
-    "", "/container_registry", "/container_registry/deleted", "/-/project_members", "/edit",
+    "", "/container_registry", "/container_registry/deleted", "/container_registry/help", "/-/project_members", "/edit",
     "/-/cleanup", "/-/cleanup/policy", "/-/delete", "/-/settings/access_tokens",
 ]  # fmt: skip
 OF_AN_IMAGE = ["", "?q=v&match=pattern", "/untagged", "/tags/v1", "/tags/delete?selected=v1"]

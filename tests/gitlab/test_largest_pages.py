@@ -425,6 +425,8 @@ def addresses(files: str) -> dict[str, list[str]]:
         "container_registry:deleted": [project],
         "container_registry:repository": [own],
         "container_registry:untagged": [own],
+        "container_registry:help": [project],
+        "container_registry:pull_secret": [project],
         "container_registry:manifest": [{**own, "digest": digest("a")}],
         "container_registry:document": [{**own, "digest": digest("a")}],
         "container_registry:progress": [own],
