@@ -65,6 +65,7 @@ _WEB_APPS = [
     "gitlab.container_registry.protection",
     "gitlab.quotas",
     "gitlab.audit",
+    "gitlab.record",
     "gitlab.revocations",
     "gitlab.mail",
     "gitlab.ui",
@@ -363,6 +364,8 @@ MAX_TOKEN_LIFETIME = CONFIG.berth.max_token_lifetime
 ISSUER_NETWORKS = CONFIG.berth.issuer_networks
 ISSUER_CA_BUNDLE = str(CONFIG.berth.issuer_ca_bundle) if CONFIG.berth.issuer_ca_bundle else None
 AUDIT_EVENTS_KEPT = CONFIG.berth.audit_events_kept
+DENIALS_KEPT = CONFIG.berth.denials_kept
+AUDIT_STREAM = CONFIG.berth.audit_stream
 SIGNUP_ENABLED = CONFIG.berth.signup_enabled
 FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins
 FAILED_LOGINS_PER_ADDRESS = CONFIG.berth.rate_limits.failed_logins_per_address

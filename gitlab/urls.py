@@ -15,6 +15,7 @@ if "web" in settings.ROLES:
         path("", include("tokens.urls")),
         path("", lists.home, name="home"),
         path("", include("gitlab.admin_area.urls")),
+        path("", include("gitlab.record.urls")),
         path("admin/", admin.site.urls),
         path("", include("gitlab.ui.urls")),
         path("", include("gitlab.accounts.urls")),

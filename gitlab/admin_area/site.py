@@ -74,11 +74,14 @@ def _sidebar(apps: list[dict[str, Any]], path: str, home: str) -> list[Section]:
             url = model["admin_url"]
             links[title].append(Link(str(model["name"]), url, icon, path.startswith(url)))
     doctor, cleanup = reverse("admin_area:doctor"), reverse("admin_area:cleanup")
+    audit, denials = reverse("record:instance"), reverse("record:denials")
     overview = Section(
         "",
         [
             Link("Overview", home, "gauge", path == home),
             Link("Doctor", doctor, "shield-check", path == doctor),
+            Link("Audit log", audit, "scroll-text", path == audit),
+            Link("Denials", denials, "ban", path == denials),
             Link("Cleanup policy", cleanup, "sliders-horizontal", path == cleanup),
         ],
     )

@@ -15,7 +15,9 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity:
     try:
         user = sign_in.verify(username, secret, address=client_ip)
     except sign_in.WrongPassword as error:
-        raise InvalidCredentials(str(error)) from error
+        refused = InvalidCredentials(str(error))
+        refused.reference = error.reference
+        raise refused from error
     return identity_of(user, LOGIN_AUTH_TYPE, EVERYTHING)
 
 

@@ -111,6 +111,8 @@ SERVICES: dict[str, str] = {
     "quotas.services.require_reading": READS,
     "quotas.services.set_quota": "quota.update",
     "quotas.services.uses": READS,
+    "record.denials.find_for": READS,
+    "record.denials.of_person": READS,
     "trusted_issuers.services.create": "trusted_issuer.*",
     "trusted_issuers.services.get_for": READS,
     "trusted_issuers.services.revoke": "trusted_issuer.*",
@@ -122,6 +124,7 @@ SERVICES: dict[str, str] = {
 
 BY_OTHERS = {
     # Who did it is said in another way, or is nobody.
+    "audit.denials": {"user.fail_sign_in"},
     "audit.middleware": {"user.sign_in", "user.sign_out"},
     "access_tokens.job_tokens": {"runner.first_use"},
     "access_tokens.rotation": {"access_token.reuse"},
