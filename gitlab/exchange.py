@@ -52,6 +52,22 @@ def exchange(
             answer.close()
 
 
+@contextlib.contextmanager
+def opened(
+    http: httpx.Client, question: httpx.Request, *, seconds: float
+) -> Iterator[httpx.Response]:
+    """The answer to be read by whoever asks, who sees to its end in bytes and in time.
+
+    Its headers are there within `seconds`. Raises what httpx raises.
+    """
+    with _within(seconds):
+        answer = http.send(question, stream=True)
+    try:
+        yield answer
+    finally:
+        answer.close()
+
+
 def _read(answer: httpx.Response, max_answer: int) -> httpx.Response:
     body = bytearray()
     for chunk in answer.iter_raw():

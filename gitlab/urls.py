@@ -7,8 +7,7 @@ urlpatterns: list[URLPattern | URLResolver] = []
 if "registry" in settings.ROLES:
     urlpatterns += [path("", include("registry.urls"))]
 if "web" in settings.ROLES:
-    from django.contrib import admin
-
+    from gitlab.admin_area import site
     from gitlab.namespaces.views import lists
 
     urlpatterns += [
@@ -16,15 +15,19 @@ if "web" in settings.ROLES:
         path("", lists.home, name="home"),
         path("", include("gitlab.admin_area.urls")),
         path("", include("gitlab.record.urls")),
-        path("admin/", admin.site.urls),
+        path("admin/", site.discover().urls),
         path("", include("gitlab.ui.urls")),
         path("", include("gitlab.accounts.urls")),
+        path("", include("gitlab.accounts.factors.urls")),
+        path("", include("gitlab.accounts.password_resets.urls")),
         path("", include("gitlab.access_tokens.urls")),
         path("", include("gitlab.trusted_issuers.urls")),
         path("", include("gitlab.container_registry.urls")),
         path("", include("gitlab.container_registry.cleanup.urls")),
+        path("", include("gitlab.container_registry.layers.urls")),
         path("", include("gitlab.container_registry.protection.urls")),
         path("", include("gitlab.quotas.urls")),
+        path("", include("gitlab.search.urls")),
         path("", include("gitlab.path_changes.urls")),
         path("", include("gitlab.api.urls")),
         # Last, since a group's or project's page is any path that is left.

@@ -96,7 +96,7 @@ class TokenView(View):
             raise _Refusal(
                 401,
                 "UNAUTHORIZED",
-                f"{_BAD_CREDENTIALS}{_of(error)}",
+                f"{_explained(error)}{_of(error)}",
                 **{"WWW-Authenticate": 'Basic realm="GitLab", charset="UTF-8"'},
             ) from error
         except authorizers.AccessForbidden as error:
@@ -123,6 +123,11 @@ class TokenView(View):
             "issued_at": issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         return JsonResponse(answer)
+
+
+def _explained(refused: authorizers.LoginRefused) -> str:
+    """What a refused login is told: all the same, but for who has shown what is right."""
+    return str(refused) if isinstance(refused, authorizers.ExplainedRefusal) else _BAD_CREDENTIALS
 
 
 def _of(refused: authorizers.LoginRefused) -> str:

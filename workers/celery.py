@@ -44,6 +44,11 @@ app.conf.update(
             "schedule": 10.0,
             "options": {"expires": 10},
         },
+        "sweep file jobs": {
+            "task": "workers.tasks.sweep_file_jobs",
+            "schedule": 15.0,
+            "options": {"expires": 15},
+        },
         "tell revocations": {
             "task": "workers.tasks.tell_revocations",
             "schedule": 5.0,
@@ -86,6 +91,11 @@ app.conf.update(
         },
         "warn of expiry": {
             "task": "workers.tasks.warn_of_expiry",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
+        "warn of quotas": {
+            "task": "workers.tasks.warn_of_quotas",
             "schedule": 3600.0,
             "options": {"expires": 3600},
         },

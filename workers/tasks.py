@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 
 from gitlab.access_tokens import expiry, job_tokens
-from gitlab.accounts import sessions
+from gitlab.accounts import login_waits, sessions
 from gitlab.audit import chain, denials, retention, stream
 from gitlab.container_registry import (
     bulk_deletion,
@@ -20,9 +20,12 @@ from gitlab.container_registry import (
 from gitlab.container_registry.cleanup import cadence
 from gitlab.container_registry.cleanup import runs as cleanup
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.layers import jobs as layers
+from gitlab.container_registry.layers import requests as layer_requests
 from gitlab.jobs import enqueue
 from gitlab.mail import services as mail
 from gitlab.path_changes import services as path_changes
+from gitlab.quotas import notices
 from workers import measures
 
 log = logging.getLogger(__name__)
@@ -70,6 +73,21 @@ def run_cleanup(pk: int) -> None:
     outcome = cleanup.run(pk)
     if outcome is not cleanup.Outcome.NOT_OURS:
         log.info("cleanup %s: %s", pk, outcome.value)
+
+
+@shared_task
+def sweep_file_jobs() -> None:
+    """Enqueue the readings of layers whose turn it is; what nobody has looked at for long goes."""
+    for pk in layers.due():
+        enqueue.now(layer_requests.TASK, pk)
+
+
+@shared_task
+def read_layers(pk: int) -> None:
+    """Read what is in an image's layers, if nobody else is at it."""
+    outcome = layers.run(pk)
+    if outcome is not layers.Outcome.NOT_OURS:
+        log.info("reading of layers %s: %s", pk, outcome.value)
 
 
 @shared_task
@@ -131,8 +149,9 @@ def verify_slice() -> None:
 
 @shared_task
 def sweep_sessions() -> None:
-    """Remove what sessions that are over have left."""
+    """Remove what sessions that are over have left, and waits after failed logins."""
     sessions.sweep()
+    login_waits.sweep()
 
 
 @shared_task
@@ -147,6 +166,18 @@ def warn_of_expiry() -> None:
     told = expiry.warn()
     if told:
         log.info("people are told of %s tokens that end soon", told)
+
+
+@shared_task
+def warn_of_quotas() -> None:
+    """Have owners told of limits that are nearly used up."""
+    try:
+        told = notices.warn()
+    except (RegistryUnavailable, RegistryRefused) as error:
+        log.warning("what is used of the quotas can't be said: %s", error)
+        return
+    if told:
+        log.info("people are told of %s limits that are nearly used up", told)
 
 
 @shared_task

@@ -1,5 +1,5 @@
-"""How a tag stands in an address. Source: OCI distribution specification 1.1, "Pulling
-manifests".
+"""How a tag and a digest stand in an address. Source: OCI distribution specification 1.1, "Pulling
+manifests"; OCI image specification 1.1, "Registered Algorithms".
 """
 
 from __future__ import annotations
@@ -21,4 +21,11 @@ class TagConverter:
         return str(value)
 
 
+class DigestConverter(TagConverter):
+    """``<digest:digest>``"""
+
+    regex = "sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
+
+
 register_converter(TagConverter, "image_tag")
+register_converter(DigestConverter, "digest")

@@ -6,26 +6,27 @@ Refusals: `NotFound`, `Forbidden`, `Conflict`, `Invalid`; of the registry `Regis
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from gitlab.audit.services import record
-from gitlab.container_registry import pulls
+from gitlab.container_registry import pulls, timeline
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import (
     Freed,
-    Interval,
-    Part,
     StoredManifest,
     TagDetails,
     TagsPage,
 )
+from gitlab.container_registry.contents import reading
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.protection import guard
+from gitlab.container_registry.timeline import Timeline
 from gitlab.namespaces import user_access
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.models import AccessLevel, Namespace, Project
@@ -33,9 +34,6 @@ from gitlab.namespaces.policies import Ability
 from gitlab.principals import Anybody, Person
 from gitlab.refusals import Conflict, Invalid, NotFound
 
-SHOWN_HISTORY = 50
-SHOWN_PARTS = 100
-"""Platforms or layers on the page of a tag. Clients take no image with more layers than 127."""
 MAX_TAGS_AT_ONCE = 100
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
@@ -58,23 +56,16 @@ def is_name(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Described:
-    """A tag. `details` is None where it has been deleted; `history` has the latest first.
+    """A tag. `details` is None where it has been deleted; `past` is its history, or a part of it.
 
-    `older` is the interval behind which there is more history, 0 where there is none.
-    `platforms` are an index's manifests, `layers` an image's, `SHOWN_PARTS` of each at most;
-    `more_platforms` and `more_layers` say how many more there are, `attestations` how many
-    statements about the platforms. `pulls` are those of the manifest, None where none are counted.
+    `manifest` is what it points at, None where that could not be had. `pulls` are those of the
+    manifest, None where none are counted.
     """
 
     name: str
     details: TagDetails | None
-    history: Sequence[Interval]
-    older: int = 0
-    platforms: list[Part] = field(default_factory=list)
-    layers: list[Part] = field(default_factory=list)
-    attestations: int = 0
-    more_platforms: int = 0
-    more_layers: int = 0
+    past: Timeline = field(default_factory=Timeline)
+    manifest: StoredManifest | None = None
     pulls: pulls.Shown | None = None
 
 
@@ -83,44 +74,30 @@ def describe(
     tag: str,
     *,
     behind: int = 0,
+    day: dt.date | None = None,
     registry: Registry | None = None,
 ) -> Described:
-    """A tag that is there, or was, with its history behind the interval `behind`, 0 for the start.
+    """A tag that is there, or was, with its history: see `timeline.of_tag`.
 
     Raises `NotFound` for one that never was.
     """
     registry = registry or clients.for_pages()
     details = registry.tag(repository.path, tag)
     own = registry.own
-    n = SHOWN_HISTORY + 1
-    history = own.history(repository.path, tag, n=n, last=behind) if own else []
-    if details is None and not history:
+    past = Timeline()
+    if own is not None:
+        past = timeline.of_tag(own, repository.path, tag, behind=behind, day=day)
+    if details is None and not past.shown and not (own and own.history(repository.path, tag, n=1)):
         raise NotFound("no such tag")
-    found = Described(
-        tag,
-        details,
-        history[:SHOWN_HISTORY],
-        older=history[SHOWN_HISTORY - 1].id if len(history) > SHOWN_HISTORY else 0,
-        pulls=pulls.of_tag(repository.path, details, own) if details else None,
-    )
-    manifest = registry.manifest(repository.path, details.digest) if details else None
-    return found if manifest is None else _with_parts(found, manifest)
+    manifest = None
+    if details is not None:
+        # The registry has just said that the image has it.
+        manifest = reading.manifest(registry, repository.path, details.digest, is_here=True)
+    counted = pulls.of_tag(repository.path, details, own) if details else None
+    return Described(tag, details, past, manifest, counted)
 
 
-def _with_parts(found: Described, manifest: StoredManifest) -> Described:
-    children, layers = manifest.parts("manifests"), manifest.parts("layers")
-    platforms = [part for part in children if not part.is_attestation]
-    return replace(
-        found,
-        platforms=platforms[:SHOWN_PARTS],
-        layers=layers[:SHOWN_PARTS],
-        attestations=len(children) - len(platforms),
-        more_platforms=len(platforms[SHOWN_PARTS:]),
-        more_layers=len(layers[SHOWN_PARTS:]),
-    )
-
-
-def tags_of(
+def tags_of(  # noqa: PLR0913  (each is a parameter of the list)
     repository: ContainerRepository,
     *,
     n: int = 20,
@@ -128,11 +105,22 @@ def tags_of(
     before: str = "",
     name: str = "",
     sort: str = "",
+    pattern: str = "",
+    platform: str = "",
     registry: Registry | None = None,
 ) -> TagsPage:
     """A page of an image's tags, as `Registry.tags` describes."""
     registry = registry or clients.for_pages()
-    return registry.tags(repository.path, n=n, last=last, before=before, name=name, sort=sort)
+    return registry.tags(
+        repository.path,
+        n=n,
+        last=last,
+        before=before,
+        name=name,
+        sort=sort,
+        pattern=pattern,
+        platform=platform,
+    )
 
 
 def freed_by(
@@ -184,8 +172,8 @@ def delete_tags(
 ) -> Deleted:
     """Delete some tags now. The images behind them stay for whoever knows their digest.
 
-    One tag needs `Ability.DELETE_TAG`, several need `Ability.ADMIN_IMAGE`, as in GitLab. Of several
-    those that a rule protects are refused, and the rest goes. What was deleted before the registry
+    Each needs `Ability.DELETE_TAG`, as in GitLab's pages. Of several those that a rule protects are
+    refused, and the rest goes. What was deleted before the registry
     failed is recorded all the same. Raises `Forbidden`, also for one tag that a rule protects,
     `Conflict` while the image is being deleted, `Invalid` for ``tags``, `RegistryUnavailable`.
     """
@@ -193,9 +181,7 @@ def delete_tags(
     if not names or len(names) > MAX_TAGS_AT_ONCE:
         raise Invalid({"tags": f"Choose 1 to {MAX_TAGS_AT_ONCE} tags."})
     several = len(names) > 1
-    require_in_project(
-        by, repository.project, Ability.ADMIN_IMAGE if several else Ability.DELETE_TAG
-    )
+    require_in_project(by, repository.project, Ability.DELETE_TAG)
     if repository.is_being_deleted:
         raise Conflict({"__all__": "The image is being deleted with all its tags."})
     guard.require_image(by, repository.project, repository.path, "delete")

@@ -5,8 +5,17 @@ from __future__ import annotations
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, path
 
-from gitlab.container_registry import converters  # noqa: F401  (registers image_tag)
-from gitlab.container_registry.views import deletion, images, notifications, tags, undo
+from gitlab.container_registry import converters  # noqa: F401  (registers image_tag, digest)
+from gitlab.container_registry.views import (
+    deletion,
+    images,
+    inside,
+    notifications,
+    tag,
+    tags,
+    undo,
+    untagged,
+)
 from gitlab.namespaces import converters as paths  # noqa: F401  (registers full_path)
 
 app_name = "container_registry"
@@ -22,9 +31,12 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(f"{_IMAGE}/progress", images.progress, name="progress"),
         path(f"{_IMAGE}/delete", deletion.image, name="delete"),
         path(f"{_IMAGE}/restore", undo.restore, name="restore"),
+        path(f"{_IMAGE}/untagged", untagged.index, name="untagged"),
         path(f"{_IMAGE}/tags/delete", deletion.tags, name="tags_delete"),
-        path(f"{_IMAGE}/tags/<image_tag:tag>", tags.detail, name="tag"),
+        path(f"{_IMAGE}/tags/<image_tag:tag>", tag.detail, name="tag"),
         path(f"{_IMAGE}/tags/<image_tag:tag>/restore", undo.point_back, name="tag_restore"),
+        path(f"{_IMAGE}/manifests/<digest:digest>", inside.manifest, name="manifest"),
+        path(f"{_IMAGE}/manifests/<digest:digest>/json", inside.document, name="document"),
         # After those of an image: a tag may be called container_registry too.
         path(f"{_PROJECT}/deleted", undo.deleted, name="deleted"),
         path(_PROJECT, images.index, name="index"),

@@ -17,6 +17,7 @@ POINTS = (
     "cleanup_recorded",
     "cleanup_counted",
     "cleanup_restored",
+    "layer_read",
     "mail_sent",
 )
 EXIT_CODE = 137

@@ -13,7 +13,18 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import (
+    Case,
+    Exists,
+    IntegerField,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 from django.utils import timezone
 
 from gitlab.audit.services import record
@@ -293,9 +304,30 @@ def members_of(
     return sorted(highest.values(), key=lambda one: (-one.level, one.user.username))
 
 
-def people_of(routable: Routable) -> QuerySet[Any]:
-    """Everybody who belongs here, by user name."""
-    return get_user_model().objects.filter(user_ids_of(routable)).order_by("username")
+def people_of(routable: Routable, *, search: str = "") -> QuerySet[Any]:
+    """Everybody who belongs here, by user name; those with `search` in a name of theirs."""
+    found = get_user_model().objects.filter(user_ids_of(routable)).order_by("username")
+    text = search.strip().removeprefix("@")
+    if text:
+        found = found.filter(Q(username__contains=text.lower()) | Q(name__icontains=text))
+    return found
+
+
+def with_levels(people: QuerySet[Any], routable: Routable) -> QuerySet[Any]:
+    """The people with the level that they have here, as `level`."""
+    rows = user_access.live_members().filter(_where(routable, inherited=True))
+    highest = (
+        rows.filter(user_id=OuterRef("pk")).order_by("-access_level").values("access_level")[:1]
+    )
+    namespace = routable.namespace if isinstance(routable, Project) else routable
+    owner: Any = Value(int(AccessLevel.OWNER), output_field=IntegerField())
+    return people.annotate(
+        level=Case(
+            When(pk=namespace.owner_id or 0, then=owner),
+            default=Subquery(highest),
+            output_field=IntegerField(),
+        )
+    )
 
 
 def highest_of(routable: Routable, count: int) -> list[Membership]:

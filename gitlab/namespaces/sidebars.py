@@ -182,7 +182,9 @@ def group_frame(group: Namespace, user: Anybody, active: str, *more: Crumb) -> d
 
 
 def home_sidebar(user: Anybody, active: str = "") -> list[Section]:
-    """Active: ``projects groups explore profile password tokens audit denials``."""
+    """Active: ``projects groups explore``, ``profile password factors sessions tokens audit
+    denials``.
+    """
     if user is None or not user.is_authenticated:
         return []
     work = [
@@ -193,6 +195,8 @@ def home_sidebar(user: Anybody, active: str = "") -> list[Section]:
     account = [
         Link("Profile", reverse("accounts:profile"), "user", active == "profile"),
         Link("Password", reverse("accounts:password"), "lock", active == "password"),
+        Link("Two factors", reverse("mfa_index"), "fingerprint", active == "factors"),
+        Link("Sessions", reverse("accounts:sessions"), "monitor", active == "sessions"),
         Link("Access tokens", reverse("access_tokens:index"), "key-round", active == "tokens"),
     ]
     with contextlib.suppress(NoReverseMatch):

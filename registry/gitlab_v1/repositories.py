@@ -66,6 +66,7 @@ class RepositoryView(RegistryView):
             "updated_at": timestamp(found.updated_at),
             "last_published_at": timestamp(found.published_at),
             "last_pulled_at": timestamp(found.pulled.last_at),
+            "pull_tag": found.pull_tag,
             "pulls_30_days": found.pulled.pulls,
             "pulls_counted_since": timestamp(pull_details.counted_since()),
         }

@@ -15,7 +15,8 @@ from registry.errors import Code, RegistryError
 from registry.gitlab_v1.base import cursor, flag, json_object
 from registry.services import pull_details, repositories, tag_ages, tag_deletion, tag_details, tags
 from registry.services.tag_details import TagDetails, TagPage
-from registry.timestamps import timestamp
+from registry.services.tag_filters import Filter
+from registry.timestamps import epoch_seconds, timestamp
 from registry.v2.base import RegistryView, last_entry, page_size
 from registry.v2.pages import fitting, next_link
 from tokens.access import Access
@@ -32,6 +33,8 @@ def _as_json(tag: TagDetails, counted_since: dt.datetime | None) -> dict[str, An
         "created_at": timestamp(tag.created_at),
         "published_at": timestamp(tag.published_at),
         "published_by": tag.published_by,
+        "restored_at": timestamp(tag.restored_at),
+        "restored_by": tag.restored_by,
         "platforms": tag.platforms,
         "last_pulled_at": timestamp(tag.pulled.last_at),
         "pulls": tag.pulled.pulls,
@@ -45,14 +48,18 @@ class TagsView(RegistryView):
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """A page of tags with their details, with links to its neighbours.
 
-        With ``referrers=true`` each has those of its manifest, or those whose artifact type is in
-        the comma-separated ``referrer_type``.
+        Those whose name contains ``name`` or is ``name_exact``, matches the ``pattern`` of RE2's as
+        a whole, and whose manifest has the ``platform``. A page of what is rare may be short, or
+        empty, and go on with its links. With ``referrers=true`` each has those of its manifest, or
+        those whose artifact type is in the comma-separated ``referrer_type``.
         """
         limit = page_size(request, default=100) or 1
         asked = {
             key: request.GET.get(key, "").replace("\0", "")
-            for key in ("before", "name", "name_exact", "sort", "referrer_type")
-        }
+            for key in (
+                "before", "name", "name_exact", "pattern", "platform", "sort", "referrer_type"
+            )
+        }  # fmt: skip
         with_referrers = flag(request, "referrers")
         repository_id = repositories.get_id(name)
         page = tag_details.page(
@@ -62,6 +69,7 @@ class TagsView(RegistryView):
             before=asked.pop("before"),
             name=asked["name"],
             name_exact=asked["name_exact"],
+            matching=Filter(asked["pattern"], asked["platform"]),
             sort=asked["sort"] or "name",
         )
         types = None
@@ -95,11 +103,11 @@ def _entries(
 def _links(path: str, kept: dict[str, str], page: TagPage) -> dict[str, str]:
     """The ``Link`` header with the addresses of the pages around `page`; `kept` is asked again."""
     links = []
-    if page.has_previous and page.tags:
-        query = urlencode(kept | {"before": page.tags[0].name})
+    if page.has_previous and page.first:
+        query = urlencode(kept | {"before": page.first})
         links.append(f'<{path}?{query}>; rel="previous"')
-    if page.has_next and page.tags:
-        query = urlencode(kept | {"last": page.tags[-1].name})
+    if page.has_next and page.last:
+        query = urlencode(kept | {"last": page.last})
         links.append(f'<{path}?{query}>; rel="next"')
     return {"Link": ", ".join(links)} if links else {}
 
@@ -119,15 +127,11 @@ class AgesView(RegistryView):
         last = last_entry(request)
         found, more = tag_ages.page(repositories.get_id(name), last, max(1, limit))
         body = {
-            "tags": [[*tag[:3], *(_seconds(moment) for moment in tag[3:])] for tag in found],
+            "tags": [[*tag[:3], *(epoch_seconds(moment) for moment in tag[3:])] for tag in found],
             "pulls_counted_since": timestamp(pull_details.counted_since()),
         }
         headers = next_link(request.path, n=limit, last=found[-1].name) if more else {}
         return JsonResponse(body, headers=headers)
-
-
-def _seconds(moment: dt.datetime | None) -> float | None:
-    return round(moment.timestamp(), 3) if moment is not None else None
 
 
 class TagView(RegistryView):
@@ -146,19 +150,26 @@ class HistoryView(RegistryView):
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """What the tag pointed at, from when to when, the latest first.
 
-        With ``last``, what was before that interval.
+        With ``last``, what was before that interval; with ``before``, a moment in seconds since the
+        epoch, what had begun by then.
         """
         tag = tags.check(request.GET.get("tag", ""))
         limit = page_size(request, default=100) or 1
         repository_id = repositories.get_id(name)
-        intervals = tags.history(repository_id, tag, limit, last=cursor(request, "last"))
+        before = _moment(cursor(request, "before"))
+        last = cursor(request, "last")
+        intervals = tags.history(repository_id, tag, limit, last=last, before=before)
         entries = (
             {
                 "id": interval.pk,
                 "digest": interval.digest,
-                "from": timestamp(interval.started_at),
+                "from": timestamp(interval.restored_at or interval.started_at),
                 "until": timestamp(interval.ended_at),
+                "pushed_at": timestamp(interval.started_at),
                 "pushed_by": interval.started_by,
+                "restored_at": timestamp(interval.restored_at),
+                "restored_by": interval.restored_by or "",
+                "size_bytes": interval.size,
                 "ended_by": interval.ended_by,
                 "restorable": interval.manifest_id is not None,
             }
@@ -166,8 +177,20 @@ class HistoryView(RegistryView):
         )
         body, has_more = fitting(entries, limit)
         query = {"tag": tag, "n": limit, "last": body[-1]["id"] if body else 0}
+        if before is not None:
+            query["before"] = int(before.timestamp())
         headers = next_link(request.path, **query) if has_more else {}
         return JsonResponse(body, safe=False, headers=headers)
+
+
+def _moment(seconds: int) -> dt.datetime | None:
+    """A moment by the seconds since the epoch, None for 0. Raises UNSUPPORTED (400) for no time."""
+    if not seconds:
+        return None
+    try:
+        return dt.datetime.fromtimestamp(seconds, dt.UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise RegistryError(Code.UNSUPPORTED, "before is no time", status=400) from error
 
 
 class DeleteTagsView(RegistryView):

@@ -64,9 +64,11 @@ def interval(row: Tag) -> Row:
         "tag": row.name,
         "digest": row.digest,
         "size": row.size,
-        "from": timestamp(row.started_at),
+        "from": timestamp(row.restored_at or row.started_at),
         "until": timestamp(row.ended_at),
+        "pushed_at": timestamp(row.started_at),
         "pushed_by": row.started_by,
+        "restored_by": row.restored_by or "",
         "ended_by": row.ended_by,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from registry.models import Repository, Tag
 from registry.services import database, pull_details, repositories
@@ -41,7 +41,8 @@ WHERE r.closed_at IS NULL AND r.name > %s AND r.name < %s LIMIT 1
 @dataclass(frozen=True)
 class RepositoryDetails:
     """`size` in bytes, each blob counted once; None where it was not asked for, or where there are
-    more than `MAX_BLOBS`. `pulled` has the pulls of the last 30 days.
+    more than `MAX_BLOBS`. `pulled` has the pulls of the last 30 days, `pull_tag` is a tag that is
+    there, "" where there is none.
     """
 
     id: int
@@ -53,6 +54,7 @@ class RepositoryDetails:
     collect_untagged: bool
     size: int | None
     pulled: Pulled
+    pull_tag: str = ""
 
 
 def size_below(name: str) -> int | None:
@@ -83,11 +85,20 @@ def find(name: str, *, size: str | None) -> RepositoryDetails:
         created_at=repository.created_at,
         updated_at=published or repository.updated_at,
         published_at=published,
+        pull_tag=_tag_to_pull(open_tags),
         tags=open_tags.count(),
         collect_untagged=repository.collect_untagged,
         size=total,
         pulled=pull_details.of_repository(repository.pk),
     )
+
+
+def _tag_to_pull(open_tags: QuerySet[Tag]) -> str:
+    """``latest``, where there is one, else the tag that was pushed last; "" without any."""
+    if open_tags.filter(name="latest").exists():
+        return "latest"
+    newest = open_tags.order_by("-started_at", "-pk").values_list("name", flat=True)
+    return newest.first() or ""
 
 
 def held_bytes(name: str, *, descendants: bool) -> int | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from registry import digest as digests
@@ -13,6 +16,7 @@ from registry.errors import Code, RegistryError
 from registry.models import Event, Repository, Review, Tag
 from registry.services import database, events, repositories
 from registry.services.garbage import reviews
+from registry.tag_order import sort_key
 
 # No name is empty, so that the first page needs no query of its own.
 # The repository is found first, so that no planner sorts all of its tags for one page.
@@ -23,13 +27,16 @@ ORDER BY name LIMIT %s
 """
 _CURRENT = """
 SELECT id, manifest_id, digest FROM registry_tag
-WHERE repository_id = %s AND name = %s AND ended_at IS NULL
+WHERE repository_id = {} AND name = %s AND ended_at IS NULL
 """
+_BY_NAME = "(SELECT id FROM registry_repository WHERE name = %s AND closed_at IS NULL)"
 _END = "UPDATE registry_tag SET ended_at = %s, ended_by = %s WHERE id = %s"
 _POINT = """
 INSERT INTO registry_tag
-(repository_id, name, manifest_id, digest, size, started_at, started_by, ended_by)
-SELECT %s, %s, id, %s, content_size, %s, %s, '' FROM registry_manifest WHERE id = %s
+(repository_id, name, sort_key, manifest_id, digest, size, dated_at, started_at, started_by,
+restored_at, restored_by, ended_by)
+SELECT %s, %s, %s, id, %s, content_size, COALESCE(image_created_at, %s), %s, %s, %s, %s, ''
+FROM registry_manifest WHERE id = %s
 """
 MAX_AT_ONCE = 100
 """Tags that one push sets. The specification asks for ten at least."""
@@ -69,27 +76,63 @@ def page(repository: str, last: str, limit: int) -> list[str]:
     return names
 
 
-def point(repository_id: int, name: str, manifest_id: int, digest: str, actor: Actor) -> str:
+def point(
+    repository_id: int,
+    name: str,
+    manifest_id: int,
+    digest: str,
+    actor: Actor,
+    *,
+    restored: Tag | None = None,
+) -> str:
     """Let the tag `name` point at a manifest; the digest at which it pointed before it moved.
 
-    That is "" for a tag that is new, and for one that stays where it is.
+    That is "" for a tag that is new, and for one that stays where it is. With the interval that is
+    `restored`, it keeps the time of the push and who pushed.
 
     In a transaction that holds the repository. Raises DENIED where a rule keeps it where it is, or
     keeps `actor` from pushing it.
     """
+    current = database.one(_CURRENT.format("%s"), [repository_id, name])
+    send = database.send_alone
+    return move(repository_id, name, current, manifest_id, digest, actor, send, restored=restored)
+
+
+def ask(repository: str, name: str, send: database.Together) -> database.Sent:
+    """What an open tag points at, if there is one: to be given to `move`."""
+    return send(_CURRENT.format(_BY_NAME), [repository, name])
+
+
+def move(  # noqa: PLR0913 - from where, and to where
+    repository_id: int,
+    name: str,
+    current: tuple[Any, ...] | None,
+    manifest_id: int,
+    digest: str,
+    actor: Actor,
+    send: database.Together,
+    *,
+    restored: Tag | None = None,
+) -> str:
+    """As `point`, from what the repository's holder was told by `ask`; sent with other statements.
+
+    Raises DENIED.
+    """
     actor.rules.refuse_push([name])
-    now = timezone.now()
-    replaced = ""
-    current = database.one(_CURRENT, [repository_id, name])
+    now, replaced = timezone.now(), ""
     if current is not None:
         tag_id, before, replaced = current
         if before == manifest_id:
             return ""
         actor.rules.refuse_move(name)
-        database.change(_END, [now, actor.name, tag_id])
+        send(_END, [now, actor.name, tag_id])
         if before is not None:
-            reviews.queue(Review.Kind.MANIFEST, [before], "tag moved")
-    database.change(_POINT, [repository_id, name, digest, now, actor.name, manifest_id])
+            reviews.queue(Review.Kind.MANIFEST, [before], "tag moved", send=send)
+    began: tuple[object, ...] = (now, actor.name, None, None)
+    if restored is not None:
+        began = (restored.started_at, restored.started_by, now, actor.name)
+    key = sort_key(name)
+    send(_POINT, [repository_id, name, key, digest, began[0], *began, manifest_id])
     return replaced
 
 
@@ -149,12 +192,22 @@ def end_signatures(
         events.record(Event.Action.DELETE, name, Actor(), tag=tag.name, digest=tag.digest)
 
 
-def history(repository_id: int, name: str, limit: int, *, last: int = 0) -> list[Tag]:
+def history(
+    repository_id: int,
+    name: str,
+    limit: int,
+    *,
+    last: int = 0,
+    before: dt.datetime | None = None,
+) -> list[Tag]:
     """The intervals of a tag, the latest first, behind that with the id `last` where one is given.
 
-    One more than `limit` where there are more.
+    Those that began `before` a moment, where one is given. One more than `limit` where there are
+    more.
     """
     found = Tag.objects.filter(repository_id=repository_id, name=name)
     if last:
         found = found.filter(pk__lt=last)
+    if before is not None:
+        found = found.alias(began=Coalesce("restored_at", "started_at")).filter(began__lt=before)
     return list(found.order_by("-pk")[: limit + 1])

@@ -28,13 +28,16 @@ from registry.services.garbage import reviews
 _BATCH = 500
 
 
-def restore_tags(name: str, intervals: Sequence[int], actor: Actor) -> list[str]:
+def restore_tags(
+    name: str, intervals: Sequence[int], actor: Actor, *, move: bool = False
+) -> list[str]:
     """Let tags point again at what they pointed at in `intervals` (ids of their history).
 
-    The names that came back. All of them, or none.
+    The names that came back. All of them, or none. The time of the push stays what it was.
 
     Raises NAME_UNKNOWN, MANIFEST_UNKNOWN where the past is over, DENIED (409) where a tag of that
-    name is there again, and DENIED where a rule keeps `actor` from pushing one of them.
+    name is there again, unless it may `move`, and DENIED where a rule keeps one where it is, or
+    keeps `actor` from pushing it.
     """
     with database.atomic():
         repository_id = _hold(name, actor)
@@ -45,7 +48,7 @@ def restore_tags(name: str, intervals: Sequence[int], actor: Actor) -> list[str]
         )
         if len(found) != len(set(intervals)):
             raise RegistryError(Code.MANIFEST_UNKNOWN, "one of the tags was not deleted here")
-        return [_reopen(name, tag, actor) for tag in found]
+        return [_reopen(name, tag, actor, move=move) for tag in found]
 
 
 def _hold(name: str, actor: Actor) -> int:
@@ -57,22 +60,20 @@ def _hold(name: str, actor: Actor) -> int:
     return repository_id
 
 
-def _reopen(name: str, tag: Tag, actor: Actor) -> str:
+def _reopen(name: str, tag: Tag, actor: Actor, *, move: bool) -> str:
     if tag.manifest_id is None:
         raise RegistryError(
             Code.MANIFEST_UNKNOWN, f"what {tag.name} pointed at has been collected", tag=tag.name
         )
-    open_now = Tag.objects.filter(
-        repository_id=tag.repository_id, name=tag.name, ended_at=None
-    ).first()
-    if open_now is not None and open_now.manifest_id != tag.manifest_id:
+    here = Tag.objects.filter(repository_id=tag.repository_id, name=tag.name, ended_at=None)
+    if not move and here.exclude(manifest_id=tag.manifest_id).exists():
         raise RegistryError(
             Code.DENIED, f"there is a tag {tag.name} again", status=409, tag=tag.name
         )
     assert tag.ended_at is not None
     Manifest.objects.filter(pk=tag.manifest_id).update(deleted_at=None, deleted_by="")
     _revive_listed(name, tag.repository_id, tag.manifest_id, tag.ended_at, actor)
-    tags.point(tag.repository_id, tag.name, tag.manifest_id, tag.digest, actor)
+    tags.point(tag.repository_id, tag.name, tag.manifest_id, tag.digest, actor, restored=tag)
     events.record(Event.Action.RESTORE, name, actor, tag=tag.name, digest=tag.digest)
     return tag.name
 
@@ -120,15 +121,15 @@ def restore_manifest(name: str, digest: str, actor: Actor) -> list[str]:
         assert manifest.deleted_at is not None
         Manifest.objects.filter(pk=manifest.pk).update(deleted_at=None, deleted_by="")
         _revive_listed(name, repository_id, manifest.pk, manifest.deleted_at, actor)
-        names = list(went_along.values_list("name", flat=True))
+        past = {tag.name: tag for tag in went_along.order_by("pk")}
         taken = set(
             Tag.objects.filter(
-                repository_id=repository_id, name__in=names, ended_at=None
+                repository_id=repository_id, name__in=past, ended_at=None
             ).values_list("name", flat=True)
         )
-        back = [tag for tag in names if tag not in taken]
+        back = [tag for tag in past if tag not in taken]
         for tag in back:
-            tags.point(repository_id, tag, manifest.pk, digest, actor)
+            tags.point(repository_id, tag, manifest.pk, digest, actor, restored=past[tag])
         events.record(Event.Action.RESTORE, name, actor, digest=digest)
         return back
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -16,19 +17,23 @@ from django.test import Client
 from django.utils import timezone
 
 from gitlab.container_registry.client import chosen as clients
-from gitlab.container_registry.client.connection import RegistryRefused
+from gitlab.container_registry.client.connection import AnswerTooLarge, RegistryRefused
 from gitlab.container_registry.client.responses import (
     AgesPage,
     DailyPulls,
     DeletedTag,
+    FoundTag,
     Freed,
     Held,
     Interval,
+    ManifestDetails,
     Platform,
     Referrer,
     ReferrersPage,
     RepositoryDetails,
+    SharedBlob,
     StoredManifest,
+    TagAge,
     TagDeletion,
     TagDetails,
     TagsPage,
@@ -61,6 +66,9 @@ class PlayedRegistry:
         self.closed: dict[int, str] = {}
         self.kept: dict[str, dict[str, TagDetails]] = {}
         self.manifests: dict[str, StoredManifest] = {}
+        self.details: dict[str, ManifestDetails] = {}
+        self.shared: dict[str, SharedBlob] | None = {}
+        self.blobs: dict[str, bytes] = {}
         self.referring: dict[str, list[Referrer]] = {}
         self.held: dict[tuple[str, str], Held] = {}
         self.calls: list[tuple[Any, ...]] = []
@@ -69,6 +77,8 @@ class PlayedRegistry:
         self.seen: list[str] = []
         self.revoked: list[tuple[list[Any], float]] = []
         self.used: dict[str, Used] = {}
+        self.searched: list[str] = []
+        self.loose: list[tuple[str, int]] = []
         self.freed_bytes = Freed(218 * 1024 * 1024, 40 * 1024 * 1024, 3)
 
     def usage(self, paths: Sequence[str]) -> list[Used]:
@@ -141,10 +151,16 @@ class PlayedRegistry:
         before: str = "",
         name: str = "",
         sort: str = "",
+        pattern: str = "",
+        platform: str = "",
     ) -> TagsPage:
         self._answer()
         found = [tag for tag in self.now.get(path, {}).values() if name in tag.name]
-        column = sort.removeprefix("-")
+        if pattern:
+            found = [tag for tag in found if re.fullmatch(pattern, tag.name)]
+        if platform:
+            found = [tag for tag in found if platform in map(str, tag.platforms)]
+        column = sort.removeprefix("-").replace("version", "name")
         found.sort(key=lambda tag: getattr(tag, column) or START, reverse=sort.startswith("-"))
         names = [tag.name for tag in found]
         start = names.index(last) + 1 if last else 0
@@ -160,13 +176,40 @@ class PlayedRegistry:
     def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
         return AgesPage.of(self.tags(path, n=n, last=last, sort="name"))
 
+    def search(
+        self, repositories: Sequence[str], *, tag: str = "", digest: str = ""
+    ) -> list[FoundTag]:
+        self._answer()
+        self.searched = list(repositories)
+        tags = [(path, each) for path in repositories for each in self.now.get(path, {}).values()]
+        if digest:
+            there = [(path, each) for path, each in tags if each.digest.startswith(digest)]
+            return [FoundTag(path, "", each.digest) for path, each in there]
+        there = [(path, each) for path, each in tags if each.name.startswith(tag)]
+        return [FoundTag(path, each.name, each.digest) for path, each in there]
+
+    def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
+        self._answer()
+        rows = [(name, name, size, None, START.timestamp()) for name, size in self.loose]
+        return [TagAge.read(row) for row in rows], 0
+
     def tag(self, path: str, tag: str) -> TagDetails | None:
         self._answer()
         return self.now.get(path, {}).get(tag)
 
-    def history(self, path: str, tag: str, *, n: int = 100, last: int = 0) -> list[Interval]:
+    def history(
+        self,
+        path: str,
+        tag: str,
+        *,
+        n: int = 100,
+        last: int = 0,
+        before: dt.datetime | None = None,
+    ) -> list[Interval]:
         self._answer()
         found = self.past.get((path, tag), [])
+        if before:
+            found = [past for past in found if past.since and past.since < before]
         return [past for past in found if not last or past.id < last][:n]
 
     def pulls(
@@ -175,14 +218,19 @@ class PlayedRegistry:
         self._answer()
         return self.daily.get((path, digest), [])[:days]
 
-    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
+    def deleted_tags(
+        self, path: str, *, n: int = 100, last: int = 0, name: str = ""
+    ) -> tuple[list[DeletedTag], int]:
         self._answer()
         ended = [
             DeletedTag(at, tag, past[0].digest, 7, past[0].until, past[0].ended_by, START)
             for (at, tag), past in self.past.items()
             if past[0].until is not None and past[0].is_restorable
         ]
-        return [tag for tag in ended if tag.path == path or tag.path.startswith(f"{path}/")][:n]
+        found = [tag for tag in ended if tag.path == path or tag.path.startswith(f"{path}/")]
+        found = [tag for tag in found if name in tag.name or name in tag.path]
+        # Its intervals are the places in this list.
+        return found[last : last + n], last + n if len(found) > last + n else 0
 
     def referrers(
         self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""
@@ -230,10 +278,34 @@ class PlayedRegistry:
         self._answer()
         return self.manifests.get(reference)
 
+    def has_manifest(self, path: str, digest: str) -> bool:
+        self._answer()
+        return digest in self.manifests
+
+    def has_blob(self, path: str, digest: str) -> bool:
+        self._answer()
+        return digest in self.blobs
+
+    def blob(self, path: str, digest: str, *, max_bytes: int = 8 * 1024 * 1024) -> bytes | None:
+        self._answer()
+        found = self.blobs.get(digest)
+        if found is not None and len(found) > max_bytes:
+            raise AnswerTooLarge(502, "TOO_LARGE", "the registry sends too much")
+        return found
+
+    def layer(self, path: str, digest: str) -> Iterator[bytes]:
+        self._answer()
+        if digest not in self.blobs:
+            raise RegistryRefused(404, "BLOB_UNKNOWN", "the registry answers 404")
+        content = self.blobs[digest]
+        return (content[at : at + 1000] for at in range(0, len(content), 1000))
+
     def freed(self, path: str, tags: Sequence[str] = (), *, seen: Sequence[str] = ()) -> Freed:
         self._answer()
         self.seen = list(seen)
-        return self.freed_bytes
+        there = self.now.get(path, {})
+        gone = tuple(tag for tag in tags if tag not in there)
+        return dataclasses.replace(self.freed_bytes, missing=gone)
 
     def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
         self._answer()
@@ -280,7 +352,13 @@ class PlayedRegistry:
         )
 
     def restore_tags(
-        self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None
+        self,
+        path: str,
+        intervals: Sequence[int],
+        *,
+        by: str = "",
+        project: int | None = None,
+        move: bool = False,
     ) -> list[str]:
         self._answer()
         self.calls.append(("restore", path, list(intervals), by))
@@ -291,11 +369,33 @@ class PlayedRegistry:
         for (_, tag), found in list(self.past.items()):
             for past in [past for past in found if past.id in intervals]:
                 there = self.now.get(path, {}).get(tag)
-                if there is not None and there.digest != past.digest:
+                if not move and there is not None and there.digest != past.digest:
                     raise RegistryRefused(409, "DENIED", f"there is a tag {tag} again")
-                self.push(path, tag, past.digest[7], by=by)
+                self.push(path, tag, past.digest[7], by=past.pushed_by)
+                self._note_restored(path, tag, past, by)
                 names.append(tag)
         return names
+
+    def _note_restored(self, path: str, tag: str, past: Interval, by: str) -> None:
+        """It was pushed when it was pushed; from now on it is there again."""
+        newest = self.past[path, tag][0]
+        restored = {"restored_at": newest.since, "restored_by": by}
+        pushed_at = past.pushed_at or past.since
+        self.past[path, tag][0] = dataclasses.replace(newest, pushed_at=pushed_at, **restored)
+        self.now[path][tag] = dataclasses.replace(
+            self.now[path][tag], published_at=pushed_at, published_by=past.pushed_by, **restored
+        )
+
+    def manifest_details(self, path: str, digests: Sequence[str]) -> dict[str, ManifestDetails]:
+        self._answer()
+        return {one: self.details[one] for one in digests if one in self.details}
+
+    def shared_blobs(
+        self, path: str, digests: Sequence[str], *, seen: Sequence[str]
+    ) -> dict[str, SharedBlob] | None:
+        self._answer()
+        self.seen = list(seen)
+        return self.shared
 
     def point(self, path: str, tag: str, manifest: StoredManifest, *, by: str = "") -> None:
         self._answer()

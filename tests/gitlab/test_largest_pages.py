@@ -10,7 +10,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -28,6 +30,7 @@ from gitlab.accounts.models import User
 from gitlab.audit.models import AuditEvent, Denial
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupPolicy, CleanupRun
 from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.layers.models import FileJob
 from gitlab.container_registry.models import (
     BulkTagDeletion,
     ContainerRepository,
@@ -38,6 +41,8 @@ from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, 
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
 from gitlab.quotas.models import Quota
 from gitlab.trusted_issuers.models import TrustedIssuer
+from tests.gitlab.container_registry.layers.archives import archive, digest_of, gzipped, member
+from tests.gitlab.container_registry.layers.played_layers import push, read_all
 from tests.gitlab.played_registry import PlayedRegistry
 
 pytestmark = pytest.mark.django_db
@@ -108,6 +113,7 @@ def content(
     _images(app, people)
     _protection(acme, app)
     _denials(alice, acme, app)
+    _sessions(alice)
     Quota.objects.bulk_create(
         Quota(max_bytes=10**18, max_images=10**9, **where)
         for where in ({"namespace": acme}, {"project": app})
@@ -149,6 +155,16 @@ def _denials(alice: User, acme: Namespace, app: Project) -> None:
             last_at=now,
         )
         for n in range(ROWS)
+    )
+
+
+def _sessions(alice: User) -> None:
+    keys = [f"{n:032}" for n in range(ROWS)]
+    later = timezone.now() + dt.timedelta(days=1)
+    Session.objects.bulk_create(Session(session_key=key, expire_date=later) for key in keys)
+    UserSession.objects.bulk_create(
+        UserSession(user=alice, session_key=key, ip="2001:db8::1", user_agent="<" * 200)
+        for key in keys
     )
 
 
@@ -332,6 +348,22 @@ def tags(monkeypatch: pytest.MonkeyPatch) -> None:
         played.delete_tag(path, long("d", number, 128), by=long("p", 0, 150))
 
 
+@pytest.fixture
+def files(content: None, tags: None) -> str:
+    """An image of as many layers as there may be, whose files have been listed."""
+    played: Any = clients.for_pages()
+    names = [f"{n:04}{TEXT[:240]}" for n in range(ROWS // 10)]
+    common = archive(*(member(f"{name}/{TEXT[:200]}") for name in names))
+    layers = [common, *(archive(member(f"f{n}{TEXT}")) for n in range(126))]
+    steps = [{"created_by": TEXT} for _ in layers]
+    digest = push(played, *layers, config={"history": steps})
+    row = ContainerRepository.objects.get(path=f"{PROJECT}/web")
+    digests = [digest_of(gzipped(layer)) for layer in layers]
+    read_all(played, digests)
+    FileJob.objects.create(repository=row, digest=digest, layers=digests, status="finished")
+    return digest
+
+
 def _rules(path: str) -> list[dict[str, Any]]:
     """One rule of each kind of a group or project, of as many as there may be."""
     where = {"project__full_path": path} if "/" in path else {"namespace__full_path": path}
@@ -356,7 +388,7 @@ def _trust(kind: str) -> int:
     return TrustedIssuer.objects.filter(**of).latest("pk").pk
 
 
-def addresses() -> dict[str, list[str]]:
+def addresses(files: str) -> dict[str, list[str]]:
     """By the name of each route what is asked of it."""
     image = ContainerRepository.objects.get(path=f"{PROJECT}/web")
     cleanup = CleanupRun.objects.latest("pk").pk
@@ -389,6 +421,8 @@ def addresses() -> dict[str, list[str]]:
         "path_changes:transfer": [project],
         "accounts:profile": [{}],
         "accounts:password": [{}],
+        "accounts:sessions": [{}],
+        "mfa_index": [{}],
         "access_tokens:index": [{}],
         "access_tokens:new": [{}],
         **{
@@ -423,10 +457,13 @@ def addresses() -> dict[str, list[str]]:
         "container_registry:index": [project],
         "container_registry:deleted": [project],
         "container_registry:repository": [own],
+        "container_registry:untagged": [own],
         "container_registry:progress": [own],
         "container_registry:delete": [own],
         "container_registry:tags_delete": [own],
         "container_registry:tag": [{**own, **tag}],
+        "layers:files": [{**own, "digest": files}],
+        "layers:progress": [{**own, "digest": files}],
         **{
             f"protection:{kind}_{page}": [{**where, **more} for more in some]
             for kind, where in (("group", group), ("project", project))
@@ -438,12 +475,14 @@ def addresses() -> dict[str, list[str]]:
             )
         },
         "home": [{}],
+        "search": [{}],
     }
     found = {
         name: [reverse(name, kwargs=kwargs) for kwargs in some] for name, some in asked.items()
     }
     hundred = urlencode({"selected": [long("t", number, 128) for number in range(100)]}, doseq=True)
     found["container_registry:tags_delete"][0] += f"?{hundred}"
+    found["search"] = [f"{found['search'][0]}?q={text}" for text in ("xx", "acme", "t0")]
     for kind in ("group", "project"):
         tags, images = found[f"protection:{kind}_matches"]
         found[f"protection:{kind}_matches"] = [
@@ -457,6 +496,27 @@ ELSEWHERE = {
     "accounts:sign_in": "lists nothing",
     "accounts:sign_out": "lists nothing",
     "accounts:sign_up": "lists nothing",
+    "accounts:end_session": "a POST",
+    "accounts:end_sessions": "a POST",
+    **dict.fromkeys(
+        (
+            "account_login",
+            "account_reauthenticate",
+            "account_reset_password",
+            "account_reset_password_from_key",
+            "mfa_authenticate",
+            "mfa_login_webauthn",
+            "mfa_reauthenticate",
+            "mfa_reauthenticate_webauthn",
+            "mfa_activate_totp",
+            "mfa_deactivate_totp",
+            "mfa_add_webauthn",
+            "mfa_remove_webauthn",
+            "mfa_view_recovery_codes",
+            "mfa_generate_recovery_codes",
+        ),
+        "one factor, or one question",
+    ),
     "access_tokens:revoke": "one token",
     "access_tokens:rotate": "one token",
     **{
@@ -474,8 +534,10 @@ ELSEWHERE = {
     "access_tokens:project_runner_disallow": "a POST",
     "namespaces:project_archive": "a POST",
     "cleanup:plan": "a POST",
+    "cleanup:choose": "a POST",
     **{f"cleanup:{verb}": "a POST" for verb in ("approve", "cancel", "undo")},
     **{f"protection:{kind}_delete": "one rule" for kind in ("group", "project")},
+    "layers:list": "a POST",
     "container_registry:events": "takes notifications",
     "container_registry:restore": "a POST",
     "container_registry:tag_restore": "one tag",
@@ -496,10 +558,10 @@ def routes() -> Iterator[str]:
         space = getattr(outer, "namespace", None)
         if isinstance(outer, URLPattern):
             yield outer.name or ""
-        elif space and space != "admin":
+        elif space != "admin":
             for inner in outer.url_patterns:
                 if isinstance(inner, URLPattern) and inner.name:
-                    yield f"{space}:{inner.name}"
+                    yield f"{space}:{inner.name}" if space else inner.name
 
 
 def assert_ends(client: Client, path: str) -> None:
@@ -521,8 +583,8 @@ def assert_ends(client: Client, path: str) -> None:
         tracemalloc.stop()
 
 
-def test_every_page_ends(content: None, tags: None, alice: User) -> None:
-    asked = addresses()
+def test_every_page_ends(files: str, alice: User) -> None:
+    asked = addresses(files)
     assert set(routes()) == asked.keys() | ELSEWHERE.keys(), "a new page is asked here too"
     client = Client()
     client.force_login(alice)

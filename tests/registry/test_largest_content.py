@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 import tracemalloc
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from registry import digest as digests
 from registry import urls
+from registry.models import Blob, Manifest
 from registry.services import tags
 from tests.registry import images, largest
 from tests.registry.base import APP, Person, content_of, mint
@@ -70,6 +72,7 @@ def addresses(content: Content) -> dict[str, list[str]]:
     known = [content.platforms, content.first, content.last, largest.SUBJECT]
     listed = ["", "?n=1000", "?n=1000&referrers=true", "?n=1000&before=z"]
     listed += ["?sort=-size_bytes", "?n=1000&sort=-last_pulled_at"]
+    listed += ["?n=1000&sort=version&pattern=.*", "?n=1000&sort=-created_at&platform=none/none"]
     return {
         "v2/<name:name>/tags/list": [f"{v2}/tags/list", f"{v2}/tags/list?n=1000"],
         "v2/<name:name>/referrers/<reference:digest>": [
@@ -96,6 +99,8 @@ def addresses(content: Content) -> dict[str, list[str]]:
         f"{own}/ages/<name:name>/": [f"{own}/ages/{APP}/"],
         f"{own}/tag/<name:name>/": [f"{own}/tag/{APP}/?tag={name}" for name in tag[:-1]],
         f"{own}/history/<name:name>/": [f"{own}/history/{APP}/?n=1000&tag={name}" for name in tag],
+        f"{own}/manifests/<name:name>/": [f"POST {own}/manifests/{APP}/"],
+        f"{own}/shared-blobs/<name:name>/": [f"POST {own}/shared-blobs/{APP}/"],
         f"{own}/pulls/<name:name>/": [
             f"{own}/pulls/{APP}/?days=366{query}"
             for query in ("", f"&digest={content.platforms}", *(f"&tag={name}" for name in tag))
@@ -138,6 +143,7 @@ ELSEWHERE = {
     "gitlab/v1/garbage/verifications/": "answers with counts",
     "gitlab/v1/berth/restore/<name:name>/": "names at most what was asked for",
     "gitlab/v1/berth/delete-untagged/<name:name>/": "names at most what was asked for",
+    "gitlab/v1/search/": "20 names at most",
     "gitlab/v1/berth/delete-tags/<name:name>/": "names at most what was asked for",
     "gitlab/v1/berth/given-up/<name:name>/": "answers with a count",
     "gitlab/v1/<name:rest>": "404",
@@ -171,10 +177,18 @@ def test_every_address_ends(content: Content, gitlab: Person) -> None:
         tracemalloc.stop()
 
 
+def _digests() -> bytes:
+    """As many as are asked about at once, of the largest manifests and blobs there are."""
+    manifests = Manifest.objects.order_by("-size").values_list("digest", flat=True)[:50]
+    blobs = Blob.objects.values_list("digest", flat=True)[:50]
+    return json.dumps({"digests": [*manifests, *blobs]}).encode()
+
+
 def ask(person: Person, path: str, token: str) -> int:
     """One question: the bytes of its answer."""
     method, _, path = path.rpartition(" ")
-    response = person.send(method or "GET", f"/{path}", token=token)
+    asks = path.startswith(("gitlab/v1/berth/manifests/", "gitlab/v1/berth/shared-blobs/"))
+    response = person.send(method or "GET", f"/{path}", _digests() if asks else b"", token=token)
     size = len(content_of(response))
     assert response.status_code in (200, 404), (path, response.content)
     return size

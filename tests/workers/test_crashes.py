@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from django.utils import timezone
 from gitlab.container_registry import bulk_deletion, deletion
 from gitlab.container_registry.client.responses import TagDetails, TagsPage
 from gitlab.container_registry.deletion import Outcome
+from gitlab.container_registry.layers import jobs as file_jobs
+from gitlab.container_registry.layers.models import FileJob
 from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
 from gitlab.jobs import crash_points
 from gitlab.mail import services as mail
 from gitlab.mail.models import Message
+from tests.gitlab.container_registry.layers.archives import digest_of, of_files
 
 
 @pytest.mark.faults
@@ -113,3 +117,46 @@ def test_mail_that_a_dead_worker_has_sent_comes_once_more_at_most(
     assert mail.send_due() == 0
     sent = "".join(file.read_text() for file in tmp_path.iterdir())
     assert sent.count(f"Message-ID: <berth-{row.pk}-") == 2
+
+
+class _Layers:
+    """Two layers; which were sent stands in files, for what a dead worker has read."""
+
+    def __init__(self, folder: Path, layers: dict[str, bytes]) -> None:
+        self.folder, self.layers = folder, layers
+
+    def has_blob(self, path: str, digest: str) -> bool:
+        return digest in self.layers
+
+    def layer(self, path: str, digest: str) -> Iterator[bytes]:
+        with (self.folder / digest[7:]).open("a") as file:
+            file.write("x")
+        yield self.layers[digest]
+
+
+@pytest.mark.faults
+@pytest.mark.django_db(transaction=True)
+def test_layers_that_a_dead_worker_has_read_are_not_read_again(
+    make_image: Any, alice: Any, settings: Any, tmp_path: Path
+) -> None:
+    contents = [of_files({f"f{n}": b""}) for n in range(2)]
+    layers = {digest_of(content): content for content in contents}
+    registry: Any = _Layers(tmp_path, layers)
+    job = FileJob.objects.create(
+        repository=make_image("alice/app"), digest="sha256:x", by=alice, layers=list(layers)
+    )
+    pid = os.fork()
+    if pid == 0:
+        try:
+            connections["default"].connection = None  # Not closed: it is the parent's.
+            settings.CRASH_AT = "layer_read"
+            file_jobs.run(job.pk, registry)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == crash_points.EXIT_CODE
+    assert file_jobs.run(job.pk, registry) is file_jobs.Outcome.NOT_OURS
+    long_ago = timezone.now() - file_jobs.STALE - dt.timedelta(seconds=1)
+    FileJob.objects.update(lease_renewed_at=long_ago)
+    assert file_jobs.due() == [job.pk]
+    assert file_jobs.run(job.pk, registry) is file_jobs.Outcome.DONE
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["x", "x"]

@@ -6,6 +6,7 @@ deleted. Failures are those of `connection`.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -25,13 +26,16 @@ from gitlab.container_registry.client.responses import (
     DailyPulls,
     DeletedTag,
     Ended,
+    FoundTag,
     Freed,
     Garbage,
     Happened,
     Held,
     Interval,
+    ManifestDetails,
     RepositoryDetails,
     ReviewRun,
+    SharedBlob,
     TagAge,
     TagDeletion,
     TagDetails,
@@ -79,7 +83,7 @@ class BerthRegistry(OverV2):
         )
         return None if answer.status_code == 404 else RepositoryDetails.read(as_json(answer))
 
-    def tags(
+    def tags(  # noqa: PLR0913  (each is a parameter of the list)
         self,
         path: str,
         *,
@@ -88,14 +92,18 @@ class BerthRegistry(OverV2):
         before: str = "",
         name: str = "",
         sort: str = "",
+        pattern: str = "",
+        platform: str = "",
     ) -> TagsPage:
         """A page of an image's tags, after `last` or before `before`.
 
-        `name` is a part of the names wanted; `sort` is ``name``, ``published_at`` or
-        ``last_pulled_at``, each with ``-`` too. An image that the registry does not know has no
-        tags.
+        `name` is a part of the names wanted, `pattern` one of RE2's for whole names, `platform` as
+        in ``linux/arm64``; `sort` is ``name``, ``version``, ``published_at``, ``created_at``,
+        ``size_bytes`` or ``last_pulled_at``, each with ``-`` too. An image that the registry does
+        not know has no tags.
         """
         asked = {"n": str(n), "last": last, "before": before, "name": name, "sort": sort}
+        asked |= {"pattern": pattern, "platform": platform}
         answer = self._own(
             "GET",
             _call("tags", path),
@@ -139,16 +147,62 @@ class BerthRegistry(OverV2):
         )
         return None if answer.status_code == 404 else TagDetails.read(as_json(answer))
 
-    def history(self, path: str, tag: str, *, n: int = 100, last: int = 0) -> list[Interval]:
-        """What a tag pointed at, the latest first; behind the interval `last` where it is given."""
+    def history(
+        self,
+        path: str,
+        tag: str,
+        *,
+        n: int = 100,
+        last: int = 0,
+        before: dt.datetime | None = None,
+    ) -> list[Interval]:
+        """What a tag pointed at, the latest first; behind the interval `last` where it is given.
+
+        With `before`, to the second, what it pointed at by then.
+        """
+        asked = {"tag": tag, "n": str(n), "last": str(last or "")}
+        asked["before"] = str(int(before.timestamp())) if before else ""
         answer = self._own(
             "GET",
             _call("history", path),
             Access.repository(path, "pull"),
-            {"tag": tag, "n": str(n), **({"last": str(last)} if last else {})},
+            {key: value for key, value in asked.items() if value},
             accept=(200, 404),
         )
         return [] if answer.status_code == 404 else [Interval.read(row) for row in as_json(answer)]
+
+    def manifest_details(self, path: str, digests: Sequence[str]) -> dict[str, ManifestDetails]:
+        """By digest what is known of up to 200 manifests of an image: of those it has."""
+        found = self._asked_of("manifests", Access.repository(path, "pull"), path, digests)
+        return {each["digest"]: ManifestDetails.read(each) for each in found or ()}
+
+    def shared_blobs(
+        self, path: str, digests: Sequence[str], *, seen: Sequence[str]
+    ) -> dict[str, SharedBlob] | None:
+        """Those of up to a hundred blobs of an image that other images of `seen` have too.
+
+        ``group/*`` means all below a path. None where these are too many to be looked through.
+        """
+        names = dict.fromkeys((path, *seen))
+        access = tuple(Access.repository(name, "pull") for name in names)
+        found = self._asked_of("shared-blobs", access, path, digests)
+        if found is None or not found["known"]:
+            return None
+        return {each["digest"]: SharedBlob.read(each) for each in found["blobs"]}
+
+    def _asked_of(
+        self, what: str, access: Access | tuple[Access, ...], path: str, digests: Sequence[str]
+    ) -> Any:
+        """What is said of some digests; None of an image that the registry does not know."""
+        answer = self._own(
+            "POST",
+            _call(what, path),
+            access,
+            headers={"Content-Type": "application/json"},
+            content=json.dumps({"digests": list(digests)}).encode(),
+            accept=(200, 404),
+        )
+        return None if answer.status_code == 404 else as_json(answer)
 
     def pulls(
         self, path: str, *, digest: str = "", tag: str = "", days: int = 30
@@ -207,13 +261,18 @@ class BerthRegistry(OverV2):
         )
         return _held(answer, digest)
 
-    def untagged(self, path: str, *, after: int = 0) -> tuple[Sequence[TagAge], int]:
+    def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
         """Manifests that no tag, index or subject holds: named by their digest, published when the
-        last tag left them. And what to go on `after`, 0 at the end; a page before it may be empty.
+        last tag left them, of the next `n` that are looked at. And what to go on `after`, 0 at the
+        end; a page before it may be empty.
         """
         access = Access.repository(path, "pull")
         answer = self._own(
-            "GET", _call("untagged", path), access, {"after": str(after)}, accept=(200, 404)
+            "GET",
+            _call("untagged", path),
+            access,
+            {"after": str(after), **({"n": str(n)} if n < 1000 else {})},
+            accept=(200, 404),
         )
         if answer.status_code == 404:
             return [], 0
@@ -352,27 +411,41 @@ class BerthRegistry(OverV2):
         )
 
     def restore_tags(
-        self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None
+        self,
+        path: str,
+        intervals: Sequence[int],
+        *,
+        by: str = "",
+        project: int | None = None,
+        move: bool = False,
     ) -> list[str]:
-        """Let deleted tags point again at what they did in these parts of their history.
+        """Let tags point again at what they did in these parts of their history.
 
         The names that are back: all, or `RegistryRefused`, also where the image belongs to another
-        `project`.
+        `project`, or a tag points elsewhere by now and may not `move`.
         """
-        answer = self._restore(path, {"tags": list(intervals)}, by, project)
+        what = {"tags": list(intervals), **({"move": True} if move else {})}
+        answer = self._restore(path, what, by, project)
         names: list[str] = as_json(answer)["tags"]
         return names
 
-    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
-        """Tags of the images at and below `path` that can be brought back, the latest first."""
+    def deleted_tags(
+        self, path: str, *, n: int = 100, last: int = 0, name: str = ""
+    ) -> tuple[list[DeletedTag], int]:
+        """Tags of the images at and below `path` that can be brought back, the latest first, behind
+        the interval `last`; `name` is a part of the tag's name or the image's. And behind which
+        interval there are more, 0 for none.
+        """
+        asked = {"n": str(n), "last": str(last) if last else "", "name": name}
         answer = self._own(
             "GET",
             _call("deleted-tags", path),
             Access.repository(path, "pull"),
-            {"n": n},
+            {key: value for key, value in asked.items() if value},
             accept=(200,),
         )
-        return [DeletedTag.read(entry) for entry in as_json(answer)]
+        found = [DeletedTag.read(entry) for entry in as_json(answer)]
+        return found, int(link_of(answer, "next", "last") or 0)
 
     def restore_repository(
         self,
@@ -480,6 +553,22 @@ class BerthRegistry(OverV2):
             accept=(200,),
         )
         return [Used.read(each) for each in as_json(answer)]
+
+    def search(
+        self, repositories: Sequence[str], *, tag: str = "", digest: str = ""
+    ) -> list[FoundTag]:
+        """The first tags that begin with `tag`, or manifests whose digest begins with `digest`, in
+        up to a thousand repositories.
+        """
+        wanted = {"digest": digest} if digest else {"tag": tag}
+        answer = self._own(
+            "POST",
+            "/gitlab/v1/search/",
+            Access("registry", "search", ("*",)),
+            content=json.dumps({"repositories": list(repositories), **wanted}).encode(),
+            accept=(200,),
+        )
+        return [FoundTag.read(each) for each in as_json(answer)]
 
     def garbage(self) -> Garbage:
         """How much waits for review, and when the next is due."""

@@ -11,14 +11,15 @@ from __future__ import annotations
 import random
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from gitlab.container_registry.client import tokens as tokens_for_jobs
 from gitlab.container_registry.client.responses import read_json
-from gitlab.exchange import TooLarge, Transport, exchange
+from gitlab.exchange import TooLarge, Transport, exchange, opened
 from gitlab.server import request_id
 from tokens.access import Access
 
@@ -29,6 +30,7 @@ MAX_ANSWER = 8 * 1024 * 1024
 """Bytes of an answer: twice a manifest of the largest kind that registries take by default."""
 
 _RETRIED = frozenset([429, 502, 503, 504])
+_REDIRECTS = frozenset([302, 303, 307])
 _NO_ANSWER = (httpx.TransportError, httpx.StreamError)
 
 
@@ -123,6 +125,52 @@ class Connection:
                 break
         raise RegistryUnavailable(trouble)
 
+    def follow(self, url: str, *, max_answer: int = MAX_ANSWER) -> httpx.Response:
+        """What lies where the registry has sent us: one attempt, without a token, 200 alone.
+
+        `url` is whole. Nobody is followed any further. Raises as `call`.
+        """
+        try:
+            if urlsplit(url).scheme not in ("http", "https"):
+                raise RegistryUnavailable("the registry sends its clients nowhere")
+            question = self._http.build_request("GET", url, headers={"Accept": "*/*"})
+            answer = self._ask(question, max_answer)
+        except (*_NO_ANSWER, httpx.InvalidURL, ValueError) as error:
+            trouble = f"the registry's store does not answer ({type(error).__name__})"
+            raise RegistryUnavailable(trouble) from error
+        if answer.status_code != 200:
+            raise RegistryUnavailable(f"the registry's store answers {answer.status_code}")
+        return answer
+
+    def stream(self, url: str, access: Access) -> Iterator[bytes]:
+        """The bytes of an answer of any length as they come: one attempt, each read in its time.
+
+        Where the registry sends its clients to a store, that is asked: once, and without the token.
+        Whoever reads sees to the end. Raises as `call`, between two chunks as well.
+        """
+        token = tokens_for_jobs.for_access(access)
+        headers = {"Accept": "*/*", **request_id.carried(), "Authorization": f"Bearer {token}"}
+        try:
+            question = self._http.build_request("GET", url, headers=headers)
+            with opened(self._http, question, seconds=self.timeout) as answer:
+                if answer.status_code == 200:
+                    yield from answer.iter_raw()
+                    return
+                where = answer.headers.get("location", "")
+                if answer.status_code not in _REDIRECTS:
+                    raise _trouble(answer.status_code)
+            if urlsplit(where).scheme not in ("http", "https"):
+                raise RegistryUnavailable("the registry sends its clients nowhere")
+            question = self._http.build_request("GET", where, headers={"Accept": "*/*"})
+            with opened(self._http, question, seconds=self.timeout) as answer:
+                if answer.status_code != 200:
+                    raise RegistryUnavailable(f"the registry's store answers {answer.status_code}")
+                yield from answer.iter_raw()
+        except (*_NO_ANSWER, httpx.InvalidURL) as error:
+            raise RegistryUnavailable(
+                f"the registry does not answer ({type(error).__name__})"
+            ) from error
+
     def _ask(self, question: httpx.Request, max_answer: int) -> httpx.Response:
         """One attempt."""
         try:
@@ -137,6 +185,13 @@ def as_json(answer: httpx.Response) -> Any:
         return read_json(answer.content)
     except ValueError as error:
         raise RegistryUnavailable("the registry's answer is not JSON") from error
+
+
+def _trouble(status: int) -> RegistryRefused | RegistryUnavailable:
+    """What an answer is whose body nobody reads."""
+    if status in _RETRIED or status >= 500:
+        return RegistryUnavailable(f"the registry answers {status}")
+    return RegistryRefused(status, "UNKNOWN", f"the registry answers {status}")
 
 
 def _refusal(answer: httpx.Response) -> RegistryRefused:

@@ -31,7 +31,7 @@ from gitlab.container_registry.client.connection import (
     RegistryUnavailable,
     as_json,
 )
-from gitlab.container_registry.client.contents import Contents
+from gitlab.container_registry.client.contents import UNREAD, Contents
 from gitlab.container_registry.client.reading import (
     MAX_CONFIG,
     MAX_DEPTH,
@@ -40,6 +40,7 @@ from gitlab.container_registry.client.reading import (
     is_digest,
 )
 from gitlab.container_registry.client.responses import (
+    ManifestDetails,
     Part,
     RepositoryDetails,
     StoredManifest,
@@ -108,9 +109,11 @@ class DistributionRegistry(OverV2):
         total: int | None = None
         if size and not below and len(names) <= SIZED_TAGS:
             total = _size_of([each for _, _, each in self._read(path, names, walk)])
-        return RepositoryDetails(path.rpartition("/")[2], path, len(names), total)
+        tag = "latest" if "latest" in names else next(iter(names), "")
+        name = path.rpartition("/")[2]
+        return RepositoryDetails(name, path, len(names), total, pull_tag=tag)
 
-    def tags(
+    def tags(  # noqa: PLR0913  (each is a parameter of the list)
         self,
         path: str,
         *,
@@ -119,8 +122,13 @@ class DistributionRegistry(OverV2):
         before: str = "",
         name: str = "",
         sort: str = "",
+        pattern: str = "",
+        platform: str = "",
     ) -> TagsPage:
-        """A page of tags by name: the only order there is. ``-name`` turns it round."""
+        """A page of tags by name: the only order there is. ``-name`` turns it round.
+
+        A pattern or a platform is not asked for: nothing here knows them.
+        """
         down = sort == "-name"
         walk = self._walk()
         names = [each for each in self._names(path, walk) or [] if name in each]
@@ -142,6 +150,17 @@ class DistributionRegistry(OverV2):
         """One tag, or None."""
         found = self._read(path, [tag], self._walk())
         return _details(*found[0]) if found else None
+
+    def manifest_details(self, path: str, digests: Sequence[str]) -> dict[str, ManifestDetails]:
+        """By digest what is known of some manifests: of those that were read within the bounds."""
+        walk = self._walk()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            found = pool.map(lambda digest: self._reader.read(path, digest, walk), digests)
+            return {
+                digest: _manifest_details(digest, each)
+                for digest, each in zip(digests, found, strict=True)
+                if each is not None and each is not UNREAD
+            }
 
     def _names(self, path: str, walk: Walk) -> list[str] | None:
         """The tags of an image in order, `MAX_TAGS` at most; None where there is no such image."""
@@ -357,6 +376,19 @@ def _empty_manifest(tag: str) -> StoredManifest:
         },
     }
     return StoredManifest(media_type, json.dumps(document).encode())
+
+
+def _manifest_details(digest: str, found: Contents) -> ManifestDetails:
+    return ManifestDetails(
+        digest,
+        found.media_type,
+        found.artifact_type,
+        found.config_digest,
+        size_bytes=found.size_bytes,
+        created_at=found.created_at,
+        platforms=found.platforms[:8],
+        platforms_count=len(found.platforms),
+    )
 
 
 def _details(tag: str, digest: str, found: Contents) -> TagDetails:

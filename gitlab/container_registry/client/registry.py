@@ -10,23 +10,27 @@ and `RegistryRefused` where the registry says no. `by` is the person whom the re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from gitlab.container_registry.client.connection import RegistryRefused
+from gitlab.container_registry.client.connection import MAX_ANSWER, RegistryRefused
 from gitlab.container_registry.client.responses import (
     AgesPage,
     DailyPulls,
     DeletedTag,
     Ended,
+    FoundTag,
     Freed,
     Garbage,
     Happened,
     Held,
     Interval,
+    ManifestDetails,
     ReferrersPage,
     RepositoryDetails,
     ReviewRun,
+    SharedBlob,
     StoredManifest,
     TagAge,
     TagDeletion,
@@ -51,7 +55,7 @@ class Registry(Protocol):
         `below` counts the images below it too, what they share once.
         """
 
-    def tags(
+    def tags(  # noqa: PLR0913  (each is a parameter of the list)
         self,
         path: str,
         *,
@@ -60,14 +64,36 @@ class Registry(Protocol):
         before: str = "",
         name: str = "",
         sort: str = "",
+        pattern: str = "",
+        platform: str = "",
     ) -> TagsPage:
-        """A page of an image's tags, after `last` or before `before`; `name` is a part of names."""
+        """A page of an image's tags, after `last` or before `before`.
+
+        `name` is a part of their names, `pattern` one of RE2's for whole names, `platform` as in
+        ``linux/arm64``: a registry that is not ours knows neither, and then lists all. A page of
+        what is rare may be short, and go on.
+        """
 
     def tag(self, path: str, tag: str) -> TagDetails | None:
         """One tag, or None."""
 
     def manifest(self, path: str, reference: str) -> StoredManifest | None:
         """A manifest by tag or digest, byte by byte, or None."""
+
+    def manifest_details(self, path: str, digests: Sequence[str]) -> dict[str, ManifestDetails]:
+        """By digest what is known of up to 200 manifests of an image: of those it has."""
+
+    def has_manifest(self, path: str, digest: str) -> bool:
+        """Whether an image has a manifest now."""
+
+    def has_blob(self, path: str, digest: str) -> bool:
+        """Whether an image may serve a blob now."""
+
+    def blob(self, path: str, digest: str, *, max_bytes: int = MAX_ANSWER) -> bytes | None:
+        """A small blob, byte by byte, or None. Raises `AnswerTooLarge` for more than that."""
+
+    def layer(self, path: str, digest: str) -> Iterator[bytes]:
+        """A blob of any size as it comes, unchecked. Raises between two chunks as well."""
 
     def referrers(
         self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""
@@ -101,8 +127,27 @@ class Registry(Protocol):
 class OwnApi(Registry, Protocol):
     """What a registry with the API below ``/gitlab/v1/`` can be asked besides."""
 
-    def history(self, path: str, tag: str, *, n: int = 100, last: int = 0) -> list[Interval]:
-        """What a tag pointed at, the latest first; behind the interval `last` where it is given."""
+    def history(
+        self,
+        path: str,
+        tag: str,
+        *,
+        n: int = 100,
+        last: int = 0,
+        before: dt.datetime | None = None,
+    ) -> list[Interval]:
+        """What a tag pointed at, the latest first; behind the interval `last` where it is given.
+
+        With `before`, to the second, what it pointed at by then.
+        """
+
+    def shared_blobs(
+        self, path: str, digests: Sequence[str], *, seen: Sequence[str]
+    ) -> dict[str, SharedBlob] | None:
+        """Those of up to a hundred blobs of an image that other images of `seen` have too.
+
+        None where these are too many to be looked through.
+        """
 
     def pulls(
         self, path: str, *, digest: str = "", tag: str = "", days: int = 30
@@ -129,9 +174,10 @@ class OwnApi(Registry, Protocol):
     def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
         """As `freed`, of up to a thousand tags with names of any length."""
 
-    def untagged(self, path: str, *, after: int = 0) -> tuple[Sequence[TagAge], int]:
+    def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
         """Manifests that no tag, index or subject holds: named by their digest, published when the
-        last tag left them. And what to go on `after`, 0 at the end; a page before it may be empty.
+        last tag left them, of the next `n` that are looked at. And what to go on `after`, 0 at the
+        end; a page before it may be empty.
         """
 
     def freed_by_manifests(
@@ -164,13 +210,27 @@ class OwnApi(Registry, Protocol):
         unless one of the `rules` (see `delete_batch`) protects it.
         """
 
-    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
-        """Tags of the images at and below `path` that can be brought back, the latest first."""
+    def deleted_tags(
+        self, path: str, *, n: int = 100, last: int = 0, name: str = ""
+    ) -> tuple[list[DeletedTag], int]:
+        """Tags of the images at and below `path` that can be brought back, the latest first, behind
+        the interval `last`; `name` is a part of the tag's name or the image's. And behind which
+        interval there are more, 0 for none.
+        """
 
     def restore_tags(
-        self, path: str, intervals: Sequence[int], *, by: str = "", project: int | None = None
+        self,
+        path: str,
+        intervals: Sequence[int],
+        *,
+        by: str = "",
+        project: int | None = None,
+        move: bool = False,
     ) -> list[str]:
-        """Let deleted tags point again at what they did; the names that are back: all or none."""
+        """Let tags point again at what they did; the names that are back: all or none.
+
+        Deleted ones, or with `move` those too that point elsewhere by now.
+        """
 
     def restore_repository(
         self,
@@ -194,6 +254,13 @@ class OwnApi(Registry, Protocol):
 
     def usage(self, paths: Sequence[str]) -> list[Used]:
         """What is used at and below each path."""
+
+    def search(
+        self, repositories: Sequence[str], *, tag: str = "", digest: str = ""
+    ) -> list[FoundTag]:
+        """The first tags that begin with `tag`, or manifests whose digest begins with `digest`, in
+        up to a thousand repositories.
+        """
 
     def revoke(self, ended: Sequence[Ended], before: float) -> None:
         """Let tokens end that were decided before a moment, in seconds since the epoch."""

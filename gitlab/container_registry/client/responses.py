@@ -45,14 +45,15 @@ def word(body: Object, key: str) -> str:
 
 
 def moment(text: object) -> dt.datetime | None:
-    """A time of RFC 3339, or None where there is none."""
+    """A time of RFC 3339 in UTC, or None where there is none, or Go's zero for none."""
     if not isinstance(text, str) or not text:
         return None
     try:
-        found = dt.datetime.fromisoformat(text)
-    except ValueError:
+        found = dt.datetime.fromisoformat(text[:64])
+        found = found.astimezone(dt.UTC) if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    except (ValueError, OverflowError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    return found if found.year > 1 else None
 
 
 def _since_epoch(seconds: object) -> dt.datetime | None:
@@ -81,6 +82,8 @@ class RepositoryDetails:
     pulls_30_days: int = 0
     pulls_counted_since: dt.datetime | None = None
     """None where the registry does not count pulls."""
+    pull_tag: str = ""
+    """A tag that is there: ``latest`` if it can be; "" where there is none."""
 
     @classmethod
     def read(cls, body: Object) -> Self:
@@ -97,6 +100,7 @@ class RepositoryDetails:
             last_pulled_at=moment(body.get("last_pulled_at")),
             pulls_30_days=body.get("pulls_30_days") or 0,
             pulls_counted_since=moment(body.get("pulls_counted_since")),
+            pull_tag=word(body, "pull_tag"),
         )
 
 
@@ -138,6 +142,9 @@ class TagDetails:
     pulls_counted_since: dt.datetime | None = None
     """None where the registry does not count pulls."""
     pulls: int = 0
+    restored_at: dt.datetime | None = None
+    """When undo let it point there again; what it was before undo, it was `published_at`."""
+    restored_by: str = ""
 
     @property
     def short_digest(self) -> str:
@@ -166,6 +173,8 @@ class TagDetails:
             last_pulled_at=moment(body.get("last_pulled_at")),
             pulls_counted_since=moment(body.get("pulls_counted_since")),
             pulls=body.get("pulls") or 0,
+            restored_at=moment(body.get("restored_at")),
+            restored_by=body.get("restored_by") or "",
         )
 
 
@@ -306,6 +315,20 @@ class TagsPage:
 
 
 @dataclass(frozen=True)
+class FoundTag:
+    """A tag that was searched for, in a repository; of a manifest that was found `tag` is ""."""
+
+    path: str
+    tag: str
+    digest: str
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(word(body, "repository"), word(body, "tag"), word(body, "digest"))
+
+
+@dataclass(frozen=True)
 class DailyPulls:
     """How often something was pulled on a day (UTC) by a kind of `credential`."""
 
@@ -327,7 +350,8 @@ class DailyPulls:
 class Interval:
     """A time during which a tag pointed at a digest; `until` is None while it does.
 
-    `is_restorable`: what it pointed at is still there.
+    `is_restorable`: what it pointed at is still there. One that began with undo has a
+    `restored_at`, which is `since`: it had been pushed before, at `pushed_at`.
     """
 
     digest: str
@@ -337,6 +361,10 @@ class Interval:
     ended_by: str = ""
     id: int = 0
     is_restorable: bool = False
+    pushed_at: dt.datetime | None = None
+    restored_at: dt.datetime | None = None
+    restored_by: str = ""
+    size_bytes: int | None = None
 
     @classmethod
     def read(cls, body: Object) -> Self:
@@ -349,7 +377,62 @@ class Interval:
             ended_by=body.get("ended_by") or "",
             id=body.get("id") or 0,
             is_restorable=body.get("restorable") is True,
+            pushed_at=moment(body.get("pushed_at")) or moment(body.get("from")),
+            restored_at=moment(body.get("restored_at")),
+            restored_by=body.get("restored_by") or "",
+            size_bytes=body.get("size_bytes"),
         )
+
+
+@dataclass(frozen=True)
+class ManifestDetails:
+    """What the registry knows of a manifest. `size_bytes` is of what it refers to, each blob once.
+
+    `subject` is the digest of what it belongs to, "" where it says none.
+    """
+
+    digest: str
+    media_type: str
+    artifact_type: str = ""
+    config_digest: str = ""
+    subject: str = ""
+    size_bytes: int = 0
+    created_at: dt.datetime | None = None
+    pushed_at: dt.datetime | None = None
+    pushed_by: str = ""
+    platforms: tuple[Platform, ...] = ()
+    platforms_count: int = 0
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(
+            digest=body["digest"],
+            media_type=body.get("media_type") or "",
+            artifact_type=body.get("artifact_type") or "",
+            config_digest=body.get("config_digest") or "",
+            subject=body.get("subject") or "",
+            size_bytes=body.get("size_bytes") or 0,
+            created_at=moment(body.get("created_at")),
+            pushed_at=moment(body.get("pushed_at")),
+            pushed_by=body.get("pushed_by") or "",
+            platforms=tuple(Platform.read(entry) for entry in body.get("platforms") or []),
+            platforms_count=body.get("platforms_count") or 0,
+        )
+
+
+@dataclass(frozen=True)
+class SharedBlob:
+    """A blob that `count` other images have too, the first of which are named."""
+
+    digest: str
+    count: int
+    names: tuple[str, ...]
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(body["digest"], int(body["count"]), tuple(body.get("names") or ()))
 
 
 @dataclass(frozen=True)
@@ -478,13 +561,15 @@ class TagDeletion:
 class Freed:
     """What a deletion would free: bytes that nothing else needs, and those that others share.
 
-    Where `is_exact` is false, so much hangs on it that the numbers are the least.
+    Where `is_exact` is false, so much hangs on it that the numbers are the least. `missing` are the
+    tags asked about that are not there.
     """
 
     alone_bytes: int = 0
     shared_bytes: int = 0
     manifests: int = 0
     is_exact: bool = True
+    missing: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, body: Object) -> Self:
@@ -494,6 +579,7 @@ class Freed:
             shared_bytes=body.get("shared_bytes") or 0,
             manifests=body.get("manifests") or 0,
             is_exact=body.get("exact") is not False,
+            missing=tuple(str(name) for name in body.get("missing") or ()),
         )
 
 

@@ -5,12 +5,15 @@ Source: OCI distribution specification 1.1, end-3, end-7, end-9, end-12.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 
 from gitlab.container_registry.client.connection import (
+    MAX_ANSWER,
     Connection,
     RegistryUnavailable,
     as_json,
@@ -32,6 +35,14 @@ def link_of(answer: httpx.Response, relation: str, parameter: str) -> str:
     return parse_qs(urlsplit(url).query).get(parameter, [""])[0]
 
 
+def fits_digest(digest: str, content: bytes) -> bool:
+    """Whether bytes are those of a digest (OCI image specification 1.1, "Digests")."""
+    algorithm, _, expected = digest.partition(":")
+    if algorithm not in ("sha256", "sha512"):
+        return False
+    return hashlib.new(algorithm, content).hexdigest() == expected
+
+
 class OverV2:
     """Calls to one registry. Safe to share between threads; not between processes."""
 
@@ -51,6 +62,53 @@ class OverV2:
         if answer.status_code == 404:
             return None
         return StoredManifest(answer.headers.get("content-type", ""), answer.content)
+
+    def has_manifest(self, path: str, digest: str) -> bool:
+        """Whether an image has a manifest now."""
+        return self._has(f"/v2/{path}/manifests/{quote(digest, safe=':')}", path)
+
+    def has_blob(self, path: str, digest: str) -> bool:
+        """Whether an image may serve a blob now."""
+        return self._has(f"/v2/{path}/blobs/{quote(digest, safe=':')}", path)
+
+    def _has(self, url: str, path: str) -> bool:
+        answer = self._connection.call(
+            "HEAD",
+            url,
+            Access.repository(path, "pull"),
+            headers={"Accept": ANY_MANIFEST},
+            accept=(200, 302, 303, 307, 404),
+        )
+        return answer.status_code != 404
+
+    def blob(self, path: str, digest: str, *, max_bytes: int = MAX_ANSWER) -> bytes | None:
+        """A small blob, byte by byte, or None.
+
+        Where the registry sends its clients to a store, that is asked: once, and without the token.
+        Raises `AnswerTooLarge` for more than `max_bytes`, and `RegistryUnavailable` where what
+        comes is not what the digest says.
+        """
+        answer = self._connection.call(
+            "GET",
+            f"/v2/{path}/blobs/{quote(digest, safe=':')}",
+            Access.repository(path, "pull"),
+            headers={"Accept": "*/*"},
+            accept=(200, 302, 303, 307, 404),
+            max_answer=max_bytes,
+        )
+        if answer.status_code == 404:
+            return None
+        if answer.status_code != 200:
+            where = answer.headers.get("location", "")
+            answer = self._connection.follow(where, max_answer=max_bytes)
+        if not fits_digest(digest, answer.content):
+            raise RegistryUnavailable("the registry sends something else than what it was asked")
+        return answer.content
+
+    def layer(self, path: str, digest: str) -> Iterator[bytes]:
+        """A blob of any size as it comes, unchecked. Raises between two chunks as well."""
+        url = f"/v2/{path}/blobs/{quote(digest, safe=':')}"
+        return self._connection.stream(url, Access.repository(path, "pull"))
 
     def referrers(
         self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""

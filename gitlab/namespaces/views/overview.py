@@ -85,7 +85,6 @@ def _project(request: HttpRequest, project: Project) -> dict[str, Any]:
         "login": client_commands.login(user),
         "build": client_commands.build(project.full_path),
         "push": client_commands.push(project.full_path),
-        "pull": client_commands.pull(project.full_path),
         "push_deeper": client_commands.push(f"{project.full_path}/worker"),
     }
 
@@ -109,6 +108,8 @@ def _group(request: HttpRequest, group: Namespace) -> dict[str, Any]:
         "rows": project_rows(user, page.rows),
         "subgroups": group_rows(user, subgroups[:_SUBGROUPS]),
         "subgroup_count": subgroups.count(),
+        "has_projects_below": not page.rows
+        and queries.projects_at_or_below(queries.projects_visible_to(user), group).exists(),
         "role": Roles(user).label(group),
         "may_create_project": Ability.CREATE_PROJECT in group.abilities,
         "may_create_subgroup": group.is_group and Ability.CREATE_SUBGROUP in group.abilities,

@@ -117,7 +117,7 @@ def fail(login: str, password: str = "wrong", times: int = 1) -> None:
     for _ in range(times):
         with (
             acting_from("192.0.2.9"),
-            pytest.raises((sign_in.WrongPassword, sign_in.failed_logins.TooManyFailedLogins)),
+            pytest.raises((sign_in.SignInRefused, sign_in.failed_logins.TooManyFailedLogins)),
         ):
             sign_in.verify(login, password, address="192.0.2.9")
 

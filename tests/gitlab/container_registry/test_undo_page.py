@@ -115,7 +115,25 @@ class TestHistory:
         assert (toast.undo_url, toast.undo_fields) == (f"{tag_url}/restore", {"interval": "2"})
         browser(bob).post(toast.undo_url, toast.undo_fields)
         assert played.now[PATH]["v1"].digest[7] == "b"
-        assert played.calls == [("point", PATH, "v1", "bob")] * 2
+        assert played.calls == [("restore", PATH, [1], "bob"), ("restore", PATH, [2], "bob")]
+
+    def test_it_keeps_the_time_of_the_push(
+        self, tag_url: Any, played: Any, browser: Any, bob: Any
+    ) -> None:
+        pushed = played.past[PATH, "v1"][1]
+        browser(bob).post(f"{tag_url}/restore", {"interval": 1})
+        now = played.now[PATH]["v1"]
+        assert (now.published_at, now.restored_by) == (pushed.since, "bob")
+        page = browser(bob).get(tag_url).content.decode()
+        assert "restored" in page
+
+    def test_an_old_part_of_a_long_history(
+        self, tag_url: Any, played: Any, browser: Any, bob: Any
+    ) -> None:
+        for number in range(150):
+            played.push(PATH, "v1", "cd"[number % 2])
+        browser(bob).post(f"{tag_url}/restore", {"interval": 1})
+        assert played.now[PATH]["v1"].digest[7] == "a"
 
     def test_a_deleted_one_is_restored(
         self, tag_url: Any, played: Any, browser: Any, bob: Any
@@ -128,9 +146,10 @@ class TestHistory:
     def test_what_it_pointed_at_is_gone(
         self, tag_url: Any, played: Any, browser: Any, bob: Any
     ) -> None:
-        played.manifests.clear()
+        gone = dataclasses.replace(played.past[PATH, "v1"][1], is_restorable=False)
+        played.past[PATH, "v1"][1] = gone
         (toast,) = toasts(browser(bob).post(f"{tag_url}/restore", {"interval": 1}))
-        assert "has been deleted" in toast.text
+        assert "can't be brought back" in toast.text
 
     @pytest.mark.parametrize("interval", ["", "x", "-1", "77", "1e3", str(2**70)])
     def test_what_is_no_part_of_it(

@@ -188,6 +188,16 @@ class TestProject:
 
 
 class TestGroup:
+    def test_projects_further_below_are_said_to_be_there(
+        self, client: Client, alice: Any, acme: Any, make_group: Any, make_project: Any
+    ) -> None:
+        make_group("acme/tools")
+        assert "No project here yet" in get(client, alice, "/acme").content.decode()
+        make_project("acme/tools/web")
+        page = get(client, alice, "/acme").content.decode()
+        assert "they are in its subgroups" in page
+        assert "No project here yet" not in page
+
     def test_it_shows_what_somebody_may_see(
         self,
         client: Client,

@@ -47,12 +47,17 @@ class TestWords:
         ("count", "text"),
         [
             (0, "0.0 MiB"),
-            (1, "<0.1 MiB"),
+            (1, "1 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (20_000, "19.5 KiB"),
+            (50_000, "48.8 KiB"),
+            (60_000, "0.1 MiB"),
             (228_590_133, "218.0 MiB"),
             (1024**4, "1,048,576.0 MiB"),
         ],
     )
-    def test_sizes_have_one_unit(self, count: Any, text: str) -> None:
+    def test_sizes_have_one_unit_and_small_ones_differ(self, count: Any, text: str) -> None:
         assert mebibytes(count) == text
 
     def test_exact_values_wait_behind(self) -> None:

@@ -1,0 +1,1 @@
+"""What is inside of images: read over the wire by digest, and taken apart without I/O."""

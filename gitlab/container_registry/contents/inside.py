@@ -1,0 +1,182 @@
+"""What is inside of a manifest, for the page of a tag and the page of a digest.
+
+A page of a hundred of an index's platforms, or of the steps of an image's history, whatever there
+is in all. `registry` is asked with a token for the one image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gitlab.container_registry.client.registry import Registry
+from gitlab.container_registry.client.responses import (
+    ManifestDetails,
+    Part,
+    SharedBlob,
+    StoredManifest,
+)
+from gitlab.container_registry.contents import image_config, manifest, reading
+from gitlab.container_registry.contents.image_config import MAX_CONFIG, ImageConfig, Step
+from gitlab.container_registry.contents.manifest import (
+    SUBJECT_OF_ATTESTATION,
+    Descriptor,
+    Manifest,
+)
+
+SHOWN = 100
+"""Platforms, or steps of a history, on a page."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A step of the build on a page: what share of the image's bytes it left, in per cent, and
+    which other images of the project have its layer, if that is known.
+    """
+
+    step: Step
+    share: float
+    shared: SharedBlob | None = None
+
+
+@dataclass(frozen=True)
+class OnPlatform:
+    """A manifest of an index; `details` is None where it is not here, or nobody knows."""
+
+    part: Part
+    details: ManifestDetails | None = None
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What a page shows of a manifest.
+
+    `config` is None where there is none, or none that can be read: `trouble` says why. `size_bytes`
+    counts each blob once. `after` is how many platforms or steps stand on pages before, `total` how
+    many there are. `about` is the digest of what BuildKit's attestation in an index is about.
+    """
+
+    digest: str
+    manifest: Manifest
+    size_bytes: int | None = None
+    config: ImageConfig | None = None
+    trouble: str = ""
+    built: Sequence[Built] = ()
+    platforms: Sequence[OnPlatform] = ()
+    attestations: Sequence[Descriptor] = ()
+    files: Sequence[Descriptor] = ()
+    after: int = 0
+    total: int = 0
+    layers_count: int = 0
+
+    @property
+    def next_after(self) -> int:
+        """What to go on after, 0 at the end."""
+        return self.after + SHOWN if self.after + SHOWN < self.total else 0
+
+    @property
+    def previous_after(self) -> int | None:
+        """What stands before this page, None at the beginning."""
+        return max(0, self.after - SHOWN) if self.after else None
+
+
+def look(
+    registry: Registry,
+    path: str,
+    digest: str,
+    stored: StoredManifest,
+    *,
+    after: int = 0,
+    seen: Sequence[str] = (),
+) -> Inside:
+    """What is inside of a manifest that an image has, from the platform or step `after` on.
+
+    `seen` are the images of which a page may tell that they have a layer too, as in `Registry`.
+    Raises `RegistryUnavailable`, `RegistryRefused`.
+    """
+    found = manifest.read(stored)
+    if found.is_index:
+        return _index(registry, path, digest, found, after)
+    if found.is_image:
+        return _image(registry, path, digest, found, after, seen)
+    layers = found.layers(0, SHOWN)
+    config = [found.config.part] if found.config else []
+    parts = [*config, *(each.part for each in found.layers())]
+    return Inside(
+        digest,
+        found,
+        size_bytes=_size(parts),
+        files=layers,
+        total=len(found.layered),
+        layers_count=len(found.layered),
+    )
+
+
+def _size(parts: Sequence[Part]) -> int:
+    return sum({part.digest: part.size_bytes for part in parts}.values())
+
+
+def _index(registry: Registry, path: str, digest: str, found: Manifest, after: int) -> Inside:
+    """An index: platforms first, in their order, with what the registry knows of each."""
+    listed = found.manifests()
+    about = [each for each in listed if _is_attestation(each)]
+    platforms = [each for each in listed if not _is_attestation(each)]
+    page = platforms[after : after + SHOWN]
+    details = registry.manifest_details(path, [digest, *{each.part.digest: None for each in page}])
+    return Inside(
+        digest,
+        found,
+        size_bytes=details[digest].size_bytes if digest in details else None,
+        platforms=[OnPlatform(each.part, details.get(each.part.digest)) for each in page],
+        attestations=about,
+        after=after,
+        total=len(platforms),
+    )
+
+
+def _is_attestation(each: Descriptor) -> bool:
+    return each.part.is_attestation or SUBJECT_OF_ATTESTATION in each.annotations
+
+
+def _image(
+    registry: Registry, path: str, digest: str, found: Manifest, after: int, seen: Sequence[str]
+) -> Inside:
+    """An image: its configuration, and the steps of its build joined with its layers."""
+    layers = [each.part for each in found.layers()]
+    config, trouble = configuration(registry, path, found)
+    steps = image_config.steps(config, layers)
+    page = steps[after : after + SHOWN]
+    whole = _size(layers)
+    here = list(dict.fromkeys(step.layer.digest for step in page if step.layer))[:SHOWN]
+    shared = registry.own.shared_blobs(path, here, seen=seen) if here and registry.own else None
+    return Inside(
+        digest,
+        found,
+        size_bytes=_size([*([found.config.part] if found.config else []), *layers]),
+        config=config,
+        trouble=trouble,
+        built=[_built(step, whole, shared or {}) for step in page],
+        after=after,
+        total=len(steps),
+        layers_count=len(layers),
+    )
+
+
+def _built(step: Step, whole: int, shared: dict[str, SharedBlob]) -> Built:
+    if step.layer is None:
+        return Built(step, 0.0)
+    share = 100 * step.layer.size_bytes / whole if whole else 0.0
+    return Built(step, share, shared.get(step.layer.digest))
+
+
+def configuration(registry: Registry, path: str, found: Manifest) -> tuple[ImageConfig | None, str]:
+    """An image's configuration, or why there is none to be shown."""
+    if found.config is None:
+        return None, "The manifest names no configuration."
+    if found.config.part.size_bytes > MAX_CONFIG:
+        return None, "The configuration is too large to be shown."
+    payload = reading.blob(registry, path, found.config.part.digest, max_bytes=MAX_CONFIG)
+    if payload is None:
+        return None, "The registry does not have the configuration."
+    config = image_config.read(payload)
+    return config, "" if config else "The configuration is not what an image has."

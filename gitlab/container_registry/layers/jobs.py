@@ -1,0 +1,245 @@
+"""Reading the layers of images: the whole life of a `FileJob`, whose status is the queue.
+
+    request ──► scheduled ── take ──► ongoing ── each layer ──► finished
+                    ▲                   │ │
+                    └──── _give_back ───┘ └──────────────────► failed
+
+A layer that has been read is kept by its digest, so whoever takes a job over goes on with the next
+one. A worker owns a row by its lease, as in `deletion`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.registry import Registry
+from gitlab.container_registry.layers import image_files, storing
+from gitlab.container_registry.layers.comparing import Compared, compare
+from gitlab.container_registry.layers.models import Difference, FileJob
+from gitlab.container_registry.layers.reading import WrongBytes, read_layer
+from gitlab.container_registry.layers.requests import LIMITS, PAGE
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.jobs import crash_points
+from gitlab.namespaces import queries
+from gitlab.namespaces.loaders import require_in_project
+from gitlab.namespaces.policies import Ability
+from gitlab.refusals import Forbidden, NotFound
+
+STALE = dt.timedelta(minutes=5)
+KEPT = dt.timedelta(days=7)
+"""How long an answer that nobody looks at is kept."""
+
+MAX_FAILURES = 5
+MAX_COMPARED = 2_000_000
+"""Paths of two images that a comparison looks at."""
+
+_RENEWED_EVERY = 3.0
+"""Seconds."""
+
+_SWEPT_AT_ONCE = 50
+_FIRST_DELAY = dt.timedelta(seconds=15)
+
+_Status = FileJob.Status
+_UNOWNED: dict[str, Any] = {"lease": None, "lease_renewed_at": None}
+
+
+class Outcome(Enum):
+    """What came of one attempt."""
+
+    DONE = "done"
+    NOT_OURS = "nothing to do, or somebody else is at it"
+    LATER = "failed, to be tried again"
+    FAILED = "failed for good"
+
+
+class _Lost(Exception):
+    """Somebody else has taken the job over."""
+
+
+# Under way, in a worker
+
+
+def due() -> list[int]:
+    """The jobs whose turn it is. What has not been looked at for `KEPT` goes."""
+    now = timezone.now()
+    old = FileJob.objects.filter(used_at__lt=now - KEPT, status__in=("finished", "failed"))
+    ids = list(old.order_by("used_at").values_list("pk", flat=True)[:_SWEPT_AT_ONCE])
+    FileJob.objects.filter(pk__in=ids).delete()
+    storing.sweep()
+    waiting = FileJob.objects.filter(_takeable(now)).order_by("requested_at")
+    return list(waiting.values_list("pk", flat=True)[:_SWEPT_AT_ONCE])
+
+
+def _takeable(now: dt.datetime) -> Q:
+    waiting = Q(status=_Status.SCHEDULED) & (
+        Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
+    )
+    return waiting | Q(status=_Status.ONGOING, lease_renewed_at__lt=now - STALE)
+
+
+def take(pk: int) -> FileJob | None:
+    """Make the job ours by one conditional update; None where it does not wait."""
+    now, lease = timezone.now(), uuid.uuid4()
+    rows = FileJob.objects.filter(_takeable(now), pk=pk)
+    if not rows.update(status=_Status.ONGOING, lease=lease, lease_renewed_at=now):
+        return None
+    related = ("repository__project__namespace", "other__project__namespace", "by")
+    return FileJob.objects.select_related(*related).filter(pk=pk, lease=lease).first()
+
+
+def run(pk: int, registry: Registry | None = None) -> Outcome:
+    """Read what a job is about, if it waits."""
+    row = take(pk)
+    if row is None:
+        return Outcome.NOT_OURS
+    images = [image for image in (row.repository, row.other) if image is not None]
+    if any(queries.is_path_changing(image.path) for image in images):
+        return _give_back(row, "the path is being changed", counts=False)
+    try:
+        _require_may(row, images)
+        _read(row, registry or clients.for_jobs())
+        return _finish(row)
+    except _Lost:
+        return Outcome.NOT_OURS
+    except RegistryUnavailable as error:
+        return _give_back(row, str(error))
+    except (Forbidden, NotFound, WrongBytes, RegistryRefused) as error:
+        return _end(row, _Status.FAILED, failure_reason=_why(error)[:500])
+
+
+def _why(error: Exception) -> str:
+    """In words, why a job has failed for good."""
+    if isinstance(error, WrongBytes):
+        return str(error)
+    if isinstance(error, RegistryRefused):
+        return f"A layer can't be read: {error}."
+    return f"Not allowed: {error}."
+
+
+def _require_may(row: FileJob, images: Sequence[ContainerRepository]) -> None:
+    """Whoever asked still may. Raises `Forbidden`, `NotFound`."""
+    if row.by is None:
+        raise Forbidden("whoever asked is not here any more")
+    for image in images:
+        require_in_project(row.by, image.project, Ability.READ_IMAGE)
+
+
+def _read(row: FileJob, registry: Registry) -> None:
+    """Read the layers that have not been read; of the others the registry says whether it serves
+    them to this image.
+    """
+    row.done_bytes = 0
+    for image, digests in ((row.repository, row.layers), (row.other, row.other_layers)):
+        for digest in dict.fromkeys(digests):
+            assert image is not None
+            if not storing.missing([digest]):
+                if not registry.has_blob(image.path, digest):
+                    raise NotFound("a layer is not in this image")
+                row.done_bytes += row.sizes.get(digest, 0)
+                continue
+            _read_layer(row, registry, image.path, digest)
+            crash_points.reached("layer_read")
+    _renew(row, done_bytes=min(row.done_bytes, row.total_bytes))
+
+
+def _read_layer(row: FileJob, registry: Registry, path: str, digest: str) -> None:
+    chunks = _counted(row, registry.layer(path, digest))
+    storing.store(digest, read_layer(chunks, digest, LIMITS))
+
+
+def _counted(row: FileJob, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks, while the row tells how many bytes there were. Raises `_Lost`."""
+    told = time.monotonic()
+    for chunk in chunks:
+        row.done_bytes += len(chunk)
+        if time.monotonic() - told > _RENEWED_EVERY:
+            _renew(row, done_bytes=min(row.done_bytes, row.total_bytes))
+            told = time.monotonic()
+        yield chunk
+
+
+def _finish(row: FileJob) -> Outcome:
+    layers = storing.listed(row.layers)
+    others = storing.listed(row.other_layers)
+    if layers is None or others is None:
+        return _give_back(row, "a listing was removed meanwhile")
+    if row.other_id is None:
+        return _end(row, _Status.FINISHED)
+    found = compare(
+        _renewing(row, image_files.everything(layers)),
+        image_files.everything(others),
+        most=MAX_COMPARED,
+    )
+    with transaction.atomic():
+        # Under our lease, so that of two workers one has written all of it.
+        ended = _end(row, _Status.FINISHED, totals=_totals(found), is_cut=found.is_cut)
+        if ended is Outcome.DONE:
+            _store(row, found)
+    return ended
+
+
+def _renewing(row: FileJob, walked: Iterator[Any]) -> Iterator[Any]:
+    told = time.monotonic()
+    for each in walked:
+        if time.monotonic() - told > _RENEWED_EVERY:
+            _renew(row)
+            told = time.monotonic()
+        yield each
+
+
+def _totals(found: Compared) -> dict[str, Any]:
+    return {
+        kind: {"count": found.counts[kind], "bytes": found.byte_counts[kind]}
+        for kind in found.counts
+    }
+
+
+def _store(row: FileJob, found: Compared) -> None:
+    Difference.objects.filter(job=row).delete()
+    Difference.objects.bulk_create(
+        Difference(job=row, change=kind, number=start // PAGE, entries=changes[start:][:PAGE])
+        for kind, changes in found.largest.items()
+        for start in range(0, len(changes), PAGE)
+    )
+
+
+def _ours(row: FileJob) -> QuerySet[FileJob]:
+    return FileJob.objects.filter(pk=row.pk, lease=row.lease)
+
+
+def _renew(row: FileJob, **columns: Any) -> None:
+    """Raises `_Lost` where the job is not ours any more."""
+    if not _ours(row).update(lease_renewed_at=timezone.now(), **columns):
+        raise _Lost
+
+
+def _end(row: FileJob, status: _Status, **columns: Any) -> Outcome:
+    ended = {**_UNOWNED, "status": status, "finished_at": timezone.now(), **columns}
+    if not _ours(row).update(**ended):
+        return Outcome.NOT_OURS
+    return Outcome.FAILED if status == _Status.FAILED else Outcome.DONE
+
+
+def _give_back(row: FileJob, reason: str, *, counts: bool = True) -> Outcome:
+    failures = row.failures + (1 if counts else 0)
+    if failures >= MAX_FAILURES:
+        return _end(row, _Status.FAILED, failures=failures, failure_reason=reason[:500])
+    changed = _ours(row).update(
+        **_UNOWNED,
+        status=_Status.SCHEDULED,
+        failures=failures,
+        failure_reason=reason[:500],
+        next_attempt_at=timezone.now() + _FIRST_DELAY * 3 ** max(0, failures - 1),
+    )
+    return Outcome.LATER if changed else Outcome.NOT_OURS
