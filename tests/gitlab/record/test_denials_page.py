@@ -156,6 +156,7 @@ def test_what_one_may_not_see_is_asked_like_what_is_not_there(
     from django.test.utils import CaptureQueriesContext
 
     client.force_login(mallory)
+    client.get("/api/v4/denials")  # The session is noted.
     counts = []
     for reference in (of_carol, "X" * 10):
         with CaptureQueriesContext(connection) as captured:
