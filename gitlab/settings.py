@@ -70,6 +70,7 @@ _WEB_APPS = [
     "gitlab.container_registry.layers",
     "gitlab.container_registry.protection",
     "gitlab.quotas",
+    "gitlab.search",
     "gitlab.audit",
     "gitlab.revocations",
     "gitlab.mail",
@@ -242,7 +243,7 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-# allauth's flows under our rules, which stand in the adapters and the forms: see decision 27.
+# allauth's flows under our rules, which stand in the adapters and the forms: see decision 28.
 ACCOUNT_ADAPTER = "gitlab.accounts.adapters.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]

@@ -26,6 +26,7 @@ if "web" in settings.ROLES:
         path("", include("gitlab.container_registry.layers.urls")),
         path("", include("gitlab.container_registry.protection.urls")),
         path("", include("gitlab.quotas.urls")),
+        path("", include("gitlab.search.urls")),
         path("", include("gitlab.path_changes.urls")),
         path("", include("gitlab.api.urls")),
         # Last, since a group's or project's page is any path that is left.

@@ -97,7 +97,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("gitlab.trusted_issuers",),
     ("gitlab.container_registry",),
     ("gitlab.quotas",),
-    ("gitlab.path_changes", "gitlab.authorization"),
+    ("gitlab.path_changes", "gitlab.authorization", "gitlab.search"),
     ("gitlab.node",),
     ("gitlab.doctor",),
     ("gitlab.api", "gitlab.admin_area"),

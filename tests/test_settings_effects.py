@@ -23,7 +23,7 @@ _NODE = "system/test_settings.py"
 SHOWN_BY: dict[str, str] = {
     "external_url": "system/test_serve.py::test_it_says_once_where_everything_is",
     "registry_external_url": "e2e/test_proxies.py::test_every_address_is_the_one_outside",
-    "gitlab_root_password": "gitlab/test_commands.py::test_the_root_password_can_be_given",
+    "gitlab_root_password": "gitlab/test_commands.py::test_two_at_once_with_a_root_password",
     "registry.enable": "e2e/test_two_nodes.py::test_each_node_serves_its_own_addresses_only",
     "registry.registry_http_addr": f"{_NODE}::test_where_things_are",
     "registry.token_realm": f"{_NODE}::test_the_realm",

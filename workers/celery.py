@@ -94,6 +94,11 @@ app.conf.update(
             "schedule": 3600.0,
             "options": {"expires": 3600},
         },
+        "warn of quotas": {
+            "task": "workers.tasks.warn_of_quotas",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
         "send mail": {
             "task": "workers.tasks.send_mail",
             "schedule": 60.0,

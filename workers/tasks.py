@@ -25,6 +25,7 @@ from gitlab.container_registry.layers import requests as layer_requests
 from gitlab.jobs import enqueue
 from gitlab.mail import services as mail
 from gitlab.path_changes import services as path_changes
+from gitlab.quotas import notices
 from workers import measures
 
 log = logging.getLogger(__name__)
@@ -165,6 +166,18 @@ def warn_of_expiry() -> None:
     told = expiry.warn()
     if told:
         log.info("people are told of %s tokens that end soon", told)
+
+
+@shared_task
+def warn_of_quotas() -> None:
+    """Have owners told of limits that are nearly used up."""
+    try:
+        told = notices.warn()
+    except (RegistryUnavailable, RegistryRefused) as error:
+        log.warning("what is used of the quotas can't be said: %s", error)
+        return
+    if told:
+        log.info("people are told of %s limits that are nearly used up", told)
 
 
 @shared_task

@@ -22,6 +22,7 @@ from gitlab.container_registry.client.responses import (
     AgesPage,
     DailyPulls,
     DeletedTag,
+    FoundTag,
     Freed,
     Held,
     Interval,
@@ -76,6 +77,7 @@ class PlayedRegistry:
         self.seen: list[str] = []
         self.revoked: list[tuple[list[Any], float]] = []
         self.used: dict[str, Used] = {}
+        self.searched: list[str] = []
         self.loose: list[tuple[str, int]] = []
         self.freed_bytes = Freed(218 * 1024 * 1024, 40 * 1024 * 1024, 3)
 
@@ -173,6 +175,18 @@ class PlayedRegistry:
 
     def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
         return AgesPage.of(self.tags(path, n=n, last=last, sort="name"))
+
+    def search(
+        self, repositories: Sequence[str], *, tag: str = "", digest: str = ""
+    ) -> list[FoundTag]:
+        self._answer()
+        self.searched = list(repositories)
+        tags = [(path, each) for path in repositories for each in self.now.get(path, {}).values()]
+        if digest:
+            there = [(path, each) for path, each in tags if each.digest.startswith(digest)]
+            return [FoundTag(path, "", each.digest) for path, each in there]
+        there = [(path, each) for path, each in tags if each.name.startswith(tag)]
+        return [FoundTag(path, each.name, each.digest) for path, each in there]
 
     def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
         self._answer()

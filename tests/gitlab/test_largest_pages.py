@@ -442,12 +442,14 @@ def addresses(files: str) -> dict[str, list[str]]:
             )
         },
         "home": [{}],
+        "search": [{}],
     }
     found = {
         name: [reverse(name, kwargs=kwargs) for kwargs in some] for name, some in asked.items()
     }
     hundred = urlencode({"selected": [long("t", number, 128) for number in range(100)]}, doseq=True)
     found["container_registry:tags_delete"][0] += f"?{hundred}"
+    found["search"] = [f"{found['search'][0]}?q={text}" for text in ("xx", "acme", "t0")]
     for kind in ("group", "project"):
         tags, images = found[f"protection:{kind}_matches"]
         found[f"protection:{kind}_matches"] = [

@@ -143,6 +143,7 @@ ELSEWHERE = {
     "gitlab/v1/garbage/verifications/": "answers with counts",
     "gitlab/v1/berth/restore/<name:name>/": "names at most what was asked for",
     "gitlab/v1/berth/delete-untagged/<name:name>/": "names at most what was asked for",
+    "gitlab/v1/search/": "20 names at most",
     "gitlab/v1/berth/delete-tags/<name:name>/": "names at most what was asked for",
     "gitlab/v1/berth/given-up/<name:name>/": "answers with a count",
     "gitlab/v1/<name:rest>": "404",

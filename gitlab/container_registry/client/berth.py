@@ -26,6 +26,7 @@ from gitlab.container_registry.client.responses import (
     DailyPulls,
     DeletedTag,
     Ended,
+    FoundTag,
     Freed,
     Garbage,
     Happened,
@@ -552,6 +553,22 @@ class BerthRegistry(OverV2):
             accept=(200,),
         )
         return [Used.read(each) for each in as_json(answer)]
+
+    def search(
+        self, repositories: Sequence[str], *, tag: str = "", digest: str = ""
+    ) -> list[FoundTag]:
+        """The first tags that begin with `tag`, or manifests whose digest begins with `digest`, in
+        up to a thousand repositories.
+        """
+        wanted = {"digest": digest} if digest else {"tag": tag}
+        answer = self._own(
+            "POST",
+            "/gitlab/v1/search/",
+            Access("registry", "search", ("*",)),
+            content=json.dumps({"repositories": list(repositories), **wanted}).encode(),
+            accept=(200,),
+        )
+        return [FoundTag.read(each) for each in as_json(answer)]
 
     def garbage(self) -> Garbage:
         """How much waits for review, and when the next is due."""

@@ -20,6 +20,7 @@ from gitlab.container_registry.client.responses import (
     DailyPulls,
     DeletedTag,
     Ended,
+    FoundTag,
     Freed,
     Garbage,
     Happened,
@@ -253,6 +254,13 @@ class OwnApi(Registry, Protocol):
 
     def usage(self, paths: Sequence[str]) -> list[Used]:
         """What is used at and below each path."""
+
+    def search(
+        self, repositories: Sequence[str], *, tag: str = "", digest: str = ""
+    ) -> list[FoundTag]:
+        """The first tags that begin with `tag`, or manifests whose digest begins with `digest`, in
+        up to a thousand repositories.
+        """
 
     def revoke(self, ended: Sequence[Ended], before: float) -> None:
         """Let tokens end that were decided before a moment, in seconds since the epoch."""

@@ -315,6 +315,20 @@ class TagsPage:
 
 
 @dataclass(frozen=True)
+class FoundTag:
+    """A tag that was searched for, in a repository; of a manifest that was found `tag` is ""."""
+
+    path: str
+    tag: str
+    digest: str
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(word(body, "repository"), word(body, "tag"), word(body, "digest"))
+
+
+@dataclass(frozen=True)
 class DailyPulls:
     """How often something was pulled on a day (UTC) by a kind of `credential`."""
 
