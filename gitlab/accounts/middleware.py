@@ -80,6 +80,8 @@ class SignedInMiddleware:
 
 def note_sign_in(sender: Any, request: HttpRequest, user: User, **more: Any) -> None:
     """A receiver of Django's ``user_logged_in``: a session has begun."""
+    # What a visitor's session had for a while: see `factors.views.PasskeySignIn`.
+    request.session.set_expiry(None)
     if not request.session.session_key:
         request.session.save()
     sessions.note_begun(
