@@ -119,7 +119,8 @@ def _lead(request: HttpRequest, user: User) -> HttpResponse | None:
             text = "403 Forbidden - Set up two-factor authentication first"
             return JsonResponse({"message": text}, status=403)
         return redirect(SET_UP)
-    if request.method != "GET" or request.session.get(_LED):
+    is_page = request.method == "GET" and "HX-Request" not in request.headers
+    if not is_page or request.path_info.startswith("/api/") or request.session.get(_LED):
         return None
     request.session[_LED] = True
     return redirect(f"{reverse(SET_UP)}?{urlencode({'next': request.get_full_path()})}")
