@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from gitlab.audit.models import AuditEvent
 from gitlab.refusals import Forbidden
 from tests.gitlab.accounts.factors import code_of, recovery_codes, set_up_app
 from tests.people import PASSWORD, basic
+from tokens import limiter_stores
 
 pytestmark = pytest.mark.django_db
 
@@ -267,8 +269,12 @@ class TestSigningIn:
         assert options["userVerification"] == "required"
         assert options["rpId"] == "localhost"
 
-    def test_asking_for_a_passkey_leaves_little(self, client: Client) -> None:
+    def test_asking_for_a_passkey_leaves_little(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Each leaves a session, which a visitor must not make without an end."""
+        still = SimpleNamespace(time=lambda: 1_800_000_000.0)
+        monkeypatch.setattr(limiter_stores, "time", still)
         ask = {"headers": {"Accept": "application/json"}}
         client.get("/users/sign_in/passkey", **ask)
         left = Session.objects.get().expire_date - timezone.now()
