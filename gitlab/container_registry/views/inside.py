@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
@@ -21,10 +22,14 @@ from gitlab.container_registry.contents import manifest as manifests
 from gitlab.container_registry.contents.image_config import MAX_CONFIG
 from gitlab.container_registry.contents.inside import Built, Inside, OnPlatform
 from gitlab.container_registry.contents.manifest import Descriptor
+from gitlab.container_registry.layers.views import files_url
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.signatures import verification
 from gitlab.container_registry.tags import is_digest
+from gitlab.container_registry.views.compare import compare_url
 from gitlab.container_registry.views.image_pages import image_page, image_url, note_trouble
 from gitlab.namespaces.models import Project
+from gitlab.namespaces.policies import Ability
 from gitlab.refusals import NotFound
 from gitlab.ui import client_commands
 from gitlab.ui.decorators import or_sign_in
@@ -110,6 +115,22 @@ def page_of(image: ContainerRepository, digest: str) -> str:
     return image_url(image, "manifest", digest=digest) if is_digest(digest) else ""
 
 
+def links(image: ContainerRepository, digest: str, reference: str) -> dict[str, str]:
+    """Where the files of a manifest are, and where it is compared with another."""
+    files = files_url(image, digest) if is_digest(digest) else ""
+    return {"files_url": files, "compare_url": compare_url(image, before=reference)}
+
+
+def verified(registry: Registry, image: ContainerRepository, digest: str) -> dict[str, Any]:
+    """Who has signed a manifest, and where keys are held, for whoever may hold some."""
+    may_hold = Ability.ADMIN_PROJECT in image.project.abilities
+    at = {"path": image.project.full_path}
+    return {
+        "verified": verification.of_image(registry, image, digest),
+        "keys_url": reverse("signatures:project_keys", kwargs=at) if may_hold else "",
+    }
+
+
 def _built(image: ContainerRepository, each: Built) -> dict[str, Any]:
     names = [_within(image, name) for name in each.shared.names] if each.shared else []
     more = each.shared.count - len(names[:_LISTED_NAMES]) if each.shared else 0
@@ -148,10 +169,14 @@ def manifest(request: HttpRequest, path: str, pk: int, digest: str) -> HttpRespo
         if stored is None:
             raise NotFound("no such manifest")
         found = look(registry, image, digest, stored, after_in(request.GET))
+        if found.manifest.is_image or found.manifest.is_index:
+            context |= verified(registry, image, digest)
     except (RegistryUnavailable, RegistryRefused) as error:
         context["trouble"] = note_trouble(request, image, error)
         return render(request, "container_registry/manifest.html", context)
     context["subject_url"] = page_of(image, found.manifest.subject)
+    if found.manifest.is_image:
+        context |= links(image, digest, digest)
     return render(request, "container_registry/manifest.html", context | shown(image, found))
 
 
