@@ -97,7 +97,7 @@ def describe(
     return Described(tag, details, past, manifest, counted)
 
 
-def tags_of(
+def tags_of(  # noqa: PLR0913  (what a list may be asked)
     repository: ContainerRepository,
     *,
     n: int = 20,
@@ -105,11 +105,21 @@ def tags_of(
     before: str = "",
     name: str = "",
     sort: str = "",
+    signatures: bool = True,
+    belongings: bool = False,
     registry: Registry | None = None,
 ) -> TagsPage:
     """A page of an image's tags, as `Registry.tags` describes."""
-    registry = registry or clients.for_pages()
-    return registry.tags(repository.path, n=n, last=last, before=before, name=name, sort=sort)
+    return (registry or clients.for_pages()).tags(
+        repository.path,
+        n=n,
+        last=last,
+        before=before,
+        name=name,
+        sort=sort,
+        signatures=signatures,
+        belongings=belongings,
+    )
 
 
 def freed_by(

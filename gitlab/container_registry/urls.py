@@ -9,6 +9,7 @@ from gitlab.container_registry import converters  # noqa: F401  (registers image
 from gitlab.container_registry.views import (
     compare,
     deletion,
+    files,
     images,
     inside,
     notifications,
@@ -39,6 +40,7 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(f"{_IMAGE}/compare", compare.compare, name="compare"),
         path(f"{_IMAGE}/compare/files", compare.compare_files, name="compare_files"),
         path(f"{_IMAGE}/compare/progress", compare.compare_progress, name="compare_progress"),
+        path(f"{_IMAGE}/manifests/<digest:digest>/files/<digest:layer>", files.file, name="file"),
         # After those of an image: a tag may be called container_registry too.
         path(f"{_PROJECT}/deleted", undo.deleted, name="deleted"),
         path(_PROJECT, images.index, name="index"),

@@ -13,7 +13,7 @@ from django.db.models.functions import RowNumber, StrIndex
 
 from registry.errors import Code, RegistryError
 from registry.models import Manifest, Tag
-from registry.services import tags_by_pull
+from registry.services import tags, tags_by_pull
 from registry.services.pull_details import NEVER, Pulled
 from registry.services.tags_by_pull import Wanted
 
@@ -94,7 +94,7 @@ class TagPage:
         return replace(self, tags=self.tags[:count], has_next=True)
 
 
-def page(
+def page(  # noqa: PLR0913  (what a list may be asked)
     repository_id: int,
     *,
     limit: int,
@@ -103,11 +103,13 @@ def page(
     name: str = "",
     name_exact: str = "",
     sort: str = "name",
+    signatures: bool = True,
 ) -> TagPage:
     """Up to `limit` tags after the tag `last` or before `before`, in the order `sort`.
 
-    Those whose name contains `name`, and is `name_exact` where one is given. Raises UNSUPPORTED
-    (400) where `sort` is unknown or both directions are asked for.
+    Those whose name contains `name`, and is `name_exact` where one is given; without `signatures`,
+    none by which cosign finds what belongs to an image. Raises UNSUPPORTED (400) where `sort` is
+    unknown or both directions are asked for.
     """
     if sort not in SORTS or (last and before):
         raise RegistryError(
@@ -118,10 +120,12 @@ def page(
     descending = sort.startswith("-") != backwards
     key = sort.removeprefix("-")
     if key == _BY_PULL:
-        wanted = Wanted(repository_id, limit + 1, descending, marker, name, name_exact)
+        wanted = Wanted(repository_id, limit + 1, descending, marker, name, name_exact, signatures)
         shown, more = _fitting(_in_order(tags_by_pull.ids(wanted)), limit)
     else:
         found = _named(repository_id, name, name_exact)
+        if not signatures:
+            found = tags.without_signatures(found)
         column = _COLUMNS[key]
         if marker:
             found = found.filter(_beyond(repository_id, marker, column, descending))

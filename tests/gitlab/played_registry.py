@@ -146,9 +146,13 @@ class PlayedRegistry:
         before: str = "",
         name: str = "",
         sort: str = "",
+        signatures: bool = True,
+        belongings: bool = False,
     ) -> TagsPage:
         self._answer()
         found = [tag for tag in self.now.get(path, {}).values() if name in tag.name]
+        if not signatures:
+            found = [tag for tag in found if not tag.name.startswith("sha256-")]
         column = sort.removeprefix("-")
         found.sort(key=lambda tag: getattr(tag, column) or START, reverse=sort.startswith("-"))
         names = [tag.name for tag in found]

@@ -82,7 +82,7 @@ class BerthRegistry(OverV2):
         )
         return None if answer.status_code == 404 else RepositoryDetails.read(as_json(answer))
 
-    def tags(
+    def tags(  # noqa: PLR0913  (what a list may be asked)
         self,
         path: str,
         *,
@@ -91,14 +91,18 @@ class BerthRegistry(OverV2):
         before: str = "",
         name: str = "",
         sort: str = "",
+        signatures: bool = True,
+        belongings: bool = False,
     ) -> TagsPage:
         """A page of an image's tags, after `last` or before `before`.
 
         `name` is a part of the names wanted; `sort` is ``name``, ``published_at`` or
         ``last_pulled_at``, each with ``-`` too. An image that the registry does not know has no
-        tags.
+        tags. See `Registry.tags`.
         """
         asked = {"n": str(n), "last": last, "before": before, "name": name, "sort": sort}
+        asked["signatures"] = "" if signatures else "false"
+        asked["belongings"] = "true" if belongings else ""
         answer = self._own(
             "GET",
             _call("tags", path),

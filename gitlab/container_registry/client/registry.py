@@ -54,7 +54,7 @@ class Registry(Protocol):
         `below` counts the images below it too, what they share once.
         """
 
-    def tags(
+    def tags(  # noqa: PLR0913  (what a list may be asked)
         self,
         path: str,
         *,
@@ -63,8 +63,14 @@ class Registry(Protocol):
         before: str = "",
         name: str = "",
         sort: str = "",
+        signatures: bool = True,
+        belongings: bool = False,
     ) -> TagsPage:
-        """A page of an image's tags, after `last` or before `before`; `name` is a part of names."""
+        """A page of an image's tags, after `last` or before `before`; `name` is a part of names.
+
+        Without `signatures`, no tag by which cosign finds what belongs to an image. With
+        `belongings` each says what belongs to it, as far as the registry can tell.
+        """
 
     def tag(self, path: str, tag: str) -> TagDetails | None:
         """One tag, or None."""

@@ -80,11 +80,17 @@ def _inside(
     after = inside.after_in(request.GET)
     digest = found.details.digest
     looked = inside.look(registry, image, digest, found.manifest, after)
-    signed = looked.manifest.is_image or looked.manifest.is_index
-    return {
+    context = {
         **inside.shown(image, looked),
-        **(inside.verified(registry, image, digest) if signed else {}),
+        **inside.belongings(registry, image, looked),
     }
+    if looked.manifest.is_image or looked.manifest.is_index:
+        return context | inside.verified(registry, image, digest)
+    context["pull"] = client_commands.pull_artifact(image.path, tag=found.name)
+    context["pull_digest"] = client_commands.pull_artifact(image.path, digest=digest)
+    if looked.chart:
+        context["pull"] = client_commands.pull_chart(image.path, found.name)
+    return context
 
 
 def _day(text: str) -> dt.date | None:
