@@ -68,6 +68,24 @@ class LayerEntity(Entity):
     after = serializers.IntegerField()
 
 
+class PackageEntity(Entity):
+    """A package that is not the same in both; versions are empty where it is not there."""
+
+    kind = serializers.CharField(help_text="`deb`, `pypi`, …; empty where it is not said.")
+    name = serializers.CharField()
+    before = serializers.CharField()
+    after = serializers.CharField()
+
+
+class PackagesEntity(Entity):
+    """How the packages differ by the SBOM of each: the first 200, and how many there are."""
+
+    added = serializers.IntegerField(source="added_count")
+    removed = serializers.IntegerField(source="removed_count")
+    changed = serializers.IntegerField(source="changed_count")
+    packages = PackageEntity(many=True, source="changed")
+
+
 class ComparisonEntity(Entity):
     """How two images differ."""
 
@@ -77,6 +95,7 @@ class ComparisonEntity(Entity):
     environment = FieldEntity(many=True)
     labels = FieldEntity(many=True)
     layers = LayerEntity(many=True, source="layers.layers")
+    packages = PackagesEntity(allow_null=True, help_text="Null where not both images have an SBOM.")
     cut = serializers.BooleanField(
         source="is_cut", help_text="There are more variables or labels than were compared."
     )

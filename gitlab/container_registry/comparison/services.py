@@ -14,11 +14,13 @@ from gitlab.container_registry import repositories, tags
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import Part, StoredManifest
-from gitlab.container_registry.comparison import differences
+from gitlab.container_registry.comparison import differences, packages
 from gitlab.container_registry.comparison.differences import Field, Layers
+from gitlab.container_registry.comparison.packages import Packages
 from gitlab.container_registry.contents import inside, manifest, reading
 from gitlab.container_registry.contents.image_config import ImageConfig
-from gitlab.container_registry.contents.manifest import Manifest
+from gitlab.container_registry.contents.manifest import SUBJECT_OF_ATTESTATION, Manifest
+from gitlab.container_registry.contents.sbom import Sbom
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces.loaders import no_project
 from gitlab.principals import Anybody
@@ -47,6 +49,7 @@ class Side:
     trouble: str = ""
     platforms: Sequence[str] = ()
     platform: str = ""
+    sbom: Sbom | None = field(default=None, repr=False)
 
     @property
     def size_bytes(self) -> int:
@@ -65,6 +68,8 @@ class Comparison:
     config: Sequence[Field]
     environment: Sequence[Field]
     labels: Sequence[Field]
+    packages: Packages | None = None
+    """None where not both have an SBOM."""
     is_cut: bool = False
 
     @property
@@ -120,6 +125,7 @@ def compare(
         differences.of_configs(one.config, other.config),
         differences.of_environments(one.config, other.config),
         differences.of_labels(one.config, other.config),
+        packages=packages.compare(one.sbom, other.sbom) if one.sbom and other.sbom else None,
         is_cut=differences.is_cut(one.config, other.config),
     )
 
@@ -164,11 +170,17 @@ def _side(
     document = manifest.read(stored)
     platforms = _platforms(document) if document.is_index else {}
     chosen = ""
+    about: list[str] = []
     if document.is_index:
         chosen = wanted if wanted in platforms else next(iter(platforms), "")
         if not chosen:
             raise Invalid({"platform": f"{reference} is an index without platforms."})
         digest = platforms[chosen]
+        about = [
+            each.part.digest
+            for each in document.manifests(0, MAX_PLATFORMS)
+            if each.annotation(SUBJECT_OF_ATTESTATION) == digest
+        ]
         child = reading.manifest(registry, repository.path, digest)
         if child is None:
             raise NotFound(f"{chosen} of {reference} is not here")
@@ -188,4 +200,5 @@ def _side(
         trouble=trouble,
         platforms=list(platforms),
         platform=chosen,
+        sbom=packages.sbom_of(registry, repository.path, digest, about),
     )

@@ -116,33 +116,48 @@ class _Remembered:
 _remembered = _Remembered()
 
 
-def of_image(registry: Registry, repository: ContainerRepository, digest: str) -> Verified:
+def of_image(
+    registry: Registry,
+    repository: ContainerRepository,
+    digest: str,
+    holding: Sequence[str] | None = None,
+) -> Verified:
     """Who has signed an image, as far as the keys of its project and of the groups above tell.
 
-    Raises `RegistryUnavailable`, `RegistryRefused`.
+    `holding` are the manifests that may hold signatures, where they are known already. Raises
+    `RegistryUnavailable`, `RegistryRefused`.
     """
     keys = services.named_keys(repository.project)
     known = "".join(sorted(f"{key.fingerprint} {key.of} {key.name}\n" for key in keys))
     keys_digest = hashlib.sha256(known.encode()).hexdigest()
     path = repository.path
+    more = False
+    if holding is None:
+        holding, more = _holding(registry, path, digest)
+    looked_at = list(dict.fromkeys(holding))[:MAX_CHECKED]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        tags = list(pool.map(lambda tag: registry.tag(path, tag), _tags_of(digest)))
-        page = registry.referrers(path, digest, n=MAX_CHECKED)
-        holding = [tag.digest for tag in tags if tag]
-        holding += [
-            each.digest
-            for each in page.referrers
-            if _may_be_one(each.artifact_type or each.media_type)
+        answers = pool.map(
+            lambda each: _checked(registry, path, digest, each, keys, keys_digest), looked_at
+        )
+        found = [
+            Signature(each, checked)
+            for each, answer in zip(looked_at, answers, strict=True)
+            for checked in answer
         ]
-        holding = list(dict.fromkeys(holding))
-        asked = [
-            (each, pool.submit(_checked, registry, path, digest, each, keys, keys_digest))
-            for each in holding[:MAX_CHECKED]
-        ]
-        found = [Signature(each, checked) for each, answer in asked for checked in answer.result()]
     found.sort(key=lambda each: (bool(each.checked.what), _ORDER.index(each.checked.state)))
-    more = bool(page.next_last) or len(holding) > MAX_CHECKED
-    return Verified(found, len(keys), more)
+    return Verified(found, len(keys), more or len(set(holding)) > MAX_CHECKED)
+
+
+def _holding(registry: Registry, path: str, digest: str) -> tuple[list[str], bool]:
+    """The manifests that may hold signatures, and whether there may be more."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        asked = pool.map(lambda tag: registry.tag(path, tag), _tags_of(digest))
+        page = registry.referrers(path, digest, n=MAX_CHECKED)
+        found = [tag.digest for tag in asked if tag]
+    found += [
+        each.digest for each in page.referrers if _may_be_one(each.artifact_type or each.media_type)
+    ]
+    return found, bool(page.next_last)
 
 
 def _tags_of(digest: str) -> list[str]:

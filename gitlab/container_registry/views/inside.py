@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -135,10 +136,14 @@ def belongings(registry: Registry, image: ContainerRepository, found: Inside) ->
     """The context in which ``_belongings.html`` shows what belongs to a manifest."""
     platforms = {each.part.digest: str(each.part.platform or "") for each in found.platforms}
     known = belonging.of(registry, image.path, found.digest, found.attestations, platforms)
-    return {
+    context = {
         "belongings": [_belonging(image, each) for each in known.found],
         "more_belongings": known.has_more,
     }
+    if not found.manifest.is_image and not found.manifest.is_index:
+        return context
+    holding = [each.digest for each in known.found if each.how != "index"]
+    return context | _verified(registry, image, found.digest, holding)
 
 
 def _belonging(image: ContainerRepository, each: Belonging) -> dict[str, Any]:
@@ -169,12 +174,14 @@ def links(image: ContainerRepository, digest: str, reference: str) -> dict[str, 
     return {"files_url": files, "compare_url": compare_url(image, before=reference)}
 
 
-def verified(registry: Registry, image: ContainerRepository, digest: str) -> dict[str, Any]:
+def _verified(
+    registry: Registry, image: ContainerRepository, digest: str, holding: Sequence[str]
+) -> dict[str, Any]:
     """Who has signed a manifest, and where keys are held, for whoever may hold some."""
     may_hold = Ability.ADMIN_PROJECT in image.project.abilities
     at = {"path": image.project.full_path}
     return {
-        "verified": verification.of_image(registry, image, digest),
+        "verified": verification.of_image(registry, image, digest, holding),
         "keys_url": reverse("signatures:project_keys", kwargs=at) if may_hold else "",
     }
 
@@ -218,8 +225,6 @@ def manifest(request: HttpRequest, path: str, pk: int, digest: str) -> HttpRespo
             raise NotFound("no such manifest")
         found = look(registry, image, digest, stored, after_in(request.GET))
         context |= belongings(registry, image, found)
-        if found.manifest.is_image or found.manifest.is_index:
-            context |= verified(registry, image, digest)
     except (RegistryUnavailable, RegistryRefused) as error:
         context["trouble"] = note_trouble(request, image, error)
         return render(request, "container_registry/manifest.html", context)

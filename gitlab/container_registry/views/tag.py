@@ -85,7 +85,7 @@ def _inside(
         **inside.belongings(registry, image, looked),
     }
     if looked.manifest.is_image or looked.manifest.is_index:
-        return context | inside.verified(registry, image, digest)
+        return context
     context["pull"] = client_commands.pull_artifact(image.path, tag=found.name)
     context["pull_digest"] = client_commands.pull_artifact(image.path, digest=digest)
     if looked.chart:

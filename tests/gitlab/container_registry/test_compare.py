@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -15,7 +16,8 @@ from gitlab.container_registry.layers import jobs
 from gitlab.container_registry.layers.models import FileJob
 from gitlab.refusals import Invalid, NotFound
 from tests.gitlab.container_registry.layers.archives import archive, digest_of, member, of_files
-from tests.gitlab.container_registry.layers.played_layers import push
+from tests.gitlab.container_registry.layers.played_layers import push, put
+from tests.gitlab.container_registry.signatures.signing import by_referrer, holding
 from tests.gitlab.played_registry import INDEX
 
 pytestmark = pytest.mark.django_db
@@ -53,8 +55,6 @@ def text(answer: Any) -> str:
 def tagged(played: Any, path: str, tag: str, digest: str) -> None:
     """Let a tag point at an image that has been put in."""
     played.push(path, tag)
-    import dataclasses
-
     played.now[path][tag] = dataclasses.replace(played.now[path][tag], digest=digest)
 
 
@@ -258,3 +258,63 @@ def test_a_registry_in_trouble_is_said(played: Any, browser: Any, carol: Any, ur
     assert "The registry does not answer" in text(browser(carol).get(f"{url}?from=v1&to=v2"))
     answer = browser(carol).post(f"{url}/files", {"from": "v1", "to": "v2"})
     assert answer.status_code == 302
+
+
+# Packages
+
+
+def with_sbom(played: Any, digest: str, **versions: str) -> None:
+    """Let an SBOM belong to an image, as a referrer."""
+    listed = [
+        {"name": name, "version": version, "purl": f"pkg:pypi/{name}@{version}"}
+        for name, version in versions.items()
+    ]
+    content = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": listed})
+    layer = put(played, content.encode(), "application/vnd.cyclonedx+json")
+    held = holding(played, layer)
+    by_referrer(played, digest, held, "application/vnd.cyclonedx+json")
+
+
+def test_packages_are_compared_where_both_have_an_sbom(
+    played: Any, browser: Any, carol: Any, web: Any, url: str, two: Any
+) -> None:
+    with_sbom(played, two[0], django="5.1", flask="3.0", same="1")
+    assert services.compare((web, "v1"), (web, "v2"), registry=played).packages is None
+    with_sbom(played, two[1], django="5.2", same="1", **{"<b>new": "7"})
+    found = services.compare((web, "v1"), (web, "v2"), registry=played).packages
+    assert found is not None
+    assert [(each.name, each.before, each.after) for each in found.changed] == [
+        ("django", "5.1", "5.2"),
+        ("<b>new", "", "7"),
+        ("flask", "3.0", ""),
+    ]
+    assert (found.same_count, found.more, found.is_cut) == (1, 0, False)
+    page = text(browser(carol).get(f"{url}?from=v1&to=v2"))
+    assert "1 of another version, 1 added, 1 removed, 1 the same" in page
+    assert "&lt;b&gt;new" in page
+
+
+def test_an_sbom_of_buildkit_is_found_in_the_index(played: Any, web: Any, two: Any) -> None:
+    statement = {
+        "_type": "https://in-toto.io/Statement/v0.1",
+        "predicateType": "https://spdx.dev/Document",
+        "predicate": {"spdxVersion": "SPDX-2.3", "packages": [{"name": "x", "versionInfo": "1"}]},
+    }
+    layer = put(played, json.dumps(statement).encode(), "application/vnd.in-toto+json")
+    layer["annotations"] = {"in-toto.io/predicate-type": "https://spdx.dev/Document"}
+    attested = holding(played, layer)
+    listed = [
+        {"digest": two[0], "size": 7, "platform": {"os": "linux", "architecture": "amd64"}},
+        {
+            "digest": attested,
+            "size": 7,
+            "platform": {"os": "unknown", "architecture": "unknown"},
+            "annotations": {"vnd.docker.reference.digest": two[0]},
+        },
+    ]
+    payload = json.dumps({"manifests": listed}).encode()
+    played.manifests[digest_of(payload)] = StoredManifest(INDEX, payload)
+    with_sbom(played, two[1], x="2")
+    found = services.compare((web, digest_of(payload)), (web, "v2"), registry=played).packages
+    assert found is not None
+    assert found.removed_count + found.added_count + found.changed_count == 2

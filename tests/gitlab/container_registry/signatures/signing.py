@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from typing import Any
 
@@ -117,8 +118,6 @@ def signature_layer(played: Any, content: bytes, signature: str) -> dict[str, An
 
 def by_tag(played: Any, path: str, digest: str, kind: str, held: str) -> None:
     """Let the tag that cosign looks for point at what holds signatures."""
-    import dataclasses
-
     tag = f"{digest.replace(':', '-')}.{kind}"
     played.push(path, tag)
     played.now[path][tag] = dataclasses.replace(played.now[path][tag], digest=held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -174,8 +175,6 @@ def test_what_is_no_signature_is_left_out_and_there_is_an_end(
 def test_a_tag_shows_who_signed_it(
     played: Any, browser: Any, carol: Any, web: Any, image: str, release: Any
 ) -> None:
-    import dataclasses
-
     played.push(web.path, "v1")
     played.now[web.path]["v1"] = dataclasses.replace(played.now[web.path]["v1"], digest=image)
     url = f"/acme/app/container_registry/{web.pk}/tags/v1"
