@@ -18,6 +18,7 @@ from django.db.models import Model, Q, QuerySet
 from gitlab.refusals import Invalid
 
 Row = TypeVar("Row", bound=Model)
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,14 @@ def page(
 ) -> Page[Row]:
     """At most `limit` rows: those that follow the key `after`, or precede `before`.
 
-    `order` are columns as in `order_by`, which an index has in this order and which together name
-    one row: ``"full_path"``, or ``"-created_at", "-id"``. Raises `Invalid` for a key that is none.
+    `order` are columns or annotations as in `order_by`, which an index has in this order and which
+    together name one row: ``"full_path"``, or ``"-created_at", "-id"``. Raises `Invalid` for a key
+    that is none.
     """
     key = before or after
     wanted = [_turned(column) for column in order] if before else list(order)
     if key:
-        rows = rows.filter(_beyond(wanted, _values(rows.model, order, key)))
+        rows = rows.filter(_beyond(wanted, _values(rows, order, key)))
     found = list(rows.order_by(*wanted)[: limit + 1])
     shown, has_more = found[:limit], len(found) > limit
     if before:
@@ -67,17 +69,34 @@ def key_of(row: Model, *order: str) -> str:
     return json.dumps(values, default=str, separators=(",", ":"))
 
 
-def _values(model: type[Model], order: Sequence[str], key: str) -> list[Any]:
-    fields = [model._meta.get_field(column.removeprefix("-")) for column in order]  # noqa: SLF001
+def _field(rows: QuerySet[Any], column: str) -> Any:
+    annotation = rows.query.annotations.get(column)
+    if annotation is not None:
+        return annotation.output_field
+    return rows.model._meta.get_field(column)  # noqa: SLF001
+
+
+def _values(rows: QuerySet[Any], order: Sequence[str], key: str) -> list[Any]:
+    fields = [_field(rows, column.removeprefix("-")) for column in order]
     if len(fields) == 1 and fields[0].get_internal_type() in ("CharField", "TextField"):
         return [key]
     try:
         given = json.loads(key)
         if not isinstance(given, list) or len(given) != len(fields):
             raise ValueError("a value for each column")
-        return [field.to_python(value) for field, value in zip(fields, given, strict=True)]  # type: ignore[union-attr]
-    except (ValueError, TypeError, RecursionError, ValidationError) as error:
+        return [_value(field, value) for field, value in zip(fields, given, strict=True)]
+    except (ValueError, TypeError, OverflowError, RecursionError, ValidationError) as error:
         raise Invalid({"cursor": "This is no key of a page of this list."}) from error
+
+
+def _value(field: Any, given: Any) -> Any:
+    """What a database can be asked about. Raises what stands above."""
+    value = field.to_python(given)
+    if value is None or (isinstance(value, str) and "\0" in value):
+        raise ValueError("no value of a row")
+    if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+        raise OverflowError
+    return value
 
 
 def _beyond(order: Sequence[str], values: Sequence[Any]) -> Q:

@@ -56,6 +56,11 @@ _WEB_APPS = [
     "drf_spectacular",
     "csp",
     "gitlab.accounts",
+    # After ours, whose templates stand in place of its own.
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "gitlab.accounts.apps.ActiveSessionsConfig",
     "gitlab.namespaces",
     "gitlab.path_changes",
     "gitlab.access_tokens",
@@ -66,6 +71,7 @@ _WEB_APPS = [
     "gitlab.container_registry.protection",
     "gitlab.container_registry.signatures",
     "gitlab.quotas",
+    "gitlab.search",
     "gitlab.audit",
     "gitlab.revocations",
     "gitlab.mail",
@@ -87,12 +93,14 @@ _WEB_MIDDLEWARE = [
     "gitlab.audit.middleware.OriginMiddleware",
     "gitlab.server.middleware.TokenEndpointMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "gitlab.server.compression.CompressionMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "gitlab.accounts.middleware.SignedInMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -226,11 +234,38 @@ CACHES: dict[str, Any] = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = CONFIG.berth.max_form_size
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["gitlab.accounts.backends.ActiveUserBackend"]
+PASSWORD_MIN_LENGTH = CONFIG.berth.password_min_length
+PASSWORD_RESET_TIMEOUT = 3600
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": PASSWORD_MIN_LENGTH},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# allauth's flows under our rules, which stand in the adapters and the forms: see decision 28.
+ACCOUNT_ADAPTER = "gitlab.accounts.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
+# Counted by `gitlab.accounts.failed_logins`, in one step for all processes.
+ACCOUNT_RATE_LIMITS = MFA_RATE_LIMITS = False
+MFA_ADAPTER = "gitlab.accounts.adapters.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_TOLERANCE = 1
+MFA_FORMS = {
+    "authenticate": "gitlab.accounts.factors.forms.CodeForm",
+    "reauthenticate": "gitlab.accounts.factors.forms.ConfirmByCodeForm",
+    "activate_totp": "gitlab.accounts.factors.forms.ActivateTOTPForm",
+    "add_webauthn": "gitlab.accounts.factors.forms.AddPasskeyForm",
+}
+ACCOUNT_FORMS = {"reauthenticate": "gitlab.accounts.factors.forms.ConfirmByPasswordForm"}
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "gitlab.api.schema.OperationSchema"}
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "OAS_VERSION": "3.1.0",
@@ -365,6 +400,8 @@ MAX_TOKEN_LIFETIME = CONFIG.berth.max_token_lifetime
 ISSUER_NETWORKS = CONFIG.berth.issuer_networks
 ISSUER_CA_BUNDLE = str(CONFIG.berth.issuer_ca_bundle) if CONFIG.berth.issuer_ca_bundle else None
 AUDIT_EVENTS_KEPT = CONFIG.berth.audit_events_kept
+REQUIRE_TWO_FACTOR = CONFIG.berth.require_two_factor
+TWO_FACTOR_GRACE = CONFIG.berth.two_factor_grace_period
 SIGNUP_ENABLED = CONFIG.berth.signup_enabled
 FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins
 FAILED_LOGINS_PER_ADDRESS = CONFIG.berth.rate_limits.failed_logins_per_address

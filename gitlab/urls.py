@@ -7,17 +7,18 @@ urlpatterns: list[URLPattern | URLResolver] = []
 if "registry" in settings.ROLES:
     urlpatterns += [path("", include("registry.urls"))]
 if "web" in settings.ROLES:
-    from django.contrib import admin
-
+    from gitlab.admin_area import site
     from gitlab.namespaces.views import lists
 
     urlpatterns += [
         path("", include("tokens.urls")),
         path("", lists.home, name="home"),
         path("", include("gitlab.admin_area.urls")),
-        path("admin/", admin.site.urls),
+        path("admin/", site.discover().urls),
         path("", include("gitlab.ui.urls")),
         path("", include("gitlab.accounts.urls")),
+        path("", include("gitlab.accounts.factors.urls")),
+        path("", include("gitlab.accounts.password_resets.urls")),
         path("", include("gitlab.access_tokens.urls")),
         path("", include("gitlab.trusted_issuers.urls")),
         path("", include("gitlab.container_registry.urls")),
@@ -26,6 +27,7 @@ if "web" in settings.ROLES:
         path("", include("gitlab.container_registry.protection.urls")),
         path("", include("gitlab.container_registry.signatures.urls")),
         path("", include("gitlab.quotas.urls")),
+        path("", include("gitlab.search.urls")),
         path("", include("gitlab.path_changes.urls")),
         path("", include("gitlab.api.urls")),
         # Last, since a group's or project's page is any path that is left.

@@ -41,6 +41,7 @@ ACTIONS = {
 
 CATALOG = Access("registry", "catalog", ("*",))
 STATISTICS = Access("registry", "statistics", ("*",))
+SEARCH = Access("registry", "search", ("*",))
 
 _MAX_ACTOR = 255
 """Characters of a name that tables keep. Other token servers may have longer ones than GitLab."""

@@ -27,10 +27,12 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from registry.fields import ByteOrderedCharField
 from registry.quotas import NO_QUOTAS, Quotas
+from registry.tag_order import MAX_LENGTH as SORT_KEY_LENGTH
 
 NAME_LENGTH = 255
 TAG_LENGTH = 128
@@ -275,8 +277,10 @@ class ManifestChild(models.Model):
 class Tag(models.Model):
     """A name points at a manifest from one moment to another; open while it still does.
 
-    The digest stays when the manifest's row has gone, so that the history remains readable. `size`
-    is the manifest's `content_size`, kept here so that an index orders tags by it.
+    The digest stays when the manifest's row has gone, so that the history remains readable. What
+    an index orders tags by is kept here: `size` is the manifest's `content_size`, `sort_key` the
+    name as versions are ordered (see `tag_order`), `dated_at` when the image was made by its own
+    account, else when the tag was pushed.
 
     Undo opens an interval too, at `restored_at` by `restored_by`: what was pushed then still was
     pushed at `started_at` by `started_by`.
@@ -287,6 +291,9 @@ class Tag(models.Model):
     manifest = models.ForeignKey(Manifest, models.DO_NOTHING, null=True)
     digest = models.CharField(max_length=DIGEST_LENGTH)
     size = models.BigIntegerField(default=0)
+    # With defaults of the database, for nodes of the version before.
+    sort_key = ByteOrderedCharField(max_length=SORT_KEY_LENGTH, default="", db_default="")
+    dated_at = models.DateTimeField(default=timezone.now, db_default=Now())
     started_at = models.DateTimeField(default=timezone.now)
     started_by = models.CharField(max_length=255, default="")
     restored_at = models.DateTimeField(null=True)
@@ -315,6 +322,16 @@ class Tag(models.Model):
                 fields=["repository", "size", "id"],
                 condition=Q(ended_at=None),
                 name="tag_size",
+            ),
+            models.Index(
+                fields=["repository", "sort_key", "name"],
+                condition=Q(ended_at=None),
+                name="tag_version",
+            ),
+            models.Index(
+                fields=["repository", "dated_at", "id"],
+                condition=Q(ended_at=None),
+                name="tag_dated",
             ),
             models.Index(
                 fields=["repository", "-ended_at"],
@@ -589,6 +606,9 @@ class Event(models.Model):
     digest = models.CharField(max_length=DIGEST_LENGTH, default="")
     media_type = models.CharField(max_length=255, default="")
     size = models.BigIntegerField(default=0)
+    # Of a push that moved a tag: where it pointed before. With a default of the database, for nodes
+    # of the version before.
+    replaced = models.CharField(max_length=DIGEST_LENGTH, default="", db_default="")
     actor = models.CharField(max_length=255, default="")
     user = models.TextField(default="")
 

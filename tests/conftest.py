@@ -174,6 +174,25 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError("this pytest and this xdist don't keep groups together")
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The databases, in which the rows of migrations outlast a test that commits.
+
+    SQLite's tables are emptied by DELETE between tests, which the audit's would refuse.
+    """
+    from django.db import connection
+
+    from gitlab.audit import triggers
+    from tests import migrated
+
+    with django_db_blocker.unblock():
+        if connection.vendor == "sqlite":
+            triggers.drop(connection, triggers.REMOVED)
+        rows = migrated.read()
+    with migrated.restored(rows):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_counted() -> Iterator[None]:
     """What a test has used up of a limit is there again for the next."""

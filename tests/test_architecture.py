@@ -97,7 +97,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("gitlab.trusted_issuers",),
     ("gitlab.container_registry",),
     ("gitlab.quotas",),
-    ("gitlab.path_changes", "gitlab.authorization"),
+    ("gitlab.path_changes", "gitlab.authorization", "gitlab.search"),
     ("gitlab.node",),
     ("gitlab.doctor",),
     ("gitlab.api", "gitlab.admin_area"),
@@ -229,7 +229,7 @@ def test_the_registry_is_plain_django() -> None:
 
 
 DOORS = {"urls", "views", "forms", "middleware", "backends", "admin", "site", "api"}
-DOORS |= {"v2", "gitlab_v1"}
+DOORS |= {"v2", "gitlab_v1", "adapters"}
 """What modules, or the folders around them, are called that take requests and give responses."""
 
 DOORS_BY_NAME = (

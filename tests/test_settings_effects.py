@@ -23,7 +23,7 @@ _NODE = "system/test_settings.py"
 SHOWN_BY: dict[str, str] = {
     "external_url": "system/test_serve.py::test_it_says_once_where_everything_is",
     "registry_external_url": "e2e/test_proxies.py::test_every_address_is_the_one_outside",
-    "gitlab_root_password": "gitlab/test_commands.py::test_the_root_password_can_be_given",
+    "gitlab_root_password": "gitlab/test_commands.py::test_two_at_once_with_a_root_password",
     "registry.enable": "e2e/test_two_nodes.py::test_each_node_serves_its_own_addresses_only",
     "registry.registry_http_addr": f"{_NODE}::test_where_things_are",
     "registry.token_realm": f"{_NODE}::test_the_realm",
@@ -87,6 +87,12 @@ SHOWN_BY: dict[str, str] = {
     "berth.delete_enabled": f"{_NODE}::test_deletion_is_off",
     "berth.push_creates_projects": f"{_NODE}::test_a_push_creates_no_project",
     "berth.hsts": "gitlab/config/test_what_follows.py::test_browsers_are_told_of_https_where_there_is_any",
+    "berth.password_min_length": "gitlab/accounts/test_password_rules.py"
+    "::test_the_shortest_is_a_setting",
+    "berth.require_two_factor": "gitlab/accounts/test_required_factors.py"
+    "::test_the_installation_requires_it",
+    "berth.two_factor_grace_period": "gitlab/accounts/test_required_factors.py"
+    "::test_the_installation_requires_it",
     "berth.signup_enabled": f"{_NODE}::test_strangers_may_register_and_see_the_registry_that_is_shown",
     "berth.max_manifest_size": f"{_NODE}::test_the_largest_of_each",
     "berth.max_blob_size": f"{_NODE}::test_the_largest_of_each",

@@ -47,6 +47,10 @@ class InvalidCredentials(LoginRefused):
     """Answered with 401, the same for an unknown name as for a wrong password."""
 
 
+class ExplainedRefusal(LoginRefused):
+    """What was given is right, and does not let in. The message is for the person: a 401."""
+
+
 class InsufficientCredentials(LoginRefused):
     """The credential is right and of no use here (no registry scope). Answered with 403."""
 

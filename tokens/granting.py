@@ -73,6 +73,7 @@ def _lacking(access: Access, granted: Sequence[Access]) -> Access | None:
 def _bearer(identity: Identity | None) -> Bearer:
     if identity is None:
         return Bearer("", "none")
-    return Bearer(
-        identity.subject, identity.auth_type, identity.user_info or None, identity.credential
-    )
+    # The registry sends it back with its events, which then tell the credential too.
+    shown = {"credential": identity.credential} if identity.credential else {}
+    user = {**identity.user_info, **shown} if identity.user_info else None
+    return Bearer(identity.subject, identity.auth_type, user, identity.credential)

@@ -96,7 +96,7 @@ class TokenView(View):
             raise _Refusal(
                 401,
                 "UNAUTHORIZED",
-                _BAD_CREDENTIALS,
+                str(error) if isinstance(error, authorizers.ExplainedRefusal) else _BAD_CREDENTIALS,
                 **{"WWW-Authenticate": 'Basic realm="GitLab", charset="UTF-8"'},
             ) from error
         except authorizers.AccessForbidden as error:

@@ -79,6 +79,11 @@ app.conf.update(
             "schedule": 300.0,
             "options": {"expires": 300},
         },
+        "seal audit events": {
+            "task": "workers.tasks.seal_audit_events",
+            "schedule": 10.0,
+            "options": {"expires": 10},
+        },
         "sweep audit events": {
             "task": "workers.tasks.sweep_audit_events",
             "schedule": 3600.0,
@@ -86,6 +91,11 @@ app.conf.update(
         },
         "warn of expiry": {
             "task": "workers.tasks.warn_of_expiry",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
+        "warn of quotas": {
+            "task": "workers.tasks.warn_of_quotas",
             "schedule": 3600.0,
             "options": {"expires": 3600},
         },

@@ -7,8 +7,8 @@ import logging
 from celery import shared_task
 
 from gitlab.access_tokens import expiry, job_tokens
-from gitlab.accounts import sessions
-from gitlab.audit import retention
+from gitlab.accounts import login_waits, sessions
+from gitlab.audit import chain, retention
 from gitlab.container_registry import (
     bulk_deletion,
     deletion,
@@ -25,6 +25,7 @@ from gitlab.container_registry.layers import requests as layer_requests
 from gitlab.jobs import enqueue
 from gitlab.mail import services as mail
 from gitlab.path_changes import services as path_changes
+from gitlab.quotas import notices
 from workers import measures
 
 log = logging.getLogger(__name__)
@@ -148,8 +149,9 @@ def verify_slice() -> None:
 
 @shared_task
 def sweep_sessions() -> None:
-    """Remove what sessions that are over have left."""
+    """Remove what sessions that are over have left, and waits after failed logins."""
     sessions.sweep()
+    login_waits.sweep()
 
 
 @shared_task
@@ -167,11 +169,29 @@ def warn_of_expiry() -> None:
 
 
 @shared_task
+def warn_of_quotas() -> None:
+    """Have owners told of limits that are nearly used up."""
+    try:
+        told = notices.warn()
+    except (RegistryUnavailable, RegistryRefused) as error:
+        log.warning("what is used of the quotas can't be said: %s", error)
+        return
+    if told:
+        log.info("people are told of %s limits that are nearly used up", told)
+
+
+@shared_task
 def send_mail() -> None:
     """Send the mails that are due."""
     sent = mail.send_due()
     if sent:
         log.info("sent %s mails", sent)
+
+
+@shared_task
+def seal_audit_events() -> None:
+    """Give the audit events that are new their places in the chain."""
+    chain.seal()
 
 
 @shared_task

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Protocol
 
 from django.conf import settings
-from django.db.models import Q
+from django.db import transaction
+from django.db.models import Model, Q
 from django.utils import timezone
 
+from gitlab.audit.services import record
+from gitlab.principals import Actor
 from gitlab.refusals import Invalid
 
 _USED_EVERY = dt.timedelta(minutes=10)
 _USED_ELSEWHERE_EVERY = dt.timedelta(minutes=1)
+
+
+class Used(Protocol):
+    """A token, as far as its use goes."""
+
+    @property
+    def id(self) -> int:
+        """That of its row."""
+
+    @property
+    def last_used_at(self) -> dt.datetime | None:
+        """None before it is used."""
+
 
 _ABILITIES: dict[str, frozenset[str]] = {
     "api": frozenset(["read", "create", "delete", "admin"]),
@@ -78,6 +95,24 @@ def usable() -> Q:
     """Which tokens may sign in today, as far as the token itself goes."""
     today = timezone.now().date()
     return Q(revoked_at__isnull=True) & (Q(expires_at__isnull=True) | Q(expires_at__gt=today))
+
+
+def note_use(
+    model: type[Model], token: Used, *, client_ip: str, by: Actor, credential: str
+) -> None:
+    """Keep when a token was last used and from where; the first use of all goes on record."""
+    rows = model._default_manager.filter(pk=token.id)  # noqa: SLF001 - Django's word for `objects`
+    now = {"last_used_at": timezone.now(), "last_used_ip": client_ip}
+    if token.last_used_at is not None:
+        rows.update(**now)
+        return
+    with transaction.atomic():
+        # Of two at once the second finds it used.
+        if not rows.filter(last_used_at__isnull=True).update(**now):
+            return
+        row: Any = rows.get()
+        action = f"{credential.partition(':')[0]}.first_use"
+        record(action, by=by, target=row, path=row.path, credential=credential, name=row.name)
 
 
 def is_use_noted(

@@ -21,3 +21,8 @@ def of_job(pk: int) -> str:
 def of_trusted_issuer(pk: int) -> str:
     """An ID token that met a trust."""
     return f"trusted_issuer:{pk}"
+
+
+def of_runner(pk: int) -> str:
+    """A runner's token, which asks for jobs alone."""
+    return f"runner:{pk}"

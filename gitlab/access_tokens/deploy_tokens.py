@@ -196,6 +196,10 @@ def find(text: str) -> DeployTokenRow | None:
 def note_use(token: DeployTokenRow, client_ip: str) -> None:
     """Keep when the token was last used and from where: see `checks.is_use_noted`."""
     if not checks.is_use_noted(token.last_used_at, token.last_used_ip, client_ip=client_ip):
-        DeployToken.objects.filter(pk=token.id).update(
-            last_used_at=timezone.now(), last_used_ip=client_ip
+        checks.note_use(
+            DeployToken,
+            token,
+            client_ip=client_ip,
+            by=token,
+            credential=credentials.of_deploy_token(token.id),
         )

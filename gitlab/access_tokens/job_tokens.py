@@ -182,7 +182,11 @@ def start_job(
         running = Job.objects.filter(runner=runner, status=Job.Status.RUNNING, ends_at__gt=now)
         if running.count() >= MOST_JOBS:
             raise Conflict({"__all__": f"At most {MOST_JOBS} jobs of a runner at a time."})
-        Runner.objects.filter(pk=runner.pk).update(last_used_at=now)
+        if Runner.objects.filter(pk=runner.pk, last_used_at__isnull=True).update(last_used_at=now):
+            path = runner.project.full_path
+            record("runner.first_use", by=user, target=runner, path=path, name=runner.name)
+        else:
+            Runner.objects.filter(pk=runner.pk).update(last_used_at=now)
         job = Job.objects.create(
             runner=runner,
             project_id=runner.project_id,

@@ -179,6 +179,11 @@ class DeployToken(Token):
         return self.chosen_username or default_username(self.pk)
 
     @property
+    def path(self) -> str:
+        """Where it is of, for the record."""
+        return self.owner.full_path
+
+    @property
     def owner(self) -> Routable:
         """The project or group that it is of."""
         owner = self.project or self.namespace

@@ -292,8 +292,12 @@ def authenticate(text: str, *, client_ip: str = "") -> TokenRow | None:
 def note_use(token: TokenRow, client_ip: str) -> None:
     """Keep when the token was last used and from where: see `checks.is_use_noted`."""
     if not checks.is_use_noted(token.last_used_at, token.last_used_ip, client_ip=client_ip):
-        PersonalAccessToken.objects.filter(pk=token.id).update(
-            last_used_at=timezone.now(), last_used_ip=client_ip
+        checks.note_use(
+            PersonalAccessToken,
+            token,
+            client_ip=client_ip,
+            by=token.owner,
+            credential=credentials.of_token(token.id),
         )
 
 

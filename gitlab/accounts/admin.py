@@ -8,8 +8,10 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
-from gitlab.accounts import services
+from gitlab.accounts import login_waits, services, sessions
+from gitlab.accounts.factors import services as factors
 from gitlab.accounts.models import User
 from gitlab.refusals import Invalid
 from gitlab.ui.console import ServiceAdmin, ServiceForm
@@ -58,9 +60,19 @@ class UserAdmin(ServiceAdmin):
         "created_at",
         "last_login",
         "blocked_at",
+        "factors",
+        "waits",
     ]
-    readonly_fields = ["username", "state", "created_at", "last_login", "blocked_at"]
-    actions = ["block", "unblock"]
+    readonly_fields = [
+        "username",
+        "state",
+        "created_at",
+        "last_login",
+        "blocked_at",
+        "factors",
+        "waits",
+    ]
+    actions = ["block", "unblock", "lift_failed_logins", "remove_factors", "end_sessions"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """For whoever may open the console at all."""
@@ -83,6 +95,42 @@ class UserAdmin(ServiceAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         """Everything may be typed for a new person."""
         return [] if obj is None else self.readonly_fields
+
+    @admin.display(description="Two factors")
+    def factors(self, user: User) -> str:
+        """What they have set up."""
+        found = [factors.KINDS[row.type] for row in factors.of(user)]
+        return ", ".join(found) or "none"
+
+    @admin.display(description="Has to wait after failed logins")
+    def waits(self, user: User) -> str:
+        """Where, and until when."""
+        found = user.login_waits.filter(until__gt=timezone.now())[: login_waits.MOST]
+        return (
+            ", ".join(
+                f"at {row.address or 'an unknown address'} until {row.until:%H:%M} UTC"
+                for row in found
+            )
+            or "no"
+        )
+
+    @admin.action(description="Lift the wait after failed logins")
+    def lift_failed_logins(self, request: HttpRequest, rows: QuerySet[User]) -> None:
+        """Let those chosen begin anew."""
+        for user in rows:
+            login_waits.lift(user, by=request.user)  # type: ignore[arg-type]
+
+    @admin.action(description="Take all factors away")
+    def remove_factors(self, request: HttpRequest, rows: QuerySet[User]) -> None:
+        """For those who have lost the device and the codes."""
+        for user in rows:
+            factors.remove_all(user, by=request.user)  # type: ignore[arg-type]
+
+    @admin.action(description="End all sessions")
+    def end_sessions(self, request: HttpRequest, rows: QuerySet[User]) -> None:
+        """Sign those chosen out everywhere."""
+        for user in rows:
+            sessions.end_all(user, by=request.user)  # type: ignore[arg-type]
 
     @admin.action(description="Block")
     def block(self, request: HttpRequest, rows: QuerySet[User]) -> None:

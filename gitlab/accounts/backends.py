@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from gitlab.accounts import sign_in
+from gitlab.accounts.factors import standing
 from gitlab.accounts.failed_logins import TooManyFailedLogins
 from gitlab.accounts.models import User
 
@@ -16,8 +17,13 @@ from gitlab.accounts.models import User
 class ActiveUserBackend(ModelBackend):
     """Lets in who is active and knows the password, with failures counted as everywhere.
 
-    `get_user`, inherited, answers None for whoever was blocked meanwhile.
+    Who has two factors does not get in here: these doors ask for none.
     """
+
+    def get_user(self, user_id: Any) -> User | None:
+        """Whose session this is, with their standing; None for whoever was blocked meanwhile."""
+        user = standing.read_along(User.objects.filter(pk=user_id)).first()
+        return user if user is not None and self.user_can_authenticate(user) else None
 
     def authenticate(
         self,
@@ -32,7 +38,7 @@ class ActiveUserBackend(ModelBackend):
         address = request.META.get("REMOTE_ADDR", "") if request is not None else ""
         try:
             return sign_in.verify(username, password, address=address)
-        except sign_in.WrongPassword:
+        except sign_in.SignInRefused:
             return None
         except TooManyFailedLogins as error:
             raise PermissionDenied(str(error)) from error

@@ -69,6 +69,10 @@ class Kinds(NamedTuple):
     """One password, wherever the others count: once."""
     own_password: Kind
     """Somebody who is signed in and has to say their password."""
+    factor: Kind
+    """The codes of somebody who has said their password, at one address."""
+    factors: Kind
+    """The same from everywhere."""
     repetitions: Kind
     """The same wrong password again, from one address."""
 
@@ -84,6 +88,8 @@ def kinds(limit: int, per_address: int) -> Kinds:
         address=Kind("address", (Rate(per_address, 10 * MINUTE),) if per_address else ()),
         password=Kind("password", (Rate(1, DAY),)),
         own_password=Kind("own_password", a_person),
+        factor=Kind("factor", a_person),
+        factors=Kind("factors", (Rate(10 * limit, HOUR), Rate(30 * limit, DAY))),
         repetitions=Kind("repetitions", (Rate(REPETITIONS, MINUTE),)),
     )
 
@@ -130,9 +136,10 @@ def begin(login: str, password: str, *, user: User | None, address: str) -> Atte
     if table is None:
         return Attempt()
     source = addresses.source(address)
-    name = _digest("name", login.strip().lower())
-    account = _digest("account", user.pk if user else "", "" if user else name)
-    known = f"{account}@{source}" if source else ""
+    plain = _digest("name", login.strip().lower())
+    person = _digest("account", user.pk if user else "", "" if user else plain)
+    known = f"{person}@{source}" if source else ""
+    name, account = _since_lifted(plain, user), _since_lifted(person, user)
     shown = _Part(
         table.password.of(_digest("login", name, source, password)),
         table.login.of(f"{name}@{source}"),
@@ -152,6 +159,11 @@ def begin(login: str, password: str, *, user: User | None, address: str) -> Atte
     return Attempt(taken, known, is_withheld=not full.keys() <= set(hidden.password))
 
 
+def _since_lifted(who: str, user: User | None) -> str:
+    """What is counted under: another key, where an administrator has let somebody begin anew."""
+    return f"{who}+{user.failed_logins_lifted}" if user and user.failed_logins_lifted else who
+
+
 def begin_own(user: User, password: str) -> Attempt:
     """Count an attempt at their own password by somebody who is signed in.
 
@@ -163,9 +175,42 @@ def begin_own(user: User, password: str) -> Attempt:
         return Attempt()
     part = _Part(
         table.password.of(_digest("own", user.pk, _state(user), password)),
-        table.own_password.of(str(user.pk)),
+        table.own_password.of(_since_lifted(str(user.pk), user)),
     )
     return Attempt(_take_shown(part, table.repetitions.of(f"own {user.pk}"), ""))
+
+
+def begin_factor(user: User, *, address: str) -> Attempt:
+    """Count an attempt at the second factor of `user`, who has said their password, or is in.
+
+    Who knows the password alone can fill this count, but not for whoever has shown the factor at
+    their address before. Raises `TooManyFailedLogins`.
+    """
+    table = _kinds()
+    if table is None:
+        return Attempt()
+    source = addresses.source(address)
+    known = f"factor {user.pk}@{source}" if source else ""
+    who = _since_lifted(str(user.pk), user)
+    part = _Part((), table.factor.of(f"{who}@{source}"), table.factors.of(who))
+    repetition = table.repetitions.of(f"factor {user.pk}@{source}")
+    return Attempt(_take_shown(part, repetition, known), known)
+
+
+_LINKS = Kind("links", (Rate(3, HOUR),))
+_LINKS_ASKED = Kind("links_asked", (Rate(20, HOUR),))
+
+
+def may_send_link(email: str, *, address: str) -> bool:
+    """Whether another link for a forgotten password may go to `email`: three an hour.
+
+    Raises `TooManyRequests` for an address that has asked twenty times within an hour.
+    """
+    source = addresses.source(address)
+    full = _limiter.take(_LINKS_ASKED.of(source)) if source else {}
+    if full:
+        raise TooManyRequests(max(full.values()), "Too many questions. Try again in {} seconds.")
+    return not _limiter.take(_LINKS.of(_digest("link", email)))
 
 
 def note_token(text: str, address: str) -> None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.functional import lazy
 
+from gitlab.accounts import passwords
+
+_RULES = lazy(passwords.rules, str)()
 _NAME_ATTRS = {"autocapitalize": "none", "spellcheck": "false"}
 
 
@@ -50,7 +54,7 @@ class SignUpForm(forms.Form):
     password = forms.CharField(
         strip=False,
         max_length=4096,
-        help_text="At least 8 characters, none of the common ones.",
+        help_text=_RULES,
         widget=forms.PasswordInput({"autocomplete": "new-password"}),
     )
 
@@ -77,7 +81,7 @@ class PasswordForm(forms.Form):
     new_password = forms.CharField(
         strip=False,
         max_length=4096,
-        help_text="At least 8 characters, none of the common ones.",
+        help_text=_RULES,
         widget=forms.PasswordInput({"autocomplete": "new-password"}),
     )
     repeated = forms.CharField(

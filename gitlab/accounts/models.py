@@ -8,6 +8,8 @@ grammar as every other path.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -68,6 +70,20 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     blocked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Sessions from before have ended: it is a part of what each session is signed with.
+    sessions_ended_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # When they were told that a second factor is required. The grace begins then.
+    two_factor_told_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    # How often an administrator has let them begin anew after failed logins: a part of what is
+    # counted under.
+    failed_logins_lifted = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+
+    has_factor: bool | None = None
+    """Whether they have a second factor; None where nobody has read it along. Filled, as the next
+    one, by `factors.standing`, and kept nowhere."""
+    group_grace: int | None = None
+    """The hours that the strictest of their groups gives them for it; None where none wants it."""
 
     USERNAME_FIELD = "username"
     EMAIL_FIELD = "email"
@@ -133,6 +149,20 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Django's word for "may see the console"."""
         return self.is_superuser
 
+    def get_session_auth_hash(self) -> str:
+        """What a session has to be signed with to go on: the password, and the last end of all."""
+        return self._signed_with(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        """The same, by keys from before."""
+        return (self._signed_with(each) for each in super().get_session_auth_fallback_hash())
+
+    def _signed_with(self, of_password: str) -> str:
+        if self.sessions_ended_at is None:
+            return of_password
+        text = f"{of_password} {self.sessions_ended_at.isoformat()}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
     def get_full_name(self) -> str:
         """The name that people read."""
         return self.name
@@ -143,3 +173,21 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.username
+
+
+class LoginWait(models.Model):
+    """Where somebody has to wait after failed logins, and until when: for administrators to see."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="login_waits")
+    address = models.CharField(max_length=64, blank=True)
+    until = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-until"]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "address"], name="login_wait_once_at_address"),
+        ]
+        indexes = [models.Index(fields=["until"], name="login_wait_by_end")]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.address}"

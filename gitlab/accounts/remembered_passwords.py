@@ -15,7 +15,6 @@ import logging
 
 from django.conf import settings
 from django.core.cache import cache
-from redis.exceptions import RedisError
 
 from gitlab.accounts.models import User
 
@@ -37,7 +36,7 @@ def knows(user: User, password: str) -> bool:
     """Whether exactly this password was verified in the last five minutes."""
     try:
         kept = cache.get(_key(user))
-    except RedisError as error:
+    except _redis_error() as error:
         _warn(error)
         return False
     return isinstance(kept, str) and hmac.compare_digest(kept, _digest(user, password))
@@ -47,7 +46,7 @@ def remember(user: User, password: str) -> None:
     """Keep that this password is right."""
     try:
         cache.set(_key(user), _digest(user, password), SECONDS)
-    except RedisError as error:
+    except _redis_error() as error:
         _warn(error)
 
 
@@ -59,10 +58,19 @@ def forget(user: User) -> None:
     """
     try:
         cache.delete(_key(user))
-    except RedisError as error:
+    except _redis_error() as error:
         _warn(error)
 
 
-def _warn(error: RedisError) -> None:
+def _redis_error() -> type[Exception]:
+    """What a cache in Redis raises. Asked for where something was raised: elsewhere its driver need
+    not be loaded, by far the largest of what a command imports.
+    """
+    from redis.exceptions import RedisError
+
+    return RedisError
+
+
+def _warn(error: Exception) -> None:
     # The type alone: a driver's message may hold the address it was given.
     log.warning("the cache can't be used: %s", type(error).__name__)

@@ -15,7 +15,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from gitlab.accounts import failed_logins, registration, remembered_passwords
+from gitlab.accounts import failed_logins, registration, remembered_passwords, sessions
 from gitlab.accounts.models import User
 from gitlab.audit.services import record
 from gitlab.namespaces import members
@@ -132,6 +132,7 @@ def block(user: User, *, by: Person | None) -> User:
     remembered_passwords.forget(user)
     if changed:
         record("user.block", by=by, target=user)
+        sessions.end_all(user, by=by, note=False)
         revocations.end_tokens(subject=user.username)
     user.refresh_from_db()
     return user
@@ -165,6 +166,7 @@ def deactivate(user: User, *, by: Person | None) -> User:
     rows = User.objects.filter(pk=user.pk, state=User.State.ACTIVE)
     if rows.update(state=User.State.DEACTIVATED):
         record("user.deactivate", by=by, target=user)
+        sessions.end_all(user, by=by, note=False)
         revocations.end_tokens(subject=user.username)
     user.refresh_from_db()
     return user
@@ -237,19 +239,34 @@ def set_administrator(user: User, *, is_administrator: bool, by: Person | None) 
     return user
 
 
-def _check_current_password(user: User, password: str | None) -> None:
-    attempt = failed_logins.begin_own(user, password) if password is not None else None
-    if attempt is None or password is None or not user.check_password(password):
-        raise Invalid({"current_password": "This is not your current password."})
+def knows_own_password(user: User, password: str) -> bool:
+    """Whether somebody who is signed in knows their password.
+
+    Raises `failed_logins.TooManyFailedLogins`.
+    """
+    attempt = failed_logins.begin_own(user, password)
+    if not user.check_password(password):
+        return False
     attempt.succeeded()
+    return True
+
+
+def _check_current_password(user: User, password: str | None) -> None:
+    if password is None or not knows_own_password(user, password):
+        raise Invalid({"current_password": "This is not your current password."})
 
 
 def change_password(
-    user: User, new_password: str, *, by: Person | None, current_password: str | None = None
+    user: User,
+    new_password: str,
+    *,
+    by: Person | None,
+    current_password: str | None = None,
+    this_session: str | None = None,
 ) -> User:
     """Set a password; other sessions of the user end. Oneself has to know the current one.
 
-    A page keeps its own session with ``update_session_auth_hash(request, user)``.
+    A page keeps `this_session`, its own, with ``update_session_auth_hash(request, user)``.
     Raises `Invalid` for ``current_password``, ``new_password``; `Forbidden`;
     `failed_logins.TooManyFailedLogins`.
     """
@@ -259,13 +276,26 @@ def change_password(
     else:
         _only_admins(by)
     _check_password(new_password, user, "new_password")
-    return _set_password(user, make_password(new_password), by=by)
+    return _set_password(user, make_password(new_password), by=by, keep=this_session)
 
 
-def _set_password(user: User, hashed: str, *, by: Person | None) -> User:
+def reset_password(user: User, new_password: str) -> User:
+    """Set the password of somebody who has shown that they read the account's mail.
+
+    Raises `Invalid` for ``new_password``, `Forbidden` for a blocked one.
+    """
+    _refuse_bots(user)
+    if user.is_blocked:
+        raise Forbidden("Your account is blocked. Ask an administrator.")
+    _check_password(new_password, user, "new_password")
+    return _set_password(user, make_password(new_password), by=user)
+
+
+def _set_password(user: User, hashed: str, *, by: Person | None, keep: str | None = None) -> User:
     user.password = hashed
     with transaction.atomic():
         user.save(update_fields=["password"])
+        sessions.end_all(user, by=by, keep=keep, note=False)
         record("user.change_password", by=by, target=user)
         revocations.end_tokens(subject=user.username)
     remembered_passwords.forget(user)
@@ -309,7 +339,7 @@ def set_external(user: User, *, external: bool, by: Person | None) -> User:
     _refuse_bots(user)
     _only_admins(by)
     if User.objects.filter(pk=user.pk).exclude(external=external).update(external=external):
-        record("user.set_external", by=by, target=user, external=external)
+        record("user.set_external", by=by, target=user, external=[not external, external])
         if external:
             revocations.end_tokens(subject=user.username)
     user.refresh_from_db()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
+from django.views.generic import RedirectView
 
 from gitlab.accounts import views
+from gitlab.accounts.active_sessions import views as session_views
 
 app_name = "accounts"
 
@@ -14,4 +16,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("users/sign_up", views.sign_up, name="sign_up"),
     path("-/user_settings/profile", views.profile, name="profile"),
     path("-/user_settings/password", views.password, name="password"),
+    path("-/user_settings/active_sessions", session_views.index, name="sessions"),
+    path("-/user_settings/active_sessions/end", session_views.end_all, name="end_sessions"),
+    path(
+        "-/user_settings/active_sessions/<int:session_id>/end",
+        session_views.end,
+        name="end_session",
+    ),
+    # GitLab's address.
+    path("-/profile/two_factor_auth", RedirectView.as_view(pattern_name="mfa_index")),
 ]

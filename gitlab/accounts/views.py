@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.internal.flows.login import record_authentication
+from allauth.account.utils import perform_login
 from django.conf import settings
 from django.contrib.auth import login, logout, update_session_auth_hash
 from django.core.exceptions import ValidationError
@@ -15,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from gitlab.accounts import services
+from gitlab.accounts import services, sessions
 from gitlab.accounts import sign_in as signing_in
 from gitlab.accounts.failed_logins import TooManyFailedLogins
 from gitlab.accounts.forms import PasswordForm, ProfileForm, SignInForm, SignUpForm
@@ -39,7 +41,10 @@ def _next(request: HttpRequest) -> str:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """The sign-in page. It says the same for an unknown name, a wrong password, a blocked user."""
+    """The sign-in page. It says the same for an unknown name as for a wrong password.
+
+    Who has a second factor is asked for it next: see `factors.views`.
+    """
     back = _next(request)
     if request.user.is_authenticated:
         return redirect(back)
@@ -47,20 +52,26 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     wait = 0
     if request.method == "POST" and form.is_valid():
         try:
-            login(request, _verify(request, form))
-            return redirect(back)
-        except signing_in.WrongPassword as error:
+            user = _verify(request, form)
+            record_authentication(request, user, "password")
+            return perform_login(request, user, redirect_url=back)
+        except signing_in.SignInRefused as error:
             form.add_error(None, str(error))
         except TooManyFailedLogins as error:
             form.add_error(None, str(error))
             wait = error.retry_after
     if form.is_bound:
         form.focus_password()
-    context = {"form": form, "next": back, "signup": settings.SIGNUP_ENABLED}
-    return _waiting(render(request, "accounts/sign_in.html", context), wait)
+    context = {
+        "form": form,
+        "next": back,
+        "signup": settings.SIGNUP_ENABLED,
+        "reset": settings.MAIL_ENABLED,
+    }
+    return waiting(render(request, "accounts/sign_in.html", context), wait)
 
 
-def _waiting(response: HttpResponse, wait: int) -> HttpResponse:
+def waiting(response: HttpResponse, wait: int) -> HttpResponse:
     """`response`, as 429 where somebody has to wait for `wait` seconds."""
     if wait:
         response.status_code = 429
@@ -74,7 +85,15 @@ def _verify(request: HttpRequest, form: SignInForm) -> User:
         form.cleaned_data["password"],
         address=request.META.get("REMOTE_ADDR", ""),
         reactivates=True,
+        second_factor_follows=True,
     )
+
+
+def go_on(request: HttpRequest, user: User) -> None:
+    """Sign this session anew, under another key, where all others of the user have just ended."""
+    before = request.session.session_key
+    update_session_auth_hash(request, user)
+    sessions.carry_over(before, request.session.session_key)
 
 
 @never_cache
@@ -82,6 +101,7 @@ def _verify(request: HttpRequest, form: SignInForm) -> User:
 def sign_out(request: HttpRequest) -> HttpResponse:
     """POST ends the session; GET asks, so that a link elsewhere can't."""
     if request.method == "POST":
+        sessions.forget(request.session.session_key)
         logout(request)
         add_toast(request, "You are signed out.", tone="info")
         return redirect("accounts:sign_in")
@@ -154,6 +174,7 @@ def password(request: HttpRequest) -> HttpResponse:
                 form.cleaned_data["new_password"],
                 by=user,
                 current_password=form.cleaned_data["current_password"],
+                this_session=request.session.session_key,
             )
         except ValidationError as error:
             form_errors.show(form, error)
@@ -161,11 +182,11 @@ def password(request: HttpRequest) -> HttpResponse:
             form.add_error("current_password", str(error))
             wait = error.retry_after
         else:
-            update_session_auth_hash(request, user)
+            go_on(request, user)
             add_toast(request, "Your password is changed. Other sessions have ended.")
             return redirect("accounts:password")
     context = _page(request, "password", "Password", form)
-    return _waiting(render(request, "accounts/password.html", context), wait)
+    return waiting(render(request, "accounts/password.html", context), wait)
 
 
 def _page(request: HttpRequest, active: str, title: str, form: Any) -> dict[str, Any]:

@@ -4,9 +4,11 @@ everybody does.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from django.conf import settings
+from django.contrib import admin
 from django.contrib.admin import AdminSite
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -37,6 +39,13 @@ class Console(AdminSite):
     site_title = "Admin area"
     site_header = "Admin area"
     index_title = "Overview"
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Only what is ours: Django's groups, and allauth's rows of factors and sessions, come with
+        forms that go past the rules.
+        """
+        if admin_class is not None and admin_class.__module__.startswith("gitlab."):
+            super().register(model_or_iterable, admin_class, **options)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Django's context of every page, with what the frame shows."""
@@ -90,3 +99,10 @@ def _place(model: str) -> tuple[str, str]:
         if model in models:
             return title, models[model]
     return list(_SECTIONS)[-1], "list"
+
+
+@functools.cache
+def discover() -> AdminSite:
+    """Django's site with every package's models, and none of others': see `Console.register`."""
+    admin.autodiscover()
+    return admin.site

@@ -52,6 +52,8 @@ class GroupEntity(Entity):
     full_name = serializers.SerializerMethodField()
     full_path = serializers.CharField()
     parent_id = serializers.IntegerField(allow_null=True)
+    require_two_factor_authentication = serializers.BooleanField()
+    two_factor_grace_period = serializers.IntegerField()
     created_at = Moment()
     project_creation_level = serializers.SerializerMethodField()
     subgroup_creation_level = serializers.SerializerMethodField()
@@ -210,6 +212,10 @@ class ChangeParameters(Parameters):
     path = text()
     description = text(allow_null=True)
     visibility = choice(Visibility.choices)
+    require_two_factor_authentication = flag()
+    two_factor_grace_period = serializers.IntegerField(
+        required=False, min_value=0, max_value=services.MAX_GRACE, help_text="Hours."
+    )
 
 
 class OneGroup(Endpoint):

@@ -23,7 +23,7 @@ from gitlab.container_registry.client.registry import own_api
 from gitlab.container_registry.client.responses import DeletedTag
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.tags import MAX_TAGS_AT_ONCE
-from gitlab.container_registry.undo import Gone, Restored
+from gitlab.container_registry.undo import Restored
 from gitlab.namespaces.policies import Ability
 
 _KEEPS_NO_HISTORY = "keeps no history"
@@ -231,14 +231,10 @@ class RestoreRepository(Endpoint):
             outcome = undo.restore_tags(by, row, filter(services.is_name, given["tags"]))
             return Response(RestoredEntity(outcome).data, status=201)
         project = project_for(by, id, Ability.ADMIN_IMAGE)
-        gone = _gone(undo.deleted_images(by, project), repository_id)
+        gone = next(iter(undo.deleted_images(by, project, row=repository_id).images), None)
         with missing("Container Repository"):
             undo.restore_image(by, project, repository_id, gone.ticket if gone else "")
         return Response(RestoredEntity(Restored()).data, status=201)
-
-
-def _gone(images: list[Gone], row: int) -> Gone | None:
-    return next((gone for gone in images if gone.image.row == row), None)
 
 
 class DeletedTags(Endpoint):
@@ -252,7 +248,7 @@ class DeletedTags(Endpoint):
     def get(self, request: Request, id: int | str) -> Response:
         """The latest 100 of a project's images."""
         project = project_for(person(request), id, Ability.PUSH_IMAGE)
-        found = undo.deleted_tags(request.user, project)
+        found, _ = undo.deleted_tags(request.user, project)
         return Response(DeletedTagEntity(found, many=True).data)
 
 
@@ -270,5 +266,5 @@ class DeletedRepositories(Endpoint):
     def get(self, request: Request, id: int | str) -> Response:
         """The latest 100 of a project."""
         project = project_for(person(request), id, Ability.ADMIN_IMAGE)
-        found = undo.deleted_images(request.user, project)
+        found = undo.deleted_images(request.user, project).images
         return Response(DeletedRepositoryEntity(found, many=True).data)

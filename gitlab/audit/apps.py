@@ -9,3 +9,9 @@ class AuditConfig(AppConfig):
     name = "gitlab.audit"
     label = "audit"
     verbose_name = "Audit"
+
+    def ready(self) -> None:
+        """Have sign-ins recorded."""
+        from gitlab.audit import middleware
+
+        middleware.listen()

@@ -25,7 +25,7 @@ def rows(*, after: int = 0, before: dt.datetime | None = None) -> Iterator[dict[
 def _as_json(event: AuditEvent) -> dict[str, Any]:
     return {
         "id": event.pk,
-        "at": event.at.astimezone(dt.UTC).isoformat(timespec="milliseconds"),
+        "at": event.at.astimezone(dt.UTC).isoformat(timespec="microseconds"),
         "actor": event.actor_name,
         "actor_id": event.actor_id,
         "action": event.action,
@@ -34,4 +34,11 @@ def _as_json(event: AuditEvent) -> dict[str, Any]:
         "target_path": event.target_path,
         "details": event.details,
         "address": event.address,
+        "credential": event.credential,
+        "request_id": event.request_id,
+        "project_id": event.project_pk,
+        "namespace_id": event.namespace_pk,
+        "person_id": event.person_pk,
+        "position": event.chain_position,
+        "digest": event.digest,
     }

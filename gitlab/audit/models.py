@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -11,7 +10,7 @@ from django.utils import timezone
 
 
 class AuditQuerySet(models.QuerySet["AuditEvent"]):
-    """Reads and adds; refuses the rest, but that the time of the oldest may end."""
+    """Reads and adds; refuses the rest. `chain` seals rows, and removes the oldest."""
 
     def update(self, **kwargs: Any) -> NoReturn:
         """Refused. Raises `TypeError`."""
@@ -21,22 +20,23 @@ class AuditQuerySet(models.QuerySet["AuditEvent"]):
         """Refused. Raises `TypeError`."""
         raise TypeError("audit events are never deleted")
 
-    def expire(self, before: dt.datetime, limit: int) -> int:
-        """Remove the oldest that happened before a moment, at most `limit`; how many went."""
-        oldest = self.filter(at__lt=before).order_by("at").values_list("pk", flat=True)
-        return (
-            models.QuerySet(self.model, using=self.db)
-            .filter(pk__in=list(oldest[:limit]))
-            .delete()[0]
-        )
-
 
 class AuditEvent(models.Model):
-    """One thing that happened. Names are copied, so that they outlive what they name."""
+    """One thing that happened. Names are copied, so that they outlive what they name.
+
+    Nothing else in the database may change a row, so that none refers to another by a foreign key:
+    what is gone leaves its id here. `project_pk`, `namespace_pk` and `person_pk` say at whose page
+    the event is shown: the project that it is in, the group or namespace, the person that it is
+    about.
+
+    Triggers of the database refuse to change a row, and to remove one (see `triggers`). A migration
+    that remakes the table on SQLite has to make them again.
+    """
 
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
         null=True,
         blank=True,
         related_name="+",
@@ -48,17 +48,53 @@ class AuditEvent(models.Model):
     target_path = models.CharField(max_length=255, blank=True)
     details = models.JSONField(default=dict, blank=True)
     address = models.CharField(max_length=64, blank=True)
+    # With defaults of the database, for nodes of the version before.
+    credential = models.CharField(max_length=80, blank=True, default="", db_default="")
+    request_id = models.CharField(max_length=64, blank=True, default="", db_default="")
+    project_pk = models.BigIntegerField(null=True, blank=True)
+    namespace_pk = models.BigIntegerField(null=True, blank=True)
+    person_pk = models.BigIntegerField(null=True, blank=True)
     at = models.DateTimeField(default=timezone.now, editable=False)
+    # Written once, a little later: see `chain`.
+    chain_position = models.BigIntegerField(null=True, editable=False, unique=True)
+    digest = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     objects = AuditQuerySet.as_manager()
 
     class Meta:
         ordering = ["-at", "-id"]
         indexes = [
-            models.Index(fields=["-at"], name="audit_by_time"),
+            models.Index(fields=["-at", "-id"], name="audit_by_moment"),
             models.Index(fields=["target_type", "target_id", "-at"], name="audit_by_target"),
             models.Index(fields=["target_path", "-at"], name="audit_by_path"),
             models.Index(fields=["actor", "-at"], name="audit_by_actor"),
+            models.Index(fields=["actor_name", "-at"], name="audit_by_actor_name"),
+            models.Index(fields=["action", "-at"], name="audit_by_action"),
+            models.Index(
+                fields=["id"],
+                name="audit_unsealed",
+                condition=models.Q(chain_position__isnull=True),
+            ),
+            *(
+                models.Index(fields=[column, "-at"], name=name, condition=~models.Q(**{column: ""}))
+                for column, name in (
+                    ("address", "audit_by_address"),
+                    ("credential", "audit_by_credential"),
+                    ("request_id", "audit_by_request"),
+                )
+            ),
+            *(
+                models.Index(
+                    fields=[column, "-at"],
+                    name=name,
+                    condition=models.Q(**{f"{column}__isnull": False}),
+                )
+                for column, name in (
+                    ("project_pk", "audit_in_project"),
+                    ("namespace_pk", "audit_in_namespace"),
+                    ("person_pk", "audit_about_person"),
+                )
+            ),
         ]
 
     def __str__(self) -> str:
@@ -73,3 +109,28 @@ class AuditEvent(models.Model):
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refused. Raises `TypeError`."""
         raise TypeError("audit events are never deleted")
+
+
+class AuditChain(models.Model):
+    """How far the events are sealed, and how far the oldest are gone: one row, with the id 1.
+
+    `position` and `digest` are those of the last event that is sealed; `swept` and `swept_digest`
+    of the last that is gone, which the first that is there goes on from.
+    """
+
+    THE_ONE = 1
+
+    position = models.BigIntegerField(default=0)
+    digest = models.CharField(max_length=64, blank=True, default="")
+    swept = models.BigIntegerField(default=0)
+    swept_digest = models.CharField(max_length=64, blank=True, default="")
+    streamed = models.BigIntegerField(default=0)
+    sealed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="audit_chain_is_one", condition=models.Q(id=1)),
+        ]
+
+    def __str__(self) -> str:
+        return f"sealed up to {self.position}, swept up to {self.swept}"

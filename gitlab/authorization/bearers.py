@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gitlab.access_tokens import job_tokens
+from gitlab.access_tokens import credentials, job_tokens
 from gitlab.access_tokens import services as access_tokens
 from gitlab.access_tokens.models import Runner
 from gitlab.access_tokens.services import TokenRow
 from gitlab.accounts import failed_logins
+from gitlab.audit import origin
 from gitlab.principals import Person
 from tokens.authorizer import InvalidCredentials
 
@@ -50,6 +51,7 @@ def _personal_access_token(text: str, *, client_ip: str) -> Bearer | None:
         raise TokenEnded("Token is expired. You can either do re-authorization or token refresh.")
     if not token.is_usable:
         raise InvalidCredentials("the owner is blocked")
+    origin.acted_with(credentials.of_token(token.id))
     access_tokens.note_use(token, client_ip)
     return Bearer(token.owner, frozenset(token.scopes), token)
 
@@ -61,6 +63,7 @@ def _job_token(text: str, *, client_ip: str) -> Bearer | None:
     job = job_tokens.find(text)
     if job is None or not job.is_usable:
         raise InvalidCredentials("no job, or one that is over")
+    origin.acted_with(credentials.of_job(job.id))
     return Bearer(job.owner, frozenset(["api"]), job_project=job.project_id)
 
 
@@ -70,6 +73,7 @@ def runner_of(text: str, *, client_ip: str) -> Runner:
     if runner is None:
         failed_logins.note_token(text, client_ip)
         raise InvalidCredentials("no runner, or one that is revoked")
+    origin.acted_with(credentials.of_runner(runner.pk))
     return runner
 
 

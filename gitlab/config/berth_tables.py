@@ -316,6 +316,31 @@ class Berth(Table):
     Example: signup_enabled = true
     """
 
+    password_min_length: int = Field(default=8, ge=8, le=128)
+    """Characters that a new password has at least. None of the 20,000 most common ones is taken
+    either, nor one that is like the person's name or address.
+
+    Default: `8`.
+    Example: password_min_length = 12
+    """
+
+    require_two_factor: bool = False
+    """Everybody has to set up a second factor: an authenticator app or a passkey. Groups can
+    require it of their own people. [What that means](credentials.md#two-factors).
+
+    Default: `false`.
+    Example: require_two_factor = true
+    """
+
+    two_factor_grace_period: Duration = timedelta(hours=48)
+    """How long somebody may go on without the second factor that `berth.require_two_factor` wants,
+    from when they are first told. After it they find the page that sets one up and nothing else,
+    and their password alone no longer serves docker. 0 is at once.
+
+    Default: `48h`.
+    Example: two_factor_grace_period = "7d"
+    """
+
     max_manifest_size: int = Field(default=4 * 1024**2, gt=0, le=64 * 1024**2)
     """The largest manifest, in bytes; at most 64 MiB.
 

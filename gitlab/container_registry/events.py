@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
-from gitlab.container_registry import pushes
+from gitlab.container_registry import pushes, recorded_events
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.registry import OwnApi, Registry
@@ -84,9 +85,22 @@ def _read(name: str, reader: Reader, own: OwnApi, budget: float) -> int:
             break
         reader(found, own)
         done += len(found)
-        if not _move(cursor, found[-1].id):
+        if not _moved(cursor, name, found):
             break
     return done
+
+
+def _moved(cursor: EventCursor, name: str, found: Sequence[Happened]) -> bool:
+    """Whether the cursor has moved behind what was `found`: what goes on record does so with that.
+
+    So each event is recorded once, however often it is read.
+    """
+    with transaction.atomic():
+        if not _move(cursor, found[-1].id):
+            return False
+        if name == FIRST:
+            recorded_events.record_all(found)
+        return True
 
 
 def _cursor(name: str) -> EventCursor:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Coalesce, Lower
 from django.utils import timezone
 
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Project
@@ -96,6 +96,15 @@ class ContainerRepository(models.Model):
                 name="container_repository_queue",
                 condition=Q(status__isnull=False),
             ),
+            models.Index(
+                "project",
+                Coalesce("last_published_at", "created_at"),
+                "id",
+                name="container_repository_by_push",
+            ),
+            models.Index(
+                fields=["project", "created_at", "id"], name="container_repository_by_age"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -123,6 +132,11 @@ class DeletedImage(models.Model):
     deleted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["project", "deleted_at", "id"], name="deleted_image_latest"),
+        ]
 
     def __str__(self) -> str:
         return self.name or str(self.project)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 
 from gitlab import pagination
 from gitlab.audit.services import record
@@ -28,7 +29,7 @@ from gitlab.namespaces.models import Namespace, Project, Routable
 from gitlab.namespaces.policies import Ability
 from gitlab.pagination import Page
 from gitlab.principals import Actor, Anybody, Person
-from gitlab.refusals import NotFound
+from gitlab.refusals import Invalid, NotFound
 
 _AT_ONCE = 4
 
@@ -121,6 +122,14 @@ def repositories_of(project: Project) -> QuerySet[ContainerRepository]:
     return ContainerRepository.objects.filter(project=project).order_by("path")
 
 
+def matching(project: Project, search: str = "") -> QuerySet[Any]:
+    """A project's images with `search` in their path, and when they were `pushed` last: where that
+    is not known, when they came here.
+    """
+    rows = repositories_of(project).annotate(pushed=Coalesce("last_published_at", "created_at"))
+    return rows.filter(path__contains=search.lower()) if search else rows
+
+
 def list_for(
     project: Project,
     *,
@@ -128,17 +137,20 @@ def list_for(
     before: str = "",
     limit: int = 20,
     search: str = "",
+    order: Sequence[str] = ("path",),
     registry: Registry | None = None,
 ) -> Listing:
     """A page of a project's images with what the registry knows of each.
 
-    `after` and `before` are paths, `search` a part of the path. A registry that does not answer
-    leaves the details out and says so.
+    `after` and `before` are keys of the `order`: paths, where it is by path. `search` is a part of
+    the path. A registry that does not answer leaves the details out and says so.
     """
-    rows = repositories_of(project)
-    if search:
-        rows = rows.filter(path__contains=search.lower())
-    page = pagination.page(rows, "path", after=after, before=before, limit=limit)
+    rows = matching(project, search)
+    try:
+        page = pagination.page(rows, *order, after=after, before=before, limit=limit)
+    except Invalid:
+        # A key of another order, or typed by hand.
+        page = pagination.page(rows, *order, limit=limit)
     for row in page.rows:
         row.project = project
     details, trouble = _details(page.rows, registry or clients.for_pages())

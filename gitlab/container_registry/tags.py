@@ -82,7 +82,7 @@ def describe(
     Raises `NotFound` for one that never was.
     """
     registry = registry or clients.for_pages()
-    details = registry.tag(repository.path, tag)
+    details = registry.tag(repository.path, tag, belongings=True)
     own = registry.own
     past = Timeline()
     if own is not None:
@@ -97,7 +97,7 @@ def describe(
     return Described(tag, details, past, manifest, counted)
 
 
-def tags_of(  # noqa: PLR0913  (what a list may be asked)
+def tags_of(  # noqa: PLR0913  (each is a parameter of the list)
     repository: ContainerRepository,
     *,
     n: int = 20,
@@ -105,6 +105,8 @@ def tags_of(  # noqa: PLR0913  (what a list may be asked)
     before: str = "",
     name: str = "",
     sort: str = "",
+    pattern: str = "",
+    platform: str = "",
     signatures: bool = True,
     belongings: bool = False,
     registry: Registry | None = None,
@@ -119,6 +121,8 @@ def tags_of(  # noqa: PLR0913  (what a list may be asked)
         sort=sort,
         signatures=signatures,
         belongings=belongings,
+        pattern=pattern,
+        platform=platform,
     )
 
 
@@ -171,8 +175,8 @@ def delete_tags(
 ) -> Deleted:
     """Delete some tags now. The images behind them stay for whoever knows their digest.
 
-    One tag needs `Ability.DELETE_TAG`, several need `Ability.ADMIN_IMAGE`, as in GitLab. Of several
-    those that a rule protects are refused, and the rest goes. What was deleted before the registry
+    Each needs `Ability.DELETE_TAG`, as in GitLab's pages. Of several those that a rule protects are
+    refused, and the rest goes. What was deleted before the registry
     failed is recorded all the same. Raises `Forbidden`, also for one tag that a rule protects,
     `Conflict` while the image is being deleted, `Invalid` for ``tags``, `RegistryUnavailable`.
     """
@@ -180,9 +184,7 @@ def delete_tags(
     if not names or len(names) > MAX_TAGS_AT_ONCE:
         raise Invalid({"tags": f"Choose 1 to {MAX_TAGS_AT_ONCE} tags."})
     several = len(names) > 1
-    require_in_project(
-        by, repository.project, Ability.ADMIN_IMAGE if several else Ability.DELETE_TAG
-    )
+    require_in_project(by, repository.project, Ability.DELETE_TAG)
     if repository.is_being_deleted:
         raise Conflict({"__all__": "The image is being deleted with all its tags."})
     guard.require_image(by, repository.project, repository.path, "delete")

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core import signing
 from django.utils import timezone
 
+from gitlab import pagination
 from gitlab.audit.services import record
 from gitlab.container_registry import deletion, repositories
 from gitlab.container_registry.client import chosen as clients
@@ -30,13 +31,15 @@ from gitlab.container_registry.tags import MAX_TAGS_AT_ONCE
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.models import Project
 from gitlab.namespaces.policies import Ability
+from gitlab.pagination import Page
 from gitlab.principals import Anybody, Person
-from gitlab.refusals import Conflict, NotFound
+from gitlab.refusals import Conflict, Invalid, NotFound
 
 _SALT = "berth.undo.image"
 _KEEPS_NOTHING = "keeps nothing of what was deleted"
 _AT_ONCE = 4
-_LISTED = 100
+LISTED = 100
+"""Tags or images on a page of what can be brought back."""
 
 
 @dataclass(frozen=True)
@@ -156,46 +159,88 @@ class Gone:
     until: dt.datetime
 
 
-def deleted_images(by: Anybody, project: Project) -> list[Gone]:
-    """The images that can be brought back, the latest first. Raises `Forbidden`."""
+@dataclass(frozen=True)
+class GoneImages:
+    """A page of images that can be brought back, of `count` in all; its keys as in `pagination`."""
+
+    images: list[Gone]
+    page: Page[DeletedImage]
+    count: int
+
+
+def deleted_images(
+    by: Anybody,
+    project: Project,
+    *,
+    after: str = "",
+    before: str = "",
+    search: str = "",
+    row: int | None = None,
+    limit: int = LISTED,
+) -> GoneImages:
+    """The images that can be brought back, the latest first.
+
+    Those with `search` in their name, or whose row had the id `row`, where these are given. Raises
+    `Forbidden`.
+    """
     require_in_project(by, project, Ability.ADMIN_IMAGE)
     window = settings.UNDO_WINDOW
     since = timezone.now() - window
     DeletedImage.objects.filter(deleted_at__lte=since).delete()
     there = ContainerRepository.objects.filter(project=project).values("name")
-    found = DeletedImage.objects.filter(project=project, deleted_at__gt=since).exclude(
-        name__in=there
+    found = (
+        DeletedImage.objects.filter(project=project, deleted_at__gt=since)
+        .exclude(name__in=there)
+        .select_related("deleted_by")
     )
-    return [
+    if row is not None:
+        found = found.filter(row=row)
+    if search:
+        found = found.filter(name__contains=search.lower())
+    order = ("-deleted_at", "-id")
+    try:
+        page = pagination.page(found, *order, after=after, before=before, limit=limit)
+    except Invalid:
+        page = pagination.page(found, *order, limit=limit)
+    images = [
         Gone(
             image,
             _ticket(image.row, project.pk, image.name, image.registry_id),
             image.deleted_at + window,
         )
-        for image in found.select_related("deleted_by").order_by("-deleted_at")[:_LISTED]
+        for image in page.rows
     ]
+    return GoneImages(images, page, found.count())
 
 
 def deleted_tags(
-    by: Anybody, project: Project, *, registry: Registry | None = None
-) -> list[tuple[ContainerRepository, DeletedTag]]:
-    """Tags of the project's images that can be brought back, the latest first. Raises
-    `Forbidden`.
+    by: Anybody,
+    project: Project,
+    *,
+    last: int = 0,
+    search: str = "",
+    limit: int = LISTED,
+    registry: Registry | None = None,
+) -> tuple[list[tuple[ContainerRepository, DeletedTag]], int]:
+    """Tags of the project's images that can be brought back, the latest first, behind the interval
+    `last`; those with `search` in their name or their image's. And behind which interval there are
+    more, 0 for none. Raises `Forbidden`.
     """
     require_in_project(by, project, Ability.PUSH_IMAGE)
     own = (registry or clients.for_pages()).own
     if own is None:
-        return []
-    found = own.deleted_tags(project.full_path, n=_LISTED)
+        return [], 0
+    found, behind = own.deleted_tags(project.full_path, n=limit, last=last, name=search)
     there = repositories.repositories_of(project).filter(path__in={tag.path for tag in found})
     rows = {row.path: row for row in there}
     for row in rows.values():
         row.project = project
-    return [
+    listed = [
         (rows[tag.path], tag)
         for tag in found
         if tag.path in rows and not rows[tag.path].is_being_deleted
     ]
+    return listed, behind
 
 
 def restore_image(

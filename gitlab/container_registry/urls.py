@@ -16,6 +16,7 @@ from gitlab.container_registry.views import (
     tag,
     tags,
     undo,
+    untagged,
 )
 from gitlab.namespaces import converters as paths  # noqa: F401  (registers full_path)
 
@@ -32,6 +33,7 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(f"{_IMAGE}/progress", images.progress, name="progress"),
         path(f"{_IMAGE}/delete", deletion.image, name="delete"),
         path(f"{_IMAGE}/restore", undo.restore, name="restore"),
+        path(f"{_IMAGE}/untagged", untagged.index, name="untagged"),
         path(f"{_IMAGE}/tags/delete", deletion.tags, name="tags_delete"),
         path(f"{_IMAGE}/tags/<image_tag:tag>", tag.detail, name="tag"),
         path(f"{_IMAGE}/tags/<image_tag:tag>/restore", undo.point_back, name="tag_restore"),

@@ -8,12 +8,14 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from celery import Celery
 from django.db import transaction
 
 from gitlab.server import request_id
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 ENQUEUED_AT = "enqueued_at"
 """The header of a task that says when it was rung for, in seconds since the epoch."""

@@ -1,7 +1,8 @@
 """What the commands ``users``, ``tokens``, ``projects`` and ``garbage`` share.
 
 Each has verbs, as in ``manage.py users block bob``. They call the services that pages call, so the
-same rules hold and the same is audited, with "command line" in the place of an address. What is
+same rules hold and the same is audited, with "command line" in the place of an address and of the
+actor, where no `--by` names one, and the account of the shell in that of a credential. What is
 printed is a table, or with ``--format json`` what other programs read.
 """
 
@@ -9,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import getpass
 import json
+import os
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -48,10 +51,10 @@ class AdministrationCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if "web" not in settings.ROLES:
             raise CommandError("This node serves the registry alone; ask on a node of GitLab's.")
-        from gitlab.audit.origin import acting_from
+        from gitlab.audit.origin import acting_from, of_shell
 
         self.as_json = options["format"] == "json"
-        with acting_from(ORIGIN), _refusals():
+        with acting_from(ORIGIN, of_shell(_login()), ORIGIN), _refusals():
             getattr(self, options["verb"].replace("-", "_"))(options)
 
     def show(self, rows: Sequence[Row], nothing: str) -> None:
@@ -78,6 +81,14 @@ class AdministrationCommand(BaseCommand):
         if self.stderr.isatty():
             self.stderr.write(f"\r\x1b[K{text}", ending="")
             self.stderr.flush()
+
+
+def _login() -> str:
+    """The name of the account of the operating system, or its number where it has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def _plain(value: object) -> str:

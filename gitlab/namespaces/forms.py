@@ -167,6 +167,16 @@ class GroupSettingsForm(forms.Form):
     description = forms.CharField(
         max_length=500, required=False, widget=forms.Textarea({"rows": 3})
     )
+    require_two_factor_authentication = forms.BooleanField(
+        label="Require two factors",
+        required=False,
+        help_text="Of all members of the group, its subgroups and projects.",
+    )
+    two_factor_grace_period = forms.IntegerField(
+        label="Hours to set one up",
+        min_value=0,
+        help_text="From when somebody is first told. 0 is at once.",
+    )
 
     def __init__(self, parent: Namespace | None, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

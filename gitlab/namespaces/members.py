@@ -13,7 +13,18 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import (
+    Case,
+    Exists,
+    IntegerField,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 from django.utils import timezone
 
 from gitlab.audit.services import record
@@ -155,7 +166,15 @@ def add_member(
         expires_at=_check_expiry(expires_at),
         created_by_id=by.person_id,
     )
-    record("member.add", by=by, target=routable, member=user.username, level=int(level))
+    record(
+        "member.add",
+        by=by,
+        target=routable,
+        about=user,
+        member=user.username,
+        level=int(level),
+        expires_at=str(member.expires_at) if member.expires_at else None,
+    )
     return member
 
 
@@ -177,11 +196,19 @@ def update_member(
     expires_at = _check_expiry(expires_at)
     if level != AccessLevel.OWNER or expires_at is not None:
         _keep_an_owner(member)
-    before = member.access_level
+    before, ended = member.access_level, member.expires_at
     member.access_level, member.expires_at = level, expires_at
     member.save(update_fields=["access_level", "expires_at"])
+    days = [str(day) if day else None for day in (ended, expires_at)]
+    moved: dict[str, Any] = {"expires_at": days} if days[0] != days[1] else {}
     record(
-        "member.update", by=by, target=routable, member=user.username, level=[before, int(level)]
+        "member.update",
+        by=by,
+        target=routable,
+        about=user,
+        member=user.username,
+        level=[before, int(level)],
+        **moved,
     )
     if level < before:
         revocations.end_tokens(subject=user.username, path=routable.full_path)
@@ -202,7 +229,7 @@ def remove_member(by: Person, routable: Routable, user: Person) -> None:
             raise Forbidden("You can't remove somebody above you.")
     _keep_an_owner(member)
     member.delete()
-    record("member.remove", by=by, target=routable, member=user.username)
+    record("member.remove", by=by, target=routable, about=user, member=user.username)
     revocations.end_tokens(subject=user.username, path=routable.full_path)
 
 
@@ -277,9 +304,30 @@ def members_of(
     return sorted(highest.values(), key=lambda one: (-one.level, one.user.username))
 
 
-def people_of(routable: Routable) -> QuerySet[Any]:
-    """Everybody who belongs here, by user name."""
-    return get_user_model().objects.filter(user_ids_of(routable)).order_by("username")
+def people_of(routable: Routable, *, search: str = "") -> QuerySet[Any]:
+    """Everybody who belongs here, by user name; those with `search` in a name of theirs."""
+    found = get_user_model().objects.filter(user_ids_of(routable)).order_by("username")
+    text = search.strip().removeprefix("@")
+    if text:
+        found = found.filter(Q(username__contains=text.lower()) | Q(name__icontains=text))
+    return found
+
+
+def with_levels(people: QuerySet[Any], routable: Routable) -> QuerySet[Any]:
+    """The people with the level that they have here, as `level`."""
+    rows = user_access.live_members().filter(_where(routable, inherited=True))
+    highest = (
+        rows.filter(user_id=OuterRef("pk")).order_by("-access_level").values("access_level")[:1]
+    )
+    namespace = routable.namespace if isinstance(routable, Project) else routable
+    owner: Any = Value(int(AccessLevel.OWNER), output_field=IntegerField())
+    return people.annotate(
+        level=Case(
+            When(pk=namespace.owner_id or 0, then=owner),
+            default=Subquery(highest),
+            output_field=IntegerField(),
+        )
+    )
 
 
 def highest_of(routable: Routable, count: int) -> list[Membership]:

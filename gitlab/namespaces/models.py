@@ -76,6 +76,9 @@ class Namespace(models.Model):
     )
     full_path = models.CharField(max_length=MAX_PATH_LENGTH, unique=True)
     visibility = models.CharField(max_length=8, choices=Visibility, default=Visibility.PRIVATE)
+    # Of all who belong to a group or to what is in it; the hours that they have for it.
+    require_two_factor_authentication = models.BooleanField(default=False, db_default=False)
+    two_factor_grace_period = models.PositiveIntegerField(default=48, db_default=48)
     pending_delete_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
@@ -105,6 +108,12 @@ class Namespace(models.Model):
             # What the API can order groups by.
             models.Index(fields=["kind", "name", "id"], name="namespace_by_name"),
             models.Index(fields=["kind", "id"], name="namespace_by_kind_and_id"),
+            models.Index(fields=["kind", "updated_at", "id"], name="namespace_by_update"),
+            models.Index(
+                fields=["two_factor_grace_period"],
+                name="namespace_with_two_factors",
+                condition=Q(require_two_factor_authentication=True),
+            ),
             models.Index(
                 fields=["pending_delete_at"],
                 name="namespace_pending_delete",

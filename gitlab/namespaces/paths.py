@@ -29,11 +29,15 @@ def check_segment(path: str, *, at_top: bool, field: str = "path") -> str:
     return folded
 
 
-def join(parent: str, segment: str, *, field: str = "path") -> str:
+MAX_GROUP_PATH = 200
+"""Of a group's path, so that the name of a project and of an image has room below it."""
+
+
+def join(parent: str, segment: str, *, field: str = "path", longest: int = MAX_PATH_LENGTH) -> str:
     """The full path of `segment` below `parent` (which may be ""). Raises `Invalid`."""
     full_path = f"{parent}/{segment}" if parent else segment
-    if len(full_path) > MAX_PATH_LENGTH:
-        raise Invalid({field: f"The whole path is longer than {MAX_PATH_LENGTH} characters."})
+    if len(full_path) > longest:
+        raise Invalid({field: f"The whole path is longer than {longest} characters."})
     return full_path
 
 

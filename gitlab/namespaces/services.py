@@ -27,7 +27,7 @@ from gitlab.namespaces.models import (
     Route,
     Visibility,
 )
-from gitlab.namespaces.paths import check_segment, join
+from gitlab.namespaces.paths import MAX_GROUP_PATH, check_segment, join
 from gitlab.namespaces.policies import Ability
 from gitlab.principals import Person
 from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
@@ -137,7 +137,7 @@ def create_group(
     group = Namespace(
         kind=Namespace.Kind.GROUP,
         path=segment,
-        full_path=join(parent.full_path if parent else "", segment),
+        full_path=join(parent.full_path if parent else "", segment, longest=MAX_GROUP_PATH),
         name=_check_name(name, segment),
         parent=parent,
         visibility=check_visibility(visibility, parent),
@@ -155,6 +155,10 @@ def create_group(
     return group
 
 
+MAX_GRACE = 24 * 365
+"""Hours that people may go on without the second factor that a group wants."""
+
+
 @transaction.atomic
 def update_group(
     by: Person,
@@ -163,8 +167,14 @@ def update_group(
     name: str | None = None,
     description: str | None = None,
     visibility: str | None = None,
+    require_two_factor_authentication: bool | None = None,
+    two_factor_grace_period: int | None = None,
 ) -> Namespace:
-    """Change what is given. A group can't become less visible than something in it."""
+    """Change what is given. A group can't become less visible than something in it.
+
+    Where it requires two factors, whoever belongs to it or to what is in it has to set up a second
+    one within `two_factor_grace_period` hours. `accounts.factors.standing` asks for both.
+    """
     group = require_in_namespace(by, hold_namespace(group), Ability.ADMIN_GROUP)
     changes: dict[str, Any] = {}
     if name is not None:
@@ -184,12 +194,24 @@ def update_group(
                     }
                 )
         _set(group, "visibility", visibility, changes)
+    _require_factors(group, require_two_factor_authentication, two_factor_grace_period, changes)
     if changes:
         group.save()
         record("group.update", by=by, target=group, **changes)
         if "visibility" in changes:
             revocations.end_tokens(path=group.full_path)
     return group
+
+
+def _require_factors(
+    group: Namespace, wanted: bool | None, hours: int | None, changes: dict[str, Any]
+) -> None:
+    if wanted is not None:
+        _set(group, "require_two_factor_authentication", wanted, changes)
+    if hours is not None:
+        if not 0 <= hours <= MAX_GRACE:
+            raise Invalid({"two_factor_grace_period": f"From 0 to {MAX_GRACE} hours."})
+        _set(group, "two_factor_grace_period", hours, changes)
 
 
 @transaction.atomic
@@ -222,7 +244,9 @@ def create_project(  # noqa: PLR0913 - each is a field of the form
         creator_id=by.person_id,
     )
     _insert(project, "path")
-    details = {"visibility": project.visibility} | ({"reason": reason} if reason else {})
+    details: dict[str, Any] = {"visibility": project.visibility} | (
+        {"reason": reason} if reason else {}
+    )
     record("project.create", by=by, target=project, **details)
     return project
 
@@ -272,7 +296,9 @@ def set_archived(by: Person, project: Project, *, archived: bool) -> Project:
     return require_in_project(by, project, Ability.READ_PROJECT)
 
 
-def _set(row: Namespace | Project, field: str, value: str | bool, changes: dict[str, Any]) -> None:
+def _set(
+    row: Namespace | Project, field: str, value: str | bool | int, changes: dict[str, Any]
+) -> None:
     before = getattr(row, field)
     if before != value:
         setattr(row, field, value)

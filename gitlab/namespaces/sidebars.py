@@ -171,7 +171,7 @@ def group_frame(group: Namespace, user: Anybody, active: str, *more: Crumb) -> d
 
 
 def home_sidebar(user: Anybody, active: str = "") -> list[Section]:
-    """Active: ``projects groups explore profile password tokens``."""
+    """Active: ``projects groups explore profile password factors sessions tokens``."""
     if user is None or not user.is_authenticated:
         return []
     work = [
@@ -182,6 +182,8 @@ def home_sidebar(user: Anybody, active: str = "") -> list[Section]:
     account = [
         Link("Profile", reverse("accounts:profile"), "user", active == "profile"),
         Link("Password", reverse("accounts:password"), "lock", active == "password"),
+        Link("Two factors", reverse("mfa_index"), "fingerprint", active == "factors"),
+        Link("Sessions", reverse("accounts:sessions"), "monitor", active == "sessions"),
         Link("Access tokens", reverse("access_tokens:index"), "key-round", active == "tokens"),
     ]
     return [Section("Your work", work), Section("Your account", account)]

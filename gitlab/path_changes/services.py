@@ -43,7 +43,7 @@ from gitlab.namespaces.models import (
     Routable,
     Route,
 )
-from gitlab.namespaces.paths import check_segment, join, prefixes
+from gitlab.namespaces.paths import MAX_GROUP_PATH, check_segment, join, prefixes
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.services import check_visibility, hold_namespace, hold_project
 from gitlab.principals import Person
@@ -115,7 +115,7 @@ def change_group_path(
         raise Forbidden("A person's own namespace is called like the person.")
     segment = check_segment(path, at_top=group.parent is None)
     parent = group.parent
-    new_path = join(parent.full_path if parent else "", segment)
+    new_path = join(parent.full_path if parent else "", segment, longest=MAX_GROUP_PATH)
     _change(by, _Wish(group, parent, new_path, "path"), registry)
     return Namespace.objects.select_related("parent").get(pk=group.pk)
 
@@ -139,7 +139,9 @@ def transfer_group(
         require_in_namespace(by, parent, Ability.CREATE_SUBGROUP)
         _check_holds(group, parent)
     segment = check_segment(group.path, at_top=parent is None, field="parent")
-    new_path = join(parent.full_path if parent else "", segment, field="parent")
+    new_path = join(
+        parent.full_path if parent else "", segment, field="parent", longest=MAX_GROUP_PATH
+    )
     _change(by, _Wish(group, parent, new_path, "parent"), registry)
     return Namespace.objects.select_related("parent").get(pk=group.pk)
 

@@ -98,6 +98,8 @@ def set_quota(
     if not by.is_superuser:
         _check_lower(held, max_bytes, max_images)
     is_admins = by.is_superuser and not (max_bytes is None and max_images is None)
+    known = Quota.objects.filter(**_where(held)).first()
+    before = (known.max_bytes, known.max_images) if known else (None, None)
     quota, _ = Quota.objects.update_or_create(
         **_where(held),
         defaults={
@@ -107,7 +109,13 @@ def set_quota(
             "updated_at": timezone.now(),
         },
     )
-    record("quota.update", by=by, target=held, max_bytes=max_bytes, max_images=max_images)
+    record(
+        "quota.update",
+        by=by,
+        target=held,
+        max_bytes=[before[0], max_bytes],
+        max_images=[before[1], max_images],
+    )
     # Also where it is looser: whoever was refused shall not wait for ten minutes.
     revocations.end_tokens(path=held.full_path)
     return quota

@@ -263,8 +263,11 @@ def _record_use(trust: TrustRow, found: Checked) -> None:
     record(
         "trusted_issuer.use",
         by=trust,
-        target=TrustedIssuer(pk=trust.id),
+        target=TrustedIssuer(
+            pk=trust.id, project_id=trust.project_id, namespace_id=trust.namespace_id
+        ),
         path=trust.full_path,
+        credential=credentials.of_trusted_issuer(trust.id),
         name=trust.name,
         claims=said,
     )

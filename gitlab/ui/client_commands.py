@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.urls import reverse
 
 from gitlab.principals import Anybody
 
@@ -12,6 +13,11 @@ from gitlab.principals import Anybody
 def registry_host() -> str:
     """What stands before the path of an image: ``localhost:5000``."""
     return str(settings.CONTAINER_REGISTRY_HOST_PORT)
+
+
+def tokens_url() -> str:
+    """The whole address at which access tokens are made."""
+    return f"{settings.EXTERNAL_URL}{reverse('access_tokens:index')}"
 
 
 def login(user: Anybody) -> str:

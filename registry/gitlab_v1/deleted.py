@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -32,7 +33,8 @@ class FreedView(RegistryView):
         """What deleting these tags would free; without ``tags``, the whole image.
 
         As shared with other images counts what the token lets the caller pull. ``exact`` is false
-        where so much hangs on it that the numbers are the least.
+        where so much hangs on it that the numbers are the least; ``missing`` are those of the tags
+        that are not there.
         """
         names = [tag for tag in request.GET.get("tags", "").split(",") if tag]
         return _freed(caller, name, names)
@@ -58,17 +60,19 @@ def _freed(caller: Caller, name: str, names: list[str]) -> HttpResponse:
     for tag in names:
         tags.check(tag)
     if names:
-        return _as_json(freed.by_tags(repository_id, names, caller.visible))
+        found = freed.by_tags(repository_id, names, caller.visible)
+        return _as_json(found, freed.missing(repository_id, names))
     return _as_json(freed.by_repository(repository_id, caller.visible))
 
 
-def _as_json(found: freed.Freed) -> HttpResponse:
+def _as_json(found: freed.Freed, missing: Sequence[str] = ()) -> HttpResponse:
     return JsonResponse(
         {
             "manifests": found.manifests,
             "alone_bytes": found.alone,
             "shared_bytes": found.shared,
             "exact": found.is_exact,
+            "missing": list(missing),
         }
     )
 
@@ -77,13 +81,15 @@ class UntaggedView(RegistryView):
     """``GET /gitlab/v1/berth/untagged/<path>/``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-        """Manifests that no tag, index or subject holds, of up to 1,000 after the id ``after``.
+        """Manifests that no tag, index or subject holds, of up to 1,000, or ``n``, after the id
+        ``after``.
 
         Each is a list: digest, bytes, and since when in seconds since the epoch. ``next`` is the id
         to go on after, 0 at the end; a page before it may be empty.
         """
         repository_id = repositories.get_id(name)
-        found, end = untagged.page(repository_id, cursor(request), untagged.MAX_PAGE)
+        limit = min(page_size(request, default=untagged.MAX_PAGE) or 1, untagged.MAX_PAGE)
+        found, end = untagged.page(repository_id, cursor(request), limit)
         rows = [[each.digest, each.size, epoch_seconds(each.since)] for each in found]
         return JsonResponse({"manifests": rows, "next": end})
 
@@ -129,10 +135,11 @@ class DeletedTagsView(RegistryView):
         """Deleted tags at and below a path within the undo window, the latest first.
 
         ``interval`` is what ``restore/`` takes; ``until`` is when that is over. With ``last``,
-        those behind that interval.
+        those behind that interval; with ``name``, those in whose name, or whose image's, it is.
         """
         limit = page_size(request, default=100) or 1
-        found = deleted.tags_below(name, limit + 1, last=cursor(request, "last"))
+        part = request.GET.get("name", "").replace("\0", "")
+        found = deleted.tags_below(name, limit + 1, last=cursor(request, "last"), name=part)
         entries = (
             {
                 "path": tag.repository,
@@ -147,7 +154,8 @@ class DeletedTagsView(RegistryView):
             for tag in found
         )
         body, has_more = fitting(entries, limit)
-        headers = next_link(request.path, n=limit, last=body[-1]["interval"]) if has_more else {}
+        query = {"n": limit, **({"name": part} if part else {})}
+        headers = next_link(request.path, **query, last=body[-1]["interval"]) if has_more else {}
         return JsonResponse(body, safe=False, headers=headers)
 
 

@@ -23,6 +23,7 @@ from registry.services import (
     tags,
 )
 from registry.services.tag_details import TagDetails, TagPage
+from registry.services.tag_filters import Filter
 from registry.timestamps import epoch_seconds, timestamp
 from registry.v2.base import RegistryView, last_entry, page_size
 from registry.v2.pages import fitting, next_link
@@ -58,16 +59,20 @@ class TagsView(RegistryView):
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """A page of tags with their details, with links to its neighbours.
 
-        With ``referrers=true`` each has those of its manifest, or those whose artifact type is in
-        the comma-separated ``referrer_type``. With ``belongings=true`` each says the types of what
-        belongs to it; with ``signatures=false`` the tags by which cosign finds some of that are
-        left out.
+        Those whose name contains ``name`` or is ``name_exact``, matches the ``pattern`` of RE2's as
+        a whole, and whose manifest has the ``platform``. A page of what is rare may be short, or
+        empty, and go on with its links. With ``referrers=true`` each has those of its manifest, or
+        those whose artifact type is in the comma-separated ``referrer_type``. With
+        ``belongings=true`` each says the types of what belongs to it; with ``signatures=false`` the
+        tags by which cosign finds some of that are left out.
         """
         limit = page_size(request, default=100) or 1
         asked = {
             key: request.GET.get(key, "").replace("\0", "")
-            for key in ("before", "name", "name_exact", "sort", "referrer_type")
-        }
+            for key in (
+                "before", "name", "name_exact", "pattern", "platform", "sort", "referrer_type"
+            )
+        }  # fmt: skip
         with_referrers = flag(request, "referrers")
         with_belongings = flag(request, "belongings")
         signatures = request.GET.get("signatures") != "false"
@@ -79,6 +84,7 @@ class TagsView(RegistryView):
             before=asked.pop("before"),
             name=asked["name"],
             name_exact=asked["name_exact"],
+            matching=Filter(asked["pattern"], asked["platform"]),
             sort=asked["sort"] or "name",
             signatures=signatures,
         )
@@ -129,11 +135,11 @@ def _with_belongings(
 def _links(path: str, kept: dict[str, str], page: TagPage) -> dict[str, str]:
     """The ``Link`` header with the addresses of the pages around `page`; `kept` is asked again."""
     links = []
-    if page.has_previous and page.tags:
-        query = urlencode(kept | {"before": page.tags[0].name})
+    if page.has_previous and page.first:
+        query = urlencode(kept | {"before": page.first})
         links.append(f'<{path}?{query}>; rel="previous"')
-    if page.has_next and page.tags:
-        query = urlencode(kept | {"last": page.tags[-1].name})
+    if page.has_next and page.last:
+        query = urlencode(kept | {"last": page.last})
         links.append(f'<{path}?{query}>; rel="next"')
     return {"Link": ", ".join(links)} if links else {}
 
@@ -164,10 +170,14 @@ class TagView(RegistryView):
     """``GET /gitlab/v1/berth/tag/<path>/?tag=``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-        """One tag's details."""
+        """One tag's details; with ``belongings=true`` the types of what belongs to it too."""
         tag = tags.check(request.GET.get("tag", ""))
-        found = tag_details.find(repositories.get_id(name), tag)
-        return JsonResponse(_as_json(found, pull_details.counted_since()))
+        repository_id = repositories.get_id(name)
+        found = tag_details.find(repository_id, tag)
+        body = _as_json(found, pull_details.counted_since())
+        if flag(request, "belongings"):
+            body["belongings"] = belonging.kinds(repository_id, [found]).get(found.digest, [])
+        return JsonResponse(body)
 
 
 class HistoryView(RegistryView):

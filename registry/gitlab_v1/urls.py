@@ -14,6 +14,7 @@ from registry.gitlab_v1 import (
     pulls,
     repositories,
     revocations,
+    search,
     statistics,
     tags,
     verifications,
@@ -33,6 +34,7 @@ urlpatterns = [
     path("gitlab/v1/revocations/", revocations.RevocationsView()),
     path("gitlab/v1/statistics/", statistics.StatisticsView()),
     path("gitlab/v1/usage/", statistics.UsageView()),
+    path("gitlab/v1/search/", search.SearchView()),
     # Calls of our own: what is called stands first and the name last, whatever words it holds.
     path("gitlab/v1/berth/", repositories.DiscoveryView()),
     path("gitlab/v1/berth/repository/<name:name>/", repositories.RepositoryView()),

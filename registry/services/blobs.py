@@ -25,6 +25,11 @@ LEFT JOIN registry_review v ON v.kind = 'link' AND v.target = l.id
 WHERE l.blob_id = (SELECT id FROM registry_blob WHERE digest = %s)
 AND l.repository_id = (SELECT id FROM registry_repository WHERE name = %s AND closed_at IS NULL)
 """
+# No blob is held before the repository that it is mounted into: one that is not there yet is opened
+# first, and others hold the two in that order.
+_TO_MOUNT = f"""{_FIND}
+AND EXISTS (SELECT 1 FROM registry_repository WHERE name = %s AND closed_at IS NULL)
+"""
 _PUT = """
 INSERT INTO registry_blob (digest, size, created_at) VALUES (%s, %s, %s)
 ON CONFLICT (digest) DO UPDATE SET size = excluded.size
@@ -35,11 +40,14 @@ SELECT %s, id, %s FROM registry_blob WHERE digest = %s
 ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL
 """
 _RIGHT = (
-    "(SELECT {column} FROM registry_repositoryblob WHERE repository_id = %s AND blob_id = b.id)"
+    "(SELECT {column} FROM registry_repositoryblob WHERE repository_id = r.id AND blob_id = b.id)"
 )
+_BY_NAME = "r.name = %s AND r.closed_at IS NULL"
+_BY_ID = "r.id = %s"
 _HERE = f"""
-SELECT b.digest, {_RIGHT.format(column="id")}, b.size, {_RIGHT.format(column="deleted_at")}
-FROM registry_blob b WHERE b.digest IN ({{holes}})
+SELECT b.digest, b.size, {_RIGHT.format(column="id")}, r.id, {_RIGHT.format(column="deleted_at")}
+FROM registry_repository r, registry_blob b
+WHERE {{repository}} AND b.digest IN ({{holes}})
 """
 _BATCH = 500
 
@@ -80,22 +88,38 @@ def _is_back(repository_id: int, digest: str, link_id: int) -> bool:
     return holding.live_manifest_of(repository_id, digest, link_id) is not None
 
 
-def links_here(repository_id: int, digests: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """By digest the right to each blob that a repository has, and its size in bytes."""
-    names = list(digests)
-    found: dict[str, tuple[int, int]] = {}
-    for start in range(0, len(names), _BATCH):
-        some = names[start : start + _BATCH]
-        sql = _HERE.format(holes=", ".join(["%s"] * len(some)))
-        found |= {
+class LinksHere:
+    """The rights to some blobs that a repository has, by its name or id, asked of a `send`."""
+
+    def __init__(
+        self, repository: str | int, digests: Iterable[str], send: database.Together
+    ) -> None:
+        names = list(digests)
+        which = _BY_NAME if isinstance(repository, str) else _BY_ID
+        self._sent = []
+        for start in range(0, len(names), _BATCH):
+            some = names[start : start + _BATCH]
+            sql = _HERE.format(repository=which, holes=", ".join(["%s"] * len(some)))
+            self._sent.append(send(sql, [repository, *some]))
+
+    def by_digest(self) -> dict[str, tuple[int, int]]:
+        """By digest the right to each blob that is here, and its size in bytes. To be asked once,
+        in a transaction that holds the repository.
+        """
+        return {
             digest: (link_id, size)
-            for digest, link_id, size, deleted_at in database.rows(
-                sql, [repository_id, repository_id, *some]
-            )
+            for sent in self._sent
+            for digest, size, link_id, repository_id, deleted_at in sent.rows
             if link_id is not None
             and (deleted_at is None or _is_back(repository_id, digest, link_id))
         }
-    return found
+
+
+def links_here(repository_id: int, digests: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """As `LinksHere.by_digest`, for who asks nothing else."""
+    with database.together() as send:
+        asked = LinksHere(repository_id, digests, send)
+    return asked.by_digest()
 
 
 def promise(name: str, digest: str) -> FoundBlob:
@@ -128,7 +152,7 @@ def grant(
     what is given refuses, when it is done, what does not fit into `quotas`.
     """
     added = usage.Addition(quotas, repository_id, digest)
-    added.announce(send)
+    usage.announce(quotas, send)
     send(_PUT, [digest, size, timezone.now()])
     send("DELETE FROM registry_tombstone WHERE digest = %s", [digest])
     added.count(send)
@@ -153,13 +177,17 @@ def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
     size = storage.current().size(digest)
     # So that what is used is counted from here on.
     usage.room(actor.quotas)
+
+    def ask(send: database.Together) -> database.Sent:
+        usage.announce(actor.quotas, send)
+        return send(_TO_MOUNT + database.row_lock("b"), [digest, source, name])
+
     with database.atomic():
-        repository_id = repositories.hold_or_open(name, actor)
-        added = usage.Addition(actor.quotas, repository_id, digest)
-        added.announce(database.send_alone)
-        held = database.one(_FIND + database.row_lock("b"), [digest, source])
+        repository_id, found = repositories.hold_and_ask(name, actor, ask)
+        held = found.row
         if held is None or size is None or held[1] != size:
             return False
+        added = usage.Addition(actor.quotas, repository_id, digest)
         link_id, _, _, source_id, _, deleted_at, _ = held
         if deleted_at is not None and not _is_back(source_id, digest, link_id):
             return False

@@ -319,9 +319,10 @@ def take_usage() -> None:
         one("SELECT pg_advisory_xact_lock(%s)::text", [_USAGE])
 
 
-def send_alone(sql: str, parameters: Sequence[Any]) -> Any:
+def send_alone(sql: str, parameters: Sequence[Any]) -> Sent:
     """As what `together` gives, for one statement, at once."""
-    return one(sql, parameters)
+    with together() as send:
+        return send(sql, parameters)
 
 
 def gather_statistics() -> None:

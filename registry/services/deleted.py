@@ -17,7 +17,7 @@ _TAGS = """
 SELECT r.name, t.id, t.name, t.digest, t.size, t.ended_at, t.ended_by
 FROM registry_repository r
 JOIN registry_tag t ON t.repository_id = r.id AND t.ended_at > %s AND t.manifest_id IS NOT NULL
-WHERE r.closed_at IS NULL AND (r.name = %s OR (r.name > %s AND r.name < %s)){behind}
+WHERE r.closed_at IS NULL AND (r.name = %s OR (r.name > %s AND r.name < %s)){named}{behind}
 AND NOT EXISTS (
     SELECT 1 FROM registry_tag later
     WHERE later.repository_id = t.repository_id AND later.name = t.name AND later.id > t.id
@@ -26,6 +26,13 @@ ORDER BY t.ended_at DESC, t.id DESC LIMIT %s
 """
 _BEHIND = """
 AND (t.ended_at, t.id) < (SELECT l.ended_at, l.id FROM registry_tag l WHERE l.id = %s)"""
+
+
+# Not LIKE, which SQLite matches in any case.
+_NAMED = {
+    "sqlite": "\nAND (instr(t.name, %s) > 0 OR instr(r.name, %s) > 0)",
+    "postgresql": "\nAND (strpos(t.name, %s) > 0 OR strpos(r.name, %s) > 0)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +49,19 @@ class DeletedTag:
     until: dt.datetime
 
 
-def tags_below(path: str, limit: int, *, last: int = 0) -> list[DeletedTag]:
+def tags_below(path: str, limit: int, *, last: int = 0, name: str = "") -> list[DeletedTag]:
     """Up to `limit` deleted tags of repositories at and below `path`, the latest first.
 
-    Those behind the interval with the id `last`, where one is given.
+    Those behind the interval with the id `last`, and with `name` in the name of the tag or of its
+    repository, where these are given.
     """
     window = reviews.window()
     since = timezone.now() - window
     with connections[database.ALIAS].cursor() as cursor:
-        sql = _TAGS.format(behind=_BEHIND if last else "")
-        behind = [last] if last else []
-        cursor.execute(sql, [since, path, f"{path}/", f"{path}0", *behind, limit])
+        vendor = connections[database.ALIAS].vendor
+        sql = _TAGS.format(named=_NAMED[vendor] if name else "", behind=_BEHIND if last else "")
+        more: list[str | int] = [*([name, name] if name else []), *([last] if last else [])]
+        cursor.execute(sql, [since, path, f"{path}/", f"{path}0", *more, limit])
         rows = cursor.fetchall()
     return [
         DeletedTag(name, pk, tag, digest, size, ended_at, ended_by, ended_at + window)

@@ -12,8 +12,8 @@ from registry.services import cursors, database
 
 _RECORD = """
 INSERT INTO registry_event
-(at, action, repository, renamed_from, tag, digest, media_type, size, actor, "user")
-VALUES (%s, %s, %s, '', %s, %s, %s, %s, %s, %s)
+(at, action, repository, renamed_from, tag, digest, media_type, size, replaced, actor, "user")
+VALUES (%s, %s, %s, '', %s, %s, %s, %s, %s, %s, %s)
 """
 
 
@@ -26,11 +26,15 @@ def record(  # noqa: PLR0913 - one for each column
     digest: str = "",
     media_type: str = "",
     size: int = 0,
+    replaced: str = "",
     send: database.Together | None = None,
 ) -> None:
-    """Write one event. With `send`, together with other statements."""
+    """Write one event. With `send`, together with other statements.
+
+    `replaced` is the digest at which a tag pointed before its push moved it.
+    """
     cursors.announce(Event, send)
-    values = [timezone.now(), action.value, repository, tag, digest, media_type, size]
+    values = [timezone.now(), action.value, repository, tag, digest, media_type, size, replaced]
     (send or database.change)(_RECORD, [*values, actor.name, actor.user])
 
 

@@ -33,6 +33,7 @@ def event(row: Event) -> Row:
         "digest": row.digest,
         "media_type": row.media_type,
         "size": row.size,
+        "replaced": row.replaced,
         "actor": row.actor,
         "user": row.user,
     }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Exists, Max, OuterRef
 from django.utils import timezone
@@ -15,7 +16,7 @@ from registry import digest as digests
 from registry import manifest as parsing
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
-from registry.manifest import ParsedManifest
+from registry.manifest import Descriptor, ParsedManifest
 from registry.models import (
     Event,
     Manifest,
@@ -50,7 +51,8 @@ ON m.repository_id = r.id AND m.digest = %s AND m.deleted_at IS NULL
 WHERE r.name = %s AND r.closed_at IS NULL
 """
 _BY_OTHER_DIGEST = """
-SELECT 1 FROM registry_manifest WHERE repository_id = %s AND digest = %s AND deleted_at IS NULL
+SELECT 1 FROM registry_manifest WHERE digest = %s AND deleted_at IS NULL
+AND repository_id = (SELECT id FROM registry_repository WHERE name = %s AND closed_at IS NULL)
 """
 # The bytes again where they are here: if they were damaged, pushing them heals them.
 _STORE = """
@@ -143,22 +145,22 @@ def push(
     sizes = storage.current().sizes(parsed.needed_blobs)
     config = image_configs.read(parsed.config)
     with database.atomic():
-        repository_id = repositories.hold_or_open(name, actor)
-        digest = reference if by_digest else _digest_of_tag(repository_id, reference, payload)
-        links = _links(repository_id, parsed, sizes)
+        repository_id, asked = repositories.hold_and_ask(
+            name, actor, lambda send: _Asked(name, reference, payload, parsed, names, send)
+        )
+        digest = reference if by_digest else asked.digest_of_tag(repository_id)
+        links = asked.links(parsed, sizes)
         manifest_id = _store(repository_id, digest, payload, parsed, config, actor)
         crash_points.reached("manifest_stored")
         with database.together() as send:
             _refer(repository_id, manifest_id, parsed, links, send)
-        crash_points.reached("manifest_referred")
-        for tag in names:
-            tags.point(repository_id, tag, manifest_id, digest, actor)
-            crash_points.reached("tag_pointed")
-        if not names and database.one(_IS_TAGGED, [manifest_id]) is None:
-            reviews.queue(
-                Review.Kind.MANIFEST, [manifest_id], "pushed without a tag", after=reviews.window()
-            )
-        with database.together() as send:
+            crash_points.reached("manifest_referred")
+            replaced = {"": ""}
+            for tag, current in asked.currents():
+                replaced[tag] = tags.move(
+                    repository_id, tag, current, manifest_id, digest, actor, send
+                )
+                crash_points.reached("tag_pointed")
             for tag in names or ("",):
                 events.record(
                     Event.Action.PUSH,
@@ -168,39 +170,76 @@ def push(
                     digest=digest,
                     media_type=parsed.media_type,
                     size=len(payload),
+                    replaced=replaced[tag],
                     send=send,
                 )
+        if not names and database.one(_IS_TAGGED, [manifest_id]) is None:
+            reviews.queue(
+                Review.Kind.MANIFEST, [manifest_id], "pushed without a tag", after=reviews.window()
+            )
     crash_points.reached("manifest_committed")
     return PushedManifest(digest, parsed.subject.digest if parsed.subject else None, names)
 
 
-def _digest_of_tag(repository_id: int, tag: str, payload: bytes) -> str:
-    """The digest by which a manifest is kept that is pushed by tag alone.
+class _Asked:
+    """What a push asks of the repository that it holds, in one round trip."""
 
-    It is that by which the tag has these bytes already, else that by which they are here, else
-    their sha256: what somebody has pushed by its sha512 does not change its name.
-    """
-    known = [digests.of(payload, algorithm) for algorithm in digests.ALGORITHMS]
-    # The common case, by the index and without the ORM: nobody has pushed it by another digest.
-    if database.one(_BY_OTHER_DIGEST, [repository_id, *known[1:]]) is None:
-        return known[0]
-    current = Tag.objects.filter(name=tag, ended_at=None, manifest_id=OuterRef("pk"))
-    here = Manifest.objects.filter(
-        repository_id=repository_id, digest__in=known, deleted_at=None
-    ).order_by(Exists(current).desc(), "digest")
-    return here.values_list("digest", flat=True).first() or known[0]
+    def __init__(
+        self,
+        name: str,
+        reference: str,
+        payload: bytes,
+        parsed: ParsedManifest,
+        names: Sequence[str],
+        send: database.Together,
+    ) -> None:
+        self._reference = reference
+        self._known = [digests.of(payload, algorithm) for algorithm in digests.ALGORITHMS]
+        # The common case, by the index and without the ORM: nobody has pushed it by another digest.
+        self._other = send(_BY_OTHER_DIGEST, [*self._known[1:], name])
+        here = [*parsed.needed_blobs, *sorted(parsed.foreign_blobs)]
+        self._links = blobs.LinksHere(name, here, send)
+        self._currents = [(tag, tags.ask(name, tag, send)) for tag in names]
+
+    def digest_of_tag(self, repository_id: int) -> str:
+        """The digest by which a manifest is kept that is pushed by tag alone.
+
+        It is that by which the tag has these bytes already, else that by which they are here, else
+        their sha256: what somebody has pushed by its sha512 does not change its name.
+        """
+        if self._other.row is None:
+            return self._known[0]
+        current = Tag.objects.filter(
+            name=self._reference, ended_at=None, manifest_id=OuterRef("pk")
+        )
+        here = Manifest.objects.filter(
+            repository_id=repository_id, digest__in=self._known, deleted_at=None
+        ).order_by(Exists(current).desc(), "digest")
+        return here.values_list("digest", flat=True).first() or self._known[0]
+
+    def links(self, parsed: ParsedManifest, sizes: dict[str, int | None]) -> list[int]:
+        """The ids of this repository's rights to the blobs that the manifest refers to.
+
+        All those that it needs, and of the foreign ones those that somebody has pushed all the
+        same. `sizes` is what the store had a moment ago. It still has what there is a right to now,
+        since bytes go after the last right to them; what it had not may have come since.
+        """
+        found = self._links.by_digest()
+        _require_blobs(parsed.needed_blobs, found, sizes)
+        return [link_id for link_id, _ in found.values()]
+
+    def currents(self) -> Iterator[tuple[str, tuple[Any, ...] | None]]:
+        """Each tag, and what `tags.move` wants to know of it."""
+        for tag, sent in self._currents:
+            yield tag, sent.row
 
 
-def _links(repository_id: int, parsed: ParsedManifest, sizes: dict[str, int | None]) -> list[int]:
-    """The ids of this repository's rights to the blobs that the manifest refers to.
-
-    All those that it needs, and of the foreign ones those that somebody has pushed all the same.
-    `sizes` is what the store had a moment ago. It still has what there is a right to now, since
-    bytes go after the last right to them; what it had not may have come since.
-    """
-    needed = parsed.needed_blobs
-    names = [*needed, *sorted(parsed.foreign_blobs)]
-    found = blobs.links_here(repository_id, names)
+def _require_blobs(
+    needed: Mapping[str, Descriptor],
+    found: Mapping[str, tuple[int, int]],
+    sizes: Mapping[str, int | None],
+) -> None:
+    """Raises MANIFEST_BLOB_UNKNOWN, and MANIFEST_INVALID where a descriptor's size is wrong."""
     store = storage.current()
     missing = [
         d
@@ -220,7 +259,6 @@ def _links(repository_id: int, parsed: ParsedManifest, sizes: dict[str, int | No
                 f"a descriptor says {descriptor.size} bytes where the blob has {found[digest][1]}",
                 digest=digest,
             )
-    return [link_id for link_id, _ in found.values()]
 
 
 def _store(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from django.conf import settings
 from django.db.models import Q
@@ -17,6 +18,8 @@ from registry.services.garbage import reviews
 from registry.services.protection import TagRules
 from tokens.access import is_repository_name
 from tokens.verify import LONGEST_LEEWAY, MAX_LIFETIME
+
+Asked = TypeVar("Asked")
 
 MAX_GIVEN_UP = 500
 """Repositories that one call closes."""
@@ -82,14 +85,28 @@ def hold_or_open(name: str, actor: Actor) -> int:
     It then belongs to the project of `actor`, where that is known. Raises DENIED, as
     `_refuse_late`, `_refuse_other` and `_refuse_one_more`.
     """
+    repository_id, _ = hold_and_ask(name, actor, lambda _send: None)
+    return repository_id
+
+
+def hold_and_ask(
+    name: str, actor: Actor, ask: Callable[[database.Together], Asked]
+) -> tuple[int, Asked]:
+    """As `hold_or_open`, with what `ask` gives, which sends its questions with the one that holds.
+
+    They are answered when the repository is held; `ask` may be called again where there was none.
+    """
     while True:
-        row = database.one(_HELD + database.row_lock(), [name])
+        with database.together() as send:
+            held = send(_HELD + database.row_lock(), [name])
+            asked = ask(send)
+        row = held.row
         if row is not None:
             repository_id, project_id = row
             _refuse_other(name, project_id, actor)
             if project_id is None and actor.project_id is not None:
                 _bind(repository_id, actor)
-            return int(repository_id)
+            return int(repository_id), asked
         database.hold_openings(others_too=False)
         _refuse_late(name, actor)
         _refuse_one_more(actor)

@@ -6,20 +6,28 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import F, Q, QuerySet, Value, Window
 from django.db.models.functions import RowNumber, StrIndex
 
 from registry.errors import Code, RegistryError
 from registry.models import Manifest, Tag
-from registry.services import tags, tags_by_pull
+from registry.services import tag_filters, tags, tags_by_pull
 from registry.services.pull_details import NEVER, Pulled
+from registry.services.tag_filters import ANY, Filter
 from registry.services.tags_by_pull import Wanted
+from registry.tag_order import sort_key
 
-_COLUMNS = {"name": "name", "published_at": "started_at", "size_bytes": "size"}
-"""What a list is sorted by, and the column. An index of open tags leads in the order of each.
-`tags_by_pull` has the order of last pulls."""
+_COLUMNS = {
+    "name": ("name",),
+    "version": ("sort_key", "name"),
+    "published_at": ("started_at", "id"),
+    "created_at": ("dated_at", "id"),
+    "size_bytes": ("size", "id"),
+}
+"""What a list is sorted by, and the columns, which name one tag. An index of open tags leads in the
+order of each. `tags_by_pull` has the order of last pulls."""
 
 _BY_PULL = "last_pulled_at"
 SORTS = tuple(sign + key for key in (*_COLUMNS, _BY_PULL) for sign in ("", "-"))
@@ -35,6 +43,14 @@ _MAX_PLATFORMS = 4000
 
 _REFERRED = 20
 """Tags whose referrers are looked up at once."""
+
+
+class _Names(NamedTuple):
+    """Which names: with a `part`, or an `exact` one; those of `signatures` too."""
+
+    part: str
+    exact: str
+    signatures: bool
 
 
 @dataclass(frozen=True)
@@ -74,13 +90,27 @@ class TagPage:
     """A page in the order asked for, and whether there are tags before and behind it.
 
     It may be shorter than was asked for, where its tags say much. `is_backwards`: it is the page
-    before a tag, and ends there.
+    before a tag, and ends there. `walked_to` is the tag to go on from where so many did not match
+    that nobody looked further, "" where that is the page's own end.
     """
 
     tags: list[TagDetails]
     has_previous: bool
     has_next: bool
     is_backwards: bool = False
+    walked_to: str = ""
+
+    @property
+    def first(self) -> str:
+        """Before which tag the page before this one ends."""
+        far = self.walked_to if self.is_backwards else ""
+        return far or (self.tags[0].name if self.tags else "")
+
+    @property
+    def last(self) -> str:
+        """After which tag the page behind this one begins."""
+        far = "" if self.is_backwards else self.walked_to
+        return far or (self.tags[-1].name if self.tags else "")
 
     @property
     def from_marker(self) -> list[TagDetails]:
@@ -90,11 +120,11 @@ class TagPage:
     def cut_to(self, count: int) -> TagPage:
         """The page with so many tags, those nearest to the one that it was asked from."""
         if self.is_backwards:
-            return replace(self, tags=self.tags[-count:], has_previous=True)
-        return replace(self, tags=self.tags[:count], has_next=True)
+            return replace(self, tags=self.tags[-count:], has_previous=True, walked_to="")
+        return replace(self, tags=self.tags[:count], has_next=True, walked_to="")
 
 
-def page(  # noqa: PLR0913  (what a list may be asked)
+def page(  # noqa: PLR0913  (each is a parameter of the list)
     repository_id: int,
     *,
     limit: int,
@@ -102,14 +132,15 @@ def page(  # noqa: PLR0913  (what a list may be asked)
     before: str = "",
     name: str = "",
     name_exact: str = "",
+    matching: Filter = ANY,
     sort: str = "name",
     signatures: bool = True,
 ) -> TagPage:
     """Up to `limit` tags after the tag `last` or before `before`, in the order `sort`.
 
-    Those whose name contains `name`, and is `name_exact` where one is given; without `signatures`,
-    none by which cosign finds what belongs to an image. Raises UNSUPPORTED (400) where `sort` is
-    unknown or both directions are asked for.
+    Those whose name contains `name`, is `name_exact` where one is given, and that are `matching`;
+    without `signatures`, none by which cosign finds what belongs to an image. Raises UNSUPPORTED
+    (400) where `sort` is unknown or both directions are asked for.
     """
     if sort not in SORTS or (last and before):
         raise RegistryError(
@@ -119,30 +150,66 @@ def page(  # noqa: PLR0913  (what a list may be asked)
     marker = before or last
     descending = sort.startswith("-") != backwards
     key = sort.removeprefix("-")
-    if key == _BY_PULL:
-        wanted = Wanted(repository_id, limit + 1, descending, marker, name, name_exact, signatures)
+    names = _Names(name, name_exact, signatures)
+    walked_to = ""
+    if not matching.is_any:
+        ids, walked_to = tag_filters.ids(
+            matching,
+            lambda marker, count: _some(repository_id, key, descending, marker, count, names),
+            marker,
+            limit + 1,
+        )
+        shown, more = _fitting(_in_order(ids), limit)
+        if len(shown) < len(ids):
+            walked_to = ""
+        more = more or bool(walked_to)
+    elif key == _BY_PULL:
+        wanted = Wanted(repository_id, limit + 1, descending, marker, *names)
         shown, more = _fitting(_in_order(tags_by_pull.ids(wanted)), limit)
     else:
-        found = _named(repository_id, name, name_exact)
-        if not signatures:
-            found = tags.without_signatures(found)
-        column = _COLUMNS[key]
-        if marker:
-            found = found.filter(_beyond(repository_id, marker, column, descending))
-        shown, more = _fitting(_read(_ordered(found, column, descending), limit + 1), limit)
+        found = _behind(repository_id, key, descending, marker, names)
+        shown, more = _fitting(_read(found, limit + 1), limit)
     if backwards:
-        return TagPage(shown[::-1], more, True, is_backwards=True)
-    return TagPage(shown, bool(last), more)
+        return TagPage(shown[::-1], more, True, is_backwards=True, walked_to=walked_to)
+    return TagPage(shown, bool(last), more, walked_to=walked_to)
 
 
-def _named(repository_id: int, name: str, name_exact: str) -> QuerySet[Tag]:
+def _behind(
+    repository_id: int, key: str, descending: bool, marker: str, names: _Names
+) -> QuerySet[Tag]:
+    """The tags behind `marker`, or all, in an order that a column has."""
+    found = _named(repository_id, names)
+    columns = _COLUMNS[key]
+    if marker:
+        found = found.filter(_beyond(repository_id, marker, columns, descending))
+    sign = "-" if descending else ""
+    return found.order_by(*(sign + column for column in columns))
+
+
+def _some(
+    repository_id: int,
+    key: str,
+    descending: bool,
+    marker: str,
+    count: int,
+    names: _Names,
+) -> list[int]:
+    """The ids of the next `count` tags in any order."""
+    if key == _BY_PULL:
+        wanted = Wanted(repository_id, count, descending, marker, *names)
+        return tags_by_pull.ids(wanted)
+    found = _behind(repository_id, key, descending, marker, names)
+    return list(found.values_list("pk", flat=True)[:count])
+
+
+def _named(repository_id: int, names: _Names) -> QuerySet[Tag]:
     found = Tag.objects.filter(repository_id=repository_id, ended_at=None)
-    if name_exact:
-        found = found.filter(name=name_exact)
-    if name:
+    if names.exact:
+        found = found.filter(name=names.exact)
+    if names.part:
         # Not LIKE, which SQLite matches in any case. Tags that differ in case are different tags.
-        found = found.alias(found_at=StrIndex("name", Value(name))).filter(found_at__gt=0)
-    return found
+        found = found.alias(found_at=StrIndex("name", Value(names.part))).filter(found_at__gt=0)
+    return found if names.signatures else tags.without_signatures(found)
 
 
 def _read(ordered: QuerySet[Tag], count: int) -> Iterator[Tag]:
@@ -230,30 +297,28 @@ def referrers(
     return found
 
 
-def _ordered(found: QuerySet[Tag], column: str, descending: bool) -> QuerySet[Tag]:
-    sign = "-" if descending else ""
-    keys = ["name"] if column == "name" else [column, "id"]
-    return found.order_by(*(sign + key for key in keys))
-
-
-def _beyond(repository_id: int, marker: str, column: str, descending: bool) -> Q:
+def _beyond(repository_id: int, marker: str, columns: Sequence[str], descending: bool) -> Q:
     """What lies behind the tag `marker` in the order; a marker that has gone keeps its position."""
     side = "lt" if descending else "gt"
-    if column == "name":
+    if columns == ("name",):
         return Q(**{f"name__{side}": marker})
-    position = (
-        Tag.objects.filter(repository_id=repository_id, name=marker)
-        .order_by("-pk")
-        .values_list(column, "pk")
-        .first()
-    )
+    column, tie = columns
+    position = _position(repository_id, marker, columns)
     if position is None:
         return Q()
     beyond: dict[str, Any] = {f"{column}__{side}": position[0]}
-    ties: dict[str, Any] = {column: position[0], f"pk__{side}": position[1]}
+    ties: dict[str, Any] = {column: position[0], f"{tie}__{side}": position[1]}
     # The first condition says nothing new: it is what lets the index begin at the position.
     start: dict[str, Any] = {f"{column}__{side}e": position[0]}
     return Q(**start) & (Q(**beyond) | Q(**ties))
+
+
+def _position(repository_id: int, marker: str, columns: Sequence[str]) -> tuple[Any, ...] | None:
+    """Where the tag `marker` stands; None where nobody knows."""
+    if columns[0] == "sort_key":
+        return sort_key(marker), marker
+    past = Tag.objects.filter(repository_id=repository_id, name=marker).order_by("-pk")
+    return past.values_list(*columns).first()
 
 
 def _details(tag: Tag) -> TagDetails:

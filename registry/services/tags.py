@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from django.db.models import QuerySet
 from django.db.models.functions import Coalesce, Substr
@@ -16,6 +17,7 @@ from registry.errors import Code, RegistryError
 from registry.models import Event, Repository, Review, Tag
 from registry.services import database, events, repositories
 from registry.services.garbage import reviews
+from registry.tag_order import sort_key
 
 # No name is empty, so that the first page needs no query of its own.
 # The repository is found first, so that no planner sorts all of its tags for one page.
@@ -25,15 +27,17 @@ AND repository_id = (SELECT id FROM registry_repository WHERE name = %s AND clos
 ORDER BY name LIMIT %s
 """
 _CURRENT = """
-SELECT id, manifest_id FROM registry_tag
-WHERE repository_id = %s AND name = %s AND ended_at IS NULL
+SELECT id, manifest_id, digest FROM registry_tag
+WHERE repository_id = {} AND name = %s AND ended_at IS NULL
 """
+_BY_NAME = "(SELECT id FROM registry_repository WHERE name = %s AND closed_at IS NULL)"
 _END = "UPDATE registry_tag SET ended_at = %s, ended_by = %s WHERE id = %s"
 _POINT = """
 INSERT INTO registry_tag
-(repository_id, name, manifest_id, digest, size, started_at, started_by, restored_at, restored_by,
-ended_by)
-SELECT %s, %s, id, %s, content_size, %s, %s, %s, %s, '' FROM registry_manifest WHERE id = %s
+(repository_id, name, sort_key, manifest_id, digest, size, dated_at, started_at, started_by,
+restored_at, restored_by, ended_by)
+SELECT %s, %s, %s, id, %s, content_size, COALESCE(image_created_at, %s), %s, %s, %s, %s, ''
+FROM registry_manifest WHERE id = %s
 """
 MAX_AT_ONCE = 100
 """Tags that one push sets. The specification asks for ten at least."""
@@ -96,30 +100,56 @@ def point(
     actor: Actor,
     *,
     restored: Tag | None = None,
-) -> bool:
-    """Let the tag `name` point at a manifest; whether it moved or is new.
+) -> str:
+    """Let the tag `name` point at a manifest; the digest at which it pointed before it moved.
 
-    With the interval that is `restored`, it keeps the time of the push and who pushed.
+    That is "" for a tag that is new, and for one that stays where it is. With the interval that is
+    `restored`, it keeps the time of the push and who pushed.
 
     In a transaction that holds the repository. Raises DENIED where a rule keeps it where it is, or
     keeps `actor` from pushing it.
     """
+    current = database.one(_CURRENT.format("%s"), [repository_id, name])
+    send = database.send_alone
+    return move(repository_id, name, current, manifest_id, digest, actor, send, restored=restored)
+
+
+def ask(repository: str, name: str, send: database.Together) -> database.Sent:
+    """What an open tag points at, if there is one: to be given to `move`."""
+    return send(_CURRENT.format(_BY_NAME), [repository, name])
+
+
+def move(  # noqa: PLR0913 - from where, and to where
+    repository_id: int,
+    name: str,
+    current: tuple[Any, ...] | None,
+    manifest_id: int,
+    digest: str,
+    actor: Actor,
+    send: database.Together,
+    *,
+    restored: Tag | None = None,
+) -> str:
+    """As `point`, from what the repository's holder was told by `ask`; sent with other statements.
+
+    Raises DENIED.
+    """
     actor.rules.refuse_push([name])
-    now = timezone.now()
-    current = database.one(_CURRENT, [repository_id, name])
+    now, replaced = timezone.now(), ""
     if current is not None:
-        tag_id, before = current
+        tag_id, before, replaced = current
         if before == manifest_id:
-            return False
+            return ""
         actor.rules.refuse_move(name)
-        database.change(_END, [now, actor.name, tag_id])
+        send(_END, [now, actor.name, tag_id])
         if before is not None:
-            reviews.queue(Review.Kind.MANIFEST, [before], "tag moved")
+            reviews.queue(Review.Kind.MANIFEST, [before], "tag moved", send=send)
     began: tuple[object, ...] = (now, actor.name, None, None)
     if restored is not None:
         began = (restored.started_at, restored.started_by, now, actor.name)
-    database.change(_POINT, [repository_id, name, digest, *began, manifest_id])
-    return True
+    key = sort_key(name)
+    send(_POINT, [repository_id, name, key, digest, began[0], *began, manifest_id])
+    return replaced
 
 
 def delete(repository: str, name: str, actor: Actor) -> None:

@@ -192,22 +192,25 @@ def _has(path: str, digest: str) -> bool:
 # What changes it
 
 
+def announce(quotas: Quotas, send: database.Together) -> None:
+    """Keep counts away until the transaction ends, which adds a right: before its blob's row is
+    held. Nothing without quotas.
+    """
+    if quotas:
+        database.share_usage(send)
+
+
 class Addition:
     """A right to a blob that is about to be added, in a transaction that holds the repository.
 
-    `announce` comes before the blob's row is held, `count` when it is and before the right is
-    there, `refuse` when both are sent. It does nothing without quotas.
+    `count` comes when the blob's row is held and before the right is there, `refuse` when both are
+    sent. It does nothing without quotas.
     """
 
     def __init__(self, quotas: Quotas, repository_id: int, digest: str) -> None:
         self._quotas, self._slot, self._digest = quotas, repository_id % SLOTS, digest
         self._sent: list[tuple[Quota, database.Sent]] = []
         self._used: database.Sent | None = None
-
-    def announce(self, send: database.Together) -> None:
-        """Keep counts away until the transaction ends."""
-        if self._quotas:
-            database.share_usage(send)
 
     def count(self, send: database.Together) -> None:
         """Add the blob to the totals of each path where it is new."""

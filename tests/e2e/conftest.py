@@ -33,6 +33,7 @@ def berth_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
         folder,
         EXTERNAL_URL=f"https://localhost:{free_port()}",
         REGISTRY_EXTERNAL_URL=f"https://localhost:{free_port()}",
+        BERTH__PROCESSES="1",
         **certificates.make(folder / "certificates").settings,
     )
     installation.start()

@@ -36,6 +36,7 @@ def installation(folder: Path, *, rsa: bool = False) -> Iterator[Foreign]:
     berth = Foreign(
         folder / "berth",
         BERTH__ROLES="web",
+        BERTH__PROCESSES="1",
         BERTH__EVENTS_SECRET=EVENTS_SECRET,
         REGISTRY_EXTERNAL_URL=f"http://localhost:{port}",
         GITLAB_RAILS__REGISTRY_API_URL=f"http://127.0.0.1:{port}",

@@ -98,7 +98,7 @@ class Installation:
 
     def start(self, timeout: float = 90) -> None:
         """Start it and wait until it says that it is ready."""
-        self._copy_prepared()
+        self.copy_prepared()
         offset = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
             self._popen = subprocess.Popen(
@@ -149,17 +149,28 @@ class Installation:
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
 
-    def _copy_prepared(self) -> None:
-        """Have the state folder of this run, where there is none and it would be the same."""
+    def copy_prepared(self) -> None:
+        """Have the state folder of this run, where there is none and it would be the same.
+
+        A start does this by itself; a command alone may begin with it.
+        """
+        settings = self._deciding_settings()
         if (
-            self.prepared_in is not None
-            and not self._from_nothing
-            and self.settings.get("GITLAB_ROOT_PASSWORD") == PASSWORD
-            and self.settings.get("BERTH_HOME") == str(self.home)
-            and not (self.home.exists() and any(self.home.iterdir()))
-            and prepared.suits(self.settings)
+            self.prepared_in is None
+            or self._from_nothing
+            or settings.get("GITLAB_ROOT_PASSWORD") != PASSWORD
+            or settings.get("BERTH_HOME") != str(self.home)
+            or (self.home / "db").exists()
         ):
+            return
+        if prepared.suits(settings) and not self.home.exists():
             prepared.copy(self.prepared_in, self.home, _prepare)
+        elif names := prepared.alike(settings):
+            prepared.copy(self.prepared_in, self.home, _prepare, names)
+
+    def _deciding_settings(self) -> dict[str, str]:
+        """Those on which depends what it finds prepared, as the environment spells them."""
+        return self.settings
 
     @property
     def pid(self) -> int:

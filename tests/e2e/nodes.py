@@ -138,6 +138,15 @@ class Node(Installation):
         path = folder / "gitlab.toml"
         path.write_text("\n".join([*lines, ""]))
         self.settings = {"GITLAB_CONFIG": str(path)}
+        self._roles = ",".join(map(str, tables["berth"].get("roles", ["web", "registry"])))
+
+    def _deciding_settings(self) -> dict[str, str]:
+        """What its configuration file says of them."""
+        return {
+            "GITLAB_ROOT_PASSWORD": self.root_password,
+            "BERTH_HOME": str(self.home),
+            "BERTH__ROLES": self._roles,
+        }
 
     @property
     def url(self) -> str:

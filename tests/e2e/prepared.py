@@ -1,14 +1,15 @@
 """A state folder that is prepared once a run, and copied by whoever begins with such a one.
 
-``manage.py prepare`` works for seconds and does the same each time. Installations whose settings
-would have it do something else are prepared by themselves, and so are those `from_nothing`.
+``manage.py prepare`` works for seconds and does the same each time. Where the settings would have
+it do something else, with keys and secrets above all, it is run on copied databases: migrating them
+is by far the most of it. Those `from_nothing` begin with nothing.
 """
 
 from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _DECIDES = (
@@ -25,6 +26,8 @@ _DECIDES = (
     "REGISTRY__ROOTCERTBUNDLE",
 )
 """The settings, or beginnings of them, with which the folder would look different."""
+_ALIKE = {"web": ("db/gitlab.sqlite3", "static"), "registry": ("db/registry.sqlite3",)}
+"""What each role has that no setting changes."""
 
 
 def suits(settings: Mapping[str, str]) -> bool:
@@ -32,8 +35,19 @@ def suits(settings: Mapping[str, str]) -> bool:
     return not any(name.startswith(_DECIDES) for name in settings)
 
 
-def copy(folder: Path, to: Path, prepare: Callable[[Path], None]) -> None:
-    """Copy what is prepared in `folder`. The first who asks has `prepare` make it; others wait."""
+def alike(settings: Mapping[str, str]) -> list[str]:
+    """What is the same below the state folder of any installation that has these roles."""
+    if "BERTH__DATABASE_URL" in settings or "BERTH__REGISTRY_DATABASE_URL" in settings:
+        return []
+    roles = settings.get("BERTH__ROLES", "web,registry").split(",")
+    return [name for role in roles for name in _ALIKE.get(role.strip(), ())]
+
+
+def copy(folder: Path, to: Path, prepare: Callable[[Path], None], only: Sequence[str] = ()) -> None:
+    """Copy what is prepared in `folder`: all of it, or `only` these files and folders.
+
+    The first who asks has `prepare` make it; others wait.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     home, made = folder / "home", folder / "being-made"
     with (folder / "lock").open("w") as lock:
@@ -44,4 +58,11 @@ def copy(folder: Path, to: Path, prepare: Callable[[Path], None]) -> None:
             # Those whose bytes are elsewhere have no such folder.
             (made / "registry").rmdir()
             made.rename(home)
-    shutil.copytree(home, to, dirs_exist_ok=True)
+    if not only:
+        shutil.copytree(home, to, dirs_exist_ok=True)
+    for name in only:
+        (to / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if (home / name).is_dir():
+            shutil.copytree(home / name, to / name)
+        else:
+            shutil.copy2(home / name, to / name)

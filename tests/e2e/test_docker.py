@@ -53,7 +53,7 @@ def assert_stored(berth: Installation, image: Image, repository: str, tag: str =
     [
         pytest.param(lambda: images.tiny("docker"), id="tiny"),
         pytest.param(lambda: images.many_layers(40), id="40-layers"),
-        pytest.param(lambda: images.large(300), id="300-MB"),
+        pytest.param(lambda: images.large(100), id="100-MB"),
     ],
 )
 def test_push_and_pull(

@@ -73,6 +73,7 @@ def berth(
     found = Installation(
         folder,
         BERTH__ROLES="registry",
+        BERTH__PROCESSES="1",
         REGISTRY__TOKEN_REALM=server.url,
         REGISTRY__REGISTRY_ISSUER=ISSUER,
         REGISTRY__ROOTCERTBUNDLE=str(bundle),

@@ -29,6 +29,21 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, Path]]:
+    """An installation on such a disk, for tests that leave both as they were; and the disk."""
+    folder = tmp_path_factory.mktemp("full-disk")
+    with mounted(folder / "disk", "size=16m") as disk:
+        berth = Installation(
+            folder / "node", BERTH__PROCESSES="1", REGISTRY__STORAGE__ROOT=str(disk)
+        )
+        try:
+            berth.start()
+            yield berth, disk
+        finally:
+            berth.discard()
+
+
 def statuses(berth: Installation) -> set[int]:
     """What its processes say of their readiness."""
     url = f"{berth.registry_url}/-/readiness"
@@ -54,9 +69,9 @@ def test_docker_finishes_when_there_is_space_again(
     assert "Traceback" not in berth.log()
 
 
-def test_a_large_body_that_is_refused_gets_its_answer(disk: Path, make_installation: Any) -> None:
+def test_a_large_body_that_is_refused_gets_its_answer(kept: tuple[Installation, Path]) -> None:
     """The client is still sending when the disk is full, and is told why all the same."""
-    berth: Installation = make_installation(REGISTRY__STORAGE__ROOT=str(disk))
+    berth, disk = kept
     scope = "repository:root/app:pull,push"
     for _ in range(3):
         location = berth.request("POST", "/v2/root/app/blobs/uploads/", scope).headers["Location"]
@@ -66,8 +81,8 @@ def test_a_large_body_that_is_refused_gets_its_answer(disk: Path, make_installat
     assert [path for path in (disk / "uploads").rglob("*") if path.is_file()] == []
 
 
-def test_readiness_of_a_disk(disk: Path, make_installation: Any) -> None:
-    berth: Installation = make_installation(REGISTRY__STORAGE__ROOT=str(disk))
+def test_readiness_of_a_disk(kept: tuple[Installation, Path]) -> None:
+    berth, disk = kept
     assert statuses(berth) == {200}
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     wait_until(lambda: statuses(berth) == {503}, timeout=60)

@@ -16,7 +16,7 @@ from tests.played_issuer import PlayedIssuer, public_jwk
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("docker")]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def issuer() -> Iterator[PlayedIssuer]:
     """As GitHub's: with RSA."""
     with PlayedIssuer().serving() as played:
@@ -24,16 +24,22 @@ def issuer() -> Iterator[PlayedIssuer]:
         yield played
 
 
-@pytest.fixture
-def site(make_installation: Any) -> Installation:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """An installation that lets issuers be on loopback."""
-    made: Installation = make_installation(BERTH__ISSUER_NETWORKS="127.0.0.1")
-    return made
+    made = Installation(
+        tmp_path_factory.mktemp("keyless") / "node",
+        BERTH__PROCESSES="1",
+        BERTH__ISSUER_NETWORKS="127.0.0.1",
+    )
+    made.start()
+    yield made
+    made.discard()
 
 
-@pytest.fixture
-def trust(site: Installation, issuer: PlayedIssuer) -> dict[str, Any]:
-    """Alice trusts the main branch of octo/app to push ``alice/app/web``; her token for the API."""
+@pytest.fixture(scope="module")
+def app(site: Installation) -> tuple[int, str]:
+    """Alice's project ``alice/app``, and her token for the API."""
     site.create_user("alice")
     project, token = site.run_python(
         "from gitlab.accounts.models import User\n"
@@ -43,9 +49,17 @@ def trust(site: Installation, issuer: PlayedIssuer) -> dict[str, Any]:
         "app = services.create_project(alice, namespace=alice.namespace, path='app')\n"
         "answer = [app.pk, tokens.create(alice, name='api', scopes=['api'])[1]]"
     )
+    return project, token
+
+
+@pytest.fixture
+def trust(site: Installation, issuer: PlayedIssuer, app: tuple[int, str]) -> Iterator[Any]:
+    """Alice trusts the main branch of octo/app to push ``alice/app/web``; her token for the API."""
+    project, token = app
+    headers = {"PRIVATE-TOKEN": token}
     made = httpx.post(
         f"{site.url}/api/v4/projects/{project}/trusted_issuers",
-        headers={"PRIVATE-TOKEN": token},
+        headers=headers,
         json={
             "name": "octo",
             "issuer": issuer.url,
@@ -56,7 +70,8 @@ def trust(site: Installation, issuer: PlayedIssuer) -> dict[str, Any]:
     )
     assert made.status_code == 201, made.text
     here = f"{site.url}/api/v4/projects/{project}/trusted_issuers/{made.json()['id']}"
-    return made.json() | {"here": here, "token": token}
+    yield made.json() | {"here": here, "token": token}
+    httpx.delete(here, headers=headers)  # Where the test itself has not.
 
 
 def test_docker_pushes_with_an_id_token(

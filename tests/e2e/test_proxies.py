@@ -40,6 +40,7 @@ def proxy(
     accelerated = {"REGISTRY__STORAGE__ACCEL_PREFIX": "/-/blobs"}
     installation = Installation(
         folder / "installation",
+        BERTH__PROCESSES="1",
         **settings_behind(port, free_port(), free_port()),
         **(accelerated if request.param == "nginx" else {}),
         # The tests' own client believes the proxy's authority by it; nobody else needs it here.

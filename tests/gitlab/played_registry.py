@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from gitlab.container_registry.client.responses import (
     AgesPage,
     DailyPulls,
     DeletedTag,
+    FoundTag,
     Freed,
     Held,
     Interval,
@@ -31,6 +33,7 @@ from gitlab.container_registry.client.responses import (
     RepositoryDetails,
     SharedBlob,
     StoredManifest,
+    TagAge,
     TagDeletion,
     TagDetails,
     TagsPage,
@@ -74,6 +77,8 @@ class PlayedRegistry:
         self.seen: list[str] = []
         self.revoked: list[tuple[list[Any], float]] = []
         self.used: dict[str, Used] = {}
+        self.searched: list[str] = []
+        self.loose: list[tuple[str, int]] = []
         self.freed_bytes = Freed(218 * 1024 * 1024, 40 * 1024 * 1024, 3)
 
     def usage(self, paths: Sequence[str]) -> list[Used]:
@@ -133,8 +138,17 @@ class PlayedRegistry:
         if path not in self.now:
             return None
         tags = self.now[path]
+        ties = [name for name in tags if name.startswith("sha256-")]
+        others = [name for name in tags if name not in ties]
         return RepositoryDetails(
-            path.rpartition("/")[2], path, len(tags), 7 * 1024 * 1024, None, None, START, id=41
+            path.rpartition("/")[2],
+            path,
+            len(tags),
+            7 * 1024 * 1024,
+            last_published_at=START,
+            id=41,
+            pull_tag="latest" if "latest" in others else next(reversed(others), ""),
+            signature_tags_count=len(ties),
         )
 
     def tags(
@@ -146,6 +160,8 @@ class PlayedRegistry:
         before: str = "",
         name: str = "",
         sort: str = "",
+        pattern: str = "",
+        platform: str = "",
         signatures: bool = True,
         belongings: bool = False,
     ) -> TagsPage:
@@ -153,7 +169,11 @@ class PlayedRegistry:
         found = [tag for tag in self.now.get(path, {}).values() if name in tag.name]
         if not signatures:
             found = [tag for tag in found if not tag.name.startswith("sha256-")]
-        column = sort.removeprefix("-")
+        if pattern:
+            found = [tag for tag in found if re.fullmatch(pattern, tag.name)]
+        if platform:
+            found = [tag for tag in found if platform in map(str, tag.platforms)]
+        column = sort.removeprefix("-").replace("version", "name")
         found.sort(key=lambda tag: getattr(tag, column) or START, reverse=sort.startswith("-"))
         names = [tag.name for tag in found]
         start = names.index(last) + 1 if last else 0
@@ -169,9 +189,32 @@ class PlayedRegistry:
     def tag_ages(self, path: str, *, n: int = 4000, last: str = "") -> AgesPage:
         return AgesPage.of(self.tags(path, n=n, last=last, sort="name"))
 
-    def tag(self, path: str, tag: str) -> TagDetails | None:
+    def search(
+        self, repositories: Sequence[str], *, tag: str = "", digest: str = ""
+    ) -> list[FoundTag]:
         self._answer()
-        return self.now.get(path, {}).get(tag)
+        self.searched = list(repositories)
+        tags = [(path, each) for path in repositories for each in self.now.get(path, {}).values()]
+        if digest:
+            there = [(path, each) for path, each in tags if each.digest.startswith(digest)]
+            return [FoundTag(path, "", each.digest) for path, each in there]
+        there = [(path, each) for path, each in tags if each.name.startswith(tag)]
+        return [FoundTag(path, each.name, each.digest) for path, each in there]
+
+    def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
+        self._answer()
+        rows = [(name, name, size, None, START.timestamp()) for name, size in self.loose]
+        return [TagAge.read(row) for row in rows], 0
+
+    def tag(self, path: str, tag: str, *, belongings: bool = False) -> TagDetails | None:
+        self._answer()
+        found = self.now.get(path, {}).get(tag)
+        if found is None or not belongings:
+            return found
+        stem = found.digest.replace(":", "-")
+        ties = [name for name in self.now[path] if name.startswith(f"{stem}.")]
+        kinds = tuple(f"cosign.{name.rpartition('.')[2]}" for name in ties)
+        return dataclasses.replace(found, belongings=found.belongings + kinds)
 
     def history(
         self,
@@ -194,14 +237,19 @@ class PlayedRegistry:
         self._answer()
         return self.daily.get((path, digest), [])[:days]
 
-    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
+    def deleted_tags(
+        self, path: str, *, n: int = 100, last: int = 0, name: str = ""
+    ) -> tuple[list[DeletedTag], int]:
         self._answer()
         ended = [
             DeletedTag(at, tag, past[0].digest, 7, past[0].until, past[0].ended_by, START)
             for (at, tag), past in self.past.items()
             if past[0].until is not None and past[0].is_restorable
         ]
-        return [tag for tag in ended if tag.path == path or tag.path.startswith(f"{path}/")][:n]
+        found = [tag for tag in ended if tag.path == path or tag.path.startswith(f"{path}/")]
+        found = [tag for tag in found if name in tag.name or name in tag.path]
+        # Its intervals are the places in this list.
+        return found[last : last + n], last + n if len(found) > last + n else 0
 
     def referrers(
         self, path: str, digest: str, *, n: int = 100, last: str = "", artifact_type: str = ""
@@ -274,7 +322,9 @@ class PlayedRegistry:
     def freed(self, path: str, tags: Sequence[str] = (), *, seen: Sequence[str] = ()) -> Freed:
         self._answer()
         self.seen = list(seen)
-        return self.freed_bytes
+        there = self.now.get(path, {})
+        gone = tuple(tag for tag in tags if tag not in there)
+        return dataclasses.replace(self.freed_bytes, missing=gone)
 
     def delete_tag(self, path: str, tag: str, *, by: str = "") -> bool:
         self._answer()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -78,19 +81,24 @@ def test_prepare_makes_everything_and_a_second_run_changes_nothing(node: Install
     assert snapshot(node.home) == before
 
 
-def test_the_root_password_can_be_given(node: Installation) -> None:
-    printed = node.manage("prepare")
-    assert "GITLAB_ROOT_PASSWORD" in printed
-    assert node.root_password not in printed
-    assert node.run_python(
-        "from django.contrib.auth import authenticate\n"
-        f"answer = authenticate(username='root', password={node.root_password!r}) is not None"
+def test_a_reader_who_has_enough_is_no_fault(node: Installation) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, PROJECT / "manage.py", "show_config"],
+        check=False,
+        env=node.environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
     )
-    # It counts when the administrator is made, and never again.
-    assert node.manage("prepare", GITLAB_ROOT_PASSWORD="another-password-entirely") == ""
+    os.close(writer)
+    assert ended.stderr == ""
+    assert ended.returncode == 128 + signal.SIGPIPE
 
 
-def test_two_at_once(node: Installation) -> None:
+def test_two_at_once_with_a_root_password(node: Installation) -> None:
     both = [
         subprocess.Popen(
             [sys.executable, "manage.py", "prepare"],
@@ -106,6 +114,15 @@ def test_two_at_once(node: Installation) -> None:
     assert [process.returncode for process in both] == [0, 0], printed
     assert "".join(printed).count("Made the administrator") == 1
     assert "".join(printed).count("Made the key pair") == 1
+    # The root password can be given.
+    assert "GITLAB_ROOT_PASSWORD" in "".join(printed)
+    assert node.root_password not in "".join(printed)
+    assert node.run_python(
+        "from django.contrib.auth import authenticate\n"
+        f"answer = authenticate(username='root', password={node.root_password!r}) is not None"
+    )
+    # It counts when the administrator is made, and never again.
+    assert node.manage("prepare", GITLAB_ROOT_PASSWORD="another-password-entirely") == ""
 
 
 def test_a_registry_needs_the_certificate_only(node: Installation, tmp_path: Path) -> None:
@@ -146,6 +163,8 @@ def test_a_pair_can_be_configured(node: Installation) -> None:
         "REGISTRY__INTERNAL_KEY": key.decode(),
         "REGISTRY__INTERNAL_CERTIFICATE": certificate.decode(),
     }
+    node.copy_prepared()
+    shutil.rmtree(node.home / "keys")
     node.manage("prepare", **settings)
     path = node.home / "keys" / "gitlab-registry.key"
     assert path.read_bytes().strip() == key.strip()
@@ -188,7 +207,7 @@ def test_what_stops_a_node(node: Installation, settings: dict[str, str], named: 
 
 
 def test_a_backup_as_json(node: Installation, tmp_path: Path) -> None:
-    node.manage("prepare")
+    node.copy_prepared()
     said = json.loads(node.manage("backup", str(tmp_path / "out"), "--format=json"))
     assert said["folder"] == str(tmp_path / "out")
     assert said["databases"] == {"default": "sqlite3", "registry": "sqlite3"}
@@ -197,8 +216,8 @@ def test_a_backup_as_json(node: Installation, tmp_path: Path) -> None:
 
 def test_an_empty_secret_is_made_again(node: Installation) -> None:
     """A power cut between making the file and writing it leaves one."""
-    (node.home / "secrets").mkdir(parents=True)
-    (node.home / "secrets" / "http_secret").touch()
+    node.copy_prepared()
+    (node.home / "secrets" / "http_secret").write_text("")
     node.manage("prepare")
     assert len((node.home / "secrets" / "http_secret").read_text()) >= 48
 

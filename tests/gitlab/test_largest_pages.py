@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -28,6 +31,8 @@ from gitlab.accounts.models import User
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupPolicy, CleanupRun
 from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.responses import Referrer, SharedBlob, StoredManifest
+from gitlab.container_registry.contents.image_config import MAX_CONFIG
 from gitlab.container_registry.layers.models import Difference, FileJob
 from gitlab.container_registry.models import (
     BulkTagDeletion,
@@ -44,7 +49,7 @@ from gitlab.trusted_issuers.models import TrustedIssuer
 from tests.gitlab.container_registry.layers.archives import archive, digest_of, gzipped, member
 from tests.gitlab.container_registry.layers.played_layers import push, read_all
 from tests.gitlab.container_registry.signatures.signing import new_pem
-from tests.gitlab.played_registry import PlayedRegistry
+from tests.gitlab.played_registry import MANIFEST, PlayedRegistry, digest
 
 pytestmark = pytest.mark.django_db
 
@@ -114,6 +119,7 @@ def content(
     _images(app, people)
     _protection(acme, app)
     _public_keys(acme, app, people)
+    _sessions(alice)
     Quota.objects.bulk_create(
         Quota(max_bytes=10**18, max_images=10**9, **where)
         for where in ({"namespace": acme}, {"project": app})
@@ -129,6 +135,16 @@ def content(
             details={"tags": [long("t", tag, 128) for tag in range(100)]},
         )
         for _ in range(ROWS)
+    )
+
+
+def _sessions(alice: User) -> None:
+    keys = [f"{n:032}" for n in range(ROWS)]
+    later = timezone.now() + dt.timedelta(days=1)
+    Session.objects.bulk_create(Session(session_key=key, expire_date=later) for key in keys)
+    UserSession.objects.bulk_create(
+        UserSession(user=alice, session_key=key, ip="2001:db8::1", user_agent="<" * 200)
+        for key in keys
     )
 
 
@@ -310,6 +326,53 @@ def tags(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(ROWS):
         played.push(path, long("d", number, 128))
         played.delete_tag(path, long("d", number, 128), by=long("p", 0, 150))
+    _put_image(played)
+    _put_sbom(played)
+
+
+def _put_image(played: PlayedRegistry) -> None:
+    """The image of all these tags, with as much to say as is read, and a thousand referrers."""
+    words = [TEXT] * 110
+    named = {f"{number}{TEXT}": TEXT for number in range(110)}
+    said: dict[str, Any] = {"os": "linux", "author": TEXT}
+    said["config"] = {
+        **dict.fromkeys(("Entrypoint", "Cmd", "Shell", "OnBuild", "Env"), words),
+        **dict.fromkeys(("Labels", "Volumes"), named),
+    }
+    steps = [{"created_by": f"RUN {TEXT * 2}"}] * 150 + [{"created_by": "RUN x"}] * 10_000
+    said["history"] = steps
+    body = json.dumps(said, ensure_ascii=False).encode()
+    assert len(body) < MAX_CONFIG
+    played.blobs[digest("c")] = body
+    config = {
+        "digest": digest("c"),
+        "size": len(body),
+        "mediaType": "application/vnd.oci.image.config.v1+json",
+    }
+    layers = [
+        {"digest": f"sha256:{n:064x}", "size": 1, "mediaType": "x/image.layer"}
+        for n in range(10_000)
+    ]
+    document = {"config": config, "layers": layers, "annotations": said["config"]["Labels"]}
+    played.manifests[digest("a")] = StoredManifest(MANIFEST, json.dumps(document).encode())
+    many = [
+        Referrer(f"sha256:{n:064x}", MANIFEST, 1, NAME, {"predicateType": TEXT})
+        for n in range(ROWS)
+    ]
+    played.referring = {digest("a"): many, **{each.digest: many for each in many}}
+    played.shared = {
+        layer["digest"]: SharedBlob(layer["digest"], ROWS, (long("i", 0),) * 5) for layer in layers
+    }
+
+
+def _put_sbom(played: PlayedRegistry) -> None:
+    """An SBOM of as many packages as are read."""
+    package = {"name": NAME, "versionInfo": TEXT, "licenseDeclared": TEXT}
+    said = {"spdxVersion": "SPDX-2.3", "packages": [package] * 5000}
+    played.blobs[digest("5")] = json.dumps(said, ensure_ascii=False).encode()
+    layer = {"digest": digest("5"), "size": 1, "mediaType": "application/spdx+json"}
+    document = json.dumps({"layers": [layer] * ROWS, "artifactType": TEXT}).encode()
+    played.manifests[digest("b")] = StoredManifest(MANIFEST, document)
 
 
 @pytest.fixture
@@ -429,6 +492,8 @@ def addresses(files: str) -> dict[str, list[str]]:
         "path_changes:transfer": [project],
         "accounts:profile": [{}],
         "accounts:password": [{}],
+        "accounts:sessions": [{}],
+        "mfa_index": [{}],
         "access_tokens:index": [{}],
         "access_tokens:new": [{}],
         **{
@@ -459,14 +524,16 @@ def addresses(files: str) -> dict[str, list[str]]:
         "container_registry:index": [project],
         "container_registry:deleted": [project],
         "container_registry:repository": [own],
+        "container_registry:untagged": [own],
         "container_registry:progress": [own],
         "container_registry:delete": [own],
         "container_registry:tags_delete": [own],
         "container_registry:tag": [{**own, **tag}],
-        "container_registry:manifest": [{**own, "digest": files}],
-        "container_registry:document": [{**own, "digest": files}],
         "container_registry:compare": [own],
         "container_registry:compare_progress": [own],
+        "container_registry:manifest": [{**own, "digest": digest(each)} for each in "ab"],
+        "container_registry:document": [{**own, "digest": digest(each)} for each in "ab"],
+        "container_registry:file": [{**own, "digest": digest("b"), "layer": digest("5")}],
         "layers:files": [{**own, "digest": files}],
         "layers:progress": [{**own, "digest": files}],
         **{
@@ -480,6 +547,7 @@ def addresses(files: str) -> dict[str, list[str]]:
             )
         },
         "home": [{}],
+        "search": [{}],
     }
     found = {
         name: [reverse(name, kwargs=kwargs) for kwargs in some] for name, some in asked.items()
@@ -489,6 +557,8 @@ def addresses(files: str) -> dict[str, list[str]]:
         found[f"container_registry:{page}"][0] += pair
     hundred = urlencode({"selected": [long("t", number, 128) for number in range(100)]}, doseq=True)
     found["container_registry:tags_delete"][0] += f"?{hundred}"
+    found["container_registry:document"][0] += "?of=config"
+    found["search"] = [f"{found['search'][0]}?q={text}" for text in ("xx", "acme", "t0")]
     for kind in ("group", "project"):
         tags, images = found[f"protection:{kind}_matches"]
         found[f"protection:{kind}_matches"] = [
@@ -502,6 +572,27 @@ ELSEWHERE = {
     "accounts:sign_in": "lists nothing",
     "accounts:sign_out": "lists nothing",
     "accounts:sign_up": "lists nothing",
+    "accounts:end_session": "a POST",
+    "accounts:end_sessions": "a POST",
+    **dict.fromkeys(
+        (
+            "account_login",
+            "account_reauthenticate",
+            "account_reset_password",
+            "account_reset_password_from_key",
+            "mfa_authenticate",
+            "mfa_login_webauthn",
+            "mfa_reauthenticate",
+            "mfa_reauthenticate_webauthn",
+            "mfa_activate_totp",
+            "mfa_deactivate_totp",
+            "mfa_add_webauthn",
+            "mfa_remove_webauthn",
+            "mfa_view_recovery_codes",
+            "mfa_generate_recovery_codes",
+        ),
+        "one factor, or one question",
+    ),
     "access_tokens:revoke": "one token",
     "access_tokens:rotate": "one token",
     **{
@@ -519,6 +610,7 @@ ELSEWHERE = {
     "access_tokens:project_runner_disallow": "a POST",
     "namespaces:project_archive": "a POST",
     "cleanup:plan": "a POST",
+    "cleanup:choose": "a POST",
     **{f"cleanup:{verb}": "a POST" for verb in ("approve", "cancel", "undo")},
     **{f"protection:{kind}_delete": "one rule" for kind in ("group", "project")},
     "layers:list": "a POST",
@@ -542,10 +634,10 @@ def routes() -> Iterator[str]:
         space = getattr(outer, "namespace", None)
         if isinstance(outer, URLPattern):
             yield outer.name or ""
-        elif space and space != "admin":
+        elif space != "admin":
             for inner in outer.url_patterns:
                 if isinstance(inner, URLPattern) and inner.name:
-                    yield f"{space}:{inner.name}"
+                    yield f"{space}:{inner.name}" if space else inner.name
 
 
 def assert_ends(client: Client, path: str) -> None:

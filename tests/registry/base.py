@@ -21,7 +21,7 @@ _NAME_IN_PATH = re.compile(
     r"|/gitlab/v1/repository-paths/(.+?)/repositories/list/$"
     r"|/gitlab/v1/berth/[a-z-]+/(.+)/$"
 )
-_GLOBAL = ("catalog", "events", "garbage", "revocations", "statistics")
+_GLOBAL = ("catalog", "events", "garbage", "revocations", "search", "statistics")
 
 
 @functools.cache

@@ -73,6 +73,7 @@ def addresses(content: Content) -> dict[str, list[str]]:
     listed = ["", "?n=1000", "?n=1000&referrers=true", "?n=1000&before=z"]
     listed += ["?sort=-size_bytes", "?n=1000&sort=-last_pulled_at"]
     listed += ["?n=1000&belongings=true&signatures=false"]
+    listed += ["?n=1000&sort=version&pattern=.*", "?n=1000&sort=-created_at&platform=none/none"]
     return {
         "v2/<name:name>/tags/list": [f"{v2}/tags/list", f"{v2}/tags/list?n=1000"],
         "v2/<name:name>/referrers/<reference:digest>": [
@@ -143,6 +144,7 @@ ELSEWHERE = {
     "gitlab/v1/garbage/verifications/": "answers with counts",
     "gitlab/v1/berth/restore/<name:name>/": "names at most what was asked for",
     "gitlab/v1/berth/delete-untagged/<name:name>/": "names at most what was asked for",
+    "gitlab/v1/search/": "20 names at most",
     "gitlab/v1/berth/delete-tags/<name:name>/": "names at most what was asked for",
     "gitlab/v1/berth/given-up/<name:name>/": "answers with a count",
     "gitlab/v1/<name:rest>": "404",

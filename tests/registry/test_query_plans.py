@@ -45,6 +45,7 @@ from registry.services import (
     uploads,
 )
 from registry.services.garbage import holding, reviews
+from registry.services.tag_filters import Filter
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
 LARGE = "seed/large"
@@ -118,6 +119,18 @@ QUERIES: dict[str, Callable[[int], object]] = {
     "tag details by size, backwards": lambda pk: tag_details.page(
         pk, limit=20, before="v000100", sort="-size_bytes"
     ),
+    "tag details by version": lambda pk: tag_details.page(
+        pk, limit=20, last="v000100", sort="version"
+    ),
+    "tag details by version, backwards": lambda pk: tag_details.page(
+        pk, limit=20, before="v000100", sort="version"
+    ),
+    "tag details by age": lambda pk: tag_details.page(
+        pk, limit=20, last="v000100", sort="-created_at"
+    ),
+    "tag details by platform": lambda pk: tag_details.page(
+        pk, limit=20, matching=Filter("v.*7", "linux/arm64"), sort="-version"
+    ),
     "tag details, exact": lambda pk: tag_details.page(pk, limit=20, name_exact="v000100"),
     "referrers of tags": lambda pk: tag_details.referrers(pk, ["sha256:" + "0" * 64]),
     "pulls of a repository": pull_details.of_repository,
@@ -190,9 +203,13 @@ def test_a_page_of_tags_is_in_the_order_of_its_index(seeded: int, sort: str, mar
     sql = captured.captured_queries[-1]["sql"]
     plan = plan_of(sql)
     assert_ordered(plan)
-    column = {"name": "name", "published_at": "started_at", "size_bytes": "size"}[
-        sort.removeprefix("-")
-    ]
+    column = {
+        "name": "name",
+        "version": "sort_key",
+        "published_at": "started_at",
+        "created_at": "dated_at",
+        "size_bytes": "size",
+    }[sort.removeprefix("-")]
     if marker:
         begins = rf"Index Cond: .*{column}|USING INDEX \w+ \(repository_id=\? AND {column}[<>]"
         assert re.search(begins, plan), plan

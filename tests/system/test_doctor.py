@@ -53,7 +53,7 @@ def doctor(node: Installation, *arguments: str, **settings: str) -> Findings:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    installation = Installation(tmp_path_factory.mktemp("doctor") / "one")
+    installation = Installation(tmp_path_factory.mktemp("doctor") / "one", BERTH__PROCESSES="1")
     installation.start()
     yield installation
     installation.discard()
@@ -65,6 +65,7 @@ def other(site: Installation, tmp_path_factory: pytest.TempPathFactory) -> Itera
     installation = Installation(
         tmp_path_factory.mktemp("doctor") / "other",
         BERTH__ROLES="registry",
+        BERTH__PROCESSES="1",
         REGISTRY__ROOTCERTBUNDLE=str(site.home / "keys" / "gitlab-registry.crt"),
         REGISTRY__TOKEN_REALM=f"http://localhost:{free_port()}",
     )

@@ -31,14 +31,16 @@ NAME, SCOPE = "root/rotated", "repository:root/rotated:pull"
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, Installation]]:
     """GitLab's node and the registry's, each with its own files."""
     folder = tmp_path_factory.mktemp("rotation")
-    addresses = {
+    settings = {
+        "BERTH__PROCESSES": "1",
         "EXTERNAL_URL": f"http://localhost:{free_port()}",
         "REGISTRY_EXTERNAL_URL": f"http://localhost:{free_port()}",
     }
-    registry = Installation(folder / "registry", **addresses, BERTH__ROLES="registry")
+    registry = Installation(folder / "registry", **settings, BERTH__ROLES="registry")
+    registry.copy_prepared()
     registry.manage("prepare")
     api = {"GITLAB_RAILS__REGISTRY_API_URL": registry.registry_url}
-    gitlab = Installation(folder / "gitlab", **addresses, **api, BERTH__ROLES="web")
+    gitlab = Installation(folder / "gitlab", **settings, **api, BERTH__ROLES="web")
     (gitlab.home / "keys").mkdir(parents=True)
     for name in ("gitlab-registry.key", "gitlab-registry.crt"):
         (registry.home / "keys" / name).rename(gitlab.home / "keys" / name)

@@ -30,7 +30,7 @@ SIDES = {
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     made = Installation(tmp_path_factory.mktemp("upgrade") / "node")
-    made.manage("prepare")
+    made.copy_prepared()
     return made
 
 

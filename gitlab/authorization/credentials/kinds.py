@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gitlab.audit import origin
 from gitlab.authorization.credentials import (
     deploy_token,
     id_token,
@@ -31,5 +32,6 @@ def identify(username: str, secret: str, **options: Any) -> Identity:
     for kind in KINDS:
         identity = kind(username, secret, **options)
         if identity is not None:
+            origin.acted_with(identity.credential or origin.PASSWORD)
             return identity
     raise InvalidCredentials("no such kind of credential")

@@ -5,17 +5,28 @@ from __future__ import annotations
 from gitlab.accounts import sign_in
 from gitlab.authorization.principals import PersonPrincipal
 from gitlab.principals import Person
-from tokens.authorizer import LOGIN_AUTH_TYPE, Identity, InvalidCredentials
+from gitlab.ui import client_commands
+from tokens.authorizer import LOGIN_AUTH_TYPE, ExplainedRefusal, Identity, InvalidCredentials
 
 EVERYTHING = frozenset(["read", "create", "delete", "admin"])
 
 
 def identify(username: str, secret: str, *, client_ip: str) -> Identity:
-    """The person. Raises `InvalidCredentials`, and `TooManyRequests` after too many failures."""
+    """The person. Raises `LoginRefused`, and `TooManyRequests` after too many failures.
+
+    Who has two factors is told to use an access token, since docker asks for no second one.
+    """
     try:
         user = sign_in.verify(username, secret, address=client_ip)
     except sign_in.WrongPassword as error:
         raise InvalidCredentials(str(error)) from error
+    except sign_in.TokenNeeded as error:
+        raise ExplainedRefusal(
+            "two-factor authentication is on for this account: log in with an access token in"
+            f" place of the password, and make one at {client_commands.tokens_url()}"
+        ) from error
+    except sign_in.SignInRefused as error:
+        raise ExplainedRefusal(str(error)) from error
     return identity_of(user, LOGIN_AUTH_TYPE, EVERYTHING)
 
 

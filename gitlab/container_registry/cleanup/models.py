@@ -120,6 +120,8 @@ class CleanupRun(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="cleanup_runs")
     status = models.CharField(max_length=16, choices=Status, default=Status.PLANNING)
     rules = models.JSONField(default=list)
+    # What somebody has chosen in an image, in place of rules: see `choosing.Selection`.
+    selection = models.JSONField(null=True, blank=True)
     requires_approval = models.BooleanField(default=True)
     by_policy = models.BooleanField(default=False)
     requested_by = models.ForeignKey(

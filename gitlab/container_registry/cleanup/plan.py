@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 from django.utils import timezone
 
+from gitlab.container_registry.cleanup import choosing
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
 from gitlab.container_registry.cleanup.policy import Judge, Protects, Verdict, read_rules
 from gitlab.container_registry.client.registry import Registry
@@ -169,18 +171,9 @@ def make(
     made = Made()
     number = 0
     for image in images:
-        judge = Judge(
-            read_rules(run.rules),
-            timezone.now(),
-            protects=protects_in(image.path),
-            most=MAX_GOING - made.going,
-        )
-        _look(judge, image, registry, made, still_ours)
-        if judge.asks_for_untagged:
-            _look_at_untagged(judge, image, registry, made, still_ours)
-        going, kept = judge.verdicts()
+        judged = _chosen if run.selection and not run.rules else _judged
+        going, kept = judged(run, image, registry, protects_in(image.path), made, still_ours)
         made.going += len(going)
-        made.counts_pulls |= judge.counts_pulls
         _forecast(going, image, registry, made)
         rows = [
             CleanupBatch(
@@ -197,6 +190,42 @@ def make(
     return made
 
 
+def _judged(
+    run: CleanupRun,
+    image: ContainerRepository,
+    registry: Registry,
+    protects: Protects,
+    made: Made,
+    still_ours: Callable[[], bool],
+) -> tuple[list[Verdict], list[Verdict]]:
+    """What goes and what stays by the run's rules."""
+    judge = Judge(
+        read_rules(run.rules), timezone.now(), protects=protects, most=MAX_GOING - made.going
+    )
+    if not run.selection:
+        _look(judge, image, registry, made, still_ours)
+    if judge.asks_for_untagged:
+        _look_at_untagged(judge, image, registry, made, still_ours)
+    made.counts_pulls |= judge.counts_pulls
+    return judge.verdicts()
+
+
+def _chosen(
+    run: CleanupRun,
+    image: ContainerRepository,
+    registry: Registry,
+    protects: Protects,
+    made: Made,
+    still_ours: Callable[[], bool],
+) -> tuple[list[Verdict], list[Verdict]]:
+    """What goes of what somebody has chosen, and what a rule keeps."""
+    chosen = choosing.Chosen(protects, MAX_GOING - made.going)
+    selection = replace(choosing.Selection.read(run.selection or {}), path=image.path)
+    made.is_cut |= not choosing.look(selection, chosen, registry, still_ours)
+    made.seen += len(chosen.going) + len(chosen.kept)
+    return chosen.going, chosen.kept
+
+
 def _look(
     judge: Judge,
     image: ContainerRepository,
@@ -205,20 +234,30 @@ def _look(
     still_ours: Callable[[], bool],
 ) -> None:
     """Show the judge the image's tags, as many as a plan may look at."""
-    last = ""
-    while True:
-        left = MAX_TAGS - made.seen
-        if left <= 0:
-            made.is_cut = True
-            return
-        page = _tags(registry, image.path, left, last)
+    left = MAX_TAGS - made.seen
+    if left <= 0:
+        made.is_cut = True
+        return
+    for page in _pages(registry, image.path, left):
         judge.see(page.tags, page.pulls_counted_since)
         made.seen += len(page.tags)
-        last = page.next_last
-        if not last:
-            return
-        if not still_ours():
+        made.is_cut |= bool(page.next_last) and made.seen >= MAX_TAGS
+        if page.next_last and not still_ours():
             raise Interrupted
+
+
+def _pages(registry: Registry, path: str, most: int) -> Iterator[AgesPage]:
+    """The image's tags, at most so many. While one page is looked at, the registry answers with the
+    next.
+    """
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+        page = _tags(registry, path, most, "")
+        while page.next_last and most > len(page.tags):
+            most -= len(page.tags)
+            coming = ahead.submit(_tags, registry, path, most, page.next_last)
+            yield page
+            page = coming.result()
+        yield page
 
 
 def _look_at_untagged(

@@ -30,6 +30,7 @@ from django.utils import timezone
 
 from gitlab.audit.services import record
 from gitlab.container_registry.cleanup import deletion, plan, restoring, services
+from gitlab.container_registry.cleanup.choosing import Selection
 from gitlab.container_registry.cleanup.models import ACTIVE, CleanupBatch, CleanupPolicy, CleanupRun
 from gitlab.container_registry.cleanup.policy import read_rules
 from gitlab.container_registry.cleanup.protection import protects_in
@@ -37,6 +38,7 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.protection import guard
 from gitlab.jobs import crash_points, enqueue
 from gitlab.namespaces import queries
 from gitlab.namespaces.loaders import require_in_project
@@ -93,6 +95,29 @@ def request(by: Person, project: Project) -> CleanupRun:
         if row is None:
             raise Conflict({"__all__": "A cleanup of this project is under way."})
         record("cleanup.request", by=by, target=project, run=row.pk)
+        enqueue.on_commit(TASK, row.pk)
+    return row
+
+
+def request_chosen(by: Person, image: ContainerRepository, selection: Selection) -> CleanupRun:
+    """Have a plan made that deletes all of an image that is chosen, and waits for approval.
+
+    Raises `Conflict` while a cleanup of the project is under way, `Invalid` where nothing is
+    chosen.
+    """
+    require_in_project(by, image.project, Ability.ADMIN_IMAGE)
+    guard.require_image(by, image.project, image.path, "delete")
+    selection.check()
+    with transaction.atomic():
+        row = _open(
+            image.project,
+            rules=selection.rules,
+            selection=selection.as_json(),
+            requested_by_id=by.person_id,
+        )
+        if row is None:
+            raise Conflict({"__all__": "A cleanup of this project is under way."})
+        record("cleanup.request", by=by, target=image, run=row.pk, chosen=selection.in_words())
         enqueue.on_commit(TASK, row.pk)
     return row
 
@@ -313,6 +338,8 @@ def _require_project(row: CleanupRun, by: Person | None) -> None:
 def _plan(row: CleanupRun, registry: Registry) -> Outcome:
     _require_project(row, None)
     images = ContainerRepository.objects.filter(project=row.project, status=None).order_by("path")
+    if row.selection is not None:
+        images = images.filter(pk=Selection.read(row.selection).repository)
     made = plan.make(
         row,
         [_of(row.project, image) for image in images],

@@ -134,6 +134,7 @@ def save_policy(
     columns: dict[str, Any] = {
         name: getattr(before, name) if value is None else value for name, value in given.items()
     }
+    was = {name: getattr(before, name) for name in (*_ARGUMENTS, "rules")}
     columns["rules"] = [rule.as_json() for rule in read]
     if columns["enabled"] and not any(rule.says_something for rule in read):
         why = "A policy that is on needs a rule with a pattern, or one for images without a tag."
@@ -141,7 +142,11 @@ def save_policy(
     columns |= _times(before if is_own(before, owner) else None, columns)
     columns |= {"updated_by_id": by.person_id, "updated_at": timezone.now()}
     row, _ = CleanupPolicy.objects.update_or_create(**_key(owner), defaults=columns)
-    said = {name: columns[name] for name in (*_ARGUMENTS, "rules")}
+    said: dict[str, Any] = {
+        name: [was[name], columns[name]]
+        for name in (*_ARGUMENTS, "rules")
+        if was[name] != columns[name]
+    }
     record("cleanup_policy.update", by=by, target=owner or row, **said)
     _cancel_waiting(owner)
     return row

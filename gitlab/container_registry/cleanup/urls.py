@@ -19,6 +19,7 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path("groups/<full_path:path>/-/cleanup", policies.group, name="group"),
         path(f"{_PROJECT}/policy", policies.project, name="policy"),
         path(f"{_PROJECT}/plan", runs.plan, name="plan"),
+        path(f"{_PROJECT}/images/<int:pk>/plan", runs.choose, name="choose"),
         path(f"{_RUN}/progress", runs.progress, name="progress"),
         path(f"{_RUN}/approve", runs.approve, name="approve"),
         path(f"{_RUN}/cancel", runs.cancel, name="cancel"),

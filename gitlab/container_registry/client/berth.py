@@ -26,6 +26,7 @@ from gitlab.container_registry.client.responses import (
     DailyPulls,
     DeletedTag,
     Ended,
+    FoundTag,
     Freed,
     Garbage,
     Happened,
@@ -82,7 +83,7 @@ class BerthRegistry(OverV2):
         )
         return None if answer.status_code == 404 else RepositoryDetails.read(as_json(answer))
 
-    def tags(  # noqa: PLR0913  (what a list may be asked)
+    def tags(  # noqa: PLR0913  (each is a parameter of the list)
         self,
         path: str,
         *,
@@ -91,16 +92,20 @@ class BerthRegistry(OverV2):
         before: str = "",
         name: str = "",
         sort: str = "",
+        pattern: str = "",
+        platform: str = "",
         signatures: bool = True,
         belongings: bool = False,
     ) -> TagsPage:
         """A page of an image's tags, after `last` or before `before`.
 
-        `name` is a part of the names wanted; `sort` is ``name``, ``published_at`` or
-        ``last_pulled_at``, each with ``-`` too. An image that the registry does not know has no
-        tags. See `Registry.tags`.
+        `name` is a part of the names wanted, `pattern` one of RE2's for whole names, `platform` as
+        in ``linux/arm64``; `sort` is ``name``, ``version``, ``published_at``, ``created_at``,
+        ``size_bytes`` or ``last_pulled_at``, each with ``-`` too. An image that the registry does
+        not know has no tags. See `Registry.tags`.
         """
         asked = {"n": str(n), "last": last, "before": before, "name": name, "sort": sort}
+        asked |= {"pattern": pattern, "platform": platform}
         asked["signatures"] = "" if signatures else "false"
         asked["belongings"] = "true" if belongings else ""
         answer = self._own(
@@ -135,13 +140,13 @@ class BerthRegistry(OverV2):
             moment(body.get("pulls_counted_since")),
         )
 
-    def tag(self, path: str, tag: str) -> TagDetails | None:
-        """One tag, or None."""
+    def tag(self, path: str, tag: str, *, belongings: bool = False) -> TagDetails | None:
+        """One tag, or None. With `belongings` it says what belongs to it."""
         answer = self._own(
             "GET",
             _call("tag", path),
             Access.repository(path, "pull"),
-            {"tag": tag},
+            {"tag": tag, **({"belongings": "true"} if belongings else {})},
             accept=(200, 404),
         )
         return None if answer.status_code == 404 else TagDetails.read(as_json(answer))
@@ -260,13 +265,18 @@ class BerthRegistry(OverV2):
         )
         return _held(answer, digest)
 
-    def untagged(self, path: str, *, after: int = 0) -> tuple[Sequence[TagAge], int]:
+    def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
         """Manifests that no tag, index or subject holds: named by their digest, published when the
-        last tag left them. And what to go on `after`, 0 at the end; a page before it may be empty.
+        last tag left them, of the next `n` that are looked at. And what to go on `after`, 0 at the
+        end; a page before it may be empty.
         """
         access = Access.repository(path, "pull")
         answer = self._own(
-            "GET", _call("untagged", path), access, {"after": str(after)}, accept=(200, 404)
+            "GET",
+            _call("untagged", path),
+            access,
+            {"after": str(after), **({"n": str(n)} if n < 1000 else {})},
+            accept=(200, 404),
         )
         if answer.status_code == 404:
             return [], 0
@@ -423,16 +433,23 @@ class BerthRegistry(OverV2):
         names: list[str] = as_json(answer)["tags"]
         return names
 
-    def deleted_tags(self, path: str, *, n: int = 100) -> list[DeletedTag]:
-        """Tags of the images at and below `path` that can be brought back, the latest first."""
+    def deleted_tags(
+        self, path: str, *, n: int = 100, last: int = 0, name: str = ""
+    ) -> tuple[list[DeletedTag], int]:
+        """Tags of the images at and below `path` that can be brought back, the latest first, behind
+        the interval `last`; `name` is a part of the tag's name or the image's. And behind which
+        interval there are more, 0 for none.
+        """
+        asked = {"n": str(n), "last": str(last) if last else "", "name": name}
         answer = self._own(
             "GET",
             _call("deleted-tags", path),
             Access.repository(path, "pull"),
-            {"n": n},
+            {key: value for key, value in asked.items() if value},
             accept=(200,),
         )
-        return [DeletedTag.read(entry) for entry in as_json(answer)]
+        found = [DeletedTag.read(entry) for entry in as_json(answer)]
+        return found, int(link_of(answer, "next", "last") or 0)
 
     def restore_repository(
         self,
@@ -540,6 +557,22 @@ class BerthRegistry(OverV2):
             accept=(200,),
         )
         return [Used.read(each) for each in as_json(answer)]
+
+    def search(
+        self, repositories: Sequence[str], *, tag: str = "", digest: str = ""
+    ) -> list[FoundTag]:
+        """The first tags that begin with `tag`, or manifests whose digest begins with `digest`, in
+        up to a thousand repositories.
+        """
+        wanted = {"digest": digest} if digest else {"tag": tag}
+        answer = self._own(
+            "POST",
+            "/gitlab/v1/search/",
+            Access("registry", "search", ("*",)),
+            content=json.dumps({"repositories": list(repositories), **wanted}).encode(),
+            accept=(200,),
+        )
+        return [FoundTag.read(each) for each in as_json(answer)]
 
     def garbage(self) -> Garbage:
         """How much waits for review, and when the next is due."""

@@ -124,7 +124,7 @@ class DistributionRegistry(OverV2):
             signature_tags_count=len(names) - len(own),
         )
 
-    def tags(  # noqa: PLR0913  (what a list may be asked)
+    def tags(  # noqa: PLR0913  (each is a parameter of the list)
         self,
         path: str,
         *,
@@ -133,12 +133,15 @@ class DistributionRegistry(OverV2):
         before: str = "",
         name: str = "",
         sort: str = "",
+        pattern: str = "",
+        platform: str = "",
         signatures: bool = True,
         belongings: bool = False,
     ) -> TagsPage:
         """A page of tags by name: the only order there is. ``-name`` turns it round.
 
-        What belongs to one is told by cosign's tags alone.
+        A pattern or a platform is not asked for: nothing here knows them. What belongs to a tag is
+        told by cosign's tags alone.
         """
         down = sort == "-name"
         walk = self._walk()
@@ -164,7 +167,7 @@ class DistributionRegistry(OverV2):
             previous_before=shown[0] if shown and start else "",
         )
 
-    def tag(self, path: str, tag: str) -> TagDetails | None:
+    def tag(self, path: str, tag: str, *, belongings: bool = False) -> TagDetails | None:
         """One tag, or None."""
         found = self._read(path, [tag], self._walk())
         return _details(*found[0]) if found else None

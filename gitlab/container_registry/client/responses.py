@@ -322,6 +322,20 @@ class TagsPage:
 
 
 @dataclass(frozen=True)
+class FoundTag:
+    """A tag that was searched for, in a repository; of a manifest that was found `tag` is ""."""
+
+    path: str
+    tag: str
+    digest: str
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(word(body, "repository"), word(body, "tag"), word(body, "digest"))
+
+
+@dataclass(frozen=True)
 class DailyPulls:
     """How often something was pulled on a day (UTC) by a kind of `credential`."""
 
@@ -430,7 +444,11 @@ class SharedBlob:
 
 @dataclass(frozen=True)
 class Happened:
-    """An event of the registry. `tag` and `digest` are "" where it is about a whole image."""
+    """An event of the registry. `tag` and `digest` are "" where it is about a whole image.
+
+    `replaced` is where a tag pointed before its push. `user` is what GitLab's side put into the
+    token by which it happened, "" for its own.
+    """
 
     id: int
     at: dt.datetime | None
@@ -440,6 +458,8 @@ class Happened:
     digest: str = ""
     media_type: str = ""
     actor: str = ""
+    replaced: str = ""
+    user: str = ""
 
     @classmethod
     def read(cls, body: Object) -> Self:
@@ -453,6 +473,8 @@ class Happened:
             digest=body.get("digest") or "",
             media_type=body.get("media_type") or "",
             actor=body.get("actor") or "",
+            replaced=body.get("replaced") or "",
+            user=body.get("user") or "",
         )
 
 
@@ -546,13 +568,15 @@ class TagDeletion:
 class Freed:
     """What a deletion would free: bytes that nothing else needs, and those that others share.
 
-    Where `is_exact` is false, so much hangs on it that the numbers are the least.
+    Where `is_exact` is false, so much hangs on it that the numbers are the least. `missing` are the
+    tags asked about that are not there.
     """
 
     alone_bytes: int = 0
     shared_bytes: int = 0
     manifests: int = 0
     is_exact: bool = True
+    missing: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, body: Object) -> Self:
@@ -562,6 +586,7 @@ class Freed:
             shared_bytes=body.get("shared_bytes") or 0,
             manifests=body.get("manifests") or 0,
             is_exact=body.get("exact") is not False,
+            missing=tuple(str(name) for name in body.get("missing") or ()),
         )
 
 

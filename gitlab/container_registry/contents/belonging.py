@@ -11,7 +11,7 @@ found has an end in calls: the rest is counted, or said to be more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -77,15 +77,18 @@ def of(
     path: str,
     digest: str,
     attestations: Sequence[Descriptor] = (),
-    platforms: dict[str, str] | None = None,
+    platforms: Mapping[str, str] | None = None,
+    *,
+    known: Collection[str] | None = None,
 ) -> Belongings:
     """What belongs to a manifest of an image.
 
     `attestations` are those that it lists itself, where it is an index, and `platforms` names the
-    manifests that these may be about. Raises `RegistryUnavailable`, `RegistryRefused`.
+    manifests that these may be about. Where the registry has told the types of what belongs to it,
+    they are `known`. Raises `RegistryUnavailable`, `RegistryRefused`.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        tags = pool.submit(_by_tags, registry, path, digest)
+        tags = pool.submit(_by_tags, registry, path, digest, known)
         page = registry.referrers(path, digest, n=SHOWN)
         listed = list(page.referrers) or _by_fallback(registry, path, digest)
         deeper = pool.map(
@@ -146,13 +149,17 @@ def file_of(layer: Descriptor) -> File:
     return File(layer.part.digest, kind_of(type_), type_, layer.part.size_bytes)
 
 
-def _by_tags(registry: Registry, path: str, digest: str) -> list[Belonging]:
+def _by_tags(
+    registry: Registry, path: str, digest: str, known: Collection[str] | None
+) -> list[Belonging]:
     """What cosign's tags lead to."""
     if not digest.startswith("sha256:"):
         return []
     stem = digest.replace(":", "-", 1)
     found = []
     for kind in _COSIGN_KINDS:
+        if known is not None and f"cosign.{kind}" not in known:
+            continue
         tag = registry.tag(path, f"{stem}.{kind}")
         if tag is not None:
             type_ = f"cosign.{kind}"

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 from gitlab.container_registry.client.responses import MAX_TEXT, read_json
 
 MAX_VALUE = 500
-"""Characters of a value in a list of a hundred."""
+"""Characters of a value in a list."""
 
-MAX_LISTED = 100
+MAX_LISTED = 50
 """Entries of a list or mapping that stands on a page with others."""
 
 MAX_MARKS = 300_000

@@ -1,6 +1,6 @@
 """What is in an image by its SBOM: packages with their versions and licences.
 
-The few fields that a page shows are read by hand: decision 24 says why. Source: SPDX 2.3, clauses 6
+The few fields that a page shows are read by hand: decision 29 says why. Source: SPDX 2.3, clauses 6
 and 7, in JSON; CycloneDX 1.6, "components", in JSON.
 """
 

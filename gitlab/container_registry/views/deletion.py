@@ -18,6 +18,7 @@ from gitlab.container_registry.client.responses import Freed, RepositoryDetails
 from gitlab.container_registry.forms import TagsForm
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.views.image_pages import (
+    counted,
     image_page,
     image_url,
     name_of,
@@ -35,11 +36,6 @@ from gitlab.ui.toasts import add_toast
 _FORM = require_http_methods(["GET", "HEAD", "POST"])
 _NAMED = 10
 """So many tags are named in a sentence; of more the rest is counted."""
-
-
-def counted(count: int, noun: str) -> str:
-    """``1 tag``, ``1,200 tags``."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _freed(
@@ -74,9 +70,8 @@ def tags(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         # A tag may be called “delete”; this is its address.
         return detail(request, path=path, pk=pk, tag="delete")
     form = TagsForm(given)
-    several = len(form.names) > 1
     image = repositories.get_container_repository_for(
-        request.user, pk, Ability.ADMIN_IMAGE if several else Ability.DELETE_TAG, project=path
+        request.user, pk, Ability.DELETE_TAG, project=path
     )
     back = position_in_list(form.back)
     cancel = image_url(image) + (f"?{back}" if back else "")
@@ -87,7 +82,12 @@ def tags(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         _delete_tags(request, image, form.names, back)
         return redirect(cancel)
     freed, trouble = _freed(request, image, form.names)
-    what = counted(len(form.names), "tag") if several else form.names[0]
+    missing = freed.missing if freed else ()
+    names = [name for name in form.names if name not in missing]
+    if not names:
+        _say_missing(request, form.names)
+        return redirect(cancel)
+    what = counted(len(names), "tag") if len(names) > 1 else names[0]
     context = {
         **image_page(image, request.user, (f"Delete {what}", "")),
         "title": f"Delete {what} of {name_of(image)}?",
@@ -95,12 +95,13 @@ def tags(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         "here": image_url(image, "tags_delete"),
         "cancel": cancel,
         "back": back,
-        "names": form.names,
-        "named": form.names[:_NAMED],
-        "unnamed": len(form.names) - _NAMED,
+        "names": names,
+        "named": names[:_NAMED],
+        "unnamed": len(names) - _NAMED,
+        "missing": ", ".join(missing[:_NAMED]),
         "freed": freed,
         "trouble": trouble,
-        "numbers": _numbers(("Tags", f"{len(form.names):,}"), freed),
+        "numbers": _numbers(("Tags", f"{len(names):,}"), freed),
         "until": undo_until(),
     }
     return render(request, "container_registry/tags_delete.html", context)
@@ -134,13 +135,17 @@ def _say(
         fields = {"tags": ",".join(outcome.deleted), "back": back}
         add_toast(request, f"{what} of {name} deleted.", **undo, undo_fields=fields)
     if outcome.missing:
-        was = "was" if len(outcome.missing) == 1 else "were"
-        add_toast(request, f"{', '.join(outcome.missing[:5])} {was} gone already.", tone="info")
+        _say_missing(request, outcome.missing)
     if outcome.refused:
         tag, why = next(iter(outcome.refused.items()))
         more = len(outcome.refused) - 1
         others = f" The same for {counted(more, 'other')}." if more else ""
         add_toast(request, f"The registry keeps {tag}: {why}.{others}", tone="bad")
+
+
+def _say_missing(request: HttpRequest, names: list[str]) -> None:
+    was = "was" if len(names) == 1 else "were"
+    add_toast(request, f"{', '.join(names[:5])} {was} gone already.", tone="info")
 
 
 @signed_in

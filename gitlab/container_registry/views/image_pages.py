@@ -22,8 +22,13 @@ from gitlab.principals import Anybody
 log = logging.getLogger(__name__)
 
 TITLE = "Container registry"
-PLACE_IN_LIST = ("q", "sort", "last", "before")
+PLACE_IN_LIST = ("q", "match", "platform", "sort", "last", "before")
 """Parameters that say where in a list of tags one is."""
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 tag``, ``1,200 tags``."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def name_of(repository: ContainerRepository) -> str:

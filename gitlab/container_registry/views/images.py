@@ -15,6 +15,7 @@ from gitlab.container_registry import repositories
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.repositories import Listed, Listing
 from gitlab.container_registry.views.image_pages import (
+    counted,
     image_url,
     last_push,
     note_trouble,
@@ -26,8 +27,15 @@ from gitlab.namespaces import loaders
 from gitlab.namespaces.models import Project
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import registry_url
+from gitlab.namespaces.views.listing import Orders, columns_of, sort_of
 from gitlab.ui import client_commands
 from gitlab.ui.decorators import or_sign_in
+
+_ORDERS: Orders = {
+    "path": ("path",),
+    "pushed": ("pushed", "id"),
+    "created_at": ("created_at", "id"),
+}
 
 
 def _line(listed: Listed) -> dict[str, Any]:
@@ -55,13 +63,17 @@ def _pull(listed: Listed) -> str:
 def index(request: HttpRequest, path: str) -> HttpResponse:
     """Every image with its tags, its size, its last push, and how far its deletion is."""
     project = loaders.get_project_for(request.user, path, Ability.READ_IMAGE)
-    search, after, before = (request.GET.get(key, "")[:255] for key in ("q", "after", "before"))
-    listing = repositories.list_for(project, after=after, before=before, search=search)
+    search, after, before = (_asked(request, key) for key in ("q", "after", "before"))
+    sort = sort_of(request, _ORDERS)
+    listing = repositories.list_for(
+        project, after=after, before=before, search=search, order=columns_of(sort, _ORDERS)
+    )
     if listing.trouble:
         note_trouble(request, project, listing.trouble)
     context = {
         **project_page(project, request.user),
-        **_numbers(project, listing),
+        **_numbers(project, listing, search),
+        "sort": sort,
         "lines": [_line(listed) for listed in listing.images],
         "trouble": listing.trouble,
         "searching": bool(search),
@@ -72,8 +84,8 @@ def index(request: HttpRequest, path: str) -> HttpResponse:
         "tools": client_commands.tools(project.full_path, request.user),
         "commands_open": "commands" in request.GET,
         "deleted_url": _deleted(project),
-        "next_url": _page("after", listing.page.next_after, search),
-        "previous_url": _page("before", listing.page.previous_before, search),
+        "next_url": _page("after", listing.page.next_after, search, sort),
+        "previous_url": _page("before", listing.page.previous_before, search, sort),
     }
     return render(request, "container_registry/index.html", context)
 
@@ -85,13 +97,20 @@ def _deleted(project: Project) -> str:
     return reverse("container_registry:deleted", kwargs={"path": project.full_path})
 
 
-def _page(direction: str, path: str, search: str) -> str:
-    return "?" + urlencode({**({"q": search} if search else {}), direction: path}) if path else ""
+def _page(direction: str, key: str, search: str, sort: str) -> str:
+    kept = {"q": search, "sort": "" if sort == "path" else sort, direction: key}
+    return "?" + urlencode({name: text for name, text in kept.items() if text}) if key else ""
 
 
-def _numbers(project: Project, listing: Listing) -> dict[str, Any]:
+def _asked(request: HttpRequest, key: str) -> str:
+    """A parameter of the address. PostgreSQL has no word for a NUL."""
+    return request.GET.get(key, "").replace("\0", "")[:255]
+
+
+def _numbers(project: Project, listing: Listing, search: str) -> dict[str, Any]:
     """How many images and how many bytes: exact where the registry can tell, else a sum."""
     count = repositories.repositories_of(project).count()
+    matching = repositories.matching(project, search).count() if search else count
     details = [listed.details for listed in listing.images]
     known = [each.size_bytes for each in details if each and each.size_bytes is not None]
     stored = None
@@ -100,6 +119,7 @@ def _numbers(project: Project, listing: Listing) -> dict[str, Any]:
     is_sum = stored is None and len(known) == count
     return {
         "count": count,
+        "count_text": counted(matching, "image"),
         "stored": sum(known) if is_sum and known else stored,
         "stored_is_sum": is_sum and count > 1,
     }

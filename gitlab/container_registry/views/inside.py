@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -132,10 +132,20 @@ def file_url(image: ContainerRepository, digest: str, layer: str) -> str:
     return image_url(image, "file", digest=digest, layer=layer)
 
 
-def belongings(registry: Registry, image: ContainerRepository, found: Inside) -> dict[str, Any]:
-    """The context in which ``_belongings.html`` shows what belongs to a manifest."""
+def belongings(
+    registry: Registry,
+    image: ContainerRepository,
+    found: Inside,
+    types: Collection[str] | None = None,
+) -> dict[str, Any]:
+    """The context in which ``_belongings.html`` shows what belongs to a manifest.
+
+    `types` are those of it that the registry has told already.
+    """
     platforms = {each.part.digest: str(each.part.platform or "") for each in found.platforms}
-    known = belonging.of(registry, image.path, found.digest, found.attestations, platforms)
+    known = belonging.of(
+        registry, image.path, found.digest, found.attestations, platforms, known=types
+    )
     context = {
         "belongings": [_belonging(image, each) for each in known.found],
         "more_belongings": known.has_more,

@@ -82,7 +82,9 @@ def _inside(
     looked = inside.look(registry, image, digest, found.manifest, after)
     context = {
         **inside.shown(image, looked),
-        **inside.belongings(registry, image, looked),
+        **inside.belongings(
+            registry, image, looked, found.details.belongings if registry.own else None
+        ),
     }
     if looked.manifest.is_image or looked.manifest.is_index:
         return context

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_safe
 
 from gitlab.container_registry import repositories
+from gitlab.container_registry import tag_criteria as criteria
 from gitlab.container_registry import tags as services
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import (
     RepositoryDetails,
     TagDetails,
@@ -24,6 +27,7 @@ from gitlab.container_registry.contents.artifacts import kind_of as kind_of_type
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.protection.labels import Mark, marks_of
 from gitlab.container_registry.protection.reading import tag_protections
+from gitlab.container_registry.tag_criteria import MAX_PATTERN
 from gitlab.container_registry.views.image_pages import (
     image_page,
     image_url,
@@ -33,35 +37,63 @@ from gitlab.container_registry.views.image_pages import (
     state_of,
 )
 from gitlab.namespaces.policies import Ability
+from gitlab.refusals import Invalid
 from gitlab.ui import client_commands
 from gitlab.ui.decorators import or_sign_in
 
 PAGE = 50
 SORTS = (
     "-published_at",
-    "published_at",
-    "name",
-    "-name",
-    "-last_pulled_at",
-    "last_pulled_at",
+    *("published_at", "version", "-version", "name", "-name", "created_at", "-created_at"),
+    *("size_bytes", "-size_bytes", "last_pulled_at", "-last_pulled_at"),
 )
 FOREIGN_SORTS = ("name", "-name")
 """A registry that is not ours does not know when a tag was pushed, nor when it was pulled."""
 _PLATFORMS = 2
 """So many stand in a line; of more the rest is counted."""
 
+_PATTERN = "pattern"
+MATCHES = (("", "Contains"), (_PATTERN, "Matches (RE2)"))
+"""How the filter's text is meant: as a part of a name, or as a pattern for whole names."""
+
+PLATFORMS = (
+    ("", "All platforms"),
+    *(
+        (name, name)
+        for name in (
+            *("linux/amd64", "linux/arm64", "linux/arm/v7", "linux/arm/v6", "linux/386"),
+            *("linux/ppc64le", "linux/riscv64", "linux/s390x", "windows/amd64"),
+        )
+    ),
+)
+
 _IMAGES = ("image.config", "container.image")
 
 
 def _asked(request: HttpRequest, sorts: tuple[str, ...]) -> dict[str, str]:
     """Which part of the list the address asks for, as the registry understands it."""
-    asked = {key: request.GET.get(key, "")[:128].strip() for key in ("q", "last", "before")}
+    asked = {key: request.GET.get(key, "")[:128].strip() for key in ("last", "before")}
     sort = request.GET.get("sort", "")
     return {
-        "name": asked["q"],
+        **filters_of(request.GET, own=sorts is SORTS),
         "last": asked["last"],
         "before": "" if asked["last"] else asked["before"],
         "sort": sort if sort in sorts else sorts[0],
+    }
+
+
+def filters_of(given: QueryDict, *, own: bool = True) -> dict[str, str]:
+    """The filters of a list: a part of a name or a `pattern`, and a `platform`.
+
+    A registry that is not our `own` knows only the first.
+    """
+    text = given.get("q", "").replace("\0", "").strip()[:MAX_PATTERN]
+    is_pattern = own and given.get("match") == _PATTERN
+    platform = given.get("platform", "")
+    return {
+        "name": "" if is_pattern else text[:128],
+        "pattern": text if is_pattern else "",
+        "platform": platform if own and (platform, platform) in PLATFORMS else "",
     }
 
 
@@ -75,28 +107,37 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
     asked = _asked(request, sorts)
     signatures = request.GET.get("signatures") == "1"
     back = position_in_list(request.GET)
-    page, details, trouble = TagsPage([]), None, ""
+    page, details, trouble, wrong = TagsPage([]), None, "", _fault(asked["pattern"])
     try:
         details = registry.repository(image.path)
-        page = services.tags_of(
-            image, n=PAGE, registry=registry, signatures=signatures, belongings=True, **asked
-        )
+        if not wrong:
+            page = services.tags_of(
+                image, n=PAGE, registry=registry, signatures=signatures, belongings=True, **asked
+            )
     except (RegistryUnavailable, RegistryRefused) as error:
         trouble = note_trouble(request, image, error)
+    searching = any(asked[key] for key in ("name", "pattern", "platform"))
     context = {
         **image_page(image, request.user),
         **rights(image),
-        **_around(page, asked, sorts[0], signatures=signatures),
+        **_around(page, request.GET, asked, sorts[0]),
         "lines": _lines(image, page.tags, back),
         **_counts(details, signatures=signatures),
         "pager_text": ""
-        if asked["name"] or not details
+        if searching or not details
         else f"{len(page.tags):,} of {_shown(details, signatures=signatures):,} tags",
         "details": details,
         "last_push": last_push(image, details),
         "trouble": trouble,
         "sort": asked["sort"],
-        "searching": asked["name"],
+        "searching": searching,
+        "searched": asked["name"] or asked["pattern"],
+        "wrong": wrong,
+        "matches": MATCHES,
+        "platforms": PLATFORMS,
+        "filters": [(key, request.GET.get(key, "")) for key in _FILTERS],
+        "by_name": "version" if registry.own else "name",
+        **_more_urls(image, registry),
         "back": back,
         "pull": _pull(image, details),
         "tools": client_commands.tools(image.path, request.user),
@@ -105,6 +146,30 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         "line": state_of(image),
     }
     return render(request, "container_registry/repository.html", context)
+
+
+_FILTERS = ("q", "match", "platform")
+
+
+def _fault(pattern: str) -> str:
+    """What is wrong with a pattern, "" where it is one."""
+    try:
+        criteria.pattern(pattern, "q")
+    except Invalid as error:
+        return " ".join(error.messages)
+    return ""
+
+
+def _more_urls(image: ContainerRepository, registry: Registry) -> dict[str, str]:
+    """Pages about what stands in no row, where there are any."""
+    at = {"path": image.project.full_path, "pk": image.pk}
+    try:
+        return {
+            "choose_url": reverse("cleanup:choose", kwargs=at),
+            "untagged_url": image_url(image, "untagged") if registry.own else "",
+        }
+    except NoReverseMatch:
+        return {}
 
 
 def _pull(image: ContainerRepository, details: RepositoryDetails | None) -> str:
@@ -122,7 +187,7 @@ def rights(image: ContainerRepository) -> dict[str, bool]:
     return {
         "may_push": Ability.PUSH_IMAGE in may and rests,
         "may_delete_tag": Ability.DELETE_TAG in may and rests,
-        "may_delete_several": Ability.ADMIN_IMAGE in may and rests,
+        "may_delete_image": Ability.ADMIN_IMAGE in may and rests,
         "may_admin": Ability.ADMIN_IMAGE in may,
     }
 
@@ -143,12 +208,15 @@ def _counts(details: RepositoryDetails | None, *, signatures: bool) -> dict[str,
     }
 
 
-def _around(
-    page: TagsPage, asked: dict[str, str], usual: str, *, signatures: bool
-) -> dict[str, str]:
+def _around(page: TagsPage, given: QueryDict, asked: dict[str, str], usual: str) -> dict[str, str]:
     """Addresses of the pages before and behind this one, in the same order with the same filter."""
-    kept = {"q": asked["name"], "sort": asked["sort"] if asked["sort"] != usual else ""}
-    kept["signatures"] = "1" if signatures else ""
+    kept = {
+        "q": asked["name"] or asked["pattern"],
+        "match": given.get("match", "") if asked["pattern"] else "",
+        "platform": asked["platform"],
+        "sort": asked["sort"] if asked["sort"] != usual else "",
+        "signatures": "1" if given.get("signatures") == "1" else "",
+    }
 
     def link(direction: str, tag: str) -> str:
         query = {key: value for key, value in {**kept, direction: tag}.items() if value}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -11,13 +13,14 @@ from django.views.decorators.http import require_POST, require_safe
 from gitlab.container_registry import repositories
 from gitlab.container_registry import undo as services
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.responses import DeletedTag
 from gitlab.container_registry.forms import IntervalForm, TagsForm
 from gitlab.container_registry.labels import labelled
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.undo import Restored
-from gitlab.container_registry.views.deletion import counted
 from gitlab.container_registry.views.image_pages import (
     TITLE,
+    counted,
     image_url,
     is_foreign,
     name_of,
@@ -32,6 +35,7 @@ from gitlab.ui.decorators import person, signed_in
 from gitlab.ui.toasts import add_toast
 
 _DELETED = "Recently deleted"
+_SHOWN = 50
 _REFUSALS = (ValidationError, RegistryUnavailable, RegistryRefused)
 
 
@@ -57,13 +61,22 @@ def deleted(request: HttpRequest, path: str) -> HttpResponse:
     """Images and tags that can still be brought back, for those who may."""
     project = loaders.get_project_for(request.user, path, Ability.PUSH_IMAGE)
     may_admin = Ability.ADMIN_IMAGE in project.abilities
-    tags, trouble = [], ""
+    search, after, before, last = (_asked(request, key) for key in ("q", "after", "before", "last"))
+    position = int(last) if last.isascii() and last.isdecimal() and len(last) < 19 else 0
+    tags: list[tuple[ContainerRepository, DeletedTag]] = []
+    behind, trouble = 0, ""
     try:
-        tags = services.deleted_tags(request.user, project)
+        tags, behind = services.deleted_tags(
+            request.user, project, last=position, search=search, limit=_SHOWN
+        )
     except (RegistryUnavailable, RegistryRefused) as error:
         trouble = note_trouble(request, project, error)
     shown = labelled([tag for _, tag in tags], "deleted_by")
-    images = services.deleted_images(request.user, project) if may_admin else []
+    gone = None
+    if may_admin:
+        gone = services.deleted_images(
+            request.user, project, after=after, before=before, search=search, limit=_SHOWN
+        )
     at = {"path": project.full_path}
     context = {
         **project_frame(
@@ -71,11 +84,11 @@ def deleted(request: HttpRequest, path: str) -> HttpResponse:
         ),
         "images": [
             {
-                "gone": gone,
-                "name": gone.image.name or project.path,
-                "url": reverse("container_registry:restore", kwargs={**at, "pk": gone.image.row}),
+                "gone": each,
+                "name": each.image.name or project.path,
+                "url": reverse("container_registry:restore", kwargs={**at, "pk": each.image.row}),
             }
-            for gone in images
+            for each in (gone.images if gone else [])
         ],
         "tags": [
             {
@@ -86,11 +99,30 @@ def deleted(request: HttpRequest, path: str) -> HttpResponse:
             }
             for (row, _), tag in zip(tags, shown, strict=True)
         ],
+        "images_text": counted(gone.count, "image") if gone else "",
+        "images_next": _page(search, after=gone.page.next_after) if gone else "",
+        "images_previous": _page(search, before=gone.page.previous_before) if gone else "",
+        "tags_next": _page(search, last=str(behind) if behind else ""),
+        "tags_newest": _page(search, first=True) if position else "",
+        "tags_text": "The latest first" if behind or position else counted(len(tags), "tag"),
+        "searching": search,
         "may_admin": may_admin,
         "foreign": is_foreign(),
         "trouble": trouble,
     }
     return render(request, "container_registry/deleted.html", context)
+
+
+def _asked(request: HttpRequest, key: str) -> str:
+    """A parameter of the address. PostgreSQL has no word for a NUL."""
+    return request.GET.get(key, "").replace("\0", "")[:255]
+
+
+def _page(search: str, *, first: bool = False, **at: str) -> str:
+    """The address of another page with the same filter, "" where there is none."""
+    if not first and not any(at.values()):
+        return ""
+    return "?" + urlencode({key: text for key, text in {"q": search, **at}.items() if text})
 
 
 @signed_in

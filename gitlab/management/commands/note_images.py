@@ -121,6 +121,9 @@ def _owner(username: str | None) -> User:
 
 
 def _names(file: Path) -> Iterator[str]:
-    """The names in a file, or in stdin, one a line."""
-    text = sys.stdin.read() if str(file) == "-" else file.read_text()
+    """The names in a file, or in stdin, one a line. Raises `CommandError`."""
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{file} can't be read: {error}") from error
     return filter(None, map(str.strip, text.splitlines()))

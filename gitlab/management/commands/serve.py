@@ -144,6 +144,8 @@ def _ready(config: Configuration) -> str:
         lines.append(f"    GitLab     {config.external_url}")
         kept = preparation.root_password_path(config)
         where = f"is in {kept}" if kept.exists() else "was printed when it was made"
+        if config.gitlab_root_password is not None:
+            where = "was what the settings said when it was made"
         lines.append(f"               user root; its password {where}, and")
         lines.append("               `manage.py changepassword root` sets a new one")
     if "registry" in config.roles:

@@ -37,6 +37,7 @@ class Command(AdministrationCommand):
         create.add_argument(
             "--expires-at", type=_day, metavar="YYYY-MM-DD", help="first day without it"
         )
+        create.add_argument("--by", metavar="USERNAME", help="who does it: an administrator")
         revoke = self.verb("revoke", "Refuse tokens from now on.")
         revoke.add_argument("id", type=int, nargs="*", help="as `tokens list` shows them")
         revoke.add_argument("--user", metavar="USERNAME", help="all of theirs that work")
@@ -60,6 +61,7 @@ class Command(AdministrationCommand):
             name=options["name"],
             scopes=scopes,
             expires_at=options["expires_at"],
+            by=administrator(options["by"]),
         )
         self.show_one({**_row(token), "token": text}, f"Shown once: {text}")
 

@@ -36,6 +36,9 @@ class Command(AdministrationCommand):
         for name, text in (
             ("block", "No sign-in and no token of theirs works any more; sessions end."),
             ("unblock", "They may sign in again, with the tokens that they had."),
+            ("disable_two_factor", "Their password alone signs in; for who has lost the device."),
+            ("lift_failed_logins", "They need not wait any longer after failed logins."),
+            ("end_sessions", "They are signed out everywhere."),
         ):
             self.verb(name, text).add_argument("username")
         password = self.verb("password", "Set a password; their sessions end.")
@@ -80,6 +83,27 @@ class Command(AdministrationCommand):
 
         user = services.unblock(user_named(options["username"]), by=None)
         self.show_one(_row(user), f"{user.username} is active.")
+
+    def disable_two_factor(self, options: dict[str, Any]) -> None:
+        from gitlab.accounts.factors import services
+
+        user = user_named(options["username"])
+        gone = services.remove_all(user, by=None)
+        self.show_one(_row(user), f"{user.username} had {gone} factors and has none.")
+
+    def lift_failed_logins(self, options: dict[str, Any]) -> None:
+        from gitlab.accounts import login_waits
+
+        user = user_named(options["username"])
+        login_waits.lift(user, by=None)
+        self.show_one(_row(user), f"{user.username} need not wait.")
+
+    def end_sessions(self, options: dict[str, Any]) -> None:
+        from gitlab.accounts import sessions
+
+        user = user_named(options["username"])
+        sessions.end_all(user, by=None)
+        self.show_one(_row(user), f"{user.username} is signed out everywhere.")
 
     def password(self, options: dict[str, Any]) -> None:
         from gitlab.accounts import services

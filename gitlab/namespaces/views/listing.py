@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -17,8 +17,17 @@ from gitlab.namespaces.roles import Roles
 from gitlab.namespaces.sidebars import registry_url, url_of
 from gitlab.pagination import Page
 from gitlab.principals import Anybody
+from gitlab.refusals import Invalid
 
 Listed = TypeVar("Listed", bound=Model)
+
+
+Orders = Mapping[str, tuple[str, ...]]
+"""What a list may be sorted by, as the address says it, and the columns of its index. The first is
+what holds where nothing is asked for; each may have a minus in front.
+"""
+
+BY_PATH: Orders = {"path": ("full_path",), "updated_at": ("updated_at", "id")}
 
 
 @dataclass(frozen=True)
@@ -71,32 +80,55 @@ def group_rows(user: Anybody, groups: Iterable[Namespace]) -> list[Row]:
 
 
 def around(
-    request: HttpRequest, rows: QuerySet[Listed], page: Page[Listed], noun: str
+    request: HttpRequest,
+    rows: QuerySet[Listed],
+    page: Page[Listed],
+    noun: str,
+    orders: Orders = BY_PATH,
 ) -> dict[str, Any]:
-    """What stands below a table: how many rows there are, and the pages before and after."""
+    """What stands around a table: its order, how many rows, the pages before and after."""
+    sort = sort_of(request, orders)
+    kept = {"q": search_of(request), "sort": "" if sort == next(iter(orders)) else sort}
 
     def link(name: str, key: str) -> str:
         if not key:
             return ""
-        kept = {"q": request.GET["q"]} if request.GET.get("q") else {}
-        return "?" + urlencode({**kept, name: key})
+        return "?" + urlencode({each: text for each, text in kept.items() if text} | {name: key})
 
     count = rows.count()
     return {
         "count": count,
         "count_text": f"{count:,} {noun}" + ("" if count == 1 else "s"),
         "searching": bool(search_of(request)),
+        "sort": sort,
         "previous_url": link("before", page.previous_before),
         "next_url": link("after", page.next_after),
     }
 
 
 def page_of(
-    request: HttpRequest, rows: QuerySet[Listed], order: str = "full_path", *, limit: int = 20
+    request: HttpRequest, rows: QuerySet[Listed], orders: Orders = BY_PATH, *, limit: int = 20
 ) -> Page[Listed]:
-    """The page of `rows` that the address asks for."""
+    """The page of `rows` that the address asks for, in the order that it asks for."""
     after, before = _asked(request, "after"), _asked(request, "before")
-    return pagination.page(rows, order, after=after, before=before, limit=limit)
+    order = columns_of(sort_of(request, orders), orders)
+    try:
+        return pagination.page(rows, *order, after=after, before=before, limit=limit)
+    except Invalid:
+        # A key of another order, or typed by hand.
+        return pagination.page(rows, *order, limit=limit)
+
+
+def sort_of(request: HttpRequest, orders: Orders) -> str:
+    """What the address wants to be sorted by, the usual where that is none of `orders`."""
+    asked = _asked(request, "sort")
+    return asked if asked.removeprefix("-") in orders else next(iter(orders))
+
+
+def columns_of(sort: str, orders: Orders) -> list[str]:
+    """The columns of an order, each with a minus where it is turned around."""
+    sign = "-" if sort.startswith("-") else ""
+    return [sign + column for column in orders[sort.removeprefix("-")]]
 
 
 def search_of(request: HttpRequest) -> str:

@@ -17,7 +17,7 @@ from gitlab.namespaces.members import Membership
 from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project, Routable
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import Crumb, group_frame, project_frame, url_of
-from gitlab.namespaces.views.listing import around, page_of
+from gitlab.namespaces.views.listing import Orders, around, page_of, search_of, sort_of
 from gitlab.principals import Person
 from gitlab.refusals import Forbidden, NotFound
 from gitlab.ui import form_errors
@@ -25,6 +25,7 @@ from gitlab.ui.decorators import or_sign_in, person, signed_in
 from gitlab.ui.toasts import add_toast
 
 _SHOWN = 50
+_ORDERS: Orders = {"username": ("username",), "level": ("level", "username")}
 _FORM = require_http_methods(["GET", "HEAD", "POST"])
 
 
@@ -72,7 +73,7 @@ def _highest(user: Person, routable: Routable) -> int:
 @or_sign_in
 @_FORM
 def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
-    """Everybody who belongs here, by name; those who may manage members add one above."""
+    """Everybody who belongs here, by pages; those who may manage members add one above."""
     adding = request.method == "POST"
     needed = Ability.ADMIN_MEMBERS if adding else Ability.READ_MEMBERS
     routable = _load(request, kind, path, needed)
@@ -87,13 +88,16 @@ def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
         if adding and form.is_valid() and _add(request, routable, form):
             return redirect(_address(routable))
         context["form"] = form
-    people = members.people_of(routable)
-    page = page_of(request, people, "username", limit=_SHOWN)
-    shown = members.members_of(routable, among=[user.pk for user in page.rows])
-    shown.sort(key=lambda one: one.user.username)
+    people = members.people_of(routable, search=search_of(request))
+    by_level = sort_of(request, _ORDERS).endswith("level")
+    rows = members.with_levels(people, routable) if by_level else people
+    page = page_of(request, rows, _ORDERS, limit=_SHOWN)
+    places = {user.pk: place for place, user in enumerate(page.rows)}
+    shown = members.members_of(routable, among=places)
+    shown.sort(key=lambda one: places[one.user.pk])
     context |= {
         "lines": [_line(request, routable, one, manages) for one in shown],
-        **around(request, people, page, "member"),
+        **around(request, people, page, "member", _ORDERS),
         "noun": kind,
         "manages": manages,
     }

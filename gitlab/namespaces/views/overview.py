@@ -108,6 +108,8 @@ def _group(request: HttpRequest, group: Namespace) -> dict[str, Any]:
         "rows": project_rows(user, page.rows),
         "subgroups": group_rows(user, subgroups[:_SUBGROUPS]),
         "subgroup_count": subgroups.count(),
+        "has_projects_below": not page.rows
+        and queries.projects_at_or_below(queries.projects_visible_to(user), group).exists(),
         "role": Roles(user).label(group),
         "may_create_project": Ability.CREATE_PROJECT in group.abilities,
         "may_create_subgroup": group.is_group and Ability.CREATE_SUBGROUP in group.abilities,

@@ -111,6 +111,16 @@ def _decision(
     }
 
 
+_OF_GROUP = (
+    "name",
+    "description",
+    "visibility",
+    "require_two_factor_authentication",
+    "two_factor_grace_period",
+)
+"""What the form changes of a group."""
+
+
 @signed_in
 @_FORM
 def group_edit(request: HttpRequest, path: str) -> HttpResponse:
@@ -120,7 +130,7 @@ def group_edit(request: HttpRequest, path: str) -> HttpResponse:
     form = GroupSettingsForm(
         group.parent,
         request.POST or None,
-        initial={f: getattr(group, f) for f in ("name", "description", "visibility")},
+        initial={field: getattr(group, field) for field in _OF_GROUP},
     )
     if request.method == "POST" and form.is_valid():
         try:

@@ -54,6 +54,29 @@ class Answered(Sent):
         return self._count
 
 
+class Waiting(Sent):
+    """As `Sent`, of an engine that sends only when it has all of them."""
+
+    def __init__(self) -> None:
+        self._done: Sent | None = None
+
+    def is_done(self, found: Sent) -> None:
+        """Let this give what `found` gives."""
+        self._done = found
+
+    @property
+    def rows(self) -> list[tuple[Any, ...]]:
+        """All rows. To be asked once."""
+        assert self._done is not None, "it was not sent yet"
+        return self._done.rows
+
+    @property
+    def count(self) -> int:
+        """How many rows it has changed."""
+        assert self._done is not None, "it was not sent yet"
+        return self._done.count
+
+
 class ReadsRows:
     """Mixed into both engines' `DatabaseWrapper`, whose attributes `self` has as well."""
 

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.template import Context
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from gitlab.ui.components.library import attributes, block, csrf, register
-from gitlab.ui.components.values import TONE_ICONS
+from gitlab.ui.components.library import attributes, block, csrf, csrf_field, register, slots
+from gitlab.ui.components.values import TONE_ICONS, breaks, copy_button, drawing
 
 JOB_ICONS = {"running": "loader-circle", "waiting": "clock", "done": "circle-check"}
 
@@ -59,21 +60,26 @@ def menu(
     size: str = "",
     text: bool = False,
     start: bool = False,
-) -> str:
+) -> SafeString:
     """A menu that opens under its button. ``text`` shows the label; ``start`` aligns left."""
-    return block(
-        "menu",
-        content,
-        label=label,
-        icon=icon,
-        variant=variant,
-        size=size,
-        text=text,
-        start=start,
+    body, _ = slots(content)
+    named = format_html(' aria-label="{0}" title="{0}"', label)
+    shown = format_html("<span>{}</span>{}", label, drawing("chevron-down", size="s"))
+    return format_html(
+        '<details class="menu{}" name="menu" data-menu><summary class="button button--{}{}{}"{}>'
+        '{}{}</summary>\n<div class="menu__panel">{}</div></details>',
+        " menu--start" if start else "",
+        variant,
+        format_html(" button--{}", size) if size else "",
+        "" if text else " button--icon",
+        "" if text else named,
+        drawing(icon) if icon else "",
+        shown if text else "",
+        body,
     )
 
 
-@register.inclusion_tag("ui/components/menu_item.html", takes_context=True)
+@register.simple_tag(takes_context=True)
 def menu_item(  # noqa: PLR0913  (each is a keyword of the tag)
     context: Context,
     label: str,
@@ -86,24 +92,44 @@ def menu_item(  # noqa: PLR0913  (each is a keyword of the tag)
     name: str = "",
     value: Any = "",
     **attrs: Any,
-) -> dict[str, Any]:
+) -> SafeString:
     """A line of a menu: a link, or with ``post`` a form that POSTs there (name=value with it).
 
     ``copy`` is a text to copy instead (needs JavaScript, hidden without).
     """
     attrs["data_modal"] = modal
-    return {
-        "label": label,
-        "href": href,
-        "post": post,
-        "copy": copy,
-        "icon": icon,
-        "tone": tone,
-        "name": name,
-        "value": value,
-        "attrs": attributes(attrs),
-        "csrf_token": csrf(context),
-    }
+    more, drawn = attributes(attrs), drawing(icon) if icon else ""
+    of_tone = format_html(" menu__item--{}", tone) if tone else ""
+    if copy:
+        return format_html(
+            '<button type="button" class="menu__item menu__item--copy" data-copy="{}"{}>{}'
+            '<span class="copy__todo">{}</span><span class="copy__done">Copied</span></button>',
+            copy,
+            more,
+            drawn or drawing("copy"),
+            label,
+        )
+    if post:
+        named = format_html(' name="{}" value="{}"', name, value) if name else ""
+        return format_html(
+            '<form method="post" action="{}">{}<button type="submit" class="menu__item{}"{}{}>{}'
+            "<span>{}</span></button></form>",
+            post,
+            csrf_field(context),
+            of_tone,
+            named,
+            more,
+            drawn,
+            label,
+        )
+    return format_html(
+        '<a class="menu__item{}" href="{}"{}>{}<span>{}</span></a>',
+        of_tone,
+        href,
+        more,
+        drawn,
+        label,
+    )
 
 
 @register.simple_tag
@@ -156,10 +182,23 @@ def toast(context: Context, toast: Any) -> dict[str, Any]:
     }
 
 
-@register.inclusion_tag("ui/components/copy.html")
-def copy(text: str, label: str = "", inline: bool = False) -> dict[str, Any]:
+@register.simple_tag
+def copy(text: str, label: str = "", inline: bool = False) -> SafeString:
     """A command, or several lines of them, that copies with one click. ``inline``: in a line."""
-    return {"text": str(text).strip("\n"), "label": label, "inline": inline}
+    text = str(text).strip("\n")
+    if inline:
+        return format_html(
+            '<span class="copy copy--inline"><code>{}</code>{}</span>',
+            breaks(text),
+            copy_button(text, label),
+        )
+    return format_html(
+        '<div class="copy">{}<div class="copy__box"><code class="copy__text" tabindex="0">{}</code>'
+        "{}</div></div>",
+        format_html('<div class="copy__label">{}</div>', label) if label else "",
+        text,
+        copy_button(text, label, words=True),
+    )
 
 
 @register.inclusion_tag("ui/components/job_progress.html")

@@ -5,7 +5,9 @@ from typing import Any
 
 from django.template import Context
 from django.template.loader import render_to_string
+from django.utils.html import format_html
 from django.utils.http import urlencode
+from django.utils.safestring import SafeString
 
 from gitlab.ui.components.library import block, csrf, register
 
@@ -67,10 +69,17 @@ def select_all(label: str = "Select all on this page") -> dict[str, Any]:
     return {"label": label}
 
 
-@register.inclusion_tag("ui/components/select_row.html")
-def select_row(value: Any, label: str, form: str, name: str = "selected") -> dict[str, Any]:
+@register.simple_tag
+def select_row(value: Any, label: str, form: str, name: str = "selected") -> SafeString:
     """A row's first cell: a checkbox that belongs to the action bar with id ``form``."""
-    return {"value": value, "label": label, "form": form, "name": name}
+    return format_html(
+        '<td class="table__select"><input type="checkbox" class="table__pick" name="{}" value="{}"'
+        ' form="{}" aria-label="Select {}" autocomplete="off"></td>',
+        name,
+        value,
+        form,
+        label,
+    )
 
 
 @register.simple_block_tag(takes_context=True)

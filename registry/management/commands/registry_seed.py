@@ -13,6 +13,7 @@ from django.db.models import Max
 from registry import media_types
 from registry.models import Blob, Manifest, ManifestBlob, Repository, RepositoryBlob, Tag
 from registry.services import database
+from registry.tag_order import sort_key
 
 _BATCH = 5000
 _TAGS_PER_MANIFEST = 100
@@ -132,6 +133,7 @@ def _tags(
         return Tag(
             repository_id=repository_id,
             name=name,
+            sort_key=sort_key(name),
             manifest_id=manifest_id,
             digest=_digest(manifest),
             size=size,

@@ -46,6 +46,13 @@ class Freed:
     is_exact: bool = True
 
 
+def missing(repository_id: int, names: list[str]) -> list[str]:
+    """Those of `names`, at most a thousand, that no tag has now."""
+    rows = Tag.objects.filter(repository_id=repository_id, name__in=names, ended_at=None)
+    there = set(rows.values_list("name", flat=True))
+    return [name for name in names if name not in there]
+
+
 def by_tags(repository_id: int, names: list[str], visible: Visible = EVERYTHING) -> Freed:
     """What deleting tags would free; nothing where the repository keeps untagged manifests.
 

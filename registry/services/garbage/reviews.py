@@ -50,16 +50,22 @@ def queue(
     reason: str,
     *,
     after: dt.timedelta | None = None,
+    send: database.Together | None = None,
 ) -> None:
     """Have `targets` reviewed `after` from now (default: the grace).
 
     A target that waits already is looked at then, and not when it was due before: a right's grace
-    only grows by that, and the windows of all else are asked again when it is judged.
+    only grows by that, and the windows of all else are asked again when it is judged. With `send`,
+    together with other statements.
     """
     now = timezone.now()
     due = now + (grace() if after is None else after)
     values = [[kind.value, target, reason, now, due] for target in sorted(set(targets))]
-    database.change_many(_QUEUE, values)
+    if send is None:
+        database.change_many(_QUEUE, values)
+        return
+    for each in values:
+        send(_QUEUE, each)
 
 
 def queue_dangling(repository_id: int, digest: str, reason: str, send: database.Together) -> None:

@@ -200,7 +200,8 @@ def test_a_password_that_was_wrong_can_become_right(alice: Any, root: Any, clock
     services.change_password(alice, "another-long-one", by=root)
     assert signed_in(password="another-long-one")
     services.block(alice, by=root)
-    assert not signed_in(password="another-long-one")
+    with pytest.raises(sign_in.AccountClosed):
+        signed_in(password="another-long-one")
     services.unblock(alice, by=root)
     assert signed_in(password="another-long-one")
 

@@ -27,8 +27,17 @@ def test_name_and_address_serve_in_any_case(alice: Any, login: str) -> None:
 def test_a_blocked_person_is_refused_also_with_a_remembered_password(alice: Any, root: Any) -> None:
     sign_in.verify("alice", PASSWORD, address="")
     services.block(alice, by=root)
-    with pytest.raises(sign_in.WrongPassword):
+    with pytest.raises(sign_in.AccountClosed, match="blocked"):
         sign_in.verify("alice", PASSWORD, address="")
+    _fail()
+
+
+def test_who_is_deactivated_is_told_so_for_the_right_password(alice: Any, root: Any) -> None:
+    services.deactivate(alice, by=root)
+    with pytest.raises(sign_in.AccountClosed, match="deactivated"):
+        sign_in.verify("alice", PASSWORD, address="")
+    _fail()
+    assert sign_in.verify("alice", PASSWORD, address="", reactivates=True).is_active
 
 
 def test_an_unknown_name_costs_a_hash_too(monkeypatch: pytest.MonkeyPatch, alice: Any) -> None:
@@ -58,14 +67,10 @@ def test_a_cache_that_nobody_reaches_costs_time_and_no_login(
     assert sign_in.verify("alice", PASSWORD, address="") == alice
     _fail()
     services.block(alice, by=root)
-    _fail_with_the_right_one()
+    with pytest.raises(sign_in.AccountClosed):
+        sign_in.verify("alice", PASSWORD, address="")
     assert "the cache can't be used" in caplog.text
     assert "canary" not in caplog.text
-
-
-def _fail_with_the_right_one() -> None:
-    with pytest.raises(sign_in.WrongPassword):
-        sign_in.verify("alice", PASSWORD, address="")
 
 
 def test_what_is_remembered_is_not_the_password(alice: Any) -> None:

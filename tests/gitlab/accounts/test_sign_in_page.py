@@ -51,15 +51,19 @@ def test_it_gives_a_new_session(client: Client, alice: Any) -> None:
 
 def test_it_says_the_same_whoever_it_is(client: Client, alice: Any, bob: Any) -> None:
     services.block(bob, by=None)
-    pages = [
-        sign_in(client, login, password)
-        for login, password in [("alice", "wrong"), ("bob", PASSWORD), ("nobody", "wrong")]
-    ]
+    pages = [sign_in(client, login, "wrong") for login in ["alice", "bob", "nobody"]]
 
     for page, login in zip(pages, ["alice", "bob", "nobody"], strict=True):
         assert page.status_code == 200
         assert "The name or the password is wrong." in page.content.decode()
         assert page.content.decode().count(login) == 1, "only where it was typed"
+    assert not signed_in(client)
+
+
+def test_who_is_blocked_is_told_so_for_the_right_password(client: Client, bob: Any) -> None:
+    services.block(bob, by=None)
+
+    assert "Your account is blocked. Ask an admin" in sign_in(client, "bob").content.decode()
     assert not signed_in(client)
 
 

@@ -15,6 +15,7 @@ from django.urls import reverse
 
 import gitlab.admin_area
 from gitlab.access_tokens.models import PersonalAccessToken
+from gitlab.admin_area import site
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.cleanup.models import CleanupPolicy, CleanupRun
 from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
@@ -26,7 +27,7 @@ from gitlab.ui.console import ReadOnlyAdmin, ServiceAdmin, ServiceForm
 
 pytestmark = pytest.mark.django_db
 CONSOLE = Path(gitlab.admin_area.__file__).parent
-MODELS = {model._meta.label_lower: model for model in admin.site._registry}
+MODELS = {model._meta.label_lower: model for model in site.discover()._registry}
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def test_each_is_a_line(old: list[int], alice: Any, monkeypatch: pytest.MonkeyPa
     assert [row["id"] for row in rows if row["action"] == "thing.do"] == old
     assert rows[-1] == {
         "id": last.pk,
-        "at": last.at.isoformat(timespec="milliseconds"),
+        "at": last.at.isoformat(timespec="microseconds"),
         "actor": "alice",
         "actor_id": alice.pk,
         "action": "thing.tell",
@@ -94,6 +94,13 @@ def test_each_is_a_line(old: list[int], alice: Any, monkeypatch: pytest.MonkeyPa
         "target_path": "alice",
         "details": {"colour": "grün"},
         "address": "192.0.2.9",
+        "credential": "",
+        "request_id": last.request_id,
+        "project_id": None,
+        "namespace_id": None,
+        "person_id": alice.pk,
+        "position": None,
+        "digest": "",
     }
     assert f"the last id is {last.pk}." in said
     assert [row["id"] for row in run(f"--after={last.pk - 1}")[0]] == [last.pk]

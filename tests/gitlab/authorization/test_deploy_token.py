@@ -49,6 +49,7 @@ def test_what_the_token_says(make_project: Any, make_deploy_token: Any) -> None:
         "token_type": "deploy_token",
         "username": "ci",
         "deploy_token_id": token.pk,
+        "credential": f"deploy_token:{token.pk}",
     }
     assert DeployToken.objects.get().last_used_at is not None
 

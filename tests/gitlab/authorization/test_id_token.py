@@ -55,6 +55,7 @@ def test_what_the_token_says(app: Any, make_trust: Any, id_token: Any) -> None:
         "token_type": "id_token",
         "username": name,
         "trusted_issuer_id": trust.pk,
+        "credential": f"trusted_issuer:{trust.pk}",
     }
     assert granted(response) == {"acme/app/web": ["pull", "push"]}
 

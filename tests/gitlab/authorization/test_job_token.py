@@ -43,6 +43,7 @@ def test_what_the_token_says(app: Any, bob: Any, make_job: Any) -> None:
 
     assert (claims["sub"], claims["auth_type"]) == ("bob", "build")
     user = jwt.decode(claims["user"], options={"verify_signature": False})["user_info"]
+    assert user.pop("credential").startswith("job:")
     assert user == {"token_type": "build", "username": "bob", "user_id": bob.pk}
 
 

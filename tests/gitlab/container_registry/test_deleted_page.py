@@ -12,6 +12,7 @@ from django.utils import timezone
 from gitlab.container_registry import deletion, repositories
 from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository, DeletedImage
+from gitlab.container_registry.views import undo
 
 pytestmark = pytest.mark.django_db
 PATH = "acme/app/web"
@@ -97,6 +98,46 @@ def test_tags_come_back(web: Any, played: Any, browser: Any, bob: Any) -> None:
     browser(bob).post(f"/acme/app/container_registry/{web.pk}/restore", {"tags": "v1"})
     assert "v1" in played.now[PATH]
     assert 'name="tags"' not in browser(bob).get(URL).content.decode()
+
+
+def test_there_are_pages_and_a_filter(
+    web: Any, played: Any, browser: Any, alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What went first is found behind what went later."""
+    monkeypatch.setattr(undo, "_SHOWN", 2)
+    for number in range(5):
+        played.push(PATH, f"v{number}")
+        played.delete_tag(PATH, f"v{number}")
+    url, seen = URL, []
+    while url:
+        page = browser(alice).get(url)
+        seen += [line["tag"].name for line in page.context["tags"]]
+        url = page.context["tags_next"] and URL + page.context["tags_next"]
+    assert seen == [f"v{number}" for number in range(5)]
+    assert page.context["tags_newest"] == "?"
+    found = browser(alice).get(f"{URL}?q=v3").context
+    assert [line["tag"].name for line in found["tags"]] == ["v3"]
+    assert "Nothing matches" in browser(alice).get(f"{URL}?q=v9").content.decode()
+    assert "Nothing older" in browser(alice).get(f"{URL}?last=99").content.decode()
+
+
+def test_images_have_pages_of_their_own(
+    gone: Any, played: Any, browser: Any, alice: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undo, "_SHOWN", 2)
+    DeletedImage.objects.bulk_create(
+        DeletedImage(project=gone.project, row=100 + n, name=f"old{n}", registry_id=500 + n)
+        for n in range(4)
+    )
+    url, seen = URL, []
+    while url:
+        page = browser(alice).get(url)
+        seen += [line["name"] for line in page.context["images"]]
+        url = page.context["images_next"] and URL + page.context["images_next"]
+    assert seen == ["old3", "old2", "old1", "old0", "web"]
+    assert page.context["images_text"] == "5 images"
+    found = browser(alice).get(f"{URL}?q=ld2").context
+    assert [line["name"] for line in found["images"]] == ["old2"]
 
 
 def test_tags_of_what_is_no_image_of_the_project_are_left_out(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import functools
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from gitlab.container_registry import repositories
 from gitlab.container_registry.client.connection import RegistryUnavailable
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.views import images
 from gitlab.namespaces.models import Project
 
 pytestmark = pytest.mark.django_db
@@ -70,6 +76,44 @@ def test_filter_and_pages(app: Any, played: Any, browser: Any, alice: Any, make_
     found = client.get(URL, {"q": "IMAGE-4"})
     assert len(found.context["lines"]) == 5
     assert "No image matches" in client.get(URL, {"q": "%"}).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("sort", "names"),
+    [
+        ("path", ["a", "b", "c"]),
+        ("-path", ["c", "b", "a"]),
+        ("pushed", ["b", "c", "a"]),
+        ("-pushed", ["a", "c", "b"]),
+        ("created_at", ["a", "b", "c"]),
+    ],
+)
+def test_orders(
+    app: Any,
+    played: Any,
+    browser: Any,
+    alice: Any,
+    make_image: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    sort: str,
+    names: list[str],
+) -> None:
+    """An image whose last push is not known stands where it came here."""
+    now = timezone.now()
+    for place, (name, pushed) in enumerate({"a": 0, "b": 9, "c": None}.items()):
+        ContainerRepository.objects.filter(pk=make_image(f"acme/app/{name}", of=app).pk).update(
+            created_at=now - dt.timedelta(days=7 - place),
+            last_published_at=None if pushed is None else now - dt.timedelta(days=pushed),
+        )
+    small = functools.partial(repositories.list_for, limit=2)
+    monkeypatch.setattr(images.repositories, "list_for", small)
+    first = browser(alice).get(f"{URL}?sort={sort}")
+    second = browser(alice).get(URL + first.context["next_url"])
+    shown = [line["row"].name for page in (first, second) for line in page.context["lines"]]
+    assert shown == names
+    assert first.context["count_text"] == "3 images"
+    odd = browser(alice).get(f"{URL}?sort={sort}&after=%5B1%5D")
+    assert odd.status_code == 200
 
 
 def test_a_registry_that_does_not_answer(web: Any, played: Any, browser: Any, alice: Any) -> None:

@@ -29,6 +29,11 @@ def note(file: Any, *arguments: str) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="can't be read"):
+        note(tmp_path / "none")
+
+
 def test_images_are_noted_in_their_projects(make_project: Any, tmp_path: Path) -> None:
     project = make_project("acme/app")
     owner = project.namespace

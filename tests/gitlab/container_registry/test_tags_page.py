@@ -43,7 +43,7 @@ def test_who_sees_what(
     pages = {user.username: browser(user).get(url) for user in (alice, bob, carol)}
     texts = {name: page.content.decode() for name, page in pages.items()}
     assert {name for name, text in texts.items() if "Delete tag…" in text} == {"alice", "bob"}
-    assert {name for name, text in texts.items() if "table__pick" in text} == {"alice"}
+    assert {name for name, text in texts.items() if "table__pick" in text} == {"alice", "bob"}
     assert {name for name, text in texts.items() if "Delete image…" in text} == {"alice"}
     assert browser(mallory).get(url).status_code == 404
     assert browser(None).get(url).status_code == 302
@@ -153,3 +153,69 @@ def test_how_often_the_image_was_pulled(url: Any, played: Any, browser: Any, car
         "web", path, 1, pulls_30_days=1234, pulls_counted_since=START
     )
     assert "1,234 pulls in 30 days" in browser(carol).get(url).content.decode()
+
+
+class TestFilters:
+    @pytest.fixture
+    def built(self, played: Any) -> Any:
+        for name, platform in [("v1", "amd64"), ("v2", "arm64"), ("v10", "arm64"), ("x1", "arm64")]:
+            played.push("acme/app/web", name, platforms=[f"linux/{platform}"])
+        return played
+
+    @pytest.mark.parametrize(
+        ("asked", "names"),
+        [
+            ("q=1", ["v1", "v10", "x1"]),
+            ("q=v.&match=pattern", ["v1", "v2"]),
+            ("platform=linux/arm64", ["v10", "v2", "x1"]),
+            ("platform=linux/arm64&q=v.*&match=pattern", ["v10", "v2"]),
+            ("platform=made/up", ["v1", "v10", "v2", "x1"]),
+            ("q=v1%00&match=odd", ["v1", "v10"]),
+        ],
+    )
+    def test_they_are_asked_of_the_registry(
+        self, url: Any, built: Any, browser: Any, carol: Any, asked: str, names: list[str]
+    ) -> None:
+        assert _names(browser(carol).get(f"{url}?sort=version&{asked}")) == names
+
+    def test_a_pattern_that_is_none_is_said(
+        self, url: Any, built: Any, browser: Any, carol: Any
+    ) -> None:
+        page = browser(carol).get(f"{url}?q=v(&match=pattern")
+        assert _names(page) == []
+        assert "missing )" in page.content.decode()
+
+    def test_the_next_page_has_the_same_filter(
+        self, url: Any, many: Any, browser: Any, carol: Any
+    ) -> None:
+        first = browser(carol).get(f"{url}?q=v.*&match=pattern&sort=-size_bytes")
+        assert len(_names(first)) == 50
+        for part in ("q=v.%2A", "match=pattern", "sort=-size_bytes", "last="):
+            assert part in first.context["next_url"]
+
+
+class TestUntagged:
+    def test_it_lists_what_no_tag_points_at(
+        self, url: Any, played: Any, browser: Any, alice: Any, carol: Any, mallory: Any
+    ) -> None:
+        played.push("acme/app/web", "v1")
+        assert "Nothing untagged" in browser(carol).get(f"{url}/untagged").content.decode()
+        played.loose = [("sha256:" + "d" * 64, 7)]
+        page = browser(carol).get(f"{url}/untagged").content.decode()
+        assert "dddddddddddd" in page
+        assert "Plan the deletion" not in page
+        assert "Plan the deletion" in browser(alice).get(f"{url}/untagged").content.decode()
+        assert browser(mallory).get(f"{url}/untagged").status_code == 404
+        assert browser(carol).get(f"{url}/untagged?after=x").status_code == 200
+
+    def test_a_registry_that_does_not_answer(
+        self, url: Any, played: Any, browser: Any, carol: Any
+    ) -> None:
+        played.trouble = RegistryUnavailable("away")
+        assert "can't be shown" in browser(carol).get(f"{url}/untagged").content.decode()
+
+    def test_another_registry_has_no_such_page(
+        self, url: Any, played: Any, browser: Any, carol: Any
+    ) -> None:
+        played.has_own_api = False
+        assert browser(carol).get(f"{url}/untagged").status_code == 404

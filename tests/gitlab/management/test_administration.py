@@ -148,7 +148,9 @@ def test_tokens(root: Any, alice: Any, bob: Any) -> None:
     found = access_tokens.authenticate(made["token"])
     assert found is not None
     assert found.owner.pk == alice.pk
-    assert last_event("access_token.create").actor == alice
+    event = last_event("access_token.create")
+    assert (event.actor, event.address, event.target_path) == (root, "command line", "alice")
+    assert event.credential.startswith("shell:")
     run("tokens", "create", "bob", "--name=other", "--scopes=api", "--expires-at=2999-12-31")
     rows = as_json("tokens", "list")
     assert [(row["user"], row["name"], row["state"]) for row in rows] == [

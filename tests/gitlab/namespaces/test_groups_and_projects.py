@@ -41,6 +41,12 @@ def test_a_project_and_a_subgroup_cant_share_a_path(alice: Any, make_group: Any)
     assert Namespace.objects.filter(full_path="acme/app").count() == 0
 
 
+def test_below_a_group_there_is_room_for_the_name_of_an_image(alice: Any) -> None:
+    with pytest.raises(Invalid, match="longer than 200"):
+        services.create_group(alice, name="x", path="x" * 201)
+    assert services.create_group(alice, name="x", path="x" * 200).full_path == "x" * 200
+
+
 @pytest.mark.parametrize("path", ["", "a/b", "-", "A b", "a__", ".", "tags", "x" * 260, "日本"])
 def test_bad_project_paths_are_refused(alice: Any, path: Any) -> None:
     with pytest.raises(Invalid) as refused:

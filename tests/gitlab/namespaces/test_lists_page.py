@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from gitlab.namespaces import members
 from gitlab.namespaces.models import Project
@@ -95,6 +97,52 @@ class TestHome:
         assert paths(client.get(f"/{third.context['previous_url']}")) == paths(second)
         assert paths(client.get(f"/{second.context['previous_url']}")) == paths(first)
         assert "q=p" in first.context["next_url"]
+
+    @pytest.mark.parametrize("sort", ["path", "-path", "updated_at", "-updated_at"])
+    def test_it_sorts_and_pages_in_that_order(
+        self, client: Client, alice: Any, make_project: Any, sort: str
+    ) -> None:
+        made = [make_project(f"alice/p{number:02}", owner=alice) for number in range(45)]
+        for number, project in enumerate(made):
+            # Every second has the moment of its neighbour, so that the id decides.
+            moment = timezone.now() - dt.timedelta(days=(number * 7) % 45 // 2)
+            Project.objects.filter(pk=project.pk).update(updated_at=moment)
+        client.force_login(alice)
+        columns = ("full_path",) if "path" in sort else ("updated_at", "id")
+        sign = "-" if sort.startswith("-") else ""
+        wanted = list(
+            Project.objects.order_by(*(sign + column for column in columns)).values_list(
+                "full_path", flat=True
+            )
+        )
+
+        seen, pages, url = [], [], f"/?sort={sort}"
+        while url:
+            page = client.get(url)
+            pages.append(paths(page))
+            seen += pages[-1]
+            url = page.context["next_url"] and "/" + page.context["next_url"]
+        assert seen == wanted
+        assert paths(client.get("/" + page.context["previous_url"])) == pages[-2]
+        assert page.context["sort"] == sort
+
+    @pytest.mark.parametrize("key", ["after=zzz", "after=[1,2]", "before=%5B%22\\u0000%22,1%5D"])
+    def test_a_key_of_another_order_begins_anew(
+        self, client: Client, alice: Any, make_project: Any, key: str
+    ) -> None:
+        make_project("alice/web", owner=alice)
+        client.force_login(alice)
+
+        assert paths(client.get(f"/?sort=updated_at&{key}")) == ["alice/web"]
+
+    def test_an_unknown_order_is_the_usual(
+        self, client: Client, alice: Any, make_project: Any
+    ) -> None:
+        make_project("alice/web", owner=alice)
+        client.force_login(alice)
+
+        page = client.get("/?sort=password")
+        assert (paths(page), page.context["sort"]) == (["alice/web"], "path")
 
     @pytest.mark.parametrize(
         "cursor", ["?after=zzz", "?before=a", "?after=\x00", "?q=%00", "?after=%00%ff"]

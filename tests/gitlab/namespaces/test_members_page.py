@@ -66,6 +66,50 @@ class TestSeeing:
         assert not second.context["next_url"]
         assert shown(browser.get(PROJECT + second.context["previous_url"])) == shown(first)
 
+    @pytest.mark.parametrize(
+        ("asked", "names"),
+        [
+            ("", ["alice", "bob", "carol", "mona"]),
+            ("?sort=-username", ["mona", "carol", "bob", "alice"]),
+            ("?sort=level", ["carol", "bob", "mona", "alice"]),
+            ("?sort=-level", ["alice", "mona", "bob", "carol"]),
+            ("?q=@CAR", ["carol"]),
+            ("?q=o&sort=-level", ["mona", "bob", "carol"]),
+            ("?q=nobody", []),
+        ],
+    )
+    def test_it_sorts_and_filters(
+        self, as_person: Any, web: Any, asked: str, names: list[str]
+    ) -> None:
+        page = as_person("alice").get(PROJECT + asked)
+        assert [line.member.user.username for line in page.context["lines"]] == names
+
+    def test_pages_by_role_lead_through_everybody(
+        self, as_person: Any, acme: Any, web: Any, make_person: Any
+    ) -> None:
+        people = [make_person(f"p{number:02}") for number in range(60)]
+        Member.objects.bulk_create(
+            Member(user=person, namespace=acme, access_level=20 + 10 * (number % 2))
+            for number, person in enumerate(people)
+        )
+        browser, seen = as_person("alice"), []
+        url = PROJECT + "?sort=level"
+        while url:
+            page = browser.get(url)
+            seen += [
+                (line.member.level, line.member.user.username) for line in page.context["lines"]
+            ]
+            url = page.context["next_url"] and PROJECT + page.context["next_url"]
+        assert seen == sorted(seen)
+        assert len(seen) == 64
+
+    def test_the_owner_of_a_namespace_is_among_its_people(
+        self, as_person: Any, bob: Any, make_project: Any
+    ) -> None:
+        make_project("bob/own", owner=bob)
+        page = as_person("bob").get("/bob/own/-/project_members?sort=-level")
+        assert [line.member.level.label for line in page.context["lines"]] == ["Owner"]
+
     def test_it_says_where_a_role_comes_from(self, as_person: Any, web: Any) -> None:
         lines = as_person("alice").get(PROJECT).context["lines"]
 

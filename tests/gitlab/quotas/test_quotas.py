@@ -44,7 +44,7 @@ def test_administrators_limit_everything(root: Any, acme: Any, app: Any, bob: An
     for owner in (acme, app, bob.namespace):
         assert limited(root, owner, 100).set_by_admin
     (event,) = AuditEvent.objects.filter(action="quota.update", target_path="acme")
-    assert event.details == {"max_bytes": 100, "max_images": None}
+    assert event.details == {"max_bytes": [None, 100], "max_images": [None, None]}
 
 
 def test_owners_limit_theirs_below_what_holds(root: Any, alice: Any, acme: Any, app: Any) -> None:

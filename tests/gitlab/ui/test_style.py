@@ -179,7 +179,7 @@ def test_templates_have_nothing_inline_or_foreign(path: Any) -> None:
     assert re.findall(r"https?://[^\s\"'<]+", text) in ([], ["http://www.w3.org/2000/svg"])
 
 
-@pytest.mark.parametrize("name", [*SHEETS, "tokens.css", "app.js"])
+@pytest.mark.parametrize("name", [*SHEETS, "tokens.css", "app.js", "palette.js"])
 def test_files_load_nothing_from_elsewhere(name: Any) -> None:
     assert not re.search(r"https?:|//[a-z]+\.[a-z]|@import|url\(", (STATIC / name).read_text())
 

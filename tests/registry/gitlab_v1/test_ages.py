@@ -42,8 +42,6 @@ def test_it_works(carol: Person) -> None:
 
 def test_when_each_was_pulled_last(carol: Person) -> None:
     """By whatever reference, and since when that is counted."""
-    # A test that commits empties all tables, and this row is of a migration.
-    Counting.objects.get_or_create(name="pulls")
     image = images.push_image(APP, "v1")
     images.push_image(APP, "v2")
     claims = Claims("bob", (), 0.0, "id", auth_type="build")

@@ -15,7 +15,7 @@ from django.db import connections
 
 from registry.errors import Code
 from registry.manifest import MAX_PLATFORMS
-from registry.models import Counting, Manifest, Tag
+from registry.models import Manifest, Tag
 from registry.services import tag_details, tags
 from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images, largest
@@ -56,8 +56,6 @@ def links(response: Any) -> dict[str, str]:
 
 
 def test_details(carol: Person) -> None:
-    # A test that commits empties all tables, and this row is of a migration.
-    Counting.objects.get_or_create(name="pulls")
     config = json.dumps(
         {
             "os": "linux",

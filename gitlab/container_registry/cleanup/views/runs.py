@@ -13,13 +13,16 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from gitlab import pagination
+from gitlab.container_registry import repositories
 from gitlab.container_registry.cleanup import plan as plans
 from gitlab.container_registry.cleanup import runs as services
+from gitlab.container_registry.cleanup.choosing import Selection
 from gitlab.container_registry.cleanup.models import CleanupRun
 from gitlab.container_registry.cleanup.policy import Rule, in_words
 from gitlab.container_registry.cleanup.services import effective_policy
 from gitlab.container_registry.cleanup.views.policies import TITLE, inherited_from
-from gitlab.container_registry.views.image_pages import is_foreign
+from gitlab.container_registry.views.image_pages import image_url, is_foreign
+from gitlab.container_registry.views.tags import filters_of
 from gitlab.namespaces import loaders
 from gitlab.namespaces.models import Project
 from gitlab.namespaces.policies import Ability
@@ -108,6 +111,29 @@ def plan(request: HttpRequest, path: str) -> HttpResponse:
 
 
 @signed_in
+@require_POST
+def choose(request: HttpRequest, path: str, pk: int) -> HttpResponse:
+    """Have the deletion planned of all that a filter of an image's tags matches, or of all
+    ``untagged``, and look at it.
+    """
+    image = repositories.get_container_repository_for(
+        request.user, pk, Ability.ADMIN_IMAGE, project=path
+    )
+    selection = Selection(
+        image.pk,
+        image.path,
+        **filters_of(request.POST, own=not is_foreign()),
+        untagged="untagged" in request.POST,
+    )
+    try:
+        run = services.request_chosen(person(request), image, selection)
+    except ValidationError as error:
+        add_toast(request, " ".join(error.messages), tone="bad")
+        return redirect(image_url(image))
+    return redirect(_url(run))
+
+
+@signed_in
 @require_safe
 def detail(request: HttpRequest, path: str, pk: int) -> HttpResponse:
     """What a cleanup does to each tag and why, what that frees, how far it is, what one may do."""
@@ -121,7 +147,7 @@ def detail(request: HttpRequest, path: str, pk: int) -> HttpResponse:
     above = (TITLE, cleanup_url(run.project))
     context = project_frame(run.project, request.user, "cleanup", above, (f"#{run.pk}", "")) | {
         **_state(run),
-        "rules": [in_words(Rule.read(rule)) for rule in run.rules],
+        "rules": _in_words(run),
         "tags": found.tags,
         "part": part,
         "parts": _parts(run, part),
@@ -134,6 +160,12 @@ def detail(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         "undo_until": services.undo_until(run),
     }
     return render(request, "cleanup/run.html", context)
+
+
+def _in_words(run: CleanupRun) -> list[str]:
+    if run.selection is not None:
+        return [Selection.read(run.selection).in_words()]
+    return [in_words(Rule.read(rule)) for rule in run.rules]
 
 
 def _parts(run: CleanupRun, shown: str) -> list[dict[str, Any]]:

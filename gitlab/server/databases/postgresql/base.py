@@ -20,8 +20,8 @@ from django.db.backends.postgresql import base
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
-from gitlab.server.databases.postgresql.known_statements import KnownStatements
-from gitlab.server.databases.reading import ReadsRows, Sent
+from gitlab.server.databases.postgresql.known_statements import KnownStatements, Statement
+from gitlab.server.databases.reading import Answered, ReadsRows, Sent, Waiting
 
 PATIENCE = "patience"
 _TRUSTED_FOR = 5.0
@@ -59,6 +59,11 @@ class PatientConnection(psycopg.Connection[Any]):
             raise psycopg.OperationalError(
                 f"the database server did not answer within {self.patience:g} s"
             ) from error
+
+    def commit(self) -> None:
+        """As psycopg's."""
+        if self.known is None or not self.known.commit():
+            super().commit()
 
 
 def _has_news(socket: int) -> bool:
@@ -126,28 +131,32 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
 
     def rows(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         """See `ReadsRows.rows`: by a statement that the server knows, where there is one."""
-        found = self._known_rows(sql, parameters)
-        return super().rows(sql, parameters) if found is None else found
+        found = self._answers([(sql, parameters)])
+        return super().rows(sql, parameters) if found is None else found[0].rows
 
     def row(self, sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
         """See `ReadsRows.row`: by a statement that the server knows, where there is one."""
-        found = self._known_rows(sql, parameters)
-        if found is None:
-            return super().row(sql, parameters)
-        return found[0] if found else None
+        found = self._answers([(sql, parameters)])
+        return super().row(sql, parameters) if found is None else found[0].row
 
-    def _known_rows(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]] | None:
+    def change(self, sql: str, parameters: Sequence[Any]) -> int:
+        """See `ReadsRows.change`: by a statement that the server knows, where there is one."""
+        found = self._answers([(sql, parameters)])
+        return super().change(sql, parameters) if found is None else found[0].count
+
+    def _answers(self, statements: Sequence[Statement]) -> list[Answered] | None:
+        """See `KnownStatements.answers`."""
         connection = self.connection
         if (
             connection is None
             or self.force_debug_cursor
             or connection.known is None
-            or not connection.autocommit
             or time.monotonic() > connection.planned_until
         ):
             return None
         with self.wrap_database_errors:
-            return connection.known.rows(sql, parameters)
+            found: list[Answered] | None = connection.known.answers(statements)
+            return found
 
     @contextmanager
     def together(self) -> Iterator[Callable[[str, Sequence[Any]], Sent]]:
@@ -160,8 +169,23 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
             with super().together() as send:
                 yield send
             return
+        waiting: list[tuple[Statement, Waiting]] = []
+
+        def note(sql: str, parameters: Sequence[Any]) -> Sent:
+            waiting.append(((sql, parameters), Waiting()))
+            return waiting[-1][1]
+
+        yield note
+        statements = [each for each, _ in waiting]
+        for (_, one), found in zip(waiting, self._done(statements), strict=True):
+            one.is_done(found)
+
+    def _done(self, statements: Sequence[Statement]) -> Sequence[Sent]:
+        found = self._answers(statements) if statements else []
+        if found is not None:
+            return found
         with self.wrap_database_errors, self.connection.pipeline():
-            yield lambda sql, parameters: Sent(self._execute(sql, parameters))
+            return [Sent(self._execute(*each)) for each in statements]
 
     def _execute(self, sql: str, parameters: Sequence[Any]) -> Any:
         """With the values beside the statement, so that this stays the same and is prepared."""

@@ -1,24 +1,29 @@
-"""Reading by statements that the server knows already, past psycopg's cursor.
+"""Asking by statements that the server knows already, past psycopg's cursor.
 
 A cursor parses, adapts and remembers for each query anew, which takes three times as long as asking
-the server for a row. Here the same few statements are asked again and again: those of every pull
-and every token.
+the server for a row, and more in psycopg's pipeline. Here the same few statements are sent again
+and again: those of every pull, push and token. Several go in one round trip, and with them the
+beginning of a transaction.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import re
 import select
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 from psycopg import errors, pq
 from psycopg.adapt import Transformer
 
-_MOST = 100
-"""Statements that a connection keeps. What comes later is read by psycopg's cursor."""
+from gitlab.server.databases.reading import Answered
+
+_MOST = 200
+"""Statements that a connection keeps. What comes later is asked by psycopg's cursor."""
 
 _FORGOTTEN = ("0A000", "26000")
 """What the server says of a statement whose plan no longer fits, or that it has forgotten."""
@@ -28,11 +33,15 @@ _BAD_VALUE = "22"
 cursor, asked next, finds rows or raises its own.
 """
 
+_TEXT, _BINARY = 0, 1
 _UNSET: Any = object()
+
+Statement = tuple[str, Sequence[Any]]
+"""SQL with a `%s` for each value, and the values."""
 
 
 class KnownStatements:
-    """The statements of one connection that stands in no transaction while it reads."""
+    """The statements that one connection has prepared."""
 
     def __init__(self, connection: psycopg.Connection[Any], patience: float | None) -> None:
         """`patience` is how many seconds the server may take to answer."""
@@ -40,77 +49,162 @@ class KnownStatements:
         self._patience = None if patience is None else int(patience * 1000)
         self._names: dict[str, bytes | None] = {}
         self._seen: set[str] = set()
+        self._wanted: dict[str, None] = {}
         self._numbers = itertools.count(1)
         self._poll = select.poll()
         self._poll.register(self._pgconn.socket, select.POLLIN)
         self._loader = Transformer(connection)
 
-    def rows(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]] | None:
-        """All rows, or None where psycopg's cursor has to ask: nothing has been asked then.
+    def answers(self, statements: Sequence[Statement]) -> list[Answered] | None:
+        """What each gives, or None where psycopg's cursor has to ask: nothing has been done then.
+
+        They are done in their order and in one round trip, which begins a transaction where the
+        connection stands before one. Raises psycopg's errors.
+        """
+        status = self._pgconn.transaction_status
+        if status not in (pq.TransactionStatus.IDLE, pq.TransactionStatus.INTRANS):
+            return None
+        is_idle = status == pq.TransactionStatus.IDLE
+        if is_idle:
+            self._prepare_wanted()
+        sent = [self._bound(*each, is_idle=is_idle) for each in statements]
+        if None in sent:
+            return None
+        begins = is_idle and not self._connection.autocommit
+        results = self._results_of(sent, begins=begins)
+        failed = next((each for each in results if each.status == pq.ExecStatus.FATAL_ERROR), None)
+        if failed is None:
+            return [self._answered(each) for each in results]
+        error = errors.error_from_result(failed, "utf-8")
+        if is_idle and self._cursor_may_ask(error.sqlstate or "", statements):
+            if begins:
+                self._run(lambda: self._pgconn.send_query_params(b"ROLLBACK", None))
+            return None
+        raise error
+
+    def commit(self) -> bool:
+        """End the transaction under way; False where there is none that may be ended so.
 
         Raises psycopg's errors.
         """
-        if self._pgconn.transaction_status != pq.TransactionStatus.IDLE:
-            return None
-        values = [_as_text(each) for each in parameters]
-        name = self._names.get(sql, _UNSET)
-        if name is _UNSET:
-            name = self._prepare(sql)
-        if name is None or _UNSET in values:
-            return None
-        result = self._answer_to(self._pgconn.send_query_prepared, name, values)
+        if self._pgconn.transaction_status != pq.TransactionStatus.INTRANS:
+            return False
+        (result,) = self._run(lambda: self._pgconn.send_query_params(b"COMMIT", None))
+        if result.status == pq.ExecStatus.FATAL_ERROR:
+            raise errors.error_from_result(result, "utf-8")
+        return True
+
+    def _cursor_may_ask(self, code: str, statements: Sequence[Statement]) -> bool:
+        """Whether the fault is one of this way to ask."""
+        if code in _FORGOTTEN:
+            for sql, _ in statements:
+                self._names.pop(sql, None)
+        return code in _FORGOTTEN or code.startswith(_BAD_VALUE)
+
+    def _answered(self, result: Any) -> Answered:
+        rows: list[tuple[Any, ...]] = []
         if result.status == pq.ExecStatus.TUPLES_OK:
             self._loader.set_pgresult(result)
-            return self._loader.load_rows(0, result.ntuples, tuple)
-        error = errors.error_from_result(result, "utf-8")
-        code = error.sqlstate or ""
-        if code in _FORGOTTEN:
-            del self._names[sql]
-        elif not code.startswith(_BAD_VALUE):
-            raise error
-        return None
+            rows = self._loader.load_rows(0, result.ntuples, tuple)
+        return Answered(rows, result.command_tuples or 0)
 
-    def _prepare(self, sql: str) -> bytes | None:
+    # Which statements are known
+
+    def _bound(self, sql: str, parameters: Sequence[Any], *, is_idle: bool) -> Any:
+        """What to send: the name of the statement, and its values with their formats. None where
+        only the cursor can.
+        """
+        name = self._names.get(sql, _UNSET)
+        if name is _UNSET:
+            name = self._learned(sql, is_idle=is_idle)
+        if name is None:
+            return None
+        values, formats = [], []
+        for each in parameters:
+            value = _as_sent(each, any_number=is_idle)
+            if value is _UNSET:
+                return None
+            values.append(value)
+            formats.append(_BINARY if type(value) is memoryview else _TEXT)
+        return name, values, formats
+
+    def _learned(self, sql: str, *, is_idle: bool) -> bytes | None:
         """The name by which the server knows the statement from now on, None where it does not."""
         if sql not in self._seen:
             # What is asked once is not worth a name.
             if len(self._seen) >= _MOST:
                 self._seen.clear()
             self._seen.add(sql)
-            return None
+        elif is_idle:
+            return self._prepare(sql)
+        elif len(self._wanted) < _MOST:
+            # A statement that can't be prepared would end the transaction.
+            self._wanted[sql] = None
+        return None
+
+    def _prepare_wanted(self) -> None:
+        while self._wanted:
+            self._prepare(self._wanted.popitem()[0])
+
+    def _prepare(self, sql: str) -> bytes | None:
         if len(self._names) >= _MOST:
             return None
         numbers = itertools.count(1)
         numbered = re.sub("%s", lambda _: f"${next(numbers)}", sql)
-        name = b"read_%d" % next(self._numbers)
-        result = self._answer_to(self._pgconn.send_prepare, name, numbered.encode())
+        name = b"known_%d" % next(self._numbers)
+        (result,) = self._run(lambda: self._pgconn.send_prepare(name, numbered.encode()))
         # One that needs to be told the types of its values is left to the cursor, which tells them.
         self._names[sql] = name if result.status == pq.ExecStatus.COMMAND_OK else None
         return self._names[sql]
 
-    def _answer_to(self, send: Callable[..., None], *arguments: Any) -> Any:
-        """What the server answers. Raises `psycopg.OperationalError`."""
+    # The wire
+
+    def _results_of(self, sent: Sequence[Any], *, begins: bool) -> list[Any]:
+        """What the server answers to each. Raises `psycopg.OperationalError`."""
+        if len(sent) == 1 and not begins:
+            return self._run(lambda: self._pgconn.send_query_prepared(*sent[0]))
+
+        def send() -> None:
+            self._pgconn.enter_pipeline_mode()
+            if begins:
+                self._pgconn.send_query_params(b"BEGIN", None)
+            for each in sent:
+                self._pgconn.send_query_prepared(*each)
+            self._pgconn.pipeline_sync()
+
+        return self._run(send, pipeline=True)[1 if begins else 0 :]
+
+    def _run(self, send: Any, *, pipeline: bool = False) -> list[Any]:
+        """The results of what `send` sends. Raises `psycopg.OperationalError`."""
         pgconn = self._pgconn
         try:
-            send(*arguments)
+            send()
             while pgconn.flush():
                 self._wait(select.POLLIN | select.POLLOUT)
                 pgconn.consume_input()
-            while True:
-                self._wait(select.POLLIN)
-                pgconn.consume_input()
-                if not pgconn.is_busy():
-                    break
-            result = pgconn.get_result()
-            while pgconn.get_result() is not None:
-                pass
+            results = self._received(pipeline=pipeline)
+            if pipeline:
+                pgconn.exit_pipeline_mode()
         except BaseException:
             # What the server is at is unknown: nobody may go on with this connection.
             pgconn.finish()
             raise
-        if result is None:
-            raise psycopg.OperationalError("the connection to the database server was lost")
-        return result
+        return results
+
+    def _received(self, *, pipeline: bool) -> list[Any]:
+        pgconn, results = self._pgconn, []
+        while True:
+            while pgconn.is_busy():
+                self._wait(select.POLLIN)
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is not None and result.status != pq.ExecStatus.PIPELINE_SYNC:
+                results.append(result)
+            elif result is not None or (not pipeline and results):
+                # The end of a pipeline, or of the one statement.
+                return results
+            if pgconn.status != pq.ConnStatus.OK:
+                raise psycopg.OperationalError("the connection to the database server was lost")
 
     def _wait(self, events: int) -> None:
         if events != select.POLLIN:
@@ -125,12 +219,30 @@ class KnownStatements:
                 self._poll.modify(self._pgconn.socket, select.POLLIN)
 
 
-def _as_text(value: Any) -> Any:
-    """A value as the server reads it, `_UNSET` where only psycopg knows how."""
+def _as_sent(value: Any, *, any_number: bool) -> Any:
+    """A value as the server reads it, `_UNSET` where only psycopg knows how.
+
+    Unless `any_number`, a number that may be beyond the type that the server expects is one of
+    these: it would end a transaction.
+    """
     kind = type(value)
     if kind is str:
         # The wire ends a text at a NUL, and psycopg refuses such a one.
         return _UNSET if "\0" in value or not value.isascii() else value.encode()
     if kind is int:
-        return b"%d" % value
+        return b"%d" % value if any_number or -(2**31) <= value < 2**31 else _UNSET
+    if value is None:
+        return None
+    return _AS_SENT.get(kind, _unsent)(value)
+
+
+def _unsent(_value: Any) -> Any:
     return _UNSET
+
+
+_AS_SENT: dict[type, Any] = {
+    bytes: memoryview,
+    dt.datetime: lambda moment: str(moment).encode() if moment.tzinfo else _UNSET,
+    dt.date: lambda day: day.isoformat().encode(),
+    uuid.UUID: lambda value: str(value).encode(),
+}

@@ -185,7 +185,7 @@ on("click", "dialog [data-cancel]", (link, event) => { event.preventDefault(); l
 on("click", "a[data-modal]", (link, event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
-  showPanel(link.href, {}, () => location.assign(link.href));
+  showPanel(link, link.href, {}, () => location.assign(link.href));
 });
 document.addEventListener("submit", (event) => {
   const button = event.submitter;
@@ -197,9 +197,16 @@ document.addEventListener("submit", (event) => {
   const post = (button.getAttribute("formmethod") ?? form.getAttribute("method")) === "post";
   if (!post) url.search = body;
   const plain = () => { delete button.dataset.modal; form.requestSubmit(button); };
-  showPanel(url, post ? { method: "POST", body } : {}, plain);
+  showPanel(button, url, post ? { method: "POST", body } : {}, plain);
 });
-async function showPanel(url, options, otherwise) {
+// Where the focus goes once a dialog is closed: to what has opened it, or, where that stood in a menu
+// that is closed by now, to the menu's own button.
+function giveBackTo(opener) {
+  const menu = opener.closest("[data-menu]");
+  const back = menu && !menu.open ? menu.querySelector("summary") : opener;
+  if (document.activeElement === document.body) back.focus();
+}
+async function showPanel(opener, url, options, otherwise) {
   let panel = null;
   try {
     const response = await fetch(url, { ...options, headers: { "X-Requested-With": "fetch" } });
@@ -211,7 +218,7 @@ async function showPanel(url, options, otherwise) {
   dialog.className = "dialog";
   dialog.dataset.closes = "";
   dialog.append(document.adoptNode(panel));
-  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("close", () => { dialog.remove(); giveBackTo(opener); });
   document.body.append(dialog);
   dialog.showModal();
 }

@@ -256,7 +256,8 @@ def test_deleted_tags() -> None:
         "until": "2026-12-01T10:00:00.000+00:00",
     }
     registry, played = _client(httpx.Response(200, json=[entry]))
-    (tag,) = registry.deleted_tags("acme/app", n=5)
+    ((tag,), behind) = registry.deleted_tags("acme/app", n=5)
+    assert behind == 0
     assert (tag.path, tag.name, tag.size_bytes, tag.deleted_by) == ("acme/app/web", "v1", 7, "bob")
     assert (tag.until - tag.deleted_at).days == 7
     path = "/gitlab/v1/berth/deleted-tags/acme/app/"

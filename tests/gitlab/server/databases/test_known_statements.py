@@ -1,15 +1,17 @@
-"""Reading past psycopg's cursor: the same rows, the same refusals, and back to it where need be."""
+"""Asking past psycopg's cursor: the same rows, the same refusals, and back to it where need be."""
 
 from __future__ import annotations
 
 import copy
 import datetime as dt
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
 import pytest
-from django.db import DatabaseError, DataError, OperationalError, connections
+from django.db import DatabaseError, DataError, IntegrityError, OperationalError, connections
+from psycopg.pq import TransactionStatus
 
 from gitlab.server.databases.postgresql import known_statements
 from gitlab.server.databases.reading import ReadsRows
@@ -36,13 +38,14 @@ def connection() -> Iterator[Any]:
 def asked_by_cursor(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What psycopg's cursor was asked."""
     asked: list[str] = []
-    execute = ReadsRows.rows
+    for way in ("rows", "row", "change"):
+        by_cursor = getattr(ReadsRows, way)
 
-    def rows(self: Any, sql: str, parameters: Any) -> Any:
-        asked.append(sql)
-        return execute(self, sql, parameters)
+        def ask(self: Any, sql: str, parameters: Any, by_cursor: Any = by_cursor) -> Any:
+            asked.append(sql)
+            return by_cursor(self, sql, parameters)
 
-    monkeypatch.setattr(ReadsRows, "rows", rows)
+        monkeypatch.setattr(ReadsRows, way, ask)
     return asked
 
 
@@ -68,7 +71,7 @@ def test_values_come_as_from_the_cursor(connection: Any) -> None:
     assert known[5] == dt.datetime(2026, 11, 29, 10, tzinfo=dt.UTC)
 
 
-@pytest.mark.parametrize("value", ["a\0b", "Ü", dt.datetime(2026, 1, 1, tzinfo=dt.UTC), None, 1.5])
+@pytest.mark.parametrize("value", ["a\0b", "Ü", dt.datetime(2026, 1, 1), 1.5, True])  # noqa: DTZ001
 def test_what_only_the_cursor_can_send_is_left_to_it(
     connection: Any, asked_by_cursor: list[str], value: Any
 ) -> None:
@@ -80,7 +83,7 @@ def test_what_only_the_cursor_can_send_is_left_to_it(
         with pytest.raises(DataError):
             connection.rows(question, [value])
     else:
-        assert connection.rows(question, [value]) == [(value is None,)]
+        assert connection.rows(question, [value]) == [(False,)]
     assert asked_by_cursor == [question]
 
 
@@ -126,17 +129,157 @@ def test_an_error_is_djangos_and_the_connection_lives_on(connection: Any) -> Non
     assert connection.rows(question, [1]) == [(1,)]
 
 
-def test_within_a_transaction_the_cursor_is_asked(
+MOMENT = dt.datetime(2026, 11, 29, 12, 0, 0, 51_999, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def table(connection: Any) -> Iterator[str]:
+    connection.change(
+        "CREATE TEMPORARY TABLE kept (id int, at timestamptz, day date, bytes bytea, text text)", []
+    )
+    yield "kept"
+    connection.change("DROP TABLE kept", [])
+
+
+@contextmanager
+def transaction(connection: Any) -> Iterator[None]:
+    connection.set_autocommit(False)
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.set_autocommit(True)
+
+
+INSERT = "INSERT INTO kept VALUES (%s, %s, %s, %s, %s)"
+VALUES = [[1, MOMENT, MOMENT.date(), b"\x00\xff", "text"], [2, None, None, b"", None]]
+
+
+def test_what_was_written_is_what_was_sent(
+    connection: Any, table: str, asked_by_cursor: list[str]
+) -> None:
+    for _ in range(3):
+        assert connection.change(INSERT, VALUES[0]) == 1
+    assert connection.change(INSERT, VALUES[1]) == 1
+    rows = connection.rows(f"SELECT * FROM {table} ORDER BY id", [])
+    assert [list(row) for row in rows] == [VALUES[0]] * 3 + [VALUES[1]]
+    assert asked_by_cursor == [INSERT, f"SELECT * FROM {table} ORDER BY id"]
+
+
+def test_a_transaction_is_begun_with_its_first_statements(
+    connection: Any, table: str, asked_by_cursor: list[str]
+) -> None:
+    count = f"SELECT count(*) FROM {table} WHERE id = %s"
+    for _ in range(3):
+        connection.change(INSERT, VALUES[0])
+        connection.row(count, [1])
+    asked_by_cursor.clear()
+    with transaction(connection):
+        with connection.together() as send:
+            inserted, counted = send(INSERT, VALUES[0]), send(count, [1])
+        assert (inserted.count, counted.row) == (1, (4,)), "each sees what those before have done"
+        assert connection.row(count, [1]) == (4,)
+        status = connection.connection.pgconn.transaction_status
+        assert status == TransactionStatus.INTRANS
+    assert connection.row(count, [1]) == (3,), "rolled back"
+    assert asked_by_cursor == []
+
+
+def test_what_a_commit_refuses_is_an_error(connection: Any) -> None:
+    connection.change(
+        "CREATE TEMPORARY TABLE once (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)", []
+    )
+    connection.set_autocommit(False)
+    for _ in range(2):
+        connection.change("INSERT INTO once VALUES (1)", [])
+    with pytest.raises(IntegrityError):
+        connection.commit()
+    connection.set_autocommit(True)
+    assert connection.row("SELECT count(*) FROM once", []) == (0,)
+
+
+def test_a_commit_is_seen_by_others(connection: Any) -> None:
+    name = "seen_by_others"
+    connection.set_autocommit(False)
+    connection.change(f"CREATE TABLE {name} (id int)", [])
+    connection.commit()
+    connection.commit()
+    connection.set_autocommit(True)
+    assert connections["registry"].row(f"SELECT count(*) FROM {name}", []) == (0,)  # type: ignore[attr-defined]
+    connection.change(f"DROP TABLE {name}", [])
+
+
+def test_a_statement_of_a_transaction_is_known_in_the_one_after(
     connection: Any, asked_by_cursor: list[str]
 ) -> None:
-    """Psycopg forgets what it has prepared there when a transaction is rolled back."""
+    """None is prepared within one, which would end with a statement that can't be."""
+    for _ in range(2):
+        with transaction(connection):
+            connection.rows(QUESTION, ["pg_class", 0])
+            connection.rows(QUESTION, ["pg_class", 0])
+            with pytest.raises(DatabaseError):
+                connection.rows("SELECT nothing FROM nowhere", [])
+    assert asked_by_cursor == [QUESTION] * 2 + ["SELECT nothing FROM nowhere"] * 2
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_a_failure_among_several_ends_the_transaction_and_no_more(
+    connection: Any, position: int
+) -> None:
+    question = "SELECT 1 / %s::int"
+    for _ in range(3):
+        connection.rows(question, [1])
+    with transaction(connection):
+        connection.rows(question, [1])
+        with (  # noqa: PT012 - it is sent at the end
+            pytest.raises(DatabaseError, match="division by zero"),
+            connection.together() as send,
+        ):
+            for each in range(3):
+                send(question, [0 if each == position else 1])
+        status = connection.connection.pgconn.transaction_status
+        assert status == TransactionStatus.INERROR
+    assert connection.rows(question, [1]) == [(1,)]
+
+
+def test_several_of_which_one_is_not_known_are_sent_by_the_cursor(connection: Any) -> None:
     for _ in range(3):
         connection.rows(QUESTION, ["pg_class", 0])
-    connection.set_autocommit(False)
-    connection.rows(QUESTION, ["pg_class", 0])
-    connection.rollback()
-    connection.set_autocommit(True)
-    assert len(asked_by_cursor) == 2
+    with transaction(connection):
+        with connection.together() as send:
+            known, other = send(QUESTION, ["pg_class", 0]), send("SELECT 7::bigint", [])
+        assert (len(known.rows), other.row) == (1, (7,))
+
+
+def test_nothing_is_sent_where_the_caller_fails(connection: Any, table: str) -> None:
+    with pytest.raises(ValueError, match="mine"), connection.together() as send:  # noqa: PT012
+        send(INSERT, VALUES[0])
+        raise ValueError("mine")
+    assert connection.row(f"SELECT count(*) FROM {table}", []) == (0,)
+
+
+def test_a_transaction_whose_first_statement_the_server_has_forgotten(
+    connection: Any, asked_by_cursor: list[str]
+) -> None:
+    for _ in range(3):
+        connection.rows(QUESTION, ["pg_class", 0])
+    connection.connection.pgconn.exec_(b"DEALLOCATE ALL")
+    connection.connection._prepared.clear()
+    with transaction(connection):
+        assert connection.rows(QUESTION, ["pg_class", 0])
+        status = connection.connection.pgconn.transaction_status
+        assert status == TransactionStatus.INTRANS
+    assert asked_by_cursor == [QUESTION] * 2
+
+
+def test_a_number_beyond_a_columns_type_does_not_end_a_transaction(connection: Any) -> None:
+    question = "SELECT 1 FROM pg_class WHERE relnatts = %s"
+    for _ in range(3):
+        connection.rows(question, [1])
+    with transaction(connection):
+        assert connection.rows(question, [1])
+        assert connection.rows(question, [2**31]) == []
+        assert connection.rows(question, [1])
 
 
 def test_a_server_that_has_gone_is_no_answer(connection: Any) -> None:

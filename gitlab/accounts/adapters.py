@@ -1,0 +1,153 @@
+"""How allauth's flows ask for our rules. What it decides by itself it decides for others too."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import qrcode
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.urls import reverse
+from qrcode.image.svg import SvgPathFillImage
+
+from gitlab.accounts import services
+from gitlab.accounts.models import User
+from gitlab.mail import services as mail
+from gitlab.ui.toasts import add_toast
+
+_SAID = {
+    "mfa/messages/totp_activated.txt": "The authenticator app is set up. Other sessions have ended.",
+    "mfa/messages/totp_deactivated.txt": "The authenticator app is removed.",
+    "mfa/messages/webauthn_added.txt": "The passkey is added. Other sessions have ended.",
+    "mfa/messages/webauthn_removed.txt": "The passkey is removed.",
+    "account/messages/password_changed.txt": "Your password is changed. Sign in with it.",
+}
+"""What allauth wants to say → what is said. The rest stands on the page anyway."""
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """Signing in, and saying once more that it is oneself."""
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The address that our own middleware has found."""
+        return str(request.META.get("REMOTE_ADDR") or "::")
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Never by allauth's form: ours knows the rules of names."""
+        return False
+
+    def pre_login(
+        self, request: HttpRequest, user: AbstractBaseUser, **more: Any
+    ) -> HttpResponse | None:
+        """Refuse who is blocked, however they have signed in."""
+        assert isinstance(user, User)
+        if user.is_blocked or user.is_bot:
+            add_toast(request, "Your account is blocked. Ask an administrator.", tone="bad")
+            return redirect("accounts:sign_in")
+        return None
+
+    def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+        """They are in, by whatever it took; one who was deactivated is active again."""
+        assert isinstance(user, User)
+        if not user.is_active:
+            services.reactivate(user)
+        super().login(request, user)
+
+    def post_login(self, request: HttpRequest, user: AbstractBaseUser, **more: Any) -> HttpResponse:
+        """On to where they were going, without a message that they are in."""
+        return redirect(more.get("redirect_url") or settings.LOGIN_REDIRECT_URL)
+
+    def reauthenticate(self, user: AbstractBaseUser, password: str) -> bool:
+        """Whether this is their own password. Raises `failed_logins.TooManyFailedLogins`."""
+        assert isinstance(user, User)
+        return services.knows_own_password(user, password)
+
+    def add_message(
+        self,
+        request: HttpRequest,
+        level: int,
+        message_template: str | None = None,
+        message_context: dict[str, Any] | None = None,
+        extra_tags: str = "",
+        message: str | None = None,
+    ) -> None:
+        """A toast, in our words."""
+        text = message or _SAID.get(message_template or "", "")
+        if text:
+            add_toast(request, text, tone="bad" if level >= messages.ERROR else "good")
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """By the installation's own address, whatever host the request named."""
+        path = reverse("account_reset_password_from_key", kwargs={"uidb36": "0", "key": "0"})
+        return f"{settings.EXTERNAL_URL}{path.removesuffix('0-0')}{quote(key)}"
+
+    def send_password_reset_mail(
+        self, user: AbstractBaseUser, email: str, context: dict[str, Any]
+    ) -> None:
+        """Into the queue that all mail goes through."""
+        assert isinstance(user, User)
+        about = {"username": user.username, "link": context["password_reset_url"]}
+        text = render_to_string("accounts/mail/reset.txt", about)
+        mail.queue(user, "Set another password", text)
+
+    def set_password(self, user: AbstractBaseUser, password: str) -> None:
+        """By our own service: sessions end, the record says so. Raises `Forbidden`, `Invalid`."""
+        assert isinstance(user, User)
+        services.reset_password(user, password)
+
+    def send_notification_mail(self, *args: Any, **more: Any) -> None:
+        """The record says what happened."""
+
+
+class FactorAdapter(DefaultMFAAdapter):
+    """Second factors."""
+
+    def get_totp_label(self, user: AbstractBaseUser) -> str:
+        """How the app calls the account."""
+        return user.get_username()
+
+    def get_totp_issuer(self) -> str:
+        """How the app calls the installation: by the name that people know it by."""
+        return f"Berth {urlsplit(settings.EXTERNAL_URL).netloc}"
+
+    def build_totp_svg(self, url: str) -> str:
+        """The picture for the app's camera, on white, whatever the page's theme is."""
+        found = qrcode.make(url, image_factory=SvgPathFillImage, border=4)
+        return found.to_string(encoding="unicode")
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """Whose passkeys they are: a browser gives them to this host alone."""
+        return {"id": urlsplit(settings.EXTERNAL_URL).hostname or "", "name": "Berth"}
+
+    def get_public_key_credential_user_entity(self, user: AbstractBaseUser) -> dict[str, Any]:
+        """How a device calls the account."""
+        entity = super().get_public_key_credential_user_entity(user)
+        return entity | {"name": user.get_username()}
+
+    def generate_authenticator_name(self, user: AbstractBaseUser, type: Any) -> str:  # noqa: A002
+        """What stands in the field before somebody types a name."""
+        return ""
+
+    def encrypt(self, text: str) -> str:
+        """Secrets of factors as they are stored: a copy of the database alone gives none."""
+        return _cipher().encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """The secret again."""
+        return _cipher().decrypt(encrypted_text.encode()).decode()
+
+
+def _cipher() -> Fernet:
+    """Of this installation's secret key, which the nodes share and a backup holds."""
+    digest = hashlib.sha256(b"berth: second factors\0" + settings.SECRET_KEY.encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(digest))

@@ -1,0 +1,320 @@
+"""Two factors: setting them up, signing in with them, what a password alone still does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from django.test import Client
+
+from gitlab.accounts import sign_in
+from gitlab.accounts.factors import services
+from gitlab.audit.models import AuditEvent
+from gitlab.refusals import Forbidden
+from tests.gitlab.accounts.factors import code_of, recovery_codes, set_up_app
+from tests.people import PASSWORD, basic
+
+pytestmark = pytest.mark.django_db
+
+SIGN_IN = "/users/sign_in"
+SECOND = "/users/sign_in/two_factor"
+SET_UP = "/-/user_settings/two_factor"
+CONFIRM = "/users/confirm"
+WRONG = "This code is wrong, or was used before."
+
+
+@pytest.fixture
+def played_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A clock that stands in the middle of one of the app's half minutes, until it is moved."""
+    now = [1_800_000_015.0]
+    monkeypatch.setattr("allauth.mfa.totp.internal.auth.time.time", lambda: now[0])
+    return now
+
+
+def password(client: Client, login: str = "alice", **more: Any) -> Any:
+    return client.post(SIGN_IN, {"login": login, "password": PASSWORD, **more})
+
+
+def is_in(client: Client) -> bool:
+    return "_auth_user_id" in client.session
+
+
+def confirmed(client: Client, user: Any) -> Client:
+    """Signed in, and the password said once more."""
+    client.force_login(user)
+    assert client.get(f"{SET_UP}/app")["Location"].startswith(CONFIRM)
+    assert client.post(CONFIRM, {"password": PASSWORD}).status_code == 302
+    return client
+
+
+def actions(user: Any) -> list[str]:
+    return list(AuditEvent.objects.filter(target_id=user.pk).values_list("action", flat=True))
+
+
+class TestSettingUp:
+    def test_an_app(self, client: Client, alice: Any) -> None:
+        confirmed(client, alice)
+        page = client.get(f"{SET_UP}/app")
+        secret = page.context["form"].secret
+        assert secret in page.content.decode()
+
+        done = client.post(f"{SET_UP}/app", {"code": code_of(secret)})
+
+        assert done["Location"] == f"{SET_UP}/codes"
+        assert is_in(client)
+        assert actions(alice)[0] == "user.add_factor"
+        codes = client.get(f"{SET_UP}/codes").content.decode()
+        assert all(code in codes for code in recovery_codes(alice))
+        again = client.get(f"{SET_UP}/codes").content.decode()
+        assert not any(code in again for code in recovery_codes(alice))
+
+    def test_a_wrong_code_sets_nothing_up(self, client: Client, alice: Any) -> None:
+        confirmed(client, alice)
+        client.get(f"{SET_UP}/app")
+
+        assert client.post(f"{SET_UP}/app", {"code": "000"}).status_code == 200
+        assert services.of(alice) == []
+
+    def test_other_sessions_end(self, client: Client, alice: Any) -> None:
+        other = Client()
+        other.force_login(alice)
+        confirmed(client, alice)
+        secret = client.get(f"{SET_UP}/app").context["form"].secret
+
+        client.post(f"{SET_UP}/app", {"code": code_of(secret)})
+
+        assert client.get(SET_UP).status_code == 200
+        assert other.get(SET_UP)["Location"].startswith(SIGN_IN)
+
+    @pytest.mark.parametrize("page", ["app", "app/remove", "passkeys/new", "codes", "codes/new"])
+    def test_it_wants_the_password_again(self, client: Client, alice: Any, page: str) -> None:
+        set_up_app(alice)
+        client.force_login(alice)
+
+        if page == "app":
+            Authenticator.objects.all().delete()
+        assert client.get(f"{SET_UP}/{page}")["Location"].startswith(CONFIRM)
+
+    @pytest.mark.parametrize("page", ["", "/app", "/app/remove", "/passkeys/new", "/codes"])
+    def test_a_visitor_signs_in_first(self, client: Client, page: str) -> None:
+        assert client.get(f"{SET_UP}{page}")["Location"].startswith(SIGN_IN)
+
+    def test_a_stolen_copy_of_the_database_holds_no_secret(self, alice: Any) -> None:
+        secret = set_up_app(alice)
+        assert secret not in str(list(Authenticator.objects.values_list("data", flat=True)))
+
+    def test_removing_the_last_takes_the_recovery_codes(self, client: Client, alice: Any) -> None:
+        set_up_app(alice)
+        client.force_login(alice)
+        client.get(f"{SET_UP}/app/remove")
+        client.post(CONFIRM, {"password": PASSWORD})
+        page = client.get(f"{SET_UP}/app/remove").content.decode()
+        assert "Remove the authenticator app?" in page
+
+        assert client.post(f"{SET_UP}/app/remove")["Location"] == SET_UP
+        assert services.of(alice) == []
+        assert actions(alice)[0] == "user.remove_factor"
+
+    def test_new_codes_take_the_place_of_the_old(self, client: Client, alice: Any) -> None:
+        set_up_app(alice)
+        before = recovery_codes(alice)
+        client.force_login(alice)
+        client.get(f"{SET_UP}/codes/new")
+        client.post(CONFIRM, {"password": PASSWORD})
+
+        client.post(f"{SET_UP}/codes/new")
+
+        assert not set(before) & set(recovery_codes(alice))
+        assert actions(alice)[0] == "user.new_recovery_codes"
+
+    def test_gitlabs_address_leads_here(self, client: Client, alice: Any) -> None:
+        client.force_login(alice)
+        assert client.get("/-/profile/two_factor_auth")["Location"] == SET_UP
+
+
+class TestSigningIn:
+    def test_the_password_alone_is_half_the_way(self, client: Client, alice: Any) -> None:
+        secret = set_up_app(alice)
+
+        assert password(client, next="/acme")["Location"] == SECOND
+        assert not is_in(client)
+        assert client.get("/-/user_settings/profile")["Location"].startswith(SIGN_IN)
+        assert client.get(SECOND).status_code == 200
+        assert client.post(SECOND, {"code": code_of(secret)})["Location"] == "/acme"
+        assert is_in(client)
+
+    def test_a_code_of_another_is_wrong(self, client: Client, alice: Any, bob: Any) -> None:
+        set_up_app(alice)
+        secret = set_up_app(bob)
+        password(client)
+
+        answer = client.post(SECOND, {"code": code_of(secret)})
+
+        assert WRONG in answer.content.decode()
+        assert not is_in(client)
+
+    def test_blanks_in_a_code_do_no_harm(self, client: Client, alice: Any) -> None:
+        code = code_of(set_up_app(alice))
+        password(client)
+        client.post(SECOND, {"code": f"{code[:3]} {code[3:]}"})
+        assert is_in(client)
+
+    def test_a_code_counts_once(self, alice: Any, played_time: Any) -> None:
+        """RFC 6238, section 5.2. Nor does one from before the last count."""
+        secret = set_up_app(alice)
+        before, now, after = (self._code(secret, played_time, step) for step in (-1, 0, 1))
+
+        assert services.check_code(alice, now)
+        assert services.check_code(alice, now) is None
+        assert services.check_code(alice, before) is None
+        assert services.check_code(alice, after)
+
+    @staticmethod
+    def _code(secret: str, now: Any, step: int) -> str:
+        from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+
+        return format_hotp_value(hotp_value(secret, int(now[0]) // 30 + step))
+
+    def test_a_recovery_code_counts_once(self, client: Client, alice: Any) -> None:
+        set_up_app(alice)
+        code = recovery_codes(alice)[3]
+        password(client)
+        client.post(SECOND, {"code": code})
+        assert is_in(client)
+        assert "user.use_recovery_code" in actions(alice)
+
+        other = Client()
+        password(other)
+        assert WRONG in other.post(SECOND, {"code": code}).content.decode()
+
+    def test_who_guesses_codes_has_to_wait(self, client: Client, alice: Any, settings: Any) -> None:
+        settings.FAILED_LOGIN_LIMIT = 3
+        secret = set_up_app(alice)
+        password(client)
+        for _ in range(3):
+            assert client.post(SECOND, {"code": "x"}).status_code == 200
+
+        answer = client.post(SECOND, {"code": code_of(secret)})
+
+        assert answer.status_code == 429
+        assert int(answer["Retry-After"]) > 60
+        assert not is_in(client)
+
+    def test_the_owner_gets_in_meanwhile_from_elsewhere(
+        self, client: Client, alice: Any, settings: Any
+    ) -> None:
+        """Who knows the password alone locks nobody out: not at another address."""
+        settings.FAILED_LOGIN_LIMIT = 3
+        secret = set_up_app(alice)
+        thief = Client(REMOTE_ADDR="192.0.2.66")
+        password(thief)
+        for _ in range(4):
+            thief.post(SECOND, {"code": "x"})
+        assert thief.post(SECOND, {"code": "x"}).status_code == 429
+
+        password(client)
+        client.post(SECOND, {"code": code_of(secret)})
+        assert is_in(client)
+
+    def test_nobody_comes_to_the_second_step_first(self, client: Client, alice: Any) -> None:
+        secret = set_up_app(alice)
+        assert client.get(SECOND)["Location"] == SIGN_IN
+        assert client.post(SECOND, {"code": code_of(secret)})["Location"] == SIGN_IN
+        assert not is_in(client)
+
+    def test_who_was_deactivated_is_so_until_the_second_step(
+        self, client: Client, alice: Any, root: Any
+    ) -> None:
+        from gitlab.accounts import services as accounts
+
+        secret = set_up_app(alice)
+        accounts.deactivate(alice, by=root)
+        password(client)
+        alice.refresh_from_db()
+        assert not alice.is_active
+
+        client.post(SECOND, {"code": code_of(secret)})
+
+        alice.refresh_from_db()
+        assert alice.is_active
+        assert is_in(client)
+
+    def test_whose_account_is_blocked_meanwhile_stays_out(
+        self, client: Client, alice: Any, root: Any
+    ) -> None:
+        from gitlab.accounts import services as accounts
+
+        secret = set_up_app(alice)
+        password(client)
+        accounts.block(alice, by=root)
+
+        client.post(SECOND, {"code": code_of(secret)})
+
+        assert client.get("/-/user_settings/profile")["Location"].startswith(SIGN_IN)
+
+    def test_the_page_offers_a_passkey(self, client: Client) -> None:
+        page = client.get(SIGN_IN).content.decode()
+        assert 'data-passkey="loginForm"' in page
+        answer = client.get("/users/sign_in/passkey", headers={"Accept": "application/json"})
+        options = answer.json()["request_options"]["publicKey"]
+        assert options["userVerification"] == "required"
+        assert options["rpId"] == "localhost"
+
+    @pytest.mark.parametrize("sent", ["", "{}", "[]", "null", '{"response": {}}', "x" * 10_000])
+    def test_what_is_no_passkey_is_refused(self, client: Client, alice: Any, sent: str) -> None:
+        client.get("/users/sign_in/passkey", headers={"Accept": "application/json"})
+        answer = client.post("/users/sign_in/passkey", {"credential": sent})
+        assert answer["Location"] == SIGN_IN
+        assert not is_in(client)
+
+
+class TestPasswordAlone:
+    def docker(self, client: Client, secret: str = PASSWORD) -> Any:
+        return client.get(
+            "/jwt/auth?service=container_registry",
+            headers={"Authorization": basic("alice", secret)},
+        )
+
+    def test_docker_is_told_of_tokens(self, client: Client, alice: Any, make_token: Any) -> None:
+        assert self.docker(client).status_code == 200
+        set_up_app(alice)
+
+        refused = self.docker(client)
+
+        assert refused.status_code == 401
+        message = refused.json()["errors"][0]["message"]
+        assert "access token" in message
+        assert message.endswith("/-/user_settings/personal_access_tokens")
+
+    def test_a_wrong_password_learns_nothing(self, client: Client, alice: Any) -> None:
+        before = self.docker(client, "wrong").json()
+        set_up_app(alice)
+        assert self.docker(client, "wrong").json() == before
+
+    def test_it_is_no_guess(self, client: Client, alice: Any, settings: Any) -> None:
+        settings.FAILED_LOGIN_LIMIT = 2
+        set_up_app(alice)
+        assert [self.docker(client).status_code for _ in range(5)] == [401] * 5
+
+    def test_no_other_door_takes_it(self, client: Client, alice: Any) -> None:
+        set_up_app(alice)
+        with pytest.raises(sign_in.TokenNeeded):
+            sign_in.verify("alice", PASSWORD, address="")
+        assert not client.login(username="alice", password=PASSWORD)
+
+
+class TestTakenAway:
+    def test_by_an_administrator(self, alice: Any, root: Any, client: Client) -> None:
+        set_up_app(alice)
+        assert services.remove_all(alice, by=root) == 2
+        assert actions(alice)[0] == "user.remove_factors"
+        password(client)
+        assert is_in(client)
+
+    def test_by_nobody_else(self, alice: Any, bob: Any) -> None:
+        set_up_app(alice)
+        with pytest.raises(Forbidden):
+            services.remove_all(alice, by=bob)
+        assert services.of(alice)
