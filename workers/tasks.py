@@ -17,7 +17,7 @@ from gitlab.container_registry import (
     revocations,
     untagged,
 )
-from gitlab.container_registry.cleanup import cadence
+from gitlab.container_registry.cleanup import cadence, requests
 from gitlab.container_registry.cleanup import runs as cleanup
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.layers import jobs as layers
@@ -64,7 +64,7 @@ def sweep_cleanups() -> None:
     if opened:
         log.info("%s cleanups are planned by their policies", opened)
     for pk in cleanup.due():
-        enqueue.now(cleanup.TASK, pk)
+        enqueue.now(requests.TASK, pk)
 
 
 @shared_task
