@@ -477,8 +477,6 @@ def addresses(files: str) -> dict[str, list[str]]:
         "container_registry:untagged": [own],
         "container_registry:help": [project],
         "container_registry:pull_secret": [project],
-        "container_registry:manifest": [{**own, "digest": digest("a")}],
-        "container_registry:document": [{**own, "digest": digest("a")}],
         "container_registry:progress": [own],
         "container_registry:delete": [own],
         "container_registry:tags_delete": [own],

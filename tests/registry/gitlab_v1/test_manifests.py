@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from registry.errors import Code
 from registry.models import Manifest, Tag
@@ -101,6 +103,26 @@ class TestSizeOfAnIndex:
         ]
         images.push_index(APP, "multi", [child.descriptor for child in children])
         assert Tag.objects.get().size == 1000 + 10 + 20 + len(config)
+
+    def test_one_that_an_older_version_took_is_counted_by_the_migration(self) -> None:
+        common = images.content(100)
+        children = [
+            images.push_image(APP, None, config=b"{}", layers=[common, images.content(size)])
+            for size in (10, 20)
+        ]
+        images.push_blob(APP, listed := images.content(7))
+        blob = images.descriptor(listed, images.LAYER)
+        images.push_index(APP, "multi", [*(child.descriptor for child in children), blob])
+        index = Manifest.objects.filter(media_type__contains="index")
+        expected = Tag.objects.get().size
+        assert expected == 132 + 7
+        index.update(content_size=9999)
+        Tag.objects.update(size=9999)
+        migration = importlib.import_module("registry.migrations.0016_restored_tags")
+        for sql in (migration._COUNT, migration._SIZE_OF_TAGS):
+            connections["registry"].cursor().execute(sql)
+        assert (index.get().content_size, Tag.objects.get().size) == (expected, expected)
+        assert not Manifest.objects.filter(content_size=9999).exists()
 
     def test_an_index_of_indexes(self) -> None:
         image = images.push_image(APP, None, config=b"{}", layers=[images.content(10)])
