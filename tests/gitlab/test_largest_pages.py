@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,9 @@ from gitlab.accounts.models import User
 from gitlab.audit.models import AuditEvent, Denial
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupPolicy, CleanupRun
 from gitlab.container_registry.client import chosen as clients
-from gitlab.container_registry.layers.models import FileJob
+from gitlab.container_registry.client.responses import Referrer, SharedBlob, StoredManifest
+from gitlab.container_registry.contents.image_config import MAX_CONFIG
+from gitlab.container_registry.layers.models import Difference, FileJob
 from gitlab.container_registry.models import (
     BulkTagDeletion,
     ContainerRepository,
@@ -38,13 +41,16 @@ from gitlab.container_registry.models import (
 )
 from gitlab.container_registry.protection.models import RepositoryRule, TagRule
 from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, MAX_TAG_RULES
+from gitlab.container_registry.signatures.models import PublicKey
+from gitlab.container_registry.signatures.services import MAX_KEYS
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
 from gitlab.quotas.models import Quota
 from gitlab.record.inventory import INVENTORIES
 from gitlab.trusted_issuers.models import TrustedIssuer
 from tests.gitlab.container_registry.layers.archives import archive, digest_of, gzipped, member
 from tests.gitlab.container_registry.layers.played_layers import push, read_all
-from tests.gitlab.played_registry import PlayedRegistry
+from tests.gitlab.container_registry.signatures.signing import new_pem
+from tests.gitlab.played_registry import MANIFEST, PlayedRegistry, digest
 
 pytestmark = pytest.mark.django_db
 
@@ -114,6 +120,7 @@ def content(
     _images(app, people)
     _protection(acme, app)
     _denials(alice, acme, app)
+    _public_keys(acme, app, people)
     _sessions(alice)
     Quota.objects.bulk_create(
         Quota(max_bytes=10**18, max_images=10**9, **where)
@@ -347,6 +354,53 @@ def tags(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(ROWS):
         played.push(path, long("d", number, 128))
         played.delete_tag(path, long("d", number, 128), by=long("p", 0, 150))
+    _put_image(played)
+    _put_sbom(played)
+
+
+def _put_image(played: PlayedRegistry) -> None:
+    """The image of all these tags, with as much to say as is read, and a thousand referrers."""
+    words = [TEXT] * 110
+    named = {f"{number}{TEXT}": TEXT for number in range(110)}
+    said: dict[str, Any] = {"os": "linux", "author": TEXT}
+    said["config"] = {
+        **dict.fromkeys(("Entrypoint", "Cmd", "Shell", "OnBuild", "Env"), words),
+        **dict.fromkeys(("Labels", "Volumes"), named),
+    }
+    steps = [{"created_by": f"RUN {TEXT * 2}"}] * 150 + [{"created_by": "RUN x"}] * 10_000
+    said["history"] = steps
+    body = json.dumps(said, ensure_ascii=False).encode()
+    assert len(body) < MAX_CONFIG
+    played.blobs[digest("c")] = body
+    config = {
+        "digest": digest("c"),
+        "size": len(body),
+        "mediaType": "application/vnd.oci.image.config.v1+json",
+    }
+    layers = [
+        {"digest": f"sha256:{n:064x}", "size": 1, "mediaType": "x/image.layer"}
+        for n in range(10_000)
+    ]
+    document = {"config": config, "layers": layers, "annotations": said["config"]["Labels"]}
+    played.manifests[digest("a")] = StoredManifest(MANIFEST, json.dumps(document).encode())
+    many = [
+        Referrer(f"sha256:{n:064x}", MANIFEST, 1, NAME, {"predicateType": TEXT})
+        for n in range(ROWS)
+    ]
+    played.referring = {digest("a"): many, **{each.digest: many for each in many}}
+    played.shared = {
+        layer["digest"]: SharedBlob(layer["digest"], ROWS, (long("i", 0),) * 5) for layer in layers
+    }
+
+
+def _put_sbom(played: PlayedRegistry) -> None:
+    """An SBOM of as many packages as are read."""
+    package = {"name": NAME, "versionInfo": TEXT, "licenseDeclared": TEXT}
+    said = {"spdxVersion": "SPDX-2.3", "packages": [package] * 5000}
+    played.blobs[digest("5")] = json.dumps(said, ensure_ascii=False).encode()
+    layer = {"digest": digest("5"), "size": 1, "mediaType": "application/spdx+json"}
+    document = json.dumps({"layers": [layer] * ROWS, "artifactType": TEXT}).encode()
+    played.manifests[digest("b")] = StoredManifest(MANIFEST, document)
 
 
 @pytest.fixture
@@ -362,7 +416,36 @@ def files(content: None, tags: None) -> str:
     digests = [digest_of(gzipped(layer)) for layer in layers]
     read_all(played, digests)
     FileJob.objects.create(repository=row, digest=digest, layers=digests, status="finished")
+    changed = [f"{TEXT}{'p' * 3000}{n}" for n in range(100)]
+    job = FileJob.objects.create(
+        repository=row,
+        digest=digest,
+        other=row,
+        other_digest=other_image(),
+        status="finished",
+        totals={kind: {"count": 10**6, "bytes": 2**62} for kind in ("added", "removed", "changed")},
+    )
+    Difference.objects.bulk_create(
+        Difference(
+            job=job,
+            change="changed",
+            number=number,
+            entries=[[path, "file", "link", 1, 2**62, 1, 127, ["content"]] for path in changed],
+        )
+        for number in range(2)
+    )
     return digest
+
+
+def other_image() -> str:
+    """One that differs in all from the first."""
+    words = {f"{n}{TEXT}": TEXT for n in range(ROWS)}
+    config = {
+        "config": {"Env": [f"V{n}={TEXT}" for n in range(ROWS)], "Labels": words},
+        "history": [],
+    }
+    layers = (archive(member(f"g{n}")) for n in range(127))
+    return push(clients.for_pages(), *layers, config=config)
 
 
 def _rules(path: str) -> list[dict[str, Any]]:
@@ -380,6 +463,21 @@ def _protection(acme: Namespace, app: Project) -> None:
         RepositoryRule.objects.bulk_create(
             RepositoryRule(below=f"/{long('*', n, 240)}", minimum_access_level_for_push=40, **where)
             for n in range(MAX_REPOSITORY_RULES)
+        )
+
+
+def _public_keys(acme: Namespace, app: Project, people: Sequence[User]) -> None:
+    for where in ({"namespace": acme}, {"project": app}):
+        PublicKey.objects.bulk_create(
+            PublicKey(
+                name=f"{n}{TEXT}"[:100],
+                pem=new_pem(),
+                fingerprint=f"{n:064x}",
+                algorithm="ECDSA P-256",
+                created_by=people[n],
+                **where,
+            )
+            for n in range(MAX_KEYS)
         )
 
 
@@ -448,6 +546,8 @@ def addresses(files: str) -> dict[str, list[str]]:
         "record:project": [project],
         "access_tokens:project_runners": [project],
         "access_tokens:project_runner_new": [project],
+        "signatures:group_keys": [group],
+        "signatures:project_keys": [project],
         "api:description": [{}],
         "api:openapi": [{}],
         "cleanup:project": [project],
@@ -459,10 +559,17 @@ def addresses(files: str) -> dict[str, list[str]]:
         "container_registry:deleted": [project],
         "container_registry:repository": [own],
         "container_registry:untagged": [own],
+        "container_registry:help": [project],
+        "container_registry:pull_secret": [project],
         "container_registry:progress": [own],
         "container_registry:delete": [own],
         "container_registry:tags_delete": [own],
         "container_registry:tag": [{**own, **tag}],
+        "container_registry:compare": [own],
+        "container_registry:compare_progress": [own],
+        "container_registry:manifest": [{**own, "digest": digest(each)} for each in "ab"],
+        "container_registry:document": [{**own, "digest": digest(each)} for each in "ab"],
+        "container_registry:file": [{**own, "digest": digest("b"), "layer": digest("5")}],
         "layers:files": [{**own, "digest": files}],
         "layers:progress": [{**own, "digest": files}],
         **{
@@ -481,8 +588,12 @@ def addresses(files: str) -> dict[str, list[str]]:
     found = {
         name: [reverse(name, kwargs=kwargs) for kwargs in some] for name, some in asked.items()
     }
+    pair = f"?{urlencode({'from': files, 'to': other_image()})}"
+    for page in ("compare", "compare_progress"):
+        found[f"container_registry:{page}"][0] += pair
     hundred = urlencode({"selected": [long("t", number, 128) for number in range(100)]}, doseq=True)
     found["container_registry:tags_delete"][0] += f"?{hundred}"
+    found["container_registry:document"][0] += "?of=config"
     found["search"] = [f"{found['search'][0]}?q={text}" for text in ("xx", "acme", "t0")]
     for kind in ("group", "project"):
         tags, images = found[f"protection:{kind}_matches"]
@@ -539,6 +650,8 @@ ELSEWHERE = {
     **{f"cleanup:{verb}": "a POST" for verb in ("approve", "cancel", "undo")},
     **{f"protection:{kind}_delete": "one rule" for kind in ("group", "project")},
     "layers:list": "a POST",
+    **{f"signatures:{kind}_key_delete": "one key" for kind in ("group", "project")},
+    "container_registry:compare_files": "a POST",
     "container_registry:events": "takes notifications",
     "container_registry:restore": "a POST",
     "container_registry:tag_restore": "one tag",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
@@ -15,16 +17,22 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import StoredManifest, read_json
-from gitlab.container_registry.contents import documents, reading
+from gitlab.container_registry.contents import belonging, documents, reading
 from gitlab.container_registry.contents import inside as services
 from gitlab.container_registry.contents import manifest as manifests
+from gitlab.container_registry.contents.artifacts import ICONS, Kind
+from gitlab.container_registry.contents.belonging import Belonging, File, file_of
 from gitlab.container_registry.contents.image_config import MAX_CONFIG
 from gitlab.container_registry.contents.inside import Built, Inside, OnPlatform
 from gitlab.container_registry.contents.manifest import Descriptor
+from gitlab.container_registry.layers.views import files_url
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.signatures import verification
 from gitlab.container_registry.tags import is_digest
+from gitlab.container_registry.views.compare import compare_url
 from gitlab.container_registry.views.image_pages import image_page, image_url, note_trouble
 from gitlab.namespaces.models import Project
+from gitlab.namespaces.policies import Ability
 from gitlab.refusals import NotFound
 from gitlab.ui import client_commands
 from gitlab.ui.decorators import or_sign_in
@@ -71,7 +79,8 @@ def shown(image: ContainerRepository, found: Inside) -> dict[str, Any]:
         "inside": found,
         "platforms": [_platform(image, each) for each in found.platforms],
         "built": [_built(image, each) for each in found.built],
-        "files": [_file(each) for each in found.files],
+        "files": [_file(image, found.digest, each) for each in found.files],
+        "chart": found.chart,
         "files_more": found.total - len(found.files) if found.files else 0,
         "later_url": _page_url(found.next_after or None),
         "earlier_url": _page_url(found.previous_after),
@@ -101,13 +110,90 @@ def _platform(image: ContainerRepository, each: OnPlatform) -> dict[str, Any]:
     }
 
 
-def _file(each: Descriptor) -> dict[str, Any]:
-    return {"part": each.part, "name": documents.visible(each.annotation(_TITLE))}
+def _file(image: ContainerRepository, digest: str, each: Descriptor) -> dict[str, Any]:
+    file = file_of(each)
+    return {
+        "part": each.part,
+        "name": documents.visible(each.annotation(_TITLE)) or _name_of(file),
+        "type": file.type,
+        "url": file_url(image, digest, each.part.digest),
+    }
+
+
+def _name_of(file: File) -> str:
+    """What a file without a name is called by its kind."""
+    return "" if file.kind is Kind.ARTIFACT else file.kind.value
+
+
+def file_url(image: ContainerRepository, digest: str, layer: str) -> str:
+    """The page of a file of an artifact, "" where a digest can have none."""
+    if not is_digest(digest) or not is_digest(layer):
+        return ""
+    return image_url(image, "file", digest=digest, layer=layer)
+
+
+def belongings(
+    registry: Registry,
+    image: ContainerRepository,
+    found: Inside,
+    types: Collection[str] | None = None,
+) -> dict[str, Any]:
+    """The context in which ``_belongings.html`` shows what belongs to a manifest.
+
+    `types` are those of it that the registry has told already.
+    """
+    platforms = {each.part.digest: str(each.part.platform or "") for each in found.platforms}
+    known = belonging.of(
+        registry, image.path, found.digest, found.attestations, platforms, known=types
+    )
+    context = {
+        "belongings": [_belonging(image, each) for each in known.found],
+        "more_belongings": known.has_more,
+    }
+    if not found.manifest.is_image and not found.manifest.is_index:
+        return context
+    holding = [each.digest for each in known.found if each.how != "index"]
+    return context | _verified(registry, image, found.digest, holding)
+
+
+def _belonging(image: ContainerRepository, each: Belonging) -> dict[str, Any]:
+    return {
+        "each": each,
+        "icon": ICONS[each.kind],
+        "url": page_of(image, each.digest),
+        "files": [
+            {
+                "file": file,
+                "icon": ICONS[file.kind],
+                "url": file_url(image, each.digest, file.digest),
+            }
+            for file in each.files
+        ],
+        "below": [_belonging(image, one) for one in each.belongings],
+    }
 
 
 def page_of(image: ContainerRepository, digest: str) -> str:
     """The page of a manifest, "" where a digest can have none."""
     return image_url(image, "manifest", digest=digest) if is_digest(digest) else ""
+
+
+def links(image: ContainerRepository, digest: str, reference: str) -> dict[str, str]:
+    """Where the files of a manifest are, and where it is compared with another."""
+    files = files_url(image, digest) if is_digest(digest) else ""
+    return {"files_url": files, "compare_url": compare_url(image, before=reference)}
+
+
+def _verified(
+    registry: Registry, image: ContainerRepository, digest: str, holding: Sequence[str]
+) -> dict[str, Any]:
+    """Who has signed a manifest, and where keys are held, for whoever may hold some."""
+    may_hold = Ability.ADMIN_PROJECT in image.project.abilities
+    at = {"path": image.project.full_path}
+    return {
+        "verified": verification.of_image(registry, image, digest, holding),
+        "keys_url": reverse("signatures:project_keys", kwargs=at) if may_hold else "",
+    }
 
 
 def _built(image: ContainerRepository, each: Built) -> dict[str, Any]:
@@ -148,10 +234,15 @@ def manifest(request: HttpRequest, path: str, pk: int, digest: str) -> HttpRespo
         if stored is None:
             raise NotFound("no such manifest")
         found = look(registry, image, digest, stored, after_in(request.GET))
+        context |= belongings(registry, image, found)
     except (RegistryUnavailable, RegistryRefused) as error:
         context["trouble"] = note_trouble(request, image, error)
         return render(request, "container_registry/manifest.html", context)
+    if not found.manifest.is_image and not found.manifest.is_index:
+        context["pull_digest"] = client_commands.pull_artifact(image.path, digest=digest)
     context["subject_url"] = page_of(image, found.manifest.subject)
+    if found.manifest.is_image:
+        context |= links(image, digest, digest)
     return render(request, "container_registry/manifest.html", context | shown(image, found))
 
 
@@ -183,7 +274,7 @@ def document(request: HttpRequest, path: str, pk: int, digest: str) -> HttpRespo
         raise NotFound("no such document")
     if request.GET.get("raw"):
         return download(payload, f"{what.lower()}-{_short(digest)}.json")
-    text = _readable(payload)
+    text = readable(payload)
     context |= {"text": text[:MAX_SHOWN], "is_cut": len(text) > MAX_SHOWN, "size": len(payload)}
     return render(request, "container_registry/document.html", context)
 
@@ -199,7 +290,7 @@ def _payload(registry: Registry, path: str, digest: str, *, of_config: bool) -> 
     return reading.blob(registry, path, config.part.digest, max_bytes=MAX_CONFIG)
 
 
-def _readable(payload: bytes) -> str:
+def readable(payload: bytes) -> str:
     """A document with its lines indented, and what can't be seen in it written out."""
     try:
         if sum(map(payload.count, (b'"', b"[", b"{"))) > documents.MAX_MARKS:
