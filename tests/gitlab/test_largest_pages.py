@@ -45,6 +45,7 @@ from gitlab.container_registry.signatures.models import PublicKey
 from gitlab.container_registry.signatures.services import MAX_KEYS
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
 from gitlab.quotas.models import Quota
+from gitlab.record.inventory import INVENTORIES
 from gitlab.trusted_issuers.models import TrustedIssuer
 from tests.gitlab.container_registry.layers.archives import archive, digest_of, gzipped, member
 from tests.gitlab.container_registry.layers.played_layers import push, read_all
@@ -659,6 +660,8 @@ ELSEWHERE = {
     "ui:theme": "a POST",
     "admin_area:home": "leads to the console",
     "admin_area:cleanup": "the form of one policy",
+    "record:inventories": "leads to the first",
+    "record:inventory": "asked with the console",
     "record:instance": "asked with the console",
     "record:denials": "asked with the console",
     "admin_area:doctor": "asks other processes",
@@ -710,6 +713,8 @@ def test_every_list_of_the_console_ends(content: None, root: User) -> None:
     client.force_login(root)
     for page in ("admin:index", "record:instance", "record:denials"):
         assert_ends(client, reverse(page))
+    for key in INVENTORIES:
+        assert_ends(client, reverse("record:inventory", args=[key]))
     for model in admin.site._registry:
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
         listed = reverse(f"{name}_changelist")

@@ -120,6 +120,8 @@ SERVICES: dict[str, str] = {
     "quotas.services.uses": READS,
     "record.denials.find_for": READS,
     "record.denials.of_person": READS,
+    # By the rule of what it mends.
+    "record.inventory.mend": READS,
     "trusted_issuers.services.create": "trusted_issuer.*",
     "trusted_issuers.services.get_for": READS,
     "trusted_issuers.services.revoke": "trusted_issuer.*",
