@@ -16,6 +16,7 @@ if "web" in settings.ROLES:
         path("", lists.home, name="home"),
         path("search", search.index, name="search"),
         path("", include("gitlab.admin_area.urls")),
+        path("", include("gitlab.record.urls")),
         path("admin/", site.discover().urls),
         path("", include("gitlab.ui.urls")),
         path("", include("gitlab.accounts.urls")),

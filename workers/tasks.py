@@ -9,7 +9,7 @@ from celery import shared_task
 from gitlab.access_tokens import expiry, job_tokens
 from gitlab.accounts import login_waits, sessions
 from gitlab.accounts.password_resets import services as password_resets
-from gitlab.audit import chain, retention
+from gitlab.audit import chain, denials, retention, stream
 from gitlab.container_registry import (
     bulk_deletion,
     deletion,
@@ -192,13 +192,18 @@ def send_mail() -> None:
 
 @shared_task
 def seal_audit_events() -> None:
-    """Give the audit events that are new their places in the chain."""
+    """Give the audit events that are new their places in the chain, and send them on."""
     chain.seal()
+    try:
+        stream.send_on()
+    except OSError as error:
+        log.warning("audit events could not be sent on, and will be: %s", error)
 
 
 @shared_task
 def sweep_audit_events() -> None:
-    """Remove the audit events whose time is over."""
+    """Remove the audit events and the denials whose time is over."""
+    denials.sweep()
     gone = retention.sweep()
     if gone:
         log.info("removed %s audit events whose time was over", gone)

@@ -48,6 +48,8 @@ SERVICES: dict[str, str] = {
     "access_tokens.services.replace": "access_token.*",
     "access_tokens.services.revoke": "access_token.revoke",
     "access_tokens.services.rotate": "access_token.*",
+    "accounts.factors.services.remove_all": "user.remove_factors",
+    "accounts.login_waits.lift": "user.lift_failed_logins",
     "accounts.registration.insert": "user.create",
     "accounts.services.activate": "user.activate",
     "accounts.services.administer": "user.update",
@@ -60,10 +62,13 @@ SERVICES: dict[str, str] = {
     "accounts.services.set_external": "user.set_external",
     "accounts.services.unblock": "user.unblock",
     "accounts.services.update_user": "user.update",
+    "accounts.sessions.end": "user.end_session",
+    "accounts.sessions.end_all": "user.end_sessions",
     "container_registry.bulk_deletion.schedule": "tag.delete_in_bulk",
     "container_registry.cleanup.requests.approve": "cleanup.approve",
     "container_registry.cleanup.requests.cancel": "cleanup.cancel",
     "container_registry.cleanup.requests.request": "cleanup.request",
+    "container_registry.cleanup.requests.request_chosen": "cleanup.request",
     "container_registry.cleanup.requests.undo": "cleanup.undo",
     "container_registry.cleanup.services.remove_policy": "cleanup_policy.delete",
     "container_registry.cleanup.services.require": READS,
@@ -74,6 +79,8 @@ SERVICES: dict[str, str] = {
     "container_registry.deletion.schedule": "container_repository.schedule_deletion",
     "container_registry.deletion.take_back": "container_repository.keep",
     "container_registry.imports.note": "container_repository.create",
+    # Reads layers once, for somebody who may pull them.
+    "container_registry.layers.requests.request": READS,
     "container_registry.protection.guard.require_image": READS,
     "container_registry.protection.guard.require_path_stays": READS,
     "container_registry.protection.guard.require_push": READS,
@@ -111,6 +118,8 @@ SERVICES: dict[str, str] = {
     "quotas.services.require_reading": READS,
     "quotas.services.set_quota": "quota.update",
     "quotas.services.uses": READS,
+    "record.denials.find_for": READS,
+    "record.denials.of_person": READS,
     "trusted_issuers.services.create": "trusted_issuer.*",
     "trusted_issuers.services.get_for": READS,
     "trusted_issuers.services.revoke": "trusted_issuer.*",
@@ -122,7 +131,14 @@ SERVICES: dict[str, str] = {
 
 BY_OTHERS = {
     # Who did it is said in another way, or is nobody.
+    "audit.denials": {"user.fail_sign_in"},
     "audit.middleware": {"user.sign_in", "user.sign_out"},
+    "accounts.factors.services": {
+        "user.add_factor",
+        "user.remove_factor",
+        "user.new_recovery_codes",
+        "user.use_recovery_code",
+    },
     "access_tokens.job_tokens": {"runner.first_use"},
     "access_tokens.rotation": {"access_token.reuse"},
     "container_registry.recorded_events": {
