@@ -10,6 +10,7 @@ from gitlab.container_registry.views import (
     compare,
     deletion,
     files,
+    guides,
     images,
     inside,
     notifications,
@@ -45,5 +46,7 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(f"{_IMAGE}/manifests/<digest:digest>/files/<digest:layer>", files.file, name="file"),
         # After those of an image: a tag may be called container_registry too.
         path(f"{_PROJECT}/deleted", undo.deleted, name="deleted"),
+        path(f"{_PROJECT}/help", guides.index, name="help"),
+        path(f"{_PROJECT}/help/pull-secret.yaml", guides.pull_secret, name="pull_secret"),
         path(_PROJECT, images.index, name="index"),
     ]

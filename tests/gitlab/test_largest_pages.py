@@ -28,7 +28,7 @@ from gitlab.access_tokens.models import (
     Runner,
 )
 from gitlab.accounts.models import User
-from gitlab.audit.models import AuditEvent
+from gitlab.audit.models import AuditEvent, Denial
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupPolicy, CleanupRun
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.responses import Referrer, SharedBlob, StoredManifest
@@ -119,6 +119,7 @@ def content(
     _images(app, people)
     _protection(acme, app)
     _public_keys(acme, app, people)
+    _denials(alice, acme, app)
     _sessions(alice)
     Quota.objects.bulk_create(
         Quota(max_bytes=10**18, max_images=10**9, **where)
@@ -133,8 +134,34 @@ def content(
             target_id=image.pk,
             target_path=image.path,
             details={"tags": [long("t", tag, 128) for tag in range(100)]},
+            credential=f"access_token:{10**17}",
+            project_pk=app.pk,
+            namespace_pk=acme.pk,
+            person_pk=alice.pk,
         )
         for _ in range(ROWS)
+    )
+
+
+def _denials(alice: User, acme: Namespace, app: Project) -> None:
+    now = timezone.now()
+    Denial.objects.bulk_create(
+        Denial(
+            reference=f"D{n:04}",
+            kind="scope",
+            name=NAME,
+            credential="c" * 80,
+            address="a" * 64,
+            path=long("i", n),
+            actions="pull,push,delete",
+            reason=TEXT[:255],
+            person_pk=alice.pk,
+            project_pk=app.pk,
+            namespace_pk=acme.pk,
+            first_at=now,
+            last_at=now,
+        )
+        for n in range(ROWS)
     )
 
 
@@ -510,6 +537,12 @@ def addresses(files: str) -> dict[str, list[str]]:
             f"trusted_issuers:{kind}_trusted_issuer": [{**where, "pk": _trust(kind)}]
             for kind, where in (("group", group), ("project", project))
         },
+        "record:own": [{}],
+        "record:own_denials": [{}],
+        "record:denial": [{"reference": "D0000"}],
+        "record:project_denials": [project],
+        "record:group": [group],
+        "record:project": [project],
         "access_tokens:project_runners": [project],
         "access_tokens:project_runner_new": [project],
         "signatures:group_keys": [group],
@@ -525,6 +558,8 @@ def addresses(files: str) -> dict[str, list[str]]:
         "container_registry:deleted": [project],
         "container_registry:repository": [own],
         "container_registry:untagged": [own],
+        "container_registry:help": [project],
+        "container_registry:pull_secret": [project],
         "container_registry:progress": [own],
         "container_registry:delete": [own],
         "container_registry:tags_delete": [own],
@@ -624,6 +659,8 @@ ELSEWHERE = {
     "ui:theme": "a POST",
     "admin_area:home": "leads to the console",
     "admin_area:cleanup": "the form of one policy",
+    "record:instance": "asked with the console",
+    "record:denials": "asked with the console",
     "admin_area:doctor": "asks other processes",
 }
 
@@ -671,7 +708,8 @@ def test_every_page_ends(files: str, alice: User) -> None:
 def test_every_list_of_the_console_ends(content: None, root: User) -> None:
     client = Client()
     client.force_login(root)
-    assert_ends(client, reverse("admin:index"))
+    for page in ("admin:index", "record:instance", "record:denials"):
+        assert_ends(client, reverse(page))
     for model in admin.site._registry:
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
         listed = reverse(f"{name}_changelist")

@@ -59,6 +59,13 @@ def test_the_installation_requires_it(bobs: Client, bob: Any, settings: Any) -> 
     assert bobs.get(PAGE)["Location"] == SET_UP
 
 
+def test_a_part_of_a_page_leads_nowhere_while_the_grace_lasts(bobs: Client, settings: Any) -> None:
+    settings.REQUIRE_TWO_FACTOR = True
+    assert bobs.get(PAGE, headers={"HX-Request": "true"}).status_code == 200
+    assert bobs.get("/api/v4/user").status_code == 200
+    assert bobs.get(PAGE)["Location"].startswith(SET_UP)
+
+
 class TestGroup:
     @pytest.fixture
     def acme(self, make_group: Any, make_project: Any, alice: Any) -> Any:
