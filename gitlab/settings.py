@@ -65,6 +65,7 @@ _WEB_APPS = [
     "gitlab.path_changes",
     "gitlab.access_tokens",
     "gitlab.trusted_issuers",
+    "gitlab.identity_providers",
     "gitlab.container_registry",
     "gitlab.container_registry.cleanup",
     "gitlab.container_registry.layers",
@@ -401,6 +402,10 @@ ISSUER_CA_BUNDLE = str(CONFIG.berth.issuer_ca_bundle) if CONFIG.berth.issuer_ca_
 AUDIT_EVENTS_KEPT = CONFIG.berth.audit_events_kept
 REQUIRE_TWO_FACTOR = CONFIG.berth.require_two_factor
 TWO_FACTOR_GRACE = CONFIG.berth.two_factor_grace_period
+IDENTITY_PROVIDERS = CONFIG.berth.oidc
+for _name, _provider in IDENTITY_PROVIDERS.items():
+    if _provider.faults:
+        sys.exit(f"berth.oidc.{_name} has no {' and no '.join(_provider.faults)}")
 SIGNUP_ENABLED = CONFIG.berth.signup_enabled
 FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins
 FAILED_LOGINS_PER_ADDRESS = CONFIG.berth.rate_limits.failed_logins_per_address

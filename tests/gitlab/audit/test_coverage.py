@@ -132,6 +132,7 @@ BY_OTHERS = {
         "container_repository.empty",
     },
     "container_registry.cleanup.runs": {"cleanup.*"},
+    "identity_providers.services": {"identity.link", "identity.gone"},
     "trusted_issuers.services": {"trusted_issuer.use"},
 }
 

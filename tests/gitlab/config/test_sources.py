@@ -76,6 +76,7 @@ ADDRESSES = dict.fromkeys(
         "registry.token_realm",
         "registry.storage.endpoint",
         "gitlab_rails.registry_api_url",
+        "berth.oidc.name.issuer",
     ),
     "https://example.com",
 )
@@ -98,6 +99,10 @@ SWITCHES = dict.fromkeys(
         "gitlab_rails.smtp_enable",
         "gitlab_rails.smtp_tls",
         "gitlab_rails.smtp_starttls",
+        "berth.oidc.name.trust_emails",
+        "berth.oidc.name.create_users",
+        "berth.oidc.name.link_by_email",
+        "berth.oidc.name.second_factor",
     ),
     "true",
 )
@@ -116,6 +121,7 @@ NUMBERS = dict.fromkeys(
         "berth.pulls_kept",
         "berth.audit_events_kept",
         "berth.max_token_lifetime",
+        "berth.oidc.name.absent_after",
         "berth.upload_expiry",
         "berth.database_timeout",
         "berth.processes",
@@ -138,6 +144,7 @@ NUMBERS = dict.fromkeys(
 )
 
 OTHERS = {
+    "berth.oidc.name.memberships": "engineering -> acme developer",
     "registry.storage.driver": "filesystem",
     "registry.storage.addressing_style": "virtual",
     "registry.storage.accel_prefix": "/-/blobs",
