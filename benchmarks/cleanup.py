@@ -52,7 +52,7 @@ _MEASURE = """
 import json, resource, statistics, time, tracemalloc
 from django.conf import settings
 from gitlab.accounts.models import User
-from gitlab.container_registry.cleanup import cadence, plan, runs
+from gitlab.container_registry.cleanup import cadence, plan, requests, runs
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
 from gitlab.container_registry.client import chosen
 from gitlab.jobs import enqueue
@@ -80,7 +80,7 @@ large = Project.objects.get(full_path="seed/large")
 registry.tags("seed/large", n=1)
 spent.clear()
 before = resident()
-row = runs.request(alice, large)
+row = requests.request(alice, large)
 started, cpu = time.perf_counter(), time.process_time()
 outcome = runs.run(row.pk, registry)
 whole, used = time.perf_counter() - started, time.process_time() - cpu
@@ -96,7 +96,7 @@ found = {
         len(json.dumps(e)) for e in CleanupBatch.objects.values_list("entries", flat=True)
     ) / 2**20,
 }
-runs.approve(alice, row)
+requests.approve(alice, row)
 before = resident()
 started = time.perf_counter()
 while runs.run(row.pk, registry) is runs.Outcome.MORE:

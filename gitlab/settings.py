@@ -73,6 +73,7 @@ _WEB_APPS = [
     "gitlab.quotas",
     "gitlab.search",
     "gitlab.audit",
+    "gitlab.record",
     "gitlab.revocations",
     "gitlab.mail",
     "gitlab.ui",
@@ -400,6 +401,8 @@ MAX_TOKEN_LIFETIME = CONFIG.berth.max_token_lifetime
 ISSUER_NETWORKS = CONFIG.berth.issuer_networks
 ISSUER_CA_BUNDLE = str(CONFIG.berth.issuer_ca_bundle) if CONFIG.berth.issuer_ca_bundle else None
 AUDIT_EVENTS_KEPT = CONFIG.berth.audit_events_kept
+DENIALS_KEPT = CONFIG.berth.denials_kept
+AUDIT_STREAM = CONFIG.berth.audit_stream
 REQUIRE_TWO_FACTOR = CONFIG.berth.require_two_factor
 TWO_FACTOR_GRACE = CONFIG.berth.two_factor_grace_period
 IDENTITY_PROVIDERS = CONFIG.berth.oidc

@@ -9,11 +9,14 @@ if "registry" in settings.ROLES:
 if "web" in settings.ROLES:
     from gitlab.admin_area import site
     from gitlab.namespaces.views import lists
+    from gitlab.search import views as search
 
     urlpatterns += [
         path("", include("tokens.urls")),
         path("", lists.home, name="home"),
+        path("search", search.index, name="search"),
         path("", include("gitlab.admin_area.urls")),
+        path("", include("gitlab.record.urls")),
         path("admin/", site.discover().urls),
         path("", include("gitlab.ui.urls")),
         path("", include("gitlab.accounts.urls")),
@@ -27,7 +30,6 @@ if "web" in settings.ROLES:
         path("", include("gitlab.container_registry.layers.urls")),
         path("", include("gitlab.container_registry.protection.urls")),
         path("", include("gitlab.quotas.urls")),
-        path("", include("gitlab.search.urls")),
         path("", include("gitlab.path_changes.urls")),
         path("", include("gitlab.api.urls")),
         # Last, since a group's or project's page is any path that is left.

@@ -133,11 +133,13 @@ def _load_django(home: Path) -> None:
             database["CONN_MAX_AGE"] = 0
     django.setup()
 
+    from gitlab.audit import denials
     from gitlab.node import preparation
     from registry.services import pull_counts
 
     # A thread would write into the databases of tests. They write down what was pulled themselves.
     pull_counts.Writer.start = lambda self: None  # type: ignore[method-assign]
+    denials.Writer.start = lambda self: None  # type: ignore[method-assign]
 
     preparation.prepare_folders(settings.CONFIG)
     preparation.prepare_secrets(settings.CONFIG)
@@ -203,6 +205,9 @@ def _nothing_is_counted() -> Iterator[None]:
 
     if not settings.configured:
         return
+    from gitlab.audit import denials
+
+    denials._gathered.clear()
     store: Any = limiter._store(settings.FAILED_LOGINS_STORES[-1])
     if store._held is not None:
         with store._transaction() as cursor:

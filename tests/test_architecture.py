@@ -101,6 +101,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("gitlab.path_changes", "gitlab.authorization", "gitlab.search"),
     ("gitlab.node",),
     ("gitlab.doctor",),
+    ("gitlab.record",),
     ("gitlab.api", "gitlab.admin_area"),
     ("gitlab.management",),
     ("gitlab.server",),

@@ -68,6 +68,8 @@ SHOWN_BY: dict[str, str] = {
     "berth.events_kept": "registry/services/test_retention.py::test_what_is_old_goes_in_batches",
     "berth.tag_history_kept": "registry/services/test_retention.py::test_history_that_is_old_goes_in_batches",
     "berth.pulls_kept": "registry/services/test_pull_counts.py::test_days_that_are_old_go_in_batches",
+    "berth.denials_kept": "gitlab/audit/test_denials.py::test_how_long_they_are_kept",
+    "berth.audit_stream": "gitlab/audit/test_stream.py::test_a_file_gets_each_line_once",
     "berth.audit_events_kept": "gitlab/audit/test_retention.py::test_those_whose_time_is_over_go_in_batches",
     **dict.fromkeys(
         (

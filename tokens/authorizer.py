@@ -40,7 +40,16 @@ class Identity:
 
 
 class LoginRefused(Exception):
-    """No identity: what was given is wrong, expired, revoked, or not meant for a registry."""
+    """No identity: what was given is wrong, expired, revoked, or not meant for a registry.
+
+    `concerned` is the authorizer's own. `reference` is the id under which the refusal is kept, ""
+    where it is not: the client shows it.
+    """
+
+    def __init__(self, reason: str = "", *, concerned: Any = None) -> None:
+        super().__init__(reason)
+        self.concerned = concerned
+        self.reference = ""
 
 
 class InvalidCredentials(LoginRefused):
@@ -56,7 +65,14 @@ class InsufficientCredentials(LoginRefused):
 
 
 class AccessForbidden(Exception):
-    """A request that is refused as a whole. The message is for the person: answered with 403."""
+    """A request that is refused as a whole. The message is for the person: answered with 403.
+
+    `name` is that of the image that it is about, "" where it is about none.
+    """
+
+    def __init__(self, message: str = "", name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class RegistryDisabled(Exception):
@@ -85,9 +101,14 @@ class Authorizer(Protocol):
         """
 
     def explain(self, identity: Identity, refused: Sequence[Access]) -> Mapping[str, str]:
-        """Why these were not granted, where that may be told: by name, in words.
+        """Why these were not granted, where that may be told: by name, in words."""
 
-        Called where somebody asked to push or to delete what `authorize` has left out.
+    def keep_denied(
+        self, identity: Identity | None, denied: Sequence[Access], reasons: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Keep what was asked for and is not granted; by name what the client is told.
+
+        That is the reason, where there is one, with the id under which it is kept.
         """
 
     def record(self, identity: Identity | None, granted: Sequence[Access]) -> list[Access]:

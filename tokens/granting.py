@@ -25,9 +25,12 @@ def grant(
     who is granted nothing.
     """
     asked = parse_scopes(scopes)[: settings.TOKENS_MAX_SCOPES]
-    granted = authorizer.authorize(identity, [a for a in asked if a.is_well_formed])
-    if identity is None and not granted:
-        raise AccessForbidden("access forbidden")
+    try:
+        granted = authorizer.authorize(identity, [a for a in asked if a.is_well_formed])
+        if identity is None and not granted:
+            raise AccessForbidden("access forbidden")
+    except AccessForbidden as error:
+        raise AccessForbidden(_kept(authorizer, identity, asked, error), error.name) from error
     bearer = _bearer(identity)
     # What has no room is not granted, and what is not granted brings nothing about.
     recorded = authorizer.record(identity, fitting(granted, bearer))
@@ -46,28 +49,44 @@ def grant(
     return token, signed
 
 
+def _kept(
+    authorizer: Authorizer, identity: Identity | None, asked: Sequence[Access], why: AccessForbidden
+) -> str:
+    """What is told of a request that is refused as a whole, which is kept."""
+    denied = [
+        lacking
+        for access in asked
+        if why.name in ("", access.name) and (lacking := _lacking(access, [])) is not None
+    ][:_MOST_EXPLAINED]
+    reasons = {access.name: str(why) for access in denied}
+    told = authorizer.keep_denied(identity, denied, reasons) if denied else {}
+    return next(iter(told.values()), str(why))
+
+
 def _explained(
     authorizer: Authorizer,
     identity: Identity | None,
     asked: Sequence[Access],
     granted: Sequence[Access],
 ) -> dict[str, str]:
-    """Why pushes and deletions that were asked for are not granted: the registry says it when it
-    refuses them.
+    """Why what was asked for is not granted, which is kept: the registry says it when it refuses
+    it.
     """
     refused = [lacking for access in asked if (lacking := _lacking(access, granted)) is not None]
     if identity is None or not refused:
         return {}
-    reasons = authorizer.explain(identity, refused[:_MOST_EXPLAINED])
-    return {name: reason[:_LONGEST_REASON] for name, reason in reasons.items()}
+    refused = refused[:_MOST_EXPLAINED]
+    found = authorizer.explain(identity, refused)
+    reasons = {name: reason[:_LONGEST_REASON] for name, reason in found.items()}
+    return dict(authorizer.keep_denied(identity, refused, reasons))
 
 
 def _lacking(access: Access, granted: Sequence[Access]) -> Access | None:
-    """What of an access was asked for, changes something, and is not granted."""
+    """What of an access to an image was asked for and is not granted."""
     if access.type != "repository" or not access.is_well_formed:
         return None
     got = {action for each in granted if each.name == access.name for action in each.actions}
-    return None if "*" in got else access.limited_to({"push", "delete"} - got)
+    return None if "*" in got else access.limited_to({"pull", "push", "delete"} - got)
 
 
 def _bearer(identity: Identity | None) -> Bearer:

@@ -91,12 +91,12 @@ class TokenView(View):
                 429, "TOOMANYREQUESTS", str(error), **{"Retry-After": str(error.retry_after)}
             ) from error
         except authorizers.InsufficientCredentials as error:
-            raise _Refusal(403, "DENIED", "access forbidden") from error
+            raise _Refusal(403, "DENIED", f"access forbidden{_of(error)}") from error
         except authorizers.LoginRefused as error:
             raise _Refusal(
                 401,
                 "UNAUTHORIZED",
-                str(error) if isinstance(error, authorizers.ExplainedRefusal) else _BAD_CREDENTIALS,
+                f"{_explained(error)}{_of(error)}",
                 **{"WWW-Authenticate": 'Basic realm="GitLab", charset="UTF-8"'},
             ) from error
         except authorizers.AccessForbidden as error:
@@ -123,6 +123,16 @@ class TokenView(View):
             "issued_at": issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         return JsonResponse(answer)
+
+
+def _explained(refused: authorizers.LoginRefused) -> str:
+    """What a refused login is told: all the same, but for who has shown what is right."""
+    return str(refused) if isinstance(refused, authorizers.ExplainedRefusal) else _BAD_CREDENTIALS
+
+
+def _of(refused: authorizers.LoginRefused) -> str:
+    """The id under which a refused login is kept, behind its message."""
+    return f" (denial {refused.reference})" if refused.reference else ""
 
 
 def _count(identity: Identity | None, credentials: tuple[str, str] | None, address: str) -> None:

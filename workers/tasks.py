@@ -8,7 +8,7 @@ from celery import shared_task
 
 from gitlab.access_tokens import expiry, job_tokens
 from gitlab.accounts import login_waits, sessions
-from gitlab.audit import chain, retention
+from gitlab.audit import chain, denials, retention, stream
 from gitlab.container_registry import (
     bulk_deletion,
     deletion,
@@ -17,7 +17,7 @@ from gitlab.container_registry import (
     revocations,
     untagged,
 )
-from gitlab.container_registry.cleanup import cadence
+from gitlab.container_registry.cleanup import cadence, requests
 from gitlab.container_registry.cleanup import runs as cleanup
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.layers import jobs as layers
@@ -65,7 +65,7 @@ def sweep_cleanups() -> None:
     if opened:
         log.info("%s cleanups are planned by their policies", opened)
     for pk in cleanup.due():
-        enqueue.now(cleanup.TASK, pk)
+        enqueue.now(requests.TASK, pk)
 
 
 @shared_task
@@ -199,13 +199,18 @@ def send_mail() -> None:
 
 @shared_task
 def seal_audit_events() -> None:
-    """Give the audit events that are new their places in the chain."""
+    """Give the audit events that are new their places in the chain, and send them on."""
     chain.seal()
+    try:
+        stream.send_on()
+    except OSError as error:
+        log.warning("audit events could not be sent on, and will be: %s", error)
 
 
 @shared_task
 def sweep_audit_events() -> None:
-    """Remove the audit events whose time is over."""
+    """Remove the audit events and the denials whose time is over."""
+    denials.sweep()
     gone = retention.sweep()
     if gone:
         log.info("removed %s audit events whose time was over", gone)

@@ -47,7 +47,9 @@ REPETITIONS = 30
 
 
 class TooManyFailedLogins(TooManyRequests):
-    """Refused without looking at the password."""
+    """Refused without looking at the password. `reference` is the id under which it is kept."""
+
+    reference = ""
 
     def __init__(self, wait: float) -> None:
         text = "{} seconds" if wait <= 2 * MINUTE else f"{math.ceil(wait / MINUTE)} minutes"
@@ -107,6 +109,11 @@ def _digest(*parts: object) -> str:
     """What is kept of names and passwords: people type the one into the field of the other."""
     text = "\0".join(str(part) for part in parts).encode()
     return hmac.new(settings.SECRET_KEY.encode(), text, hashlib.sha256).hexdigest()[:40]
+
+
+def digest_of(login: str) -> str:
+    """What tells login names apart where they are not kept."""
+    return _digest("name", login.strip().lower())
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,16 @@ from __future__ import annotations
 from gitlab.accounts import failed_logins, login_waits, passwords, services
 from gitlab.accounts.factors import standing
 from gitlab.accounts.models import User
+from gitlab.audit import denials, origin
 
 
 class SignInRefused(Exception):
-    """No sign-in. The message is for whoever tried."""
+    """No sign-in. The message is for whoever tried.
+
+    `reference` is the id under which it is kept: see `audit.denials`.
+    """
+
+    reference = ""
 
 
 class WrongPassword(SignInRefused):
@@ -41,7 +47,30 @@ def verify(
     Raises `SignInRefused`, `failed_logins.TooManyFailedLogins`.
     """
     user = passwords.find(login)
-    attempt = _begin(user, login, password, address)
+    withheld = False
+    try:
+        attempt = _begin(user, login, password, address)
+        withheld = attempt.is_withheld
+        return _look(
+            user,
+            password,
+            attempt,
+            reactivates=reactivates,
+            second_factor_follows=second_factor_follows,
+        )
+    except (SignInRefused, failed_logins.TooManyFailedLogins) as error:
+        error.reference = _keep(login, user, _why(error, user, withheld=withheld))
+        raise
+
+
+def _look(
+    user: User | None,
+    password: str,
+    attempt: failed_logins.Attempt,
+    *,
+    reactivates: bool,
+    second_factor_follows: bool,
+) -> User:
     asked = None if attempt.is_withheld else user
     if not passwords.check(asked, password) or user is None:
         raise WrongPassword(
@@ -68,3 +97,26 @@ def _begin(user: User | None, login: str, password: str, address: str) -> failed
         if user is not None:
             login_waits.note(user, address, error.retry_after)
         raise
+
+
+def _keep(login: str, user: User | None, reason: str) -> str:
+    """Keep a refused login; its id. What nobody is called by is not kept: people type passwords."""
+    return denials.login(
+        reason,
+        who=failed_logins.digest_of(login),
+        name=user.username if user else "",
+        credential=origin.PASSWORD,
+        person_pk=user.pk if user else None,
+    )
+
+
+def _why(error: Exception, user: User | None, *, withheld: bool) -> str:
+    """For whom it concerns, and nobody else."""
+    if isinstance(error, TokenNeeded):
+        return "the account has two factors, and a password alone was given"
+    if isinstance(error, AccountClosed):
+        closed = user is not None and user.is_blocked
+        return "the account is blocked" if closed else "the account is deactivated"
+    if withheld or not isinstance(error, WrongPassword):
+        return "too many failed logins"
+    return "the password is wrong" if user is not None else "nobody has this name"

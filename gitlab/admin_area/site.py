@@ -18,6 +18,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from gitlab.admin_area import numbers
+from gitlab.ui.decorators import require_confirmation
 from gitlab.ui.navigation import Heading, Link, Section
 
 _SECTIONS = {
@@ -46,6 +47,20 @@ class Console(AdminSite):
         """
         if admin_class is not None and admin_class.__module__.startswith("gitlab."):
             super().register(model_or_iterable, admin_class, **options)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Django's door of each page. What is sent changes something: who has not said lately who
+        they are is asked first.
+        """
+
+        @functools.wraps(view)
+        def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if request.method == "POST":
+                require_confirmation(request)
+            answer: HttpResponse = view(request, *args, **kwargs)
+            return answer
+
+        return super().admin_view(asked, cacheable)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Django's context of every page, with what the frame shows."""
@@ -83,11 +98,14 @@ def _sidebar(apps: list[dict[str, Any]], path: str, home: str) -> list[Section]:
             url = model["admin_url"]
             links[title].append(Link(str(model["name"]), url, icon, path.startswith(url)))
     doctor, cleanup = reverse("admin_area:doctor"), reverse("admin_area:cleanup")
+    audit, denials = reverse("record:instance"), reverse("record:denials")
     overview = Section(
         "",
         [
             Link("Overview", home, "gauge", path == home),
             Link("Doctor", doctor, "shield-check", path == doctor),
+            Link("Audit log", audit, "scroll-text", path == audit),
+            Link("Denials", denials, "ban", path == denials),
             Link("Cleanup policy", cleanup, "sliders-horizontal", path == cleanup),
         ],
     )

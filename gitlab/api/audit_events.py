@@ -17,9 +17,10 @@ from gitlab.api.errors import not_found
 from gitlab.api.fields import Entity, Moment
 from gitlab.api.members import routable_for
 from gitlab.api.pagination import PageParameters, page_of
-from gitlab.api.parameters import choice, identifier, moment
+from gitlab.api.parameters import choice, identifier, moment, text
 from gitlab.audit import services
 from gitlab.audit.models import AuditEvent
+from gitlab.audit.queries import Filter
 from gitlab.namespaces.policies import Ability
 
 _TYPES = {"User": "user", "Project": "project", "Group": "namespace"}
@@ -37,6 +38,10 @@ class DetailsEntity(Entity):
     target_details = serializers.CharField()
     ip_address = serializers.CharField()
     entity_path = serializers.CharField()
+    credential = serializers.CharField()
+    request_id = serializers.CharField()
+    position = serializers.IntegerField(allow_null=True)
+    digest = serializers.CharField()
     custom = serializers.DictField()
 
 
@@ -52,7 +57,7 @@ class AuditEventEntity(Entity):
     created_at = Moment(source="at")
 
     def get_author_id(self, event: AuditEvent) -> int:
-        """-1 where Berth did it by itself, or whoever did it is not here any more."""
+        """-1 where no person did it. It stays when they are deleted."""
         return event.actor_id or -1
 
     def get_entity_type(self, event: AuditEvent) -> str:
@@ -70,6 +75,10 @@ class AuditEventEntity(Entity):
             "target_details": event.target_path,
             "ip_address": event.address,
             "entity_path": event.target_path,
+            "credential": event.credential,
+            "request_id": event.request_id,
+            "position": event.chain_position,
+            "digest": event.digest,
             "custom": event.details,
         }
 
@@ -79,14 +88,37 @@ class _Times(PageParameters):
     created_before = moment()
 
 
-class ListParameters(_Times):
+class _Filters(_Times):
+    """What is looked for."""
+
+    author_name = text(required=False, help_text="Who did it, as the event names them.")
+    action = text(required=False, help_text="`tag.delete`, or `tag.` for all of its kind.")
+    target_path = text(required=False, help_text="A path, with all below it.")
+    ip_address = text(required=False)
+    credential = text(required=False, help_text="`access_token:12`")
+    request_id = text(required=False)
+
+
+class ListParameters(_Filters):
     """Which events."""
 
     entity_type = choice(list(_TYPES))
     entity_id = identifier(required=False, help_text="With `entity_type`.")
 
 
+_ARGUMENTS = {
+    "author_name": "actor",
+    "action": "action",
+    "target_path": "target",
+    "ip_address": "address",
+    "credential": "credential",
+    "request_id": "request_id",
+}
+
+
 def _within(rows: QuerySet[AuditEvent], given: Mapping[str, Any]) -> QuerySet[AuditEvent]:
+    texts = {argument: given[name] for name, argument in _ARGUMENTS.items() if name in given}
+    rows = Filter(**texts).of(rows)
     columns = {"created_after": "at__gt", "created_before": "at__lt"}
     return rows.filter(**{column: given[name] for name, column in columns.items() if name in given})
 
@@ -129,9 +161,15 @@ class OneAuditEvent(Endpoint):
 
 
 def _events_of(request: Request, kind: str, id: int | str) -> QuerySet[AuditEvent]:
-    """What happened to a project or group. Raises `ApiError` 404, `Forbidden`."""
+    """What happened to a project or group and in it, without a group's projects and subgroups.
+
+    Raises `ApiError` 404, `Forbidden`.
+    """
     needed = Ability.ADMIN_PROJECT if kind == "project" else Ability.ADMIN_GROUP
-    return services.events_of(routable_for(person(request), kind, id, needed))
+    found = routable_for(person(request), kind, id, needed)
+    if kind == "project":
+        return services.events_in_project(found.pk)
+    return services.events_in_namespaces([found.pk]).filter(project_pk__isnull=True)
 
 
 class AuditEventsOf(Endpoint):
@@ -142,7 +180,7 @@ class AuditEventsOf(Endpoint):
 
     @operation(
         "List the audit events of a project or group",
-        takes=_Times,
+        takes=_Filters,
         gives=AuditEventEntity,
         many=True,
         refuses=[404],

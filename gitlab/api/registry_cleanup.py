@@ -16,7 +16,7 @@ from gitlab.api.fields import Entity, Moment, UserBasic
 from gitlab.api.lookups import group_for, missing, project_for
 from gitlab.api.pagination import Listed, PageParameters, page_of
 from gitlab.api.parameters import Parameters, choice, flag, text
-from gitlab.container_registry.cleanup import plan, runs, services
+from gitlab.container_registry.cleanup import plan, requests, services
 from gitlab.container_registry.cleanup.models import Cadence, CleanupPolicy, CleanupRun
 from gitlab.container_registry.cleanup.policy import MAX_RULES
 from gitlab.container_registry.cleanup.services import Owner
@@ -117,7 +117,7 @@ class RunEntity(Entity):
 
     def get_undo_until(self, run: CleanupRun) -> str | None:
         """Until when it can be undone as a whole; null where it can't."""
-        found: str | None = Moment().to_representation(runs.undo_until(run))
+        found: str | None = Moment().to_representation(requests.undo_until(run))
         return found
 
 
@@ -227,7 +227,7 @@ class Runs(Endpoint):
     def get(self, request: Request, given: dict[str, Any], id: int | str) -> Response:
         """The latest first, of 90 days."""
         project = project_for(person(request), id, Ability.ADMIN_IMAGE)
-        page = page_of(request, given, runs.runs_of(project), ("-id",))
+        page = page_of(request, given, requests.runs_of(project), ("-id",))
         return page.response(RunEntity(page.rows, many=True).data)
 
     @operation("Plan a cleanup", gives=RunEntity, status=202, refuses=[404, 409])
@@ -235,14 +235,14 @@ class Runs(Endpoint):
         """By the policy that holds, on or off. A job makes the plan, which waits for approval."""
         by = person(request)
         project = project_for(by, id, Ability.ADMIN_IMAGE)
-        return Response(RunEntity(runs.request(by, project)).data, status=202)
+        return Response(RunEntity(requests.request(by, project)).data, status=202)
 
 
 def _run(request: Request, id: int | str, run_id: int) -> CleanupRun:
     by = person(request)
     project = project_for(by, id, Ability.ADMIN_IMAGE)
     with missing("Cleanup"):
-        return runs.get_for(by, project, run_id)
+        return requests.get_for(by, project, run_id)
 
 
 class OneRun(Endpoint):
@@ -286,7 +286,7 @@ class Approve(Endpoint):
     @operation("Run a plan", gives=RunEntity, status=202, refuses=[404, 409])
     def post(self, request: Request, id: int | str, run_id: int) -> Response:
         """A job executes exactly this plan."""
-        run = runs.approve(person(request), _run(request, id, run_id))
+        run = requests.approve(person(request), _run(request, id, run_id))
         return Response(RunEntity(run).data, status=202)
 
 
@@ -298,7 +298,7 @@ class Cancel(Endpoint):
     @operation("Cancel a cleanup", gives=RunEntity, status=202, refuses=[404, 409])
     def post(self, request: Request, id: int | str, run_id: int) -> Response:
         """One that runs ends behind the batch that it is at."""
-        run = runs.cancel(person(request), _run(request, id, run_id))
+        run = requests.cancel(person(request), _run(request, id, run_id))
         return Response(RunEntity(run).data, status=202)
 
 
@@ -310,5 +310,5 @@ class Undo(Endpoint):
     @operation("Undo a cleanup", gives=RunEntity, status=202, refuses=[404, 409])
     def post(self, request: Request, id: int | str, run_id: int) -> Response:
         """A job brings back all that it has deleted."""
-        run = runs.undo(person(request), _run(request, id, run_id))
+        run = requests.undo(person(request), _run(request, id, run_id))
         return Response(RunEntity(run).data, status=202)

@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from gitlab.api import (
     associations,
     audit_events,
+    denials,
     deploy_tokens,
     description,
     groups,
@@ -131,6 +132,9 @@ _V4: list[URLPattern | URLResolver] = [
     path("audit_events/<api_number:id>", audit_events.OneAuditEvent.as_view()),
     *_of_both("audit_events", audit_events.AuditEventsOf),
     *_of_both("audit_events/<api_number:audit_event_id>", audit_events.OneAuditEventOf),
+    path("denials", denials.Denials.as_view()),
+    path("denials/<api_text:id>", denials.OneDenial.as_view()),
+    path("projects/<api_id:id>/denials", denials.DenialsOf.as_view()),
     path("user", users.CurrentUser.as_view()),
     path("user/personal_access_tokens", personal_access_tokens.TokensOfOneself.as_view()),
     path("users", users.Users.as_view()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from gitlab.audit import origin
 from gitlab.audit.services import record
+from gitlab.ui.decorators import SIGNED_IN_AT
 
 
 class OriginMiddleware:
@@ -34,6 +36,7 @@ def listen() -> None:
 
 def _signed_in(user: Any, request: HttpRequest | None, **_: Any) -> None:
     if request is not None:
+        request.session[SIGNED_IN_AT] = time.time()
         origin.acted_with(origin.of_session(request.session.session_key))
         record("user.sign_in", by=user, target=user)
 

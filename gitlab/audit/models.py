@@ -134,3 +134,53 @@ class AuditChain(models.Model):
 
     def __str__(self) -> str:
         return f"sealed up to {self.position}, swept up to {self.swept}"
+
+
+class Denial(models.Model):
+    """A login that was refused, or a scope that was not granted, and why; the same again counts.
+
+    `reference` is what the client showed. Whom it concerns are `person_pk`, and who looks after
+    `project_pk` or `namespace_pk`. `name` is what somebody logged in as: left out where nobody is
+    called that, since people type passwords there.
+    """
+
+    class Kind(models.TextChoices):
+        LOGIN = "login", "Login"
+        SCOPE = "scope", "Scope"
+
+    reference = models.CharField(max_length=16, unique=True)
+    kind = models.CharField(max_length=8, choices=Kind)
+    name = models.CharField(max_length=255, blank=True)
+    credential = models.CharField(max_length=80, blank=True)
+    address = models.CharField(max_length=64, blank=True)
+    path = models.CharField(max_length=255, blank=True)
+    actions = models.CharField(max_length=64, blank=True)
+    reason = models.CharField(max_length=255)
+    person_pk = models.BigIntegerField(null=True)
+    project_pk = models.BigIntegerField(null=True)
+    namespace_pk = models.BigIntegerField(null=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    count = models.PositiveIntegerField(default=1)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-last_at", "-id"]
+        indexes = [
+            models.Index(fields=["-last_at", "-id"], name="denial_by_time"),
+            *(
+                models.Index(
+                    fields=[column, "-last_at"],
+                    name=name,
+                    condition=models.Q(**{f"{column}__isnull": False}),
+                )
+                for column, name in (
+                    ("person_pk", "denial_of_person"),
+                    ("project_pk", "denial_in_project"),
+                    ("namespace_pk", "denial_in_namespace"),
+                )
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference

@@ -24,15 +24,17 @@ def record(  # noqa: PLR0913 - one for each column
     address: str | None = None,
     credential: str | None = None,
     about: Person | None = None,
+    about_pk: int | None = None,
     at: dt.datetime | None = None,
     **details: Any,
 ) -> AuditEvent:
     """Add one event.
 
     `action` is a noun and a verb, ``project.create``. `by` is None for what Berth does by itself,
-    and for a command. `path` is how people know the target (default: its text). `about` is the
-    person whom it concerns besides the target. `details` must fit into JSON and hold no secret.
-    `address` and `credential` default to those of the request under way, `at` to now.
+    and for a command. `path` is how people know the target (default: its text). `about`, or the
+    id `about_pk`, is the person whom it concerns besides the target. `details` must fit into JSON
+    and hold no secret. `address` and `credential` default to those of the request under way, `at`
+    to now.
     """
     now = origin.current()
     place = place_of(target) if target else Place()
@@ -49,7 +51,7 @@ def record(  # noqa: PLR0913 - one for each column
         request_id=request_id.current(),
         project_pk=place.project,
         namespace_pk=place.namespace,
-        person_pk=about.pk if about else place.person,
+        person_pk=about.pk if about else about_pk or place.person,
         at=at or timezone.now(),
     )
 

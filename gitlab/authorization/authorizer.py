@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.conf import settings
 
 from gitlab.access_tokens import checks
-from gitlab.authorization import new_projects, obstacles, protections
+from gitlab.authorization import new_projects, obstacles, protections, refusals
 from gitlab.authorization.credentials.kinds import identify
 from gitlab.authorization.principals import Principal
 from gitlab.container_registry import repositories
@@ -32,7 +32,8 @@ from gitlab.quotas.reading import QuotaRow, QuotasOfImages
 from gitlab.refusals import Forbidden, Invalid, NotFound
 from gitlab.server.databases import rows
 from tokens.access import Access
-from tokens.authorizer import AccessForbidden, Identity, RegistryDisabled
+from tokens.authorizer import AccessForbidden, Identity, LoginRefused, RegistryDisabled
+from tokens.limiter import TooManyRequests
 
 _NEEDS = {
     "pull": ("read", Ability.READ_IMAGE),
@@ -76,7 +77,13 @@ class GitLabAuthorizer:
 
     def authenticate(self, username: str, password: str, *, address: str) -> Identity:
         """Who this is: a password, or a personal access token with any name beside it."""
-        return identify(username, password, client_ip=address)
+        try:
+            return identify(username, password, client_ip=address)
+        except LoginRefused as error:
+            error.reference = refusals.keep(username, error)
+            raise
+        except TooManyRequests as error:
+            raise refusals.kept_limit(username, error) from error
 
     def authorize(self, identity: Identity | None, asked: Sequence[Access]) -> list[Access]:
         """What of `asked` is granted.
@@ -118,11 +125,21 @@ class GitLabAuthorizer:
         rules = protections.rules_of(found.values())
         reasons = {
             access.name: obstacles.to_all(
-                access, found.get(access.name), access_in.get(access.name), rules
+                access,
+                found.get(access.name),
+                access_in.get(access.name),
+                rules,
+                carried=principal.abilities,
             )
             for access in refused
         }
         return {name: reason for name, reason in reasons.items() if reason}
+
+    def keep_denied(
+        self, identity: Identity | None, denied: Sequence[Access], reasons: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Keep what is not granted, for whom it concerns; what the client is told, by name."""
+        return refusals.keep_denied(identity, denied, reasons)
 
     def record(self, identity: Identity | None, granted: Sequence[Access]) -> list[Access]:
         """Create projects and note images that `granted` brings about. Twice is as once.
@@ -243,17 +260,19 @@ def _refuse_protected(image: ImagePath, rules: RulesOfImages, rank: int) -> None
     """As GitLab does: docker asks the registry by HEAD first, whose answer has no room for why."""
     why = protections.denied(image, rules, rank, "push") if rules else ""
     if why:
-        raise AccessForbidden(why)
+        raise AccessForbidden(why, image.path)
 
 
 def _refuse_push(image: ImagePath, status: str | None) -> None:
     if image.is_changing:
-        raise AccessForbidden(f"{image.path} is being renamed: push to its new name")
+        raise AccessForbidden(f"{image.path} is being renamed: push to its new name", image.path)
     if status in (
         ContainerRepository.Status.DELETE_SCHEDULED,
         ContainerRepository.Status.DELETE_ONGOING,
     ):
-        raise AccessForbidden(f"{image.path} is being deleted: push again when it is gone")
+        raise AccessForbidden(
+            f"{image.path} is being deleted: push again when it is gone", image.path
+        )
 
 
 def _record(identity: Identity | None, access: Access) -> Access | None:

@@ -75,12 +75,19 @@ def _of_scope(action: str) -> str:
 
 
 def to_all(
-    refused: Access, image: ImagePath | None, reader: UserAccess | None, rules: RulesOfImages
+    refused: Access,
+    image: ImagePath | None,
+    reader: UserAccess | None,
+    rules: RulesOfImages,
+    *,
+    carried: frozenset[str],
 ) -> str:
     """The obstacle to the actions of `refused`, a push first; "" where nothing is to be said.
 
-    `rules` are those of the image.
+    `rules` are those of the image, `carried` what the credential carries.
     """
+    if set(refused.actions) == {"pull"}:
+        return to("pull", refused.name, image, reader, rules, carried=carried)
     actions = [action for action in ("push", "delete") if action in refused.actions]
     for action in actions:
         why = _of_rule(action, image, reader, rules)

@@ -9,7 +9,16 @@ from typing import Literal
 from pydantic import Field, SecretStr, model_validator
 
 from gitlab.config.identity_tables import OpenIDConnect, ProviderName
-from gitlab.config.values import PROJECT, Duration, Listener, Networks, Origins, Roles, Table
+from gitlab.config.values import (
+    PROJECT,
+    AuditStream,
+    Duration,
+    Listener,
+    Networks,
+    Origins,
+    Roles,
+    Table,
+)
 
 
 class RateLimits(Table):
@@ -259,6 +268,24 @@ class Berth(Table):
 
     Default: `0`: for ever.
     Example: audit_events_kept = "1095d"
+    """
+
+    denials_kept: Duration = timedelta(days=14)
+    """How long refused logins and scopes that were not granted are kept with their reasons
+    ([why was I denied](audit.md#why-was-i-denied)). With `0` none is, and clients show no ids.
+
+    Default: `14d`.
+    Example: denials_kept = "3d"
+    """
+
+    audit_stream: AuditStream = ""
+    """Where each audit event is sent on to, as a line of JSON, within twenty seconds and at least
+    once: a file (`file:///var/log/berth/audit.jsonl`), a syslog by UDP
+    (`syslog://logs.example.com:514`) or on this machine (`syslog:///dev/log`).
+    See [the record](audit.md#sent-on).
+
+    Default: nowhere.
+    Example: audit_stream = "syslog://logs.example.com:514"
     """
 
     max_token_lifetime: Duration = timedelta(0)

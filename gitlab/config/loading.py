@@ -117,7 +117,8 @@ def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
     """One line for each fault. A value is not repeated: it may be a secret."""
     lines = []
     for fault in error.errors(include_url=False, include_input=False):
-        key = ".".join(str(part) for part in fault["loc"])
+        # Of a table's name that is none, pydantic says ``[key]`` besides.
+        key = ".".join(str(part) for part in fault["loc"] if part != "[key]")
         source = next((o for k, o in origins.items() if key.startswith(k) or k.startswith(key)), "")
         reason = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":

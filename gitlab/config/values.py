@@ -84,6 +84,18 @@ def _networks(values: list[str]) -> list[str]:
     return values
 
 
+def _audit_stream(value: str) -> str:
+    split = urlsplit(value)
+    known = not value or (
+        split.path.startswith("/") and not split.netloc
+        if split.scheme == "file"
+        else split.scheme == "syslog" and bool(split.netloc or split.path)
+    )
+    if not known:
+        raise ValueError("file:///path, syslog://host:port or syslog:///dev/log")
+    return value
+
+
 def _origins(values: list[str]) -> list[str]:
     for value in values:
         if value != value.lower() or _bare_address(value) != value:
@@ -107,6 +119,7 @@ Names = Annotated[list[str], BeforeValidator(comma_list)]
 Networks = Annotated[Names, AfterValidator(_networks)]
 Origins = Annotated[Names, AfterValidator(_origins)]
 Role = Literal["web", "registry"]
+AuditStream = Annotated[str, AfterValidator(_audit_stream)]
 Roles = Annotated[list[Role], BeforeValidator(comma_list), Field(min_length=1)]
 
 

@@ -82,7 +82,7 @@ def describe(
     Raises `NotFound` for one that never was.
     """
     registry = registry or clients.for_pages()
-    details = registry.tag(repository.path, tag)
+    details = registry.tag(repository.path, tag, belongings=True)
     own = registry.own
     past = Timeline()
     if own is not None:
@@ -107,17 +107,20 @@ def tags_of(  # noqa: PLR0913  (each is a parameter of the list)
     sort: str = "",
     pattern: str = "",
     platform: str = "",
+    signatures: bool = True,
+    belongings: bool = False,
     registry: Registry | None = None,
 ) -> TagsPage:
     """A page of an image's tags, as `Registry.tags` describes."""
-    registry = registry or clients.for_pages()
-    return registry.tags(
+    return (registry or clients.for_pages()).tags(
         repository.path,
         n=n,
         last=last,
         before=before,
         name=name,
         sort=sort,
+        signatures=signatures,
+        belongings=belongings,
         pattern=pattern,
         platform=platform,
     )

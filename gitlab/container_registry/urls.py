@@ -8,6 +8,8 @@ from django.urls import URLPattern, URLResolver, path
 from gitlab.container_registry import converters  # noqa: F401  (registers image_tag, digest)
 from gitlab.container_registry.views import (
     deletion,
+    files,
+    guides,
     images,
     inside,
     notifications,
@@ -37,7 +39,10 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(f"{_IMAGE}/tags/<image_tag:tag>/restore", undo.point_back, name="tag_restore"),
         path(f"{_IMAGE}/manifests/<digest:digest>", inside.manifest, name="manifest"),
         path(f"{_IMAGE}/manifests/<digest:digest>/json", inside.document, name="document"),
+        path(f"{_IMAGE}/manifests/<digest:digest>/files/<digest:layer>", files.file, name="file"),
         # After those of an image: a tag may be called container_registry too.
         path(f"{_PROJECT}/deleted", undo.deleted, name="deleted"),
+        path(f"{_PROJECT}/help", guides.index, name="help"),
+        path(f"{_PROJECT}/help/pull-secret.yaml", guides.pull_secret, name="pull_secret"),
         path(_PROJECT, images.index, name="index"),
     ]

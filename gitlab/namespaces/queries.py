@@ -162,6 +162,13 @@ def projects_at_or_below(rows: QuerySet[Project], namespace: Namespace) -> Query
     return rows.filter(full_path__startswith=f"{namespace.full_path}/")
 
 
+def at_or_below(routable: Routable) -> QuerySet[Namespace]:
+    """A namespace and those below it, whoever sees them."""
+    path = routable.full_path
+    found = Namespace.objects.filter(Q(full_path=path) | Q(full_path__startswith=f"{path}/"))
+    return found.order_by()
+
+
 def groups_below(user: Anybody, group: Namespace, *, search: str = "") -> QuerySet[Namespace]:
     """The groups that somebody may see at any depth below `group`."""
     rows = groups_visible_to(user, search=search)

@@ -6,6 +6,7 @@ page itself needs. What somebody may not do has no link: `loaders` have filled `
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from django.urls import NoReverseMatch, reverse
@@ -59,6 +60,19 @@ def _storage(kind: str, owner: Routable, active: str) -> list[Link]:
     return [Link("Storage", url, "database", active == "storage")]
 
 
+def _audit(kind: str, owner: Routable, active: str) -> list[Link]:
+    """The pages of what happened and who was denied; none where this installation has none."""
+    try:
+        url = reverse(f"record:{kind}", kwargs={"path": owner.full_path})
+    except NoReverseMatch:
+        return []
+    links = [Link("Audit log", url, "scroll-text", active == "audit")]
+    if kind == "project":
+        url = reverse("record:project_denials", kwargs={"path": owner.full_path})
+        links.append(Link("Denials", url, "ban", active == "denials"))
+    return links
+
+
 def breadcrumbs_for(routable: Routable, *more: Crumb) -> list[Crumb]:
     """The path as docker names it, a link each, and `more` below it. The last is the page."""
     crumbs = [
@@ -74,8 +88,8 @@ def project_heading(project: Project) -> Heading:
 
 
 def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[Section]:
-    """Active: ``overview registry cleanup members storage settings protection``, or a page of
-    `_credentials`.
+    """Active: ``overview registry cleanup members storage settings protection audit denials``,
+    or a page of `_credentials`.
     """
     at = {"path": project.full_path}
     links = [Link("Overview", url_of(project), "package", active == "overview")]
@@ -93,6 +107,7 @@ def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[S
         url = reverse("namespaces:project_edit", kwargs=at)
         links.append(Link("Settings", url, "settings", active == "settings"))
         links += _protection("project", project, active)
+        links += _audit("project", project, active)
     return [Section("", links), *_credentials("project", project, active)]
 
 
@@ -131,7 +146,8 @@ def project_frame(project: Project, user: Anybody, active: str, *more: Crumb) ->
 def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Section]:
     """Of a group or a person's own namespace.
 
-    Active: ``overview cleanup members storage settings protection``, or a page of `_credentials`.
+    Active: ``overview cleanup members storage settings protection audit``, or a page of
+    `_credentials`.
     """
     links = [Link("Overview", url_of(group), "folder", active == "overview")]
     if not group.is_group and Ability.CREATE_PROJECT in group.abilities:
@@ -149,6 +165,7 @@ def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Sec
             url = reverse("namespaces:group_edit", kwargs=at)
             links.append(Link("Settings", url, "settings", active == "settings"))
             links += _protection("group", group, active)
+            links += _audit("group", group, active)
     credentials = _credentials("group", group, active) if group.is_group else []
     return [Section("", links), *credentials]
 
@@ -165,7 +182,9 @@ def group_frame(group: Namespace, user: Anybody, active: str, *more: Crumb) -> d
 
 
 def home_sidebar(user: Anybody, active: str = "") -> list[Section]:
-    """Active: ``projects groups explore profile password factors sessions tokens``."""
+    """Active: ``projects groups explore``, ``profile password factors sessions tokens audit
+    denials``.
+    """
     if user is None or not user.is_authenticated:
         return []
     work = [
@@ -180,6 +199,9 @@ def home_sidebar(user: Anybody, active: str = "") -> list[Section]:
         Link("Sessions", reverse("accounts:sessions"), "monitor", active == "sessions"),
         Link("Access tokens", reverse("access_tokens:index"), "key-round", active == "tokens"),
     ]
+    with contextlib.suppress(NoReverseMatch):
+        account.append(Link("Audit log", reverse("record:own"), "scroll-text", active == "audit"))
+        account.append(Link("Denials", reverse("record:own_denials"), "ban", active == "denials"))
     return [Section("Your work", work), Section("Your account", account)]
 
 

@@ -52,6 +52,26 @@ def pull(path: str, tag: str = "", digest: str = "") -> str:
     return f"docker pull {image_name(path)}{end}"
 
 
+def pull_artifact(path: str, tag: str = "", digest: str = "") -> str:
+    """``oras pull``, for what is no image: docker takes none of it."""
+    end = f"@{digest}" if digest else f":{tag}"
+    return f"oras pull{_plain_http()} {image_name(path)}{end}"
+
+
+def pull_chart(path: str, tag: str) -> str:
+    """``helm pull`` of a chart, whose version its tag is."""
+    return f"helm pull{_plain_http()} oci://{image_name(path)} --version {tag.replace('_', '+')}"
+
+
+def fetch_blob(path: str, digest: str, name: str) -> str:
+    """``oras blob fetch`` of a file."""
+    return f"oras blob fetch{_plain_http()} --output {name} {image_name(path)}@{digest}"
+
+
+def _plain_http() -> str:
+    return " --plain-http" if settings.CONTAINER_REGISTRY_PLAIN_HTTP else ""
+
+
 @dataclass(frozen=True)
 class Tool:
     """A client with its commands: (label, text)."""

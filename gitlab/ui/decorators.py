@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from typing import Any
 
+from allauth.account.decorators import reauthentication_required
+from allauth.core.exceptions import ImmediateHttpResponse, ReauthenticationRequired
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
 
 from gitlab.principals import Person
 
@@ -26,6 +33,34 @@ def person(request: HttpRequest) -> Person:
     """Who is signed in. Behind `signed_in` there always is somebody."""
     assert not isinstance(request.user, AnonymousUser)
     return request.user
+
+
+SIGNED_IN_AT = "signed_in_at"
+"""In the session: when somebody signed in, in seconds since the epoch."""
+
+
+def require_confirmation(request: HttpRequest) -> None:
+    """Before what is dangerous: who has neither signed in nor given their password or a factor
+    within `ACCOUNT_REAUTHENTICATION_TIMEOUT` is asked for it, and what they have sent goes on then.
+
+    What holds a password is not kept meanwhile: they come back to the form. Raises what allauth's
+    middleware makes an answer of.
+    """
+    signed_in_at = request.session.get(SIGNED_IN_AT, 0.0)
+    if 0 <= time.time() - signed_in_at < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT:
+        return
+    try:
+        reauthentication_required(_nothing)(request)
+    except ReauthenticationRequired:
+        if any("password" in name for name in request.POST):
+            back = urlencode({"next": request.get_full_path()})
+            confirm = redirect(f"{reverse('account_reauthenticate')}?{back}")
+            raise ImmediateHttpResponse(confirm) from None
+        raise
+
+
+def _nothing(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
 
 
 def or_sign_in(view: View) -> View:

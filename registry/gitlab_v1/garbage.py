@@ -13,7 +13,7 @@ from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1 import verifications
 from registry.gitlab_v1.base import GarbageView, cursor
-from registry.services import exporting, repositories, retention, uploads, usage
+from registry.services import exporting, repositories, retention, upload_expiry, usage
 from registry.services.garbage import collection as garbage
 from registry.services.garbage import forecast, holders, leases, reviews
 from registry.services.garbage.batches import receipts_after
@@ -45,8 +45,8 @@ class ReviewsView(GarbageView):
         limit = page_size(request, default=100)
         if request.GET.get("dry_run") == "true":
             return _dry_run(limit)
-        expired = uploads.purge_expired(_EXPIRED_UPLOADS)
-        uploads.sweep_left()
+        expired = upload_expiry.purge_expired(_EXPIRED_UPLOADS)
+        upload_expiry.sweep_left()
         retention.sweep(_SWEPT)
         usage.count_some(_COUNTS)
         run = garbage.review(limit)

@@ -67,6 +67,7 @@ class RepositoryView(RegistryView):
             "last_published_at": timestamp(found.published_at),
             "last_pulled_at": timestamp(found.pulled.last_at),
             "pull_tag": found.pull_tag,
+            "signature_tags_count": found.signatures,
             "pulls_30_days": found.pulled.pulls,
             "pulls_counted_since": timestamp(pull_details.counted_since()),
         }

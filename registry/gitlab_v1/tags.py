@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,13 +13,24 @@ from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1.base import cursor, flag, json_object
-from registry.services import pull_details, repositories, tag_ages, tag_deletion, tag_details, tags
+from registry.services import (
+    belonging,
+    pull_details,
+    repositories,
+    tag_ages,
+    tag_deletion,
+    tag_details,
+    tags,
+)
 from registry.services.tag_details import TagDetails, TagPage
 from registry.services.tag_filters import Filter
 from registry.timestamps import epoch_seconds, timestamp
 from registry.v2.base import RegistryView, last_entry, page_size
 from registry.v2.pages import fitting, next_link
 from tokens.access import Access
+
+_BELONGINGS = 100
+"""Tags of a page whose belongings are looked up."""
 
 
 def _as_json(tag: TagDetails, counted_since: dt.datetime | None) -> dict[str, Any]:
@@ -51,7 +62,9 @@ class TagsView(RegistryView):
         Those whose name contains ``name`` or is ``name_exact``, matches the ``pattern`` of RE2's as
         a whole, and whose manifest has the ``platform``. A page of what is rare may be short, or
         empty, and go on with its links. With ``referrers=true`` each has those of its manifest, or
-        those whose artifact type is in the comma-separated ``referrer_type``.
+        those whose artifact type is in the comma-separated ``referrer_type``. With
+        ``belongings=true`` each says the types of what belongs to it; with ``signatures=false`` the
+        tags by which cosign finds some of that are left out.
         """
         limit = page_size(request, default=100) or 1
         asked = {
@@ -61,6 +74,8 @@ class TagsView(RegistryView):
             )
         }  # fmt: skip
         with_referrers = flag(request, "referrers")
+        with_belongings = flag(request, "belongings")
+        signatures = request.GET.get("signatures") != "false"
         repository_id = repositories.get_id(name)
         page = tag_details.page(
             repository_id,
@@ -71,16 +86,24 @@ class TagsView(RegistryView):
             name_exact=asked["name_exact"],
             matching=Filter(asked["pattern"], asked["platform"]),
             sort=asked["sort"] or "name",
+            signatures=signatures,
         )
         types = None
         if with_referrers:
             types = [part for part in asked["referrer_type"].split(",") if part]
         # From the marker on, so that a page that is cut short still touches its neighbour.
-        body, is_cut = fitting(_entries(repository_id, page.from_marker, types))
+        entries = _entries(repository_id, page.from_marker, types)
+        if with_belongings:
+            entries = _with_belongings(repository_id, page.from_marker, entries)
+        body, is_cut = fitting(entries)
         page = page.cut_to(len(body)) if is_cut else page
         kept = {key: value for key, value in asked.items() if value} | {"n": str(limit)}
         if with_referrers:
             kept["referrers"] = "true"
+        if with_belongings:
+            kept["belongings"] = "true"
+        if not signatures:
+            kept["signatures"] = "false"
         body = body[::-1] if page.is_backwards else body
         return JsonResponse(body, safe=False, headers=_links(request.path, kept, page))
 
@@ -98,6 +121,15 @@ def _entries(
                 for referrer in some
             ]
         yield entry
+
+
+def _with_belongings(
+    repository_id: int, found: Sequence[TagDetails], entries: Iterable[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """The entries with the types of what belongs to each, of the first hundred."""
+    kinds = belonging.kinds(repository_id, found[:_BELONGINGS])
+    for entry in entries:
+        yield {**entry, "belongings": kinds.get(entry["digest"], [])}
 
 
 def _links(path: str, kept: dict[str, str], page: TagPage) -> dict[str, str]:
@@ -138,10 +170,14 @@ class TagView(RegistryView):
     """``GET /gitlab/v1/berth/tag/<path>/?tag=``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-        """One tag's details."""
+        """One tag's details; with ``belongings=true`` the types of what belongs to it too."""
         tag = tags.check(request.GET.get("tag", ""))
-        found = tag_details.find(repositories.get_id(name), tag)
-        return JsonResponse(_as_json(found, pull_details.counted_since()))
+        repository_id = repositories.get_id(name)
+        found = tag_details.find(repository_id, tag)
+        body = _as_json(found, pull_details.counted_since())
+        if flag(request, "belongings"):
+            body["belongings"] = belonging.kinds(repository_id, [found]).get(found.digest, [])
+        return JsonResponse(body)
 
 
 class HistoryView(RegistryView):

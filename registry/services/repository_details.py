@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Max, QuerySet
 
 from registry.models import Repository, Tag
-from registry.services import database, pull_details, repositories
+from registry.services import database, pull_details, repositories, tags
 from registry.services.garbage.holding import LIVE_BLOB
 from registry.services.pull_details import Pulled
 
@@ -42,7 +42,8 @@ WHERE r.closed_at IS NULL AND r.name > %s AND r.name < %s LIMIT 1
 class RepositoryDetails:
     """`size` in bytes, each blob counted once; None where it was not asked for, or where there are
     more than `MAX_BLOBS`. `pulled` has the pulls of the last 30 days, `pull_tag` is a tag that is
-    there, "" where there is none.
+    there, "" where there is none. `signatures` of the tags are those by which cosign finds what
+    belongs to an image.
     """
 
     id: int
@@ -55,6 +56,7 @@ class RepositoryDetails:
     size: int | None
     pulled: Pulled
     pull_tag: str = ""
+    signatures: int = 0
 
 
 def size_below(name: str) -> int | None:
@@ -85,7 +87,8 @@ def find(name: str, *, size: str | None) -> RepositoryDetails:
         created_at=repository.created_at,
         updated_at=published or repository.updated_at,
         published_at=published,
-        pull_tag=_tag_to_pull(open_tags),
+        pull_tag=_tag_to_pull(tags.without_signatures(open_tags)),
+        signatures=tags.only_signatures(open_tags).count(),
         tags=open_tags.count(),
         collect_untagged=repository.collect_untagged,
         size=total,

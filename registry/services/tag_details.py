@@ -6,14 +6,14 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import F, Q, QuerySet, Value, Window
 from django.db.models.functions import RowNumber, StrIndex
 
 from registry.errors import Code, RegistryError
 from registry.models import Manifest, Tag
-from registry.services import tag_filters, tags_by_pull
+from registry.services import tag_filters, tags, tags_by_pull
 from registry.services.pull_details import NEVER, Pulled
 from registry.services.tag_filters import ANY, Filter
 from registry.services.tags_by_pull import Wanted
@@ -43,6 +43,14 @@ _MAX_PLATFORMS = 4000
 
 _REFERRED = 20
 """Tags whose referrers are looked up at once."""
+
+
+class _Names(NamedTuple):
+    """Which names: with a `part`, or an `exact` one; those of `signatures` too."""
+
+    part: str
+    exact: str
+    signatures: bool
 
 
 @dataclass(frozen=True)
@@ -126,11 +134,13 @@ def page(  # noqa: PLR0913  (each is a parameter of the list)
     name_exact: str = "",
     matching: Filter = ANY,
     sort: str = "name",
+    signatures: bool = True,
 ) -> TagPage:
     """Up to `limit` tags after the tag `last` or before `before`, in the order `sort`.
 
-    Those whose name contains `name`, is `name_exact` where one is given, and that are `matching`.
-    Raises UNSUPPORTED (400) where `sort` is unknown or both directions are asked for.
+    Those whose name contains `name`, is `name_exact` where one is given, and that are `matching`;
+    without `signatures`, none by which cosign finds what belongs to an image. Raises UNSUPPORTED
+    (400) where `sort` is unknown or both directions are asked for.
     """
     if sort not in SORTS or (last and before):
         raise RegistryError(
@@ -140,13 +150,12 @@ def page(  # noqa: PLR0913  (each is a parameter of the list)
     marker = before or last
     descending = sort.startswith("-") != backwards
     key = sort.removeprefix("-")
+    names = _Names(name, name_exact, signatures)
     walked_to = ""
     if not matching.is_any:
         ids, walked_to = tag_filters.ids(
             matching,
-            lambda marker, count: _some(
-                repository_id, key, descending, marker, count, name, name_exact
-            ),
+            lambda marker, count: _some(repository_id, key, descending, marker, count, names),
             marker,
             limit + 1,
         )
@@ -155,10 +164,10 @@ def page(  # noqa: PLR0913  (each is a parameter of the list)
             walked_to = ""
         more = more or bool(walked_to)
     elif key == _BY_PULL:
-        wanted = Wanted(repository_id, limit + 1, descending, marker, name, name_exact)
+        wanted = Wanted(repository_id, limit + 1, descending, marker, *names)
         shown, more = _fitting(_in_order(tags_by_pull.ids(wanted)), limit)
     else:
-        found = _behind(repository_id, key, descending, marker, name, name_exact)
+        found = _behind(repository_id, key, descending, marker, names)
         shown, more = _fitting(_read(found, limit + 1), limit)
     if backwards:
         return TagPage(shown[::-1], more, True, is_backwards=True, walked_to=walked_to)
@@ -166,10 +175,10 @@ def page(  # noqa: PLR0913  (each is a parameter of the list)
 
 
 def _behind(
-    repository_id: int, key: str, descending: bool, marker: str, name: str, name_exact: str
+    repository_id: int, key: str, descending: bool, marker: str, names: _Names
 ) -> QuerySet[Tag]:
     """The tags behind `marker`, or all, in an order that a column has."""
-    found = _named(repository_id, name, name_exact)
+    found = _named(repository_id, names)
     columns = _COLUMNS[key]
     if marker:
         found = found.filter(_beyond(repository_id, marker, columns, descending))
@@ -183,25 +192,24 @@ def _some(
     descending: bool,
     marker: str,
     count: int,
-    name: str,
-    name_exact: str,
+    names: _Names,
 ) -> list[int]:
     """The ids of the next `count` tags in any order."""
     if key == _BY_PULL:
-        wanted = Wanted(repository_id, count, descending, marker, name, name_exact)
+        wanted = Wanted(repository_id, count, descending, marker, *names)
         return tags_by_pull.ids(wanted)
-    found = _behind(repository_id, key, descending, marker, name, name_exact)
+    found = _behind(repository_id, key, descending, marker, names)
     return list(found.values_list("pk", flat=True)[:count])
 
 
-def _named(repository_id: int, name: str, name_exact: str) -> QuerySet[Tag]:
+def _named(repository_id: int, names: _Names) -> QuerySet[Tag]:
     found = Tag.objects.filter(repository_id=repository_id, ended_at=None)
-    if name_exact:
-        found = found.filter(name=name_exact)
-    if name:
+    if names.exact:
+        found = found.filter(name=names.exact)
+    if names.part:
         # Not LIKE, which SQLite matches in any case. Tags that differ in case are different tags.
-        found = found.alias(found_at=StrIndex("name", Value(name))).filter(found_at__gt=0)
-    return found
+        found = found.alias(found_at=StrIndex("name", Value(names.part))).filter(found_at__gt=0)
+    return found if names.signatures else tags.without_signatures(found)
 
 
 def _read(ordered: QuerySet[Tag], count: int) -> Iterator[Tag]:

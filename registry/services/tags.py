@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
+from django.db.models.functions import Coalesce, Substr
 from django.utils import timezone
 
 from registry import digest as digests
@@ -42,6 +43,21 @@ MAX_AT_ONCE = 100
 """Tags that one push sets. The specification asks for ten at least."""
 
 _COSIGN_KINDS = ("sig", "att", "sbom")
+_STEM = len("sha256-") + 64
+"""Characters before the kind. A tag for a sha512 would be longer than tags may be."""
+
+_SIGNATURE = {
+    # The range is looked up in the index of names.
+    "name__gt": "sha256-",
+    "name__lt": "sha256.",
+    "rest__in": [f".{kind}" for kind in _COSIGN_KINDS],
+}
+NO_SIGNATURE = (
+    "NOT (t.name > 'sha256-' AND t.name < 'sha256.'"
+    f" AND SUBSTR(t.name, {_STEM + 1}) IN ('.sig', '.att', '.sbom'))"
+)
+"""SQL: of the tags ``t`` those that are none by which cosign finds what belongs to an image."""
+
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 
 
@@ -160,6 +176,16 @@ def signed_by(name: str) -> str | None:
     stem, _, kind = name.rpartition(".")
     digest = stem.replace("-", ":", 1)
     return digest if kind in _COSIGN_KINDS and digests.is_digest(digest) else None
+
+
+def without_signatures(found: QuerySet[Tag]) -> QuerySet[Tag]:
+    """Those of some tags that are none by which cosign finds what belongs to an image."""
+    return found.alias(rest=Substr("name", _STEM + 1)).exclude(**_SIGNATURE)
+
+
+def only_signatures(found: QuerySet[Tag]) -> QuerySet[Tag]:
+    """Those of some tags by which cosign finds what belongs to an image."""
+    return found.alias(rest=Substr("name", _STEM + 1)).filter(**_SIGNATURE)
 
 
 def signatures_of(manifests: Sequence[tuple[int, str]]) -> list[Tag]:

@@ -14,6 +14,7 @@ from django.db import connections
 
 from registry.models import Tag
 from registry.services import database
+from registry.services.tags import NO_SIGNATURE
 
 # CROSS JOIN, so that SQLite walks along the index of last pulls whatever it knows of the tables.
 _PULLED = """
@@ -34,7 +35,8 @@ _Condition = tuple[str, list[object]]
 class Wanted:
     """Which tags: up to `count` of a repository, behind the tag `marker` where one is given.
 
-    Those whose name contains `name`, and is `name_exact`, where these are given.
+    Those whose name contains `name`, and is `name_exact`, where these are given; without
+    `signatures`, none by which cosign finds what belongs to an image.
     """
 
     repository_id: int
@@ -43,6 +45,7 @@ class Wanted:
     marker: str = ""
     name: str = ""
     name_exact: str = ""
+    signatures: bool = True
 
 
 def ids(wanted: Wanted) -> list[int]:
@@ -103,6 +106,8 @@ def _names(wanted: Wanted) -> list[_Condition]:
     found: list[_Condition] = []
     if wanted.name_exact:
         found.append(("AND t.name = %s", [wanted.name_exact]))
+    if not wanted.signatures:
+        found.append((f"AND {NO_SIGNATURE}", []))
     if wanted.name:
         # Not LIKE, which SQLite matches in any case.
         postgresql = connections[database.ALIAS].vendor == "postgresql"

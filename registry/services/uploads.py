@@ -13,9 +13,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import itertools
-import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from django.conf import settings
 from django.utils import timezone
@@ -25,18 +24,12 @@ from registry import digest as digests
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import UploadSession
-from registry.quotas import NO_QUOTAS, Quotas
-from registry.services import blobs, database, repositories, upload_parts, usage
+from registry.services import blobs, database, repositories, upload_limits, upload_parts, usage
 from registry.storage import chosen as storage
 from registry.storage.base import Part, StorageUnavailable
 
 _CANCELLED = "cancelled"
 """In the place of the digest of what was committed: no digest is this."""
-
-UNASKED = 16 * 1024 * 1024
-"""Bytes of an upload that may come before a quota is asked whether they fit: the commit asks at any
-rate, and of little is little lost.
-"""
 
 # By its id and never by an index of the repository's, which may have thousands under way.
 _FIND = """
@@ -122,13 +115,13 @@ def store_whole(
     """
     digests.check(digest)
     repositories.find_for_push(name, actor)
-    _require_room(0, announced)
+    upload_limits.require_room(0, announced)
     usage.room(actor.quotas).refuse(announced or 1, digest)
     store, folder = storage.current(), uuid.uuid4()
     try:
         algorithm = digests.algorithm_of(digest)
         whole = store.write(
-            folder, _limited(chunks, 0, actor.quotas, digest), algorithm, durable=False
+            folder, upload_limits.limited(chunks, 0, actor.quotas, digest), algorithm, durable=False
         )
         if whole.digest != digest:
             raise RegistryError(Code.DIGEST_INVALID, digest=digest)
@@ -166,12 +159,14 @@ def append(
     _require_open(session)
     if start is not None and start != session.offset:
         raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
-    _require_room(session.offset, announced)
-    _refuse_one_more(session)
-    _refuse_large(session.quotas, session.offset + (announced or 0))
+    upload_limits.require_room(session.offset, announced)
+    upload_limits.refuse_one_more(session)
+    upload_limits.refuse_large(session.quotas, session.offset + (announced or 0))
     try:
         part = storage.current().write(
-            session.pk, _limited(chunks, session.offset, session.quotas), session.algorithm
+            session.pk,
+            upload_limits.limited(chunks, session.offset, session.quotas),
+            session.algorithm,
         )
     except FileNotFoundError as error:
         raise _ended_meanwhile() from error
@@ -185,48 +180,6 @@ def _ended_meanwhile() -> RegistryError:
 def _require_open(session: UploadSession) -> None:
     if session.committed_digest:
         raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
-
-
-def _require_room(offset: int, more: int | None) -> None:
-    """Raises SIZE_INVALID with 413 where `more` bytes behind `offset` would be too many."""
-    limit = settings.REGISTRY_MAX_BLOB_SIZE
-    if offset + (more or 0) > limit:
-        raise RegistryError(Code.SIZE_INVALID, f"a blob has at most {limit} bytes", status=413)
-
-
-def _refuse_large(quotas: Quotas, size: int, digest: str = "") -> None:
-    """Raises DENIED where so many bytes are worth asking, and don't fit."""
-    if quotas and size > UNASKED:
-        usage.room(quotas).refuse(size, digest)
-
-
-def _limited(
-    chunks: Iterable[bytes], offset: int, quotas: Quotas = NO_QUOTAS, digest: str = ""
-) -> Iterator[bytes]:
-    """`chunks`, which come behind `offset`, as long as there is room for what has come."""
-    room: usage.Room | None = None
-    for chunk in chunks:
-        _require_room(offset, len(chunk))
-        offset += len(chunk)
-        if quotas and offset > UNASKED:
-            room = room or usage.room(quotas)
-            room.refuse(offset, digest)
-        yield chunk
-
-
-def _refuse_one_more(session: UploadSession) -> None:
-    """Raises TOOMANYREQUESTS where somebody has as many uploads under way as anybody may.
-
-    Of the session's first part: one that has none is no row. Of several at once each may have the
-    last one.
-    """
-    most = settings.REGISTRY_UPLOADS_PER_PERSON
-    if session.opened_by and session.is_one_too_many:
-        raise RegistryError(
-            Code.TOOMANYREQUESTS,
-            f"{most} uploads of {session.opened_by} are under way: end some, or wait until they"
-            " expire",
-        )
 
 
 def _count(session: UploadSession, part: Part) -> None:
@@ -304,8 +257,8 @@ def commit(
         return
     if start is not None and start != session.offset:
         raise RegistryError(Code.RANGE_INVALID, offset=session.offset)
-    _require_room(session.offset, announced)
-    _refuse_large(session.quotas, session.offset + (announced or 0), digest)
+    upload_limits.require_room(session.offset, announced)
+    upload_limits.refuse_large(session.quotas, session.offset + (announced or 0), digest)
     store = storage.current()
     made: list[Part] = []
     try:
@@ -333,7 +286,7 @@ def _whole(session: UploadSession, digest: str, chunks: Iterable[bytes], made: l
     """
     store, algorithm = storage.current(), digests.algorithm_of(digest)
     parts = upload_parts.of(session)
-    rest = _limited(chunks, session.offset, session.quotas, digest)
+    rest = upload_limits.limited(chunks, session.offset, session.quotas, digest)
     first = next(rest, None)
     # Mostly nothing is left to write: one PATCH has carried all of it.
     if first is not None or not parts:
@@ -407,38 +360,3 @@ def cancel(session: UploadSession) -> None:
             _move(session, session.offset, _CANCELLED, session.expires_at, send)
         upload_parts.forget([session.pk])
     storage.current().discard(session.pk)
-
-
-def purge_expired(limit: int) -> int:
-    """Remove up to `limit` sessions whose time is over, with their bytes; how many there were."""
-    expired = list(
-        UploadSession.objects.filter(expires_at__lte=timezone.now())
-        .order_by("expires_at")
-        .values_list("pk", flat=True)[:limit]
-    )
-    for session_id in expired:
-        # The row first: a request that comes now finds no session instead of half of one.
-        upload_parts.end([session_id])
-        crash_points.reached("upload_row_deleted")
-        storage.current().discard(session_id)
-    return len(expired)
-
-
-_SWEEP_INTERVAL = 3600.0
-_SWEEP_AGE = dt.timedelta(days=1)
-_next_sweep = [0.0]
-
-
-def sweep_left() -> int:
-    """Remove what a crash has left in the store of uploads that no session counts on.
-
-    Looked for once an hour in each process, and only among what is older than a day and than any
-    upload may live. Answers how many pieces there were.
-    """
-    if time.monotonic() < _next_sweep[0]:
-        return 0
-    _next_sweep[0] = time.monotonic() + _SWEEP_INTERVAL
-    age = max(_SWEEP_AGE, settings.REGISTRY_UPLOAD_EXPIRY)
-    return storage.current().sweep(
-        timezone.now() - age, lambda session: UploadSession.objects.filter(pk=session).exists()
-    )

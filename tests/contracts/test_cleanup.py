@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from gitlab.container_registry.cleanup import plan, runs, services
+from gitlab.container_registry.cleanup import plan, requests, runs, services
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
 from gitlab.container_registry.cleanup.runs import Outcome
 from gitlab.container_registry.client.berth import BerthRegistry
@@ -63,7 +63,7 @@ def test_preview_approve_run_receipt_undo(app: Any, alice: Any, registry: Any, c
     images.push_image(PATH, "latest", layers=[base])
     services.save_policy(alice, app, rules=[{"name_regex_delete": ".*", "keep_n": 1}])
 
-    run = runs.request(alice, app)
+    run = requests.request(alice, app)
     assert runs.run(run.pk, registry) is Outcome.DONE
     run.refresh_from_db()
     assert transcript(run) == [
@@ -75,7 +75,7 @@ def test_preview_approve_run_receipt_undo(app: Any, alice: Any, registry: Any, c
     assert run.shared_bytes >= len(base)
     assert run.freed_bytes >= len(first)
 
-    runs.approve(alice, run)
+    requests.approve(alice, run)
     assert runs.run(run.pk, registry) is Outcome.DONE
     run.refresh_from_db()
     assert (run.status, run.deleted_count) == ("finished", 1)
@@ -83,7 +83,7 @@ def test_preview_approve_run_receipt_undo(app: Any, alice: Any, registry: Any, c
     assert there() == {"v2", "latest"}
     assert Tag.objects.get(name="v1").ended_by == "alice"
 
-    runs.undo(alice, run)
+    requests.undo(alice, run)
     assert runs.run(run.pk, registry) is Outcome.DONE
     run.refresh_from_db()
     assert (run.status, run.restored_count) == ("undone", 1)
@@ -102,9 +102,9 @@ def test_the_bytes_of_the_plan_are_those_that_the_collector_frees(
     images.push_image(PATH, "kept", layers=[b"shared"])
     services.save_policy(alice, app, rules=[{"name_regex_delete": "v.*"}])
     clock.advance(days=10)
-    run = runs.request(alice, app)
+    run = requests.request(alice, app)
     runs.run(run.pk, registry)
-    runs.approve(alice, run)
+    requests.approve(alice, run)
     runs.run(run.pk, registry)
     run.refresh_from_db()
     before = sum(Blob.objects.values_list("size", flat=True))
@@ -124,11 +124,11 @@ def test_what_is_pushed_meanwhile_stays(app: Any, alice: Any, registry: Any) -> 
     for number in range(4):
         images.push_image(PATH, f"v{number}", layers=[bytes([number])])
     services.save_policy(alice, app, rules=[{"name_regex_delete": ".*"}])
-    run = runs.request(alice, app)
+    run = requests.request(alice, app)
     runs.run(run.pk, registry)
     moved = images.push_image(PATH, "v1", layers=[b"anew"])
     images.push_image(PATH, "v9", layers=[b"new"])
-    runs.approve(alice, run)
+    requests.approve(alice, run)
     runs.run(run.pk, registry)
     assert there() == {"v1", "v9"}
     assert Tag.objects.get(name="v1", ended_at=None).digest == moved.digest
@@ -142,9 +142,9 @@ def test_signatures_go_with_their_image(app: Any, alice: Any, registry: Any, clo
     images.push_image(PATH, name, layers=[b"signature"])
     services.save_policy(alice, app, rules=[{"name_regex_delete": ".*"}])
     clock.advance(days=10)
-    run = runs.request(alice, app)
+    run = requests.request(alice, app)
     runs.run(run.pk, registry)
-    runs.approve(alice, run)
+    requests.approve(alice, run)
     runs.run(run.pk, registry)
     assert there() == {name}
     clock.advance(days=30)
@@ -164,7 +164,7 @@ def test_images_without_a_tag(app: Any, alice: Any, registry: Any, clock: Clock)
     young = images.push_image(PATH, None, layers=[b"young"])
     clock.advance(days=3)
     services.save_policy(alice, app, rules=[{"untagged": True, "older_than": "30d"}])
-    run = runs.request(alice, app)
+    run = requests.request(alice, app)
     assert runs.run(run.pk, registry) is Outcome.DONE
     run.refresh_from_db()
     assert transcript(run) == [
@@ -175,7 +175,7 @@ def test_images_without_a_tag(app: Any, alice: Any, registry: Any, clock: Clock)
     ]
     assert run.freed_bytes > len(b"alone")
     images.push_manifest(PATH, "v1", json.loads(tagged.payload))
-    runs.approve(alice, run)
+    requests.approve(alice, run)
     assert runs.run(run.pk, registry) is Outcome.DONE
     assert [line.rpartition(" days ")[2] for line in transcript(run)[:2]] == [
         "deleted",
@@ -185,7 +185,7 @@ def test_images_without_a_tag(app: Any, alice: Any, registry: Any, clock: Clock)
         alone.digest
     }
     run.refresh_from_db()
-    runs.undo(alice, run)
+    requests.undo(alice, run)
     assert runs.run(run.pk, registry) is Outcome.DONE
     run.refresh_from_db()
     assert (run.status, run.restored_count) == ("undone", 1)

@@ -272,3 +272,48 @@ def test_collecting_and_verifying(client: BerthRegistry, settings: Any) -> None:
     assert not garbage.review(100).reviewed
     images.push_image(APP, "v1")
     assert client.verify_slice() == 0
+
+
+def test_looking_inside(client: BerthRegistry) -> None:
+    image = images.push_image(APP, "v1", config=b"{}")
+    images.push_image(f"{APP}/tools", "v1", config=b"{}")
+    signature = f"{image.digest.replace(':', '-')}.sig"
+    images.push_image(APP, signature)
+    missing = f"sha256:{'0' * 64}"
+    assert client.blob(APP, image.config) == b"{}"
+    assert client.blob(APP, missing) is None
+    assert (client.has_blob(APP, image.config), client.has_blob(APP, missing)) == (True, False)
+    assert client.has_manifest(APP, image.digest)
+    assert not client.has_manifest(f"{APP}/tools", image.digest)
+    found = client.manifest_details(APP, [image.digest, missing])
+    assert found.keys() == {image.digest}
+    assert found[image.digest].size_bytes > 100
+    assert client.manifest_details("acme/none", [missing]) == {}
+    shared = client.shared_blobs(APP, [image.config, *image.layers], seen=[APP, f"{APP}/*"])
+    assert shared is not None
+    assert {digest: each.names for digest, each in shared.items()} == {
+        image.config: (f"{APP}/tools",)
+    }
+    listed = client.tags(APP, signatures=False, belongings=True).tags
+    assert [(tag.name, tag.belongings) for tag in listed] == [("v1", ("cosign.sig",))]
+    tag = client.tag(APP, "v1", belongings=True)
+    assert tag is not None
+    assert tag.belongings == ("cosign.sig",)
+    details = client.repository(APP)
+    assert details is not None
+    assert (details.pull_tag, details.signature_tags_count) == ("v1", 1)
+
+
+def test_pointing_back(client: BerthRegistry) -> None:
+    first = images.push_image(APP, "v1")
+    images.push_image(APP, "v1")
+    _, past = client.history(APP, "v1")
+    assert client.history(APP, "v1", before=dt.datetime(2020, 1, 1, tzinfo=dt.UTC)) == []
+    with pytest.raises(RegistryRefused):
+        client.restore_tags(APP, [past.id], by="bob")
+    assert client.restore_tags(APP, [past.id], by="bob", move=True) == ["v1"]
+    tag = client.tag(APP, "v1")
+    assert tag is not None
+    assert (tag.digest, tag.published_at, tag.restored_by) == (first.digest, past.since, "bob")
+    latest = client.history(APP, "v1", n=1)[0]
+    assert (latest.pushed_at, latest.restored_at) == (past.since, latest.since)

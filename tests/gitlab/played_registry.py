@@ -138,8 +138,17 @@ class PlayedRegistry:
         if path not in self.now:
             return None
         tags = self.now[path]
+        ties = [name for name in tags if name.startswith("sha256-")]
+        others = [name for name in tags if name not in ties]
         return RepositoryDetails(
-            path.rpartition("/")[2], path, len(tags), 7 * 1024 * 1024, None, None, START, id=41
+            path.rpartition("/")[2],
+            path,
+            len(tags),
+            7 * 1024 * 1024,
+            last_published_at=START,
+            id=41,
+            pull_tag="latest" if "latest" in others else next(reversed(others), ""),
+            signature_tags_count=len(ties),
         )
 
     def tags(
@@ -153,9 +162,13 @@ class PlayedRegistry:
         sort: str = "",
         pattern: str = "",
         platform: str = "",
+        signatures: bool = True,
+        belongings: bool = False,
     ) -> TagsPage:
         self._answer()
         found = [tag for tag in self.now.get(path, {}).values() if name in tag.name]
+        if not signatures:
+            found = [tag for tag in found if not tag.name.startswith("sha256-")]
         if pattern:
             found = [tag for tag in found if re.fullmatch(pattern, tag.name)]
         if platform:
@@ -193,9 +206,15 @@ class PlayedRegistry:
         rows = [(name, name, size, None, START.timestamp()) for name, size in self.loose]
         return [TagAge.read(row) for row in rows], 0
 
-    def tag(self, path: str, tag: str) -> TagDetails | None:
+    def tag(self, path: str, tag: str, *, belongings: bool = False) -> TagDetails | None:
         self._answer()
-        return self.now.get(path, {}).get(tag)
+        found = self.now.get(path, {}).get(tag)
+        if found is None or not belongings:
+            return found
+        stem = found.digest.replace(":", "-")
+        ties = [name for name in self.now[path] if name.startswith(f"{stem}.")]
+        kinds = tuple(f"cosign.{name.rpartition('.')[2]}" for name in ties)
+        return dataclasses.replace(found, belongings=found.belongings + kinds)
 
     def history(
         self,

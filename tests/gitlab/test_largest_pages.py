@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
@@ -27,9 +28,11 @@ from gitlab.access_tokens.models import (
     Runner,
 )
 from gitlab.accounts.models import User
-from gitlab.audit.models import AuditEvent
+from gitlab.audit.models import AuditEvent, Denial
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupPolicy, CleanupRun
 from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.responses import Referrer, SharedBlob, StoredManifest
+from gitlab.container_registry.contents.image_config import MAX_CONFIG
 from gitlab.container_registry.layers.models import FileJob
 from gitlab.container_registry.models import (
     BulkTagDeletion,
@@ -43,7 +46,7 @@ from gitlab.quotas.models import Quota
 from gitlab.trusted_issuers.models import TrustedIssuer
 from tests.gitlab.container_registry.layers.archives import archive, digest_of, gzipped, member
 from tests.gitlab.container_registry.layers.played_layers import push, read_all
-from tests.gitlab.played_registry import PlayedRegistry
+from tests.gitlab.played_registry import MANIFEST, PlayedRegistry, digest
 
 pytestmark = pytest.mark.django_db
 
@@ -112,6 +115,7 @@ def content(
     _machines(alice, acme, app, people)
     _images(app, people)
     _protection(acme, app)
+    _denials(alice, acme, app)
     _sessions(alice)
     Quota.objects.bulk_create(
         Quota(max_bytes=10**18, max_images=10**9, **where)
@@ -126,8 +130,34 @@ def content(
             target_id=image.pk,
             target_path=image.path,
             details={"tags": [long("t", tag, 128) for tag in range(100)]},
+            credential=f"access_token:{10**17}",
+            project_pk=app.pk,
+            namespace_pk=acme.pk,
+            person_pk=alice.pk,
         )
         for _ in range(ROWS)
+    )
+
+
+def _denials(alice: User, acme: Namespace, app: Project) -> None:
+    now = timezone.now()
+    Denial.objects.bulk_create(
+        Denial(
+            reference=f"D{n:04}",
+            kind="scope",
+            name=NAME,
+            credential="c" * 80,
+            address="a" * 64,
+            path=long("i", n),
+            actions="pull,push,delete",
+            reason=TEXT[:255],
+            person_pk=alice.pk,
+            project_pk=app.pk,
+            namespace_pk=acme.pk,
+            first_at=now,
+            last_at=now,
+        )
+        for n in range(ROWS)
     )
 
 
@@ -319,6 +349,53 @@ def tags(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(ROWS):
         played.push(path, long("d", number, 128))
         played.delete_tag(path, long("d", number, 128), by=long("p", 0, 150))
+    _put_image(played)
+    _put_sbom(played)
+
+
+def _put_image(played: PlayedRegistry) -> None:
+    """The image of all these tags, with as much to say as is read, and a thousand referrers."""
+    words = [TEXT] * 110
+    named = {f"{number}{TEXT}": TEXT for number in range(110)}
+    said: dict[str, Any] = {"os": "linux", "author": TEXT}
+    said["config"] = {
+        **dict.fromkeys(("Entrypoint", "Cmd", "Shell", "OnBuild", "Env"), words),
+        **dict.fromkeys(("Labels", "Volumes"), named),
+    }
+    steps = [{"created_by": f"RUN {TEXT * 2}"}] * 150 + [{"created_by": "RUN x"}] * 10_000
+    said["history"] = steps
+    body = json.dumps(said, ensure_ascii=False).encode()
+    assert len(body) < MAX_CONFIG
+    played.blobs[digest("c")] = body
+    config = {
+        "digest": digest("c"),
+        "size": len(body),
+        "mediaType": "application/vnd.oci.image.config.v1+json",
+    }
+    layers = [
+        {"digest": f"sha256:{n:064x}", "size": 1, "mediaType": "x/image.layer"}
+        for n in range(10_000)
+    ]
+    document = {"config": config, "layers": layers, "annotations": said["config"]["Labels"]}
+    played.manifests[digest("a")] = StoredManifest(MANIFEST, json.dumps(document).encode())
+    many = [
+        Referrer(f"sha256:{n:064x}", MANIFEST, 1, NAME, {"predicateType": TEXT})
+        for n in range(ROWS)
+    ]
+    played.referring = {digest("a"): many, **{each.digest: many for each in many}}
+    played.shared = {
+        layer["digest"]: SharedBlob(layer["digest"], ROWS, (long("i", 0),) * 5) for layer in layers
+    }
+
+
+def _put_sbom(played: PlayedRegistry) -> None:
+    """An SBOM of as many packages as are read."""
+    package = {"name": NAME, "versionInfo": TEXT, "licenseDeclared": TEXT}
+    said = {"spdxVersion": "SPDX-2.3", "packages": [package] * 5000}
+    played.blobs[digest("5")] = json.dumps(said, ensure_ascii=False).encode()
+    layer = {"digest": digest("5"), "size": 1, "mediaType": "application/spdx+json"}
+    document = json.dumps({"layers": [layer] * ROWS, "artifactType": TEXT}).encode()
+    played.manifests[digest("b")] = StoredManifest(MANIFEST, document)
 
 
 @pytest.fixture
@@ -412,6 +489,12 @@ def addresses(files: str) -> dict[str, list[str]]:
             f"trusted_issuers:{kind}_trusted_issuer": [{**where, "pk": _trust(kind)}]
             for kind, where in (("group", group), ("project", project))
         },
+        "record:own": [{}],
+        "record:own_denials": [{}],
+        "record:denial": [{"reference": "D0000"}],
+        "record:project_denials": [project],
+        "record:group": [group],
+        "record:project": [project],
         "access_tokens:project_runners": [project],
         "access_tokens:project_runner_new": [project],
         "api:description": [{}],
@@ -425,10 +508,15 @@ def addresses(files: str) -> dict[str, list[str]]:
         "container_registry:deleted": [project],
         "container_registry:repository": [own],
         "container_registry:untagged": [own],
+        "container_registry:help": [project],
+        "container_registry:pull_secret": [project],
         "container_registry:progress": [own],
         "container_registry:delete": [own],
         "container_registry:tags_delete": [own],
         "container_registry:tag": [{**own, **tag}],
+        "container_registry:manifest": [{**own, "digest": digest(each)} for each in "ab"],
+        "container_registry:document": [{**own, "digest": digest(each)} for each in "ab"],
+        "container_registry:file": [{**own, "digest": digest("b"), "layer": digest("5")}],
         "layers:files": [{**own, "digest": files}],
         "layers:progress": [{**own, "digest": files}],
         **{
@@ -449,6 +537,7 @@ def addresses(files: str) -> dict[str, list[str]]:
     }
     hundred = urlencode({"selected": [long("t", number, 128) for number in range(100)]}, doseq=True)
     found["container_registry:tags_delete"][0] += f"?{hundred}"
+    found["container_registry:document"][0] += "?of=config"
     found["search"] = [f"{found['search'][0]}?q={text}" for text in ("xx", "acme", "t0")]
     for kind in ("group", "project"):
         tags, images = found[f"protection:{kind}_matches"]
@@ -515,6 +604,8 @@ ELSEWHERE = {
     "ui:theme": "a POST",
     "admin_area:home": "leads to the console",
     "admin_area:cleanup": "the form of one policy",
+    "record:instance": "asked with the console",
+    "record:denials": "asked with the console",
     "admin_area:doctor": "asks other processes",
 }
 
@@ -562,7 +653,8 @@ def test_every_page_ends(files: str, alice: User) -> None:
 def test_every_list_of_the_console_ends(content: None, root: User) -> None:
     client = Client()
     client.force_login(root)
-    assert_ends(client, reverse("admin:index"))
+    for page in ("admin:index", "record:instance", "record:denials"):
+        assert_ends(client, reverse(page))
     for model in admin.site._registry:
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
         listed = reverse(f"{name}_changelist")

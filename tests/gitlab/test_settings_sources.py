@@ -146,6 +146,8 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.tag_history_kept": ("6d", "s.REGISTRY_TAG_HISTORY_KEPT.days", 6),
     "berth.pulls_kept": ("9d", "s.REGISTRY_PULLS_KEPT.days", 9),
     "berth.audit_events_kept": ("7d", "s.AUDIT_EVENTS_KEPT.days", 7),
+    "berth.denials_kept": ("3d", "s.DENIALS_KEPT.days", 3),
+    "berth.audit_stream": ("syslog:///dev/log", "s.AUDIT_STREAM", "syslog:///dev/log"),
     "berth.max_token_lifetime": ("8d", "s.MAX_TOKEN_LIFETIME.days", 8),
     "berth.token_expiry_warning": ("9d", "s.TOKEN_EXPIRY_WARNING.days", 9),
     "berth.upload_expiry": ("3h", "s.REGISTRY_UPLOAD_EXPIRY.total_seconds()", 10800),

@@ -14,7 +14,7 @@ from django.db import connections
 
 from registry import crash_points
 from registry.models import Blob, RepositoryBlob, Tag, Tombstone, UploadSession
-from registry.services import blobs, manifests, tags, uploads
+from registry.services import blobs, manifests, tags, upload_expiry, uploads
 from registry.services.garbage import collection as garbage
 from registry.services.verification import rounds as verification_rounds
 from registry.services.verification.comparison import PHASES, Finding, Verifier
@@ -106,12 +106,12 @@ def test_a_push_that_dies(
     assert findings() == []
     # I5: what no row counts goes when its time is over.
     clock.advance(days=30)
-    while uploads.purge_expired(100):
+    while upload_expiry.purge_expired(100):
         pass
-    uploads._next_sweep[0] = 0.0
+    upload_expiry._next_sweep[0] = 0.0
     for folder in paths.uploads(store.root).glob("*/*"):
         os.utime(folder, (0, 0))
-    uploads.sweep_left()
+    upload_expiry.sweep_left()
     assert list(paths.uploads(store.root).glob("*/*")) == []
     assert not UploadSession.objects.exists()
 
@@ -186,11 +186,11 @@ def test_the_removal_of_an_upload_that_dies(
     session = uploads.start(APP, ALICE)
     uploads.append(session, [b"half"], 0)
     clock.advance(days=30)
-    assert dies(lambda: uploads.purge_expired(10), "upload_row_deleted", settings)
+    assert dies(lambda: upload_expiry.purge_expired(10), "upload_row_deleted", settings)
     assert not UploadSession.objects.exists()
     folder = paths.upload(store.root, session.pk)
     assert folder.exists()
     os.utime(folder, (0, 0))
-    uploads._next_sweep[0] = 0.0
-    assert uploads.sweep_left() == 1
+    upload_expiry._next_sweep[0] = 0.0
+    assert upload_expiry.sweep_left() == 1
     assert not folder.exists()

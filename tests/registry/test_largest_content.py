@@ -72,6 +72,7 @@ def addresses(content: Content) -> dict[str, list[str]]:
     known = [content.platforms, content.first, content.last, largest.SUBJECT]
     listed = ["", "?n=1000", "?n=1000&referrers=true", "?n=1000&before=z"]
     listed += ["?sort=-size_bytes", "?n=1000&sort=-last_pulled_at"]
+    listed += ["?n=1000&belongings=true&signatures=false"]
     listed += ["?n=1000&sort=version&pattern=.*", "?n=1000&sort=-created_at&platform=none/none"]
     return {
         "v2/<name:name>/tags/list": [f"{v2}/tags/list", f"{v2}/tags/list?n=1000"],

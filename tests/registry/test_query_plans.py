@@ -41,6 +41,7 @@ from registry.services import (
     tag_details,
     tags,
     tags_by_pull,
+    upload_expiry,
     upload_parts,
     uploads,
 )
@@ -159,7 +160,7 @@ QUERIES: dict[str, Callable[[int], object]] = {
     "exported history": lambda _: list(exporting.rows("tag-history", after=390))[:1],
     "upload session": lambda pk: uploads.find(LARGE, open_session(pk), ACTOR),
     "parts of an upload": lambda seeded: upload_parts.of(open_session(seeded)),
-    "expired uploads": lambda _: uploads.purge_expired(10),
+    "expired uploads": lambda _: upload_expiry.purge_expired(10),
     "next review": lambda _: reviews.next_due_at(),
     "due reviews": lambda _: list(
         Review.objects.filter(due_at__lte=timezone.now()).order_by("due_at", "id")[:1]

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from registry import media_types
 from registry.errors import Code
 from registry.models import Blob, Manifest, Repository, RepositoryBlob, UploadSession
-from registry.services import uploads, usage
+from registry.services import upload_limits, usage
 from tests.refusals import assert_refused
 from tests.registry import images
 from tests.registry.base import APP, Person
@@ -92,7 +92,7 @@ def test_a_refusal_says_what_is_used_and_whom_to_ask(bob: Person) -> None:
 def test_each_way_of_a_blob_is_refused_and_changes_nothing(
     bob: Person, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "UNASKED", 0)
+    monkeypatch.setattr(upload_limits, "UNASKED", 0)
     body, size = b"y" * 50, 80
     images.push_blob(ELSEWHERE, body)
     push(bob, b"x" * 40, limit(size))

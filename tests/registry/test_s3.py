@@ -16,7 +16,7 @@ from registry import digest as digests
 from registry.errors import Code
 from registry.media_types import OCI_MANIFEST
 from registry.models import Receipt
-from registry.services import uploads
+from registry.services import upload_expiry, uploads
 from registry.services.verification import rounds as verification_rounds
 from registry.storage import chosen as storage
 from registry.storage.base import StorageUnavailable
@@ -243,11 +243,11 @@ def test_what_a_crash_has_left_is_swept_once_an_hour(
     assert bob.send("PATCH", location, b"counted").status_code == 202
     store.write(uuid.uuid4(), [b"of a session that is gone"])
     monkeypatch.setattr(uploads, "_next_sweep", [0.0])
-    assert uploads.sweep_left() == 0  # too young
+    assert upload_expiry.sweep_left() == 0  # too young
     clock.advance(days=31)
-    assert uploads.sweep_left() == 0  # not again so soon
+    assert upload_expiry.sweep_left() == 0  # not again so soon
     monkeypatch.setattr(uploads, "_next_sweep", [0.0])
-    assert uploads.sweep_left() == 1
+    assert upload_expiry.sweep_left() == 1
     assert list(s3.objects(prefix).values()) == [len(b"counted")]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from registry.errors import Code, RegistryError
 from registry.models import Blob, UploadSession
-from registry.services import repositories, uploads
+from registry.services import repositories, upload_expiry, uploads
 from registry.storage.base import StorageFull, StorageUnavailable
 from registry.storage.filesystem import FilesystemStore
 from tests.refusals import assert_challenged, assert_refused
@@ -67,12 +67,12 @@ def test_a_session_ends(bob: Person, clock: Any) -> None:
     clock.advance(days=8)
     assert_refused(bob.send("PATCH", location, b"x"), Code.BLOB_UPLOAD_UNKNOWN)
     # Nothing was ever written of it.
-    assert uploads.purge_expired(10) == 0
+    assert upload_expiry.purge_expired(10) == 0
     location = start(bob)
     bob.send("PATCH", location, b"x")
     clock.advance(days=8)
     assert_refused(bob.send("PATCH", location, b"x"), Code.BLOB_UPLOAD_UNKNOWN)
-    assert uploads.purge_expired(10) == 1
+    assert upload_expiry.purge_expired(10) == 1
 
 
 def test_a_patch_prolongs_a_session(bob: Person, clock: Any) -> None:
@@ -88,7 +88,7 @@ def test_purging_removes_bytes(bob: Person, clock: Any, store_root: Path) -> Non
     clock.advance(days=8)
     alive = start(bob)
     bob.send("PATCH", alive, b"hello")
-    assert uploads.purge_expired(10) == 1
+    assert upload_expiry.purge_expired(10) == 1
     assert len(parts(store_root)) == 1
     assert bob.send("GET", alive).headers["Range"] == "0-4"
 

@@ -73,6 +73,11 @@ class FakeAuthorizer:
         """See `Authorizer`."""
         return self.end
 
+    def keep_denied(
+        self, identity: Identity | None, denied: Sequence[Access], reasons: dict[str, str]
+    ) -> dict[str, str]:
+        return reasons
+
     def explain(self, identity: Identity, refused: Sequence[Access]) -> dict[str, str]:
         """See `Authorizer`."""
         names = [access.name for access in refused]

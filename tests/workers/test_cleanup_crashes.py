@@ -12,7 +12,7 @@ from django.db import connections
 from django.utils import timezone
 
 from gitlab.audit.models import AuditEvent
-from gitlab.container_registry.cleanup import plan, runs, services
+from gitlab.container_registry.cleanup import plan, requests, runs, services
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
 from gitlab.container_registry.cleanup.runs import Outcome
 from gitlab.container_registry.client.responses import AgesPage, Freed, TagAge, TagDeletion
@@ -79,7 +79,7 @@ def run(make_image: Any, alice: Any, enqueued: Any, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(plan, "GOING_IN_BATCH", 2)
     project = make_image("alice/app").project
     services.save_policy(alice, project, rules=[{"name_regex_delete": "v.*"}])
-    return runs.request(alice, project)
+    return requests.request(alice, project)
 
 
 def dies(pk: int, registry: Any, settings: Any, point: str) -> None:
@@ -127,7 +127,7 @@ def test_while_it_deletes(
     run: CleanupRun, registry: Any, settings: Any, alice: Any, point: str
 ) -> None:
     runs.run(run.pk, registry)
-    runs.approve(alice, run)
+    requests.approve(alice, run)
     dies(run.pk, registry, settings, point)
     assert len(registry.left()) == (8 if point == "cleanup_begun" else 6)
     # What comes after the plan is none of its business.
@@ -146,10 +146,10 @@ def test_while_it_is_undone(
     run: CleanupRun, registry: Any, settings: Any, alice: Any, point: str
 ) -> None:
     runs.run(run.pk, registry)
-    runs.approve(alice, run)
+    requests.approve(alice, run)
     runs.run(run.pk, registry)
     run.refresh_from_db()
-    runs.undo(alice, run)
+    requests.undo(alice, run)
     dies(run.pk, registry, settings, point)
     assert succeed(run.pk, registry) is Outcome.DONE
     run.refresh_from_db()
@@ -162,15 +162,15 @@ def test_one_that_died_can_be_cancelled_and_undone(
 ) -> None:
     """The batch that it was at is brought to its end, so that nothing is deleted and not told."""
     runs.run(run.pk, registry)
-    runs.approve(alice, run)
+    requests.approve(alice, run)
     dies(run.pk, registry, settings, "cleanup_deleted")
     run.refresh_from_db()
-    runs.cancel(alice, run)
+    requests.cancel(alice, run)
     assert succeed(run.pk, registry) is Outcome.DONE
     run.refresh_from_db()
     assert (run.status, run.deleted_count) == ("cancelled", 2)
     assert len(registry.left()) == 6
-    runs.undo(alice, run)
+    requests.undo(alice, run)
     assert runs.run(run.pk, registry) is Outcome.DONE
     assert registry.left() == ALL
 

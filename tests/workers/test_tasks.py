@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from gitlab.access_tokens import services as access_tokens
 from gitlab.container_registry import bulk_deletion, deletion
-from gitlab.container_registry.cleanup import cadence, runs
+from gitlab.container_registry.cleanup import cadence, requests, runs
 from gitlab.jobs import broker, enqueue
 from workers import tasks
 
@@ -29,7 +29,7 @@ def test_what_is_rung_and_scheduled_exists(app: Any) -> None:
     names = {entry["task"] for entry in app.conf.beat_schedule.values()} | {
         deletion.TASK,
         bulk_deletion.TASK,
-        runs.TASK,
+        requests.TASK,
     }
     assert names <= set(app.tasks)
     assert all(entry["options"]["expires"] for entry in app.conf.beat_schedule.values())
@@ -53,7 +53,7 @@ def test_the_sweep_rings_for_each_cleanup(monkeypatch: pytest.MonkeyPatch, enque
     monkeypatch.setattr(cadence, "open_due", lambda: 1)
     monkeypatch.setattr(runs, "due", lambda: [7, 8])
     tasks.sweep_cleanups()
-    assert enqueued == [(runs.TASK, 7), (runs.TASK, 8)]
+    assert enqueued == [(requests.TASK, 7), (requests.TASK, 8)]
 
 
 def test_the_task_gives_a_cleanup_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from gitlab.access_tokens import deploy_tokens, expiry
 from gitlab.access_tokens.forms import SHORT, DeployTokenForm
 from gitlab.access_tokens.models import DeployToken
-from gitlab.access_tokens.views import new_text, owners
+from gitlab.access_tokens.views import new_text, owners, suggestions
 from gitlab.namespaces.models import Project, Routable
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import Crumb
@@ -81,7 +81,7 @@ def new(request: HttpRequest, kind: str, path: str) -> HttpResponse:
     """A new deploy token; afterwards it is shown once."""
     owner = owners.load(request, kind, path, Ability.MANAGE_DEPLOY_TOKENS)
     back = owners.url(owner, _PAGE)
-    form = DeployTokenForm(request.POST or None)
+    form = DeployTokenForm(request.POST or None, initial=suggestions.of(request))
     if request.method == "POST" and form.is_valid():
         try:
             _, text = deploy_tokens.create(person(request), owner, **form.cleaned_data)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from gitlab.access_tokens import expiry, rotation, services
 from gitlab.access_tokens.forms import SHORT, RotateForm, TokenForm
 from gitlab.access_tokens.models import PersonalAccessToken
-from gitlab.access_tokens.views import new_text
+from gitlab.access_tokens.views import new_text, suggestions
 from gitlab.namespaces.sidebars import home_frame
 from gitlab.principals import Person
 from gitlab.ui import client_commands, form_errors
@@ -77,7 +77,7 @@ def _new(user: Person, text: str) -> dict[str, str] | None:
 def new(request: HttpRequest) -> HttpResponse:
     """A new token; afterwards it is shown once."""
     user = person(request)
-    form = TokenForm(request.POST or None)
+    form = TokenForm(request.POST or None, initial=suggestions.of(request))
     if request.method == "POST" and form.is_valid():
         try:
             _, text = services.create(user, **form.cleaned_data)

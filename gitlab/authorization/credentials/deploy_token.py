@@ -6,6 +6,7 @@ from gitlab.access_tokens import checks, credentials, deploy_tokens
 from gitlab.access_tokens.checks import registry_abilities
 from gitlab.accounts import failed_logins
 from gitlab.authorization.principals import DeployTokenPrincipal
+from gitlab.authorization.refusals import Concerned
 from tokens.authorizer import Identity, InsufficientCredentials, InvalidCredentials
 
 AUTH_TYPE = "deploy_token"
@@ -19,11 +20,19 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity | None:
     if token is None:
         failed_logins.note_token(secret, client_ip)
         raise InvalidCredentials("unknown token")
+    concerned = Concerned(
+        credentials.of_deploy_token(token.id),
+        project_pk=token.project_id,
+        namespace_pk=token.namespace_id,
+        name=token.label,
+    )
     if not token.is_usable or username != token.login_name:
-        raise InvalidCredentials("expired, revoked, or with another name beside it")
+        raise InvalidCredentials(
+            "expired, revoked, or with another name beside it", concerned=concerned
+        )
     abilities = registry_abilities(token.scopes)
     if not abilities:
-        raise InsufficientCredentials("the token has no scope for images")
+        raise InsufficientCredentials("the token has no scope for images", concerned=concerned)
     deploy_tokens.note_use(token, client_ip)
     return Identity(
         subject=token.username,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gitlab.access_tokens import credentials, job_tokens
 from gitlab.authorization.principals import JobPrincipal
+from gitlab.authorization.refusals import Concerned
 from tokens.authorizer import Identity, InvalidCredentials
 
 USERNAME = "gitlab-ci-token"
@@ -17,7 +18,16 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity | None:
         return None
     job = job_tokens.find(secret) if username == USERNAME else None
     if job is None or not job.is_usable:
-        raise InvalidCredentials("no job, one that is over, or with another name beside it")
+        concerned = (
+            Concerned(
+                credentials.of_job(job.id), job.owner.pk, job.project_id, name=job.owner.label
+            )
+            if job
+            else None
+        )
+        raise InvalidCredentials(
+            "no job, one that is over, or with another name beside it", concerned=concerned
+        )
     person = job.owner
     return Identity(
         subject=person.username,

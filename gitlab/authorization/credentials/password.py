@@ -6,7 +6,13 @@ from gitlab.accounts import sign_in
 from gitlab.authorization.principals import PersonPrincipal
 from gitlab.principals import Person
 from gitlab.ui import client_commands
-from tokens.authorizer import LOGIN_AUTH_TYPE, ExplainedRefusal, Identity, InvalidCredentials
+from tokens.authorizer import (
+    LOGIN_AUTH_TYPE,
+    ExplainedRefusal,
+    Identity,
+    InvalidCredentials,
+    LoginRefused,
+)
 
 EVERYTHING = frozenset(["read", "create", "delete", "admin"])
 
@@ -19,15 +25,22 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity:
     try:
         user = sign_in.verify(username, secret, address=client_ip)
     except sign_in.WrongPassword as error:
-        raise InvalidCredentials(str(error)) from error
+        raise _kept(InvalidCredentials(str(error)), error) from error
     except sign_in.TokenNeeded as error:
-        raise ExplainedRefusal(
+        refused = ExplainedRefusal(
             "two-factor authentication is on for this account: log in with an access token in"
             f" place of the password, and make one at {client_commands.tokens_url()}"
-        ) from error
+        )
+        raise _kept(refused, error) from error
     except sign_in.SignInRefused as error:
-        raise ExplainedRefusal(str(error)) from error
+        raise _kept(ExplainedRefusal(str(error)), error) from error
     return identity_of(user, LOGIN_AUTH_TYPE, EVERYTHING)
+
+
+def _kept(refused: LoginRefused, error: sign_in.SignInRefused) -> LoginRefused:
+    """`refused` with the id under which the refusal is kept."""
+    refused.reference = error.reference
+    return refused
 
 
 def identity_of(

@@ -7,6 +7,7 @@ from gitlab.access_tokens import services as access_tokens
 from gitlab.access_tokens.checks import registry_abilities
 from gitlab.accounts import failed_logins
 from gitlab.authorization.credentials.password import identity_of
+from gitlab.authorization.refusals import Concerned
 from tokens.authorizer import Identity, InsufficientCredentials, InvalidCredentials
 
 
@@ -21,13 +22,24 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity | None:
     if token is None:
         failed_logins.note_token(secret, client_ip)
         raise InvalidCredentials("unknown token")
+    owner = token.owner
+    concerned = Concerned(credentials.of_token(token.id), owner.pk, name=owner.label)
     if not token.is_usable:
         access_tokens.note_refused(token)
-        raise InvalidCredentials("expired, revoked, or of a blocked user")
+        raise InvalidCredentials(_why(token), concerned=concerned)
     abilities = registry_abilities(token.scopes)
     if not abilities:
-        raise InsufficientCredentials("the token has no scope for images")
+        raise InsufficientCredentials("the token has no scope for images", concerned=concerned)
     access_tokens.note_use(token, client_ip)
     credential = credentials.of_token(token.id)
     ends_at = checks.end_of(token.expires_at)
     return identity_of(token.owner, "personal_access_token", abilities, credential, ends_at)
+
+
+def _why(token: access_tokens.TokenRow) -> str:
+    """For whom it concerns."""
+    if token.revoked_at is not None:
+        return "the token was revoked"
+    if not token.owner.is_active:
+        return "the token's owner may not sign in"
+    return "the token has expired"

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from gitlab.container_registry.cleanup import runs
+from gitlab.container_registry.cleanup import requests
 from gitlab.container_registry.cleanup.models import CleanupPolicy, CleanupRun
 from gitlab.refusals import Conflict
 from gitlab.ui.console import ReadOnlyAdmin
@@ -56,6 +56,6 @@ class CleanupRunAdmin(ReadOnlyAdmin):
         count = 0
         for run in rows.select_related("project__namespace"):
             with suppress(Conflict):
-                runs.cancel(request.user, run)  # type: ignore[arg-type]
+                requests.cancel(request.user, run)  # type: ignore[arg-type]
                 count += 1
         self.message_user(request, f"{count} cleanup(s) cancelled.")

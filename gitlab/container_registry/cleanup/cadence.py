@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from gitlab.container_registry.cleanup import runs, services
+from gitlab.container_registry.cleanup import requests, services
 from gitlab.container_registry.cleanup.models import Cadence, CleanupPolicy
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.jobs import enqueue
@@ -76,8 +76,8 @@ def _open_runs(policy: CleanupPolicy, projects: Sequence[Project]) -> int:
     for project in projects:
         if holding[project.pk].pk != policy.pk:
             continue
-        row = runs.open_by_policy(project, policy)
+        row = requests.open_by_policy(project, policy)
         if row is not None:
-            enqueue.on_commit(runs.TASK, row.pk)
+            enqueue.on_commit(requests.TASK, row.pk)
             opened += 1
     return opened

@@ -94,16 +94,20 @@ class BerthRegistry(OverV2):
         sort: str = "",
         pattern: str = "",
         platform: str = "",
+        signatures: bool = True,
+        belongings: bool = False,
     ) -> TagsPage:
         """A page of an image's tags, after `last` or before `before`.
 
         `name` is a part of the names wanted, `pattern` one of RE2's for whole names, `platform` as
         in ``linux/arm64``; `sort` is ``name``, ``version``, ``published_at``, ``created_at``,
         ``size_bytes`` or ``last_pulled_at``, each with ``-`` too. An image that the registry does
-        not know has no tags.
+        not know has no tags. See `Registry.tags`.
         """
         asked = {"n": str(n), "last": last, "before": before, "name": name, "sort": sort}
         asked |= {"pattern": pattern, "platform": platform}
+        asked["signatures"] = "" if signatures else "false"
+        asked["belongings"] = "true" if belongings else ""
         answer = self._own(
             "GET",
             _call("tags", path),
@@ -136,13 +140,13 @@ class BerthRegistry(OverV2):
             moment(body.get("pulls_counted_since")),
         )
 
-    def tag(self, path: str, tag: str) -> TagDetails | None:
-        """One tag, or None."""
+    def tag(self, path: str, tag: str, *, belongings: bool = False) -> TagDetails | None:
+        """One tag, or None. With `belongings` it says what belongs to it."""
         answer = self._own(
             "GET",
             _call("tag", path),
             Access.repository(path, "pull"),
-            {"tag": tag},
+            {"tag": tag, **({"belongings": "true"} if belongings else {})},
             accept=(200, 404),
         )
         return None if answer.status_code == 404 else TagDetails.read(as_json(answer))

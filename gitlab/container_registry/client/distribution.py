@@ -76,6 +76,10 @@ _READY = 30.0
 _EMPTY_CONFIG = b"{}"
 _TAG = re.compile(TagConverter.regex)
 
+_KINDS = ("sig", "att", "sbom")
+_SIGNATURE = re.compile(rf"sha256-[0-9a-f]{{64}}\.(?:{'|'.join(_KINDS)})", re.ASCII)
+"""A tag by which cosign finds what belongs to an image."""
+
 _Read = tuple[str, str, Contents]
 
 
@@ -109,9 +113,16 @@ class DistributionRegistry(OverV2):
         total: int | None = None
         if size and not below and len(names) <= SIZED_TAGS:
             total = _size_of([each for _, _, each in self._read(path, names, walk)])
-        tag = "latest" if "latest" in names else next(iter(names), "")
-        name = path.rpartition("/")[2]
-        return RepositoryDetails(name, path, len(names), total, pull_tag=tag)
+        own = [each for each in names if not _SIGNATURE.fullmatch(each)]
+        tag = "latest" if "latest" in own else next(iter(own), "")
+        return RepositoryDetails(
+            path.rpartition("/")[2],
+            path,
+            len(names),
+            total,
+            pull_tag=tag,
+            signature_tags_count=len(names) - len(own),
+        )
 
     def tags(  # noqa: PLR0913  (each is a parameter of the list)
         self,
@@ -124,14 +135,20 @@ class DistributionRegistry(OverV2):
         sort: str = "",
         pattern: str = "",
         platform: str = "",
+        signatures: bool = True,
+        belongings: bool = False,
     ) -> TagsPage:
         """A page of tags by name: the only order there is. ``-name`` turns it round.
 
-        A pattern or a platform is not asked for: nothing here knows them.
+        A pattern or a platform is not asked for: nothing here knows them. What belongs to a tag is
+        told by cosign's tags alone.
         """
         down = sort == "-name"
         walk = self._walk()
-        names = [each for each in self._names(path, walk) or [] if name in each]
+        known = self._names(path, walk) or []
+        names = [each for each in known if name in each]
+        if not signatures:
+            names = [each for each in names if not _SIGNATURE.fullmatch(each)]
         names.sort(reverse=down)
         if before:
             end = sum(each > before if down else each < before for each in names)
@@ -140,13 +157,17 @@ class DistributionRegistry(OverV2):
             start = sum(each >= last if down else each <= last for each in names) if last else 0
             end = min(start + n, len(names))
         shown = names[start:end]
+        ties = {each for each in known if _SIGNATURE.fullmatch(each)} if belongings else set()
         return TagsPage(
-            [_details(tag, digest, found) for tag, digest, found in self._read(path, shown, walk)],
+            [
+                _details(tag, digest, found, _belongings(digest, ties))
+                for tag, digest, found in self._read(path, shown, walk)
+            ],
             next_last=shown[-1] if shown and end < len(names) else "",
             previous_before=shown[0] if shown and start else "",
         )
 
-    def tag(self, path: str, tag: str) -> TagDetails | None:
+    def tag(self, path: str, tag: str, *, belongings: bool = False) -> TagDetails | None:
         """One tag, or None."""
         found = self._read(path, [tag], self._walk())
         return _details(*found[0]) if found else None
@@ -391,7 +412,15 @@ def _manifest_details(digest: str, found: Contents) -> ManifestDetails:
     )
 
 
-def _details(tag: str, digest: str, found: Contents) -> TagDetails:
+def _belongings(digest: str, ties: set[str]) -> tuple[str, ...]:
+    """What cosign's tags tie to a digest."""
+    stem = digest.replace(":", "-", 1)
+    return tuple(f"cosign.{kind}" for kind in _KINDS if f"{stem}.{kind}" in ties)
+
+
+def _details(
+    tag: str, digest: str, found: Contents, belongings: tuple[str, ...] = ()
+) -> TagDetails:
     return TagDetails(
         tag,
         digest,
@@ -401,4 +430,5 @@ def _details(tag: str, digest: str, found: Contents) -> TagDetails:
         size_bytes=found.size_bytes,
         created_at=found.created_at,
         platforms=found.platforms,
+        belongings=belongings,
     )

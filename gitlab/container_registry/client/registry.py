@@ -66,16 +66,21 @@ class Registry(Protocol):
         sort: str = "",
         pattern: str = "",
         platform: str = "",
+        signatures: bool = True,
+        belongings: bool = False,
     ) -> TagsPage:
         """A page of an image's tags, after `last` or before `before`.
 
         `name` is a part of their names, `pattern` one of RE2's for whole names, `platform` as in
         ``linux/arm64``: a registry that is not ours knows neither, and then lists all. A page of
         what is rare may be short, and go on.
+
+        Without `signatures`, no tag by which cosign finds what belongs to an image. With
+        `belongings` each says what belongs to it, as far as the registry can tell.
         """
 
-    def tag(self, path: str, tag: str) -> TagDetails | None:
-        """One tag, or None."""
+    def tag(self, path: str, tag: str, *, belongings: bool = False) -> TagDetails | None:
+        """One tag, or None. With `belongings` it says what belongs to it, where that is known."""
 
     def manifest(self, path: str, reference: str) -> StoredManifest | None:
         """A manifest by tag or digest, byte by byte, or None."""

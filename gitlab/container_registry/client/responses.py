@@ -84,6 +84,8 @@ class RepositoryDetails:
     """None where the registry does not count pulls."""
     pull_tag: str = ""
     """A tag that is there: ``latest`` if it can be; "" where there is none."""
+    signature_tags_count: int = 0
+    """How many of the tags are those by which cosign finds what belongs to an image."""
 
     @classmethod
     def read(cls, body: Object) -> Self:
@@ -101,6 +103,7 @@ class RepositoryDetails:
             pulls_30_days=body.get("pulls_30_days") or 0,
             pulls_counted_since=moment(body.get("pulls_counted_since")),
             pull_tag=word(body, "pull_tag"),
+            signature_tags_count=body.get("signature_tags_count") or 0,
         )
 
 
@@ -145,6 +148,9 @@ class TagDetails:
     restored_at: dt.datetime | None = None
     """When undo let it point there again; what it was before undo, it was `published_at`."""
     restored_by: str = ""
+    belongings: tuple[str, ...] = ()
+    """The types of what belongs to it, where that was asked for; of cosign's tags ``cosign.sig``,
+    ``cosign.att``, ``cosign.sbom``."""
 
     @property
     def short_digest(self) -> str:
@@ -175,6 +181,7 @@ class TagDetails:
             pulls=body.get("pulls") or 0,
             restored_at=moment(body.get("restored_at")),
             restored_by=body.get("restored_by") or "",
+            belongings=tuple(map(str, body.get("belongings") or ())),
         )
 
 

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 from gitlab.container_registry.client.responses import MAX_TEXT, read_json
 
 MAX_VALUE = 500
-"""Characters of a value in a list of a hundred."""
+"""Characters of a value in a list."""
 
-MAX_LISTED = 100
+MAX_LISTED = 50
 """Entries of a list or mapping that stands on a page with others."""
 
 MAX_MARKS = 300_000
@@ -54,9 +54,9 @@ class Some(Generic[T]):
         return self.total > 0
 
 
-def read_object(payload: bytes) -> Mapping[str, Any]:
+def read_object(payload: bytes, max_marks: int = MAX_MARKS) -> Mapping[str, Any]:
     """A JSON object; an empty one where it is none, or says too much."""
-    if sum(map(payload.count, (b'"', b"[", b"{"))) > MAX_MARKS:
+    if sum(map(payload.count, (b'"', b"[", b"{"))) > max_marks:
         return {}
     try:
         found = read_json(payload)

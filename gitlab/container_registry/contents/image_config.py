@@ -20,8 +20,11 @@ from gitlab.container_registry.contents.documents import Some, link, pairs, show
 MAX_CONFIG = 4 * 1024 * 1024
 """Bytes of a configuration that is read, as our own registry does."""
 
-MAX_COMMAND = 1000
+MAX_COMMAND = 800
 """Characters of a step's command."""
+
+_MAX_WORDS = 20
+"""Words of a command that is told by itself."""
 
 _MEDIA_TYPES = (
     "application/vnd.oci.image.config.v1+json",
@@ -123,10 +126,10 @@ def _of(said: Mapping[str, Any]) -> ImageConfig:
         user=shown(runs.get("User")),
         working_directory=shown(runs.get("WorkingDir")),
         stop_signal=shown(runs.get("StopSignal"), 100),
-        entrypoint=texts(runs.get("Entrypoint")),
-        command=texts(runs.get("Cmd")),
-        shell=texts(runs.get("Shell")),
-        on_build=texts(runs.get("OnBuild")),
+        entrypoint=texts(runs.get("Entrypoint"), most=_MAX_WORDS),
+        command=texts(runs.get("Cmd"), most=_MAX_WORDS),
+        shell=texts(runs.get("Shell"), most=_MAX_WORDS),
+        on_build=texts(runs.get("OnBuild"), most=_MAX_WORDS),
         environment=_environment(runs.get("Env")),
         labels=labels(runs.get("Labels")),
         ports=_keys(runs.get("ExposedPorts")),

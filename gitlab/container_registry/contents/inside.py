@@ -16,7 +16,8 @@ from gitlab.container_registry.client.responses import (
     SharedBlob,
     StoredManifest,
 )
-from gitlab.container_registry.contents import image_config, manifest, reading
+from gitlab.container_registry.contents import helm, image_config, manifest, reading
+from gitlab.container_registry.contents.helm import Chart
 from gitlab.container_registry.contents.image_config import MAX_CONFIG, ImageConfig, Step
 from gitlab.container_registry.contents.manifest import (
     SUBJECT_OF_ATTESTATION,
@@ -65,6 +66,7 @@ class Inside:
     platforms: Sequence[OnPlatform] = ()
     attestations: Sequence[Descriptor] = ()
     files: Sequence[Descriptor] = ()
+    chart: Chart | None = None
     after: int = 0
     total: int = 0
     layers_count: int = 0
@@ -99,6 +101,10 @@ def look(
         return _index(registry, path, digest, found, after)
     if found.is_image:
         return _image(registry, path, digest, found, after, seen)
+    return _artifact(registry, path, digest, found)
+
+
+def _artifact(registry: Registry, path: str, digest: str, found: Manifest) -> Inside:
     layers = found.layers(0, SHOWN)
     config = [found.config.part] if found.config else []
     parts = [*config, *(each.part for each in found.layers())]
@@ -107,9 +113,24 @@ def look(
         found,
         size_bytes=_size(parts),
         files=layers,
+        chart=_chart(registry, path, found, layers),
         total=len(found.layered),
         layers_count=len(found.layered),
     )
+
+
+def _chart(
+    registry: Registry, path: str, found: Manifest, layers: Sequence[Descriptor]
+) -> Chart | None:
+    """The Helm chart that a manifest is, None where it is none."""
+    if found.config is None or found.config.part.media_type != helm.CONFIG:
+        return None
+    said = reading.blob(registry, path, found.config.part.digest, max_bytes=MAX_CONFIG)
+    content = next((each.part for each in layers if each.part.media_type == helm.CONTENT), None)
+    packed = None
+    if content is not None and content.size_bytes <= helm.MAX_PACKED:
+        packed = reading.blob(registry, path, content.digest, max_bytes=helm.MAX_PACKED)
+    return helm.read(said or b"", helm.files_in(packed) if packed else {})
 
 
 def _size(parts: Sequence[Part]) -> int:

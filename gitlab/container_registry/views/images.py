@@ -84,6 +84,7 @@ def index(request: HttpRequest, path: str) -> HttpResponse:
         "tools": client_commands.tools(project.full_path, request.user),
         "commands_open": "commands" in request.GET,
         "deleted_url": _deleted(project),
+        "help_url": reverse("container_registry:help", kwargs={"path": project.full_path}),
         "next_url": _page("after", listing.page.next_after, search, sort),
         "previous_url": _page("before", listing.page.previous_before, search, sort),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -15,9 +16,11 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import StoredManifest, read_json
-from gitlab.container_registry.contents import documents, reading
+from gitlab.container_registry.contents import belonging, documents, reading
 from gitlab.container_registry.contents import inside as services
 from gitlab.container_registry.contents import manifest as manifests
+from gitlab.container_registry.contents.artifacts import ICONS, Kind
+from gitlab.container_registry.contents.belonging import Belonging, File, file_of
 from gitlab.container_registry.contents.image_config import MAX_CONFIG
 from gitlab.container_registry.contents.inside import Built, Inside, OnPlatform
 from gitlab.container_registry.contents.manifest import Descriptor
@@ -71,7 +74,8 @@ def shown(image: ContainerRepository, found: Inside) -> dict[str, Any]:
         "inside": found,
         "platforms": [_platform(image, each) for each in found.platforms],
         "built": [_built(image, each) for each in found.built],
-        "files": [_file(each) for each in found.files],
+        "files": [_file(image, found.digest, each) for each in found.files],
+        "chart": found.chart,
         "files_more": found.total - len(found.files) if found.files else 0,
         "later_url": _page_url(found.next_after or None),
         "earlier_url": _page_url(found.previous_after),
@@ -101,8 +105,63 @@ def _platform(image: ContainerRepository, each: OnPlatform) -> dict[str, Any]:
     }
 
 
-def _file(each: Descriptor) -> dict[str, Any]:
-    return {"part": each.part, "name": documents.visible(each.annotation(_TITLE))}
+def _file(image: ContainerRepository, digest: str, each: Descriptor) -> dict[str, Any]:
+    file = file_of(each)
+    return {
+        "part": each.part,
+        "name": documents.visible(each.annotation(_TITLE)) or _name_of(file),
+        "type": file.type,
+        "url": file_url(image, digest, each.part.digest),
+    }
+
+
+def _name_of(file: File) -> str:
+    """What a file without a name is called by its kind."""
+    return "" if file.kind is Kind.ARTIFACT else file.kind.value
+
+
+def file_url(image: ContainerRepository, digest: str, layer: str) -> str:
+    """The page of a file of an artifact, "" where a digest can have none."""
+    if not is_digest(digest) or not is_digest(layer):
+        return ""
+    return image_url(image, "file", digest=digest, layer=layer)
+
+
+def belongings(
+    registry: Registry,
+    image: ContainerRepository,
+    found: Inside,
+    types: Collection[str] | None = None,
+) -> dict[str, Any]:
+    """The context in which ``_belongings.html`` shows what belongs to a manifest.
+
+    `types` are those of it that the registry has told already.
+    """
+    platforms = {each.part.digest: str(each.part.platform or "") for each in found.platforms}
+    known = belonging.of(
+        registry, image.path, found.digest, found.attestations, platforms, known=types
+    )
+    return {
+        "belongings": [_belonging(image, each) for each in known.found],
+        "more_belongings": known.has_more,
+    }
+
+
+def _belonging(image: ContainerRepository, each: Belonging) -> dict[str, Any]:
+    return {
+        "each": each,
+        "icon": ICONS[each.kind],
+        "url": page_of(image, each.digest),
+        "files": [
+            {
+                "file": file,
+                "icon": ICONS[file.kind],
+                "url": file_url(image, each.digest, file.digest),
+            }
+            for file in each.files
+        ],
+        "below": [_belonging(image, one) for one in each.belongings],
+    }
 
 
 def page_of(image: ContainerRepository, digest: str) -> str:
@@ -148,9 +207,12 @@ def manifest(request: HttpRequest, path: str, pk: int, digest: str) -> HttpRespo
         if stored is None:
             raise NotFound("no such manifest")
         found = look(registry, image, digest, stored, after_in(request.GET))
+        context |= belongings(registry, image, found)
     except (RegistryUnavailable, RegistryRefused) as error:
         context["trouble"] = note_trouble(request, image, error)
         return render(request, "container_registry/manifest.html", context)
+    if not found.manifest.is_image and not found.manifest.is_index:
+        context["pull_digest"] = client_commands.pull_artifact(image.path, digest=digest)
     context["subject_url"] = page_of(image, found.manifest.subject)
     return render(request, "container_registry/manifest.html", context | shown(image, found))
 
@@ -183,7 +245,7 @@ def document(request: HttpRequest, path: str, pk: int, digest: str) -> HttpRespo
         raise NotFound("no such document")
     if request.GET.get("raw"):
         return download(payload, f"{what.lower()}-{_short(digest)}.json")
-    text = _readable(payload)
+    text = readable(payload)
     context |= {"text": text[:MAX_SHOWN], "is_cut": len(text) > MAX_SHOWN, "size": len(payload)}
     return render(request, "container_registry/document.html", context)
 
@@ -199,7 +261,7 @@ def _payload(registry: Registry, path: str, digest: str, *, of_config: bool) -> 
     return reading.blob(registry, path, config.part.digest, max_bytes=MAX_CONFIG)
 
 
-def _readable(payload: bytes) -> str:
+def readable(payload: bytes) -> str:
     """A document with its lines indented, and what can't be seen in it written out."""
     try:
         if sum(map(payload.count, (b'"', b"[", b"{"))) > documents.MAX_MARKS:

@@ -77,7 +77,19 @@ def _inside(
         return {}
     after = inside.after_in(request.GET)
     looked = inside.look(registry, image, found.details.digest, found.manifest, after)
-    return inside.shown(image, looked)
+    context = {
+        **inside.shown(image, looked),
+        **inside.belongings(
+            registry, image, looked, found.details.belongings if registry.own else None
+        ),
+    }
+    if not looked.manifest.is_image and not looked.manifest.is_index:
+        context["pull"] = client_commands.pull_artifact(image.path, tag=found.name)
+        digest = found.details.digest
+        context["pull_digest"] = client_commands.pull_artifact(image.path, digest=digest)
+    if looked.chart:
+        context["pull"] = client_commands.pull_chart(image.path, found.name)
+    return context
 
 
 def _day(text: str) -> dt.date | None:

@@ -22,6 +22,8 @@ from gitlab.container_registry.client.responses import (
     TagDetails,
     TagsPage,
 )
+from gitlab.container_registry.contents.artifacts import badges_of
+from gitlab.container_registry.contents.artifacts import kind_of as kind_of_type
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.protection.labels import Mark, marks_of
 from gitlab.container_registry.protection.reading import tag_protections
@@ -103,12 +105,15 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
     registry = clients.for_pages()
     sorts = SORTS if registry.own else FOREIGN_SORTS
     asked = _asked(request, sorts)
+    signatures = request.GET.get("signatures") == "1"
     back = position_in_list(request.GET)
     page, details, trouble, wrong = TagsPage([]), None, "", _fault(asked["pattern"])
     try:
         details = registry.repository(image.path)
         if not wrong:
-            page = services.tags_of(image, n=PAGE, registry=registry, **asked)
+            page = services.tags_of(
+                image, n=PAGE, registry=registry, signatures=signatures, belongings=True, **asked
+            )
     except (RegistryUnavailable, RegistryRefused) as error:
         trouble = note_trouble(request, image, error)
     searching = any(asked[key] for key in ("name", "pattern", "platform"))
@@ -117,9 +122,10 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         **rights(image),
         **_around(page, request.GET, asked, sorts[0]),
         "lines": _lines(image, page.tags, back),
+        **_counts(details, signatures=signatures),
         "pager_text": ""
         if searching or not details
-        else f"{len(page.tags):,} of {details.tags_count:,} tags",
+        else f"{len(page.tags):,} of {_shown(details, signatures=signatures):,} tags",
         "details": details,
         "last_push": last_push(image, details),
         "trouble": trouble,
@@ -186,6 +192,22 @@ def rights(image: ContainerRepository) -> dict[str, bool]:
     }
 
 
+def _shown(details: RepositoryDetails, *, signatures: bool) -> int:
+    """How many tags the list has in all."""
+    return details.tags_count - (0 if signatures else details.signature_tags_count)
+
+
+def _counts(details: RepositoryDetails | None, *, signatures: bool) -> dict[str, Any]:
+    """How many tags there are, and how many that only say what belongs to others."""
+    if details is None:
+        return {}
+    return {
+        "tags_count": _shown(details, signatures=signatures),
+        "hidden_count": details.signature_tags_count,
+        "signatures": signatures,
+    }
+
+
 def _around(page: TagsPage, given: QueryDict, asked: dict[str, str], usual: str) -> dict[str, str]:
     """Addresses of the pages before and behind this one, in the same order with the same filter."""
     kept = {
@@ -193,6 +215,7 @@ def _around(page: TagsPage, given: QueryDict, asked: dict[str, str], usual: str)
         "match": given.get("match", "") if asked["pattern"] else "",
         "platform": asked["platform"],
         "sort": asked["sort"] if asked["sort"] != usual else "",
+        "signatures": "1" if given.get("signatures") == "1" else "",
     }
 
     def link(direction: str, tag: str) -> str:
@@ -221,6 +244,7 @@ def marks_for(image: ContainerRepository, tags: Sequence[str]) -> dict[str, list
 
 
 def _line(image: ContainerRepository, tag: TagDetails, back: str) -> dict[str, Any]:
+    pull = client_commands.pull_artifact if kind_of(tag) else client_commands.pull
     platforms = [str(platform) for platform in tag.platforms]
     url = image_url(image, "tag", tag=tag.name)
     query = {"selected": tag.name, **({"back": back} if back else {})}
@@ -230,11 +254,12 @@ def _line(image: ContainerRepository, tag: TagDetails, back: str) -> dict[str, A
         "more_platforms": f"+{len(platforms) - _PLATFORMS}" if platforms[_PLATFORMS:] else "",
         "all_platforms": ", ".join(platforms),
         "kind": kind_of(tag),
+        "belongings": badges_of(tag.belongings),
         "url": url,
         "history_url": f"{url}#history",
         "delete_url": f"{image_url(image, 'tags_delete')}?{urlencode(query)}",
-        "pull": client_commands.pull(image.path, tag=tag.name),
-        "pull_digest": client_commands.pull(image.path, digest=tag.digest),
+        "pull": pull(image.path, tag=tag.name),
+        "pull_digest": pull(image.path, digest=tag.digest),
     }
 
 
@@ -243,5 +268,4 @@ def kind_of(tag: TagDetails) -> str:
     kind = tag.artifact_type
     if not kind or tag.platforms or any(part in kind for part in _IMAGES):
         return ""
-    known = {"helm": "Helm chart", "cosign": "Signature", "sbom": "SBOM", "spdx": "SBOM"}
-    return next((label for part, label in known.items() if part in kind), "Artifact")
+    return kind_of_type(kind).value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -12,11 +13,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from gitlab.namespaces import loaders, members, queries, services
 from gitlab.namespaces.forms import GroupSettingsForm, ProjectSettingsForm, TypedPathForm
-from gitlab.namespaces.models import Namespace, Project, Routable
+from gitlab.namespaces.models import Namespace, Project, Routable, Visibility
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import group_frame, project_frame, url_of
 from gitlab.ui import client_commands, form_errors
-from gitlab.ui.decorators import person, signed_in
+from gitlab.ui.decorators import person, require_confirmation, signed_in
 from gitlab.ui.toasts import add_toast
 
 _FORM = require_http_methods(["GET", "HEAD", "POST"])
@@ -24,6 +25,12 @@ _FORM = require_http_methods(["GET", "HEAD", "POST"])
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def _confirm_publishing(request: HttpRequest, form: Form, routable: Routable) -> None:
+    """What becomes open to the world is dangerous."""
+    if form.cleaned_data.get("visibility") == Visibility.PUBLIC != routable.visibility:
+        require_confirmation(request)
 
 
 @signed_in
@@ -39,6 +46,7 @@ def project_edit(request: HttpRequest, path: str) -> HttpResponse:
         initial={field: getattr(project, field) for field in fields},
     )
     if request.method == "POST" and form.is_valid():
+        _confirm_publishing(request, form, project)
         try:
             services.update_project(user, project, **form.cleaned_data)
         except ValidationError as error:
@@ -82,6 +90,7 @@ def project_delete(request: HttpRequest, path: str) -> HttpResponse:
     images = project.container_repositories.count()
     form = TypedPathForm(project.full_path, request.POST or None)
     if request.method == "POST" and form.is_valid():
+        require_confirmation(request)
         services.delete_project(user, project)
         with_images = f" with {_counted(images, 'image')}" if images else ""
         add_toast(request, f"{project.full_path} is being deleted{with_images}.")
@@ -133,6 +142,7 @@ def group_edit(request: HttpRequest, path: str) -> HttpResponse:
         initial={field: getattr(group, field) for field in _OF_GROUP},
     )
     if request.method == "POST" and form.is_valid():
+        _confirm_publishing(request, form, group)
         try:
             services.update_group(user, group, **form.cleaned_data)
         except ValidationError as error:
@@ -160,6 +170,7 @@ def group_delete(request: HttpRequest, path: str) -> HttpResponse:
     group = loaders.get_group_for(user, path, Ability.REMOVE_GROUP)
     form = TypedPathForm(group.full_path, request.POST or None)
     if request.method == "POST" and form.is_valid():
+        require_confirmation(request)
         try:
             services.delete_group(user, group)
         except ValidationError as error:

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from gitlab.container_registry.cleanup import plan, runs, services
+from gitlab.container_registry.cleanup import plan, requests, runs, services
 from gitlab.container_registry.cleanup.models import CleanupPolicy, CleanupRun
 from tests.gitlab.api.conftest import Api, assert_refused
 from tests.gitlab.container_registry.cleanup.played_cleanup import *  # noqa: F403
@@ -157,7 +157,7 @@ def test_tags_by_pages(
     api: Api, alice: Any, app: Any, tags: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan, "GOING_IN_BATCH", 3)
-    run = runs.request(alice, app)
+    run = requests.request(alice, app)
     runs.run(run.pk, tags)
     seen: list[str] = []
     address: str | None = runs_of(app, run.pk, "tags?per_page=2")

@@ -120,6 +120,7 @@ NUMBERS = dict.fromkeys(
         "berth.tag_history_kept",
         "berth.pulls_kept",
         "berth.audit_events_kept",
+        "berth.denials_kept",
         "berth.max_token_lifetime",
         "berth.oidc.name.absent_after",
         "berth.upload_expiry",
@@ -156,6 +157,7 @@ OTHERS = {
     "berth.log_format": "json",
     "berth.log_level": "debug",
     "berth.access_log": "all",
+    "berth.audit_stream": "syslog:///dev/log",
     "berth.issuer_networks": "10.2.0.0/16, 127.0.0.1",
     "berth.metrics_networks": "10.1.0.0/16, 127.0.0.1",
 }

@@ -219,3 +219,26 @@ class TestUntagged:
     ) -> None:
         played.has_own_api = False
         assert browser(carol).get(f"{url}/untagged").status_code == 404
+
+
+def test_the_command_names_a_tag_that_is_there_whatever_is_filtered(
+    url: Any, played: Any, browser: Any, carol: Any
+) -> None:
+    for tag in ("latest", "ci-1029"):
+        played.push("acme/app/web", tag)
+    page = browser(carol).get(f"{url}?q=ci-10")
+    assert page.context["pull"].endswith("acme/app/web:latest")
+    assert [line["tag"].name for line in page.context["lines"]] == ["ci-1029"]
+
+
+def test_badges_say_what_belongs_to_a_tag(url: Any, played: Any, browser: Any, carol: Any) -> None:
+    types = ("cosign.sig", "application/spdx+json", "https://slsa.dev/provenance/v1", "x/y")
+    played.push("acme/app/web", "v1", belongings=types)
+    played.push("acme/app/web", f"sha256-{'a' * 64}.sig", "b")
+    page = browser(carol).get(url)
+    (line,) = page.context["lines"]
+    assert [badge.label for badge in line["belongings"]] == ["signed", "SBOM", "provenance"]
+    text = page.content.decode()
+    assert "1 tag · " in text
+    assert "Show 1 tag of signatures" in text
+    assert len(browser(carol).get(f"{url}?signatures=1").context["lines"]) == 2

@@ -109,22 +109,27 @@ class TestProject:
         assert f"docker build -t {host}/acme/web ." in page
         assert f"docker push {host}/acme/web" in page
 
-    def test_who_may_pull_gets_that_command(
-        self, client: Client, carol: Any, web: Any, settings: Any
+    def test_who_may_pull_is_led_to_the_images(
+        self, client: Client, carol: Any, web: Any, make_image: Any
     ) -> None:
+        """Which tag there is only the page of an image knows: no command that may not work."""
+        make_image("acme/web/sub", of=web)
         page = get(client, carol).content.decode()
 
-        assert f"docker pull {settings.CONTAINER_REGISTRY_HOST_PORT}/acme/web" in page
+        assert "The page of an image and of each tag has the command" in page
+        assert "docker login" in page
         assert "docker push" not in page
+        assert "docker pull" not in page
 
     def test_a_public_one_needs_no_login(
-        self, client: Client, acme: Any, make_project: Any
+        self, client: Client, acme: Any, make_project: Any, make_image: Any
     ) -> None:
-        make_project("acme/open", visibility="public")
+        project = make_project("acme/open", visibility="public")
+        make_image("acme/open", of=project)
 
         page = client.get("/acme/open").content.decode()
 
-        assert "docker pull" in page
+        assert "there is no need to sign in" in page
         assert "docker login" not in page
 
     def test_images_of_a_private_registry_are_for_members(

@@ -254,6 +254,7 @@ def freed(person: Person, query: str = "", **more: Any) -> dict[str, int]:
     assert response.status_code == 200, response.content
     found: dict[str, int] = response.json()
     assert found.pop("exact") is True
+    assert found.pop("missing") == (["none"] if query.endswith("=none") else [])
     return found
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from registry import digest as digests
 from registry.models import UploadPart, UploadSession
-from registry.services import blobs, uploads
+from registry.services import blobs, upload_expiry, uploads
 from tests.registry import images
 from tests.registry.base import APP, Person
 from tests.registry.images import ALICE
@@ -60,7 +60,7 @@ def test_parts_end_with_their_session(end: str, clock: Any) -> None:
         UploadSession.objects.filter(pk=session.pk).update(
             expires_at=timezone.now() - dt.timedelta(seconds=1)
         )
-        assert uploads.purge_expired(10) == 1
+        assert upload_expiry.purge_expired(10) == 1
     left = UploadPart.objects.order_by("offset").values_list("session_id", "offset", "size")
     assert list(left) == [(other.pk, 0, 5), (other.pk, 5, 6)]
 

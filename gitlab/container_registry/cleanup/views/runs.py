@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from gitlab import pagination
 from gitlab.container_registry import repositories
 from gitlab.container_registry.cleanup import plan as plans
-from gitlab.container_registry.cleanup import runs as services
+from gitlab.container_registry.cleanup import requests as services
 from gitlab.container_registry.cleanup.choosing import Selection
 from gitlab.container_registry.cleanup.models import CleanupRun
 from gitlab.container_registry.cleanup.policy import Rule, in_words

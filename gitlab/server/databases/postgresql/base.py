@@ -60,6 +60,12 @@ class PatientConnection(psycopg.Connection[Any]):
                 f"the database server did not answer within {self.patience:g} s"
             ) from error
 
+    def _deallocate(self, name: bytes | None) -> Any:
+        # Psycopg lets the server forget everything after a rollback, with ours among it.
+        if name is None and self.known is not None:
+            self.known.forget()
+        yield from super()._deallocate(name)
+
     def commit(self) -> None:
         """As psycopg's."""
         if self.known is None or not self.known.commit():

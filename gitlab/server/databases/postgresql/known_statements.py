@@ -82,6 +82,10 @@ class KnownStatements:
             return None
         raise error
 
+    def forget(self) -> None:
+        """The server forgets all that was prepared."""
+        self._names.clear()
+
     def commit(self) -> bool:
         """End the transaction under way; False where there is none that may be ended so.
 

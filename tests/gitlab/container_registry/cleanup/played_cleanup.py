@@ -29,9 +29,9 @@ def tags(web: Any, played: Any, alice: Any, app: Any, enqueued: list[Any]) -> An
 @pytest.fixture
 def planned(tags: Any, alice: Any, app: Any) -> Any:
     """A plan that waits for approval."""
-    from gitlab.container_registry.cleanup import runs
+    from gitlab.container_registry.cleanup import requests, runs
 
-    row = runs.request(alice, app)
+    row = requests.request(alice, app)
     assert runs.run(row.pk, tags) is runs.Outcome.DONE
     row.refresh_from_db()
     assert row.status == "planned"
@@ -40,9 +40,9 @@ def planned(tags: Any, alice: Any, app: Any) -> Any:
 
 @pytest.fixture
 def approved(planned: Any, alice: Any) -> Any:
-    from gitlab.container_registry.cleanup import runs
+    from gitlab.container_registry.cleanup import requests
 
-    return runs.approve(alice, planned)
+    return requests.approve(alice, planned)
 
 
 @pytest.fixture

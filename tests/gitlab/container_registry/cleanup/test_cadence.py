@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from gitlab.container_registry.cleanup import cadence, plan, runs, services
+from gitlab.container_registry.cleanup import cadence, plan, requests, runs, services
 from gitlab.container_registry.cleanup.models import CleanupPolicy, CleanupRun
 from gitlab.namespaces.models import Namespace, Project
 from tests.gitlab.container_registry.cleanup.played_cleanup import left
@@ -54,7 +54,7 @@ def test_of_a_project(tags: Any, alice: Any, app: Any, enqueued: list[Any]) -> N
     run = CleanupRun.objects.get()
     assert (run.by_policy, run.requires_approval, run.rules) == (True, False, policy.rules)
     assert runs.run(run.pk, tags) is runs.Outcome.MORE
-    assert enqueued[-1] == (runs.TASK, run.pk)
+    assert enqueued[-1] == (requests.TASK, run.pk)
     assert runs.run(run.pk, tags) is runs.Outcome.DONE
     assert left(tags) == ["latest", "v3", "v4"]
     assert ("delete unmoved", "acme/app/web", ["v0", "v1", "v2"], "") in tags.calls
@@ -81,7 +81,7 @@ def test_one_that_wants_approval_waits(tags: Any, alice: Any, app: Any) -> None:
     assert runs.run(run.pk, tags) is runs.Outcome.DONE
     run.refresh_from_db()
     assert run.status == "planned"
-    runs.approve(alice, run)
+    requests.approve(alice, run)
     assert runs.run(run.pk, tags) is runs.Outcome.DONE
 
 
@@ -131,7 +131,7 @@ def test_the_nearer_group_has_its_own(
 
 def test_one_under_way_is_left_alone(tags: Any, alice: Any, app: Any) -> None:
     make_due(app, alice)
-    runs.request(alice, app)
+    requests.request(alice, app)
     assert cadence.open_due() == 0
     policy = CleanupPolicy.objects.get()
     assert policy.next_run_at is not None

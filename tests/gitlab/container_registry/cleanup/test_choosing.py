@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gitlab.container_registry.cleanup import plan, runs
+from gitlab.container_registry.cleanup import plan, requests, runs
 from gitlab.container_registry.cleanup.choosing import Selection
 from gitlab.container_registry.cleanup.models import CleanupRun
 from gitlab.container_registry.protection import services as protection
@@ -37,13 +37,13 @@ def run(row: CleanupRun, registry: Any) -> CleanupRun:
 
 
 def test_they_go_in_one_run_and_come_back_in_one(many: Any, alice: Any, web: Any) -> None:
-    row = run(runs.request_chosen(alice, web, chosen(web, name="ci-")), many)
+    row = run(requests.request_chosen(alice, web, chosen(web, name="ci-")), many)
     assert (row.status, row.going_count, row.seen_count) == ("planned", 250, 250)
     assert len(many.now[PATH]) == 251
-    row = run(runs.approve(alice, row), many)
+    row = run(requests.approve(alice, row), many)
     assert (row.status, row.deleted_count) == ("finished", 250)
     assert list(many.now[PATH]) == ["latest"]
-    row = run(runs.undo(alice, row), many)
+    row = run(requests.undo(alice, row), many)
     assert (row.status, row.restored_count) == ("undone", 250)
     assert len(many.now[PATH]) == 251
 
@@ -62,7 +62,7 @@ def test_what_the_filter_matches(
     many: Any, alice: Any, web: Any, how: dict[str, str], count: int
 ) -> None:
     """``latest`` too: it was chosen."""
-    row = run(runs.request_chosen(alice, web, chosen(web, **how)), many)
+    row = run(requests.request_chosen(alice, web, chosen(web, **how)), many)
     assert row.going_count == count
 
 
@@ -71,7 +71,7 @@ def test_other_images_are_not_looked_at(
 ) -> None:
     make_image("acme/app/other", of=app)
     many.push("acme/app/other", "ci-1")
-    row = run(runs.request_chosen(alice, web, chosen(web, name="ci-")), many)
+    row = run(requests.request_chosen(alice, web, chosen(web, name="ci-")), many)
     assert {tag.path for tag in plan.page_of(row, limit=500).tags} == {PATH}
     web.delete()
     again = CleanupRun.objects.create(project=app, selection=chosen(web, name="ci-").as_json())
@@ -80,7 +80,7 @@ def test_other_images_are_not_looked_at(
 
 def test_what_a_rule_protects_stays(many: Any, alice: Any, web: Any, app: Any) -> None:
     protection.create_tag_rule(alice, app, tag_name_pattern="^ci-1")
-    row = run(runs.request_chosen(alice, web, chosen(web, pattern="ci-[12]")), many)
+    row = run(requests.request_chosen(alice, web, chosen(web, pattern="ci-[12]")), many)
     assert (row.going_count, row.kept_count) == (1, 1)
 
 
@@ -88,7 +88,7 @@ def test_more_than_one_run_deletes_is_said(
     many: Any, alice: Any, web: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan, "MAX_GOING", 100)
-    row = run(runs.request_chosen(alice, web, chosen(web, name="ci-")), many)
+    row = run(requests.request_chosen(alice, web, chosen(web, name="ci-")), many)
     assert (row.going_count, row.is_cut) == (100, True)
 
 
@@ -97,17 +97,17 @@ def test_nothing_and_no_pattern_are_refused(
     many: Any, alice: Any, web: Any, how: dict[str, str]
 ) -> None:
     with pytest.raises(Invalid):
-        runs.request_chosen(alice, web, chosen(web, **how))
+        requests.request_chosen(alice, web, chosen(web, **how))
     assert not CleanupRun.objects.exists()
 
 
 def test_who_may(many: Any, alice: Any, bob: Any, web: Any) -> None:
     with pytest.raises(Forbidden):
-        runs.request_chosen(bob, web, chosen(web, name="ci-"))
-    row = runs.request_chosen(alice, web, chosen(web, name="ci-"))
+        requests.request_chosen(bob, web, chosen(web, name="ci-"))
+    row = requests.request_chosen(alice, web, chosen(web, name="ci-"))
     with pytest.raises(Conflict):
-        runs.request_chosen(alice, web, chosen(web, name="ci-"))
-    assert runs.get_for(alice, web.project, row.pk) == row
+        requests.request_chosen(alice, web, chosen(web, name="ci-"))
+    assert requests.get_for(alice, web.project, row.pk) == row
 
 
 class TestPage:

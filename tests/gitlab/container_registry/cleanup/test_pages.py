@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gitlab.container_registry.cleanup import plan, runs, services
+from gitlab.container_registry.cleanup import plan, requests, runs, services
 from gitlab.container_registry.cleanup.models import CleanupPolicy, CleanupRun
 from gitlab.container_registry.client.responses import TagAge
 from tests.gitlab.container_registry.cleanup.played_cleanup import PATH, left
@@ -111,7 +111,7 @@ def test_tags_by_pages(
     for number in range(60):
         tags.push(PATH, f"v1{number:02}")
     monkeypatch.setattr(plan, "GOING_IN_BATCH", 7)
-    run = runs.request(alice, app)
+    run = requests.request(alice, app)
     runs.run(run.pk, tags)
     client, here = browser(alice), f"{INDEX}/{run.pk}"
     assert "after=8-1" in text(client.get(here))
@@ -149,7 +149,7 @@ def test_images_without_a_tag(browser: Any, alice: Any, app: Any, tags: Any) -> 
     client.post(POLICY, sent({"untagged": "on", "older_than": "30d"}, enabled="on"))
     assert "Images without a tag for 30 days go." in text(client.get(INDEX))
     tags.untagged = lambda path, *, after=0: ([TagAge(digest, digest, 7, None, LONG_AGO)], 0)
-    run = runs.request(alice, app)
+    run = requests.request(alice, app)
     runs.run(run.pk, tags)
     page = text(client.get(f"{INDEX}/{run.pk}"))
     assert "deleted: without a tag for" in page

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from gitlab.audit.models import AuditEvent
-from gitlab.container_registry.cleanup import deletion, plan, protection, runs, services
+from gitlab.container_registry.cleanup import deletion, plan, protection, requests, runs, services
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
 from gitlab.container_registry.cleanup.runs import Outcome
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
@@ -86,7 +86,7 @@ def test_what_is_protected_is_not_planned(
     assert protection.protects_in(app)(app.full_path)("v1") is None
     says = {"v1": "protected by v1: maintainers"}
     monkeypatch.setattr(runs, "protects_in", lambda project: lambda path: says.get)
-    row = runs.request(alice, app)
+    row = requests.request(alice, app)
     runs.run(row.pk, tags)
     assert entries(row, goes=False)["v1"].reason == "kept: protected by v1: maintainers"
 
@@ -95,7 +95,7 @@ def test_rules_keep_what_they_protect(tags: Any, alice: Any, app: Any) -> None:
     """Also from a run that an owner has approved: a cleanup is nobody."""
     rules.create_tag_rule(alice, app, tag_name_pattern="v1", minimum_access_level_for_delete=40)
     rules.create_tag_rule(alice, app, tag_name_pattern="v2")
-    row = runs.request(alice, app)
+    row = requests.request(alice, app)
     runs.run(row.pk, tags)
     kept = {name: entry.reason for name, entry in entries(row, goes=False).items()}
     assert (
@@ -108,7 +108,7 @@ def test_a_rule_for_the_image_keeps_all_of_it(tags: Any, alice: Any, app: Any) -
     rules.create_repository_rule(
         alice, app, repository_path_pattern=PATH, minimum_access_level_for_delete=40
     )
-    row = runs.request(alice, app)
+    row = requests.request(alice, app)
     runs.run(row.pk, tags)
     assert entries(row) == {}
     assert "is protected by rule" in entries(row, goes=False)["v1"].reason
@@ -133,9 +133,9 @@ def _count_pulls(tags: Any, name: str, at: dt.datetime | None) -> None:
 def test_what_was_pulled_since_is_spared(tags: Any, alice: Any, app: Any) -> None:
     for name in ALL[1:]:
         _count_pulls(tags, name, None)
-    row = runs.request(alice, app)
+    row = requests.request(alice, app)
     runs.run(row.pk, tags)
-    runs.approve(alice, row)
+    requests.approve(alice, row)
     _count_pulls(tags, "v1", timezone.now())
     assert runs.run(row.pk, tags) is Outcome.DONE
     assert left(tags) == ["latest", "v1", "v4"]
@@ -144,11 +144,11 @@ def test_what_was_pulled_since_is_spared(tags: Any, alice: Any, app: Any) -> Non
 
 def test_nothing_to_delete_is_finished(tags: Any, alice: Any, app: Any) -> None:
     services.save_policy(alice, app, rules=[{"name_regex_delete": "x.*"}])
-    row = runs.request(alice, app)
+    row = requests.request(alice, app)
     assert runs.run(row.pk, tags) is Outcome.DONE
     row.refresh_from_db()
     assert (row.status, row.going_count, row.seen_count) == ("finished", 0, 6)
-    assert runs.undo_until(row) is None
+    assert requests.undo_until(row) is None
 
 
 def test_in_batches_and_turns(
@@ -156,14 +156,14 @@ def test_in_batches_and_turns(
 ) -> None:
     monkeypatch.setattr(plan, "GOING_IN_BATCH", 1)
     monkeypatch.setattr(runs, "TURN", -1.0)
-    row = runs.request(alice, planned.project)
+    row = requests.request(alice, planned.project)
     planned.refresh_from_db()
     assert (planned.status, planned.failure_reason) == (
         "cancelled",
         "A newer plan has taken its place.",
     )
     runs.run(row.pk, tags)
-    runs.approve(alice, row)
+    requests.approve(alice, row)
     assert CleanupBatch.objects.filter(run=row, goes=True).count() == 4
     assert runs.run(row.pk, tags) is Outcome.MORE
     assert left(tags) == ALL
@@ -195,7 +195,7 @@ def test_bounds_of_a_plan(tags: Any, alice: Any, app: Any, monkeypatch: pytest.M
     monkeypatch.setattr(plan, "MAX_TAGS", 3)
     monkeypatch.setattr(plan, "MAX_GOING", 1)
     monkeypatch.setattr(plan, "_PAGE_OF_OURS", 2)
-    row = runs.request(alice, app)
+    row = requests.request(alice, app)
     runs.run(row.pk, tags)
     row.refresh_from_db()
     # latest, v0 and v1 were looked at, and v1 is the newest of them.
@@ -207,7 +207,7 @@ def test_more_than_the_registry_counts_at_once(
     tags: Any, alice: Any, app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan, "_FORECAST", 3)
-    row = runs.request(alice, app)
+    row = requests.request(alice, app)
     runs.run(row.pk, tags)
     row.refresh_from_db()
     assert row.freed_bytes == 2 * tags.freed_bytes.alone_bytes
@@ -274,30 +274,30 @@ def test_cancelled_before_it_begins(
     planned: CleanupRun, alice: Any, tags: Any, status: str
 ) -> None:
     CleanupRun.objects.update(status=status)
-    row = runs.cancel(alice, planned)
+    row = requests.cancel(alice, planned)
     assert row.status == "cancelled"
     assert runs.run(row.pk, tags) is Outcome.NOT_OURS
     assert left(tags) == ALL
     with pytest.raises(Conflict):
-        runs.cancel(alice, row)
+        requests.cancel(alice, row)
     with pytest.raises(Conflict):
-        runs.approve(alice, row)
+        requests.approve(alice, row)
     with pytest.raises(Conflict):
-        runs.undo(alice, row)
+        requests.undo(alice, row)
 
 
 def test_cancelled_while_it_runs(
     planned: CleanupRun, alice: Any, tags: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan, "GOING_IN_BATCH", 2)
-    row = runs.request(alice, planned.project)
+    row = requests.request(alice, planned.project)
     runs.run(row.pk, tags)
-    runs.approve(alice, row)
+    requests.approve(alice, row)
     real = tags.delete_unmoved
 
     def cancelled(*arguments: Any, **options: Any) -> Any:
         row.refresh_from_db()
-        assert runs.cancel(alice, row).status == "running"
+        assert requests.cancel(alice, row).status == "running"
         return real(*arguments, **options)
 
     monkeypatch.setattr(tags, "delete_unmoved", cancelled)
@@ -305,15 +305,15 @@ def test_cancelled_while_it_runs(
     row.refresh_from_db()
     assert (row.status, row.deleted_count) == ("cancelled", 2)
     assert left(tags) == ["latest", "v2", "v3", "v4"]
-    runs.undo(alice, row)
+    requests.undo(alice, row)
     assert runs.run(row.pk, tags) is Outcome.DONE
     assert left(tags) == ALL
 
 
 def test_undone_as_a_whole(finished: CleanupRun, tags: Any, alice: Any) -> None:
-    until = runs.undo_until(finished)
+    until = requests.undo_until(finished)
     assert until is not None
-    row = runs.undo(alice, finished)
+    row = requests.undo(alice, finished)
     assert row.status == "undoing"
     assert runs.run(row.pk, tags) is Outcome.DONE
     row.refresh_from_db()
@@ -323,14 +323,14 @@ def test_undone_as_a_whole(finished: CleanupRun, tags: Any, alice: Any) -> None:
     assert {each.outcome for each in entries(row).values()} == {"restored"}
     assert AuditEvent.objects.get(action="tag.restore").details["cleanup"] == row.pk
     with pytest.raises(Conflict):
-        runs.undo(alice, row)
+        requests.undo(alice, row)
 
 
 def test_undo_leaves_what_others_have_pushed(finished: CleanupRun, tags: Any, alice: Any) -> None:
     tags.push(PATH, "v1", "f")
     lost = tags.past[PATH, "v2"]
     lost[0] = dataclasses.replace(lost[0], is_restorable=False)
-    runs.undo(alice, finished)
+    requests.undo(alice, finished)
     assert runs.run(finished.pk, tags) is Outcome.DONE
     finished.refresh_from_db()
     assert (finished.status, finished.restored_count) == ("undone", 2)
@@ -349,9 +349,9 @@ def test_too_late_for_undo(finished: CleanupRun, alice: Any, settings: Any) -> N
     CleanupRun.objects.update(started_at=timezone.now() - settings.UNDO_WINDOW)
     finished.refresh_from_db()
     with pytest.raises(Conflict):
-        runs.undo(alice, finished)
+        requests.undo(alice, finished)
     settings.UNDO_WINDOW = dt.timedelta()
-    assert runs.undo_until(finished) is None
+    assert requests.undo_until(finished) is None
 
 
 def test_a_registry_of_others(approved: CleanupRun, tags: Any, alice: Any) -> None:
@@ -360,20 +360,20 @@ def test_a_registry_of_others(approved: CleanupRun, tags: Any, alice: Any) -> No
     del tags.now[PATH]["v2"]
     assert runs.run(approved.pk, tags) is Outcome.DONE
     assert left(tags) == ["latest", "v1", "v4"]
-    runs.undo(alice, CleanupRun.objects.get(pk=approved.pk))
+    requests.undo(alice, CleanupRun.objects.get(pk=approved.pk))
     assert runs.run(approved.pk, tags) is Outcome.FAILED
     assert "keeps nothing" in CleanupRun.objects.get(pk=approved.pk).failure_reason
 
 
 def test_one_at_a_time(tags: Any, alice: Any, app: Any, finished: CleanupRun) -> None:
     tags.push(PATH, "v5", "e")
-    row = runs.request(alice, app)
+    row = requests.request(alice, app)
     with pytest.raises(Conflict):
-        runs.request(alice, app)
+        requests.request(alice, app)
     with pytest.raises(Conflict):
-        runs.undo(alice, finished)
-    runs.cancel(alice, row)
-    runs.undo(alice, finished)
+        requests.undo(alice, finished)
+    requests.cancel(alice, row)
+    requests.undo(alice, finished)
 
 
 @pytest.mark.parametrize("how", ["blocked", "no member", "gone", "archived"])
@@ -417,20 +417,20 @@ def test_without_a_rule_nothing_is_planned(
 ) -> None:
     services.save_policy(alice, app, rules=[])
     with pytest.raises(Conflict):
-        runs.request(alice, app)
+        requests.request(alice, app)
 
 
 def test_who_may(
     planned: CleanupRun, finished: CleanupRun, bob: Any, carol: Any, mallory: Any, app: Any
 ) -> None:
     for by, refusal in ((bob, Forbidden), (carol, Forbidden), (mallory, NotFound)):
-        for call in (runs.approve, runs.cancel, runs.undo):
+        for call in (requests.approve, requests.cancel, requests.undo):
             with pytest.raises(refusal):
                 call(by, finished)
         with pytest.raises(refusal):
-            runs.request(by, app)
+            requests.request(by, app)
         with pytest.raises(refusal):
-            runs.get_for(by, app, finished.pk)
+            requests.get_for(by, app, finished.pk)
 
 
 def test_one_of_another_project_is_none_of_this(
@@ -438,4 +438,4 @@ def test_one_of_another_project_is_none_of_this(
 ) -> None:
     other = make_project("acme/other", owner=alice)
     with pytest.raises(NotFound):
-        runs.get_for(alice, other, finished.pk)
+        requests.get_for(alice, other, finished.pk)

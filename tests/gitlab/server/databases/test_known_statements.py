@@ -272,6 +272,27 @@ def test_a_transaction_whose_first_statement_the_server_has_forgotten(
     assert asked_by_cursor == [QUESTION] * 2
 
 
+def test_what_psycopg_has_the_server_forget_is_not_sent(connection: Any) -> None:
+    """After each rollback, to a savepoint too, and before it asks the next."""
+    for _ in range(3):
+        connection.rows(QUESTION, ["pg_class", 0])
+    with transaction(connection):
+        connection.rows(QUESTION, ["pg_class", 0])
+        # What psycopg itself has prepared, without which it has nothing to forget.
+        for _ in range(3):
+            connection.rows("SELECT %s::int", [1])
+        with connection.cursor() as cursor:
+            cursor.execute("SAVEPOINT here")
+            cursor.execute("ROLLBACK TO SAVEPOINT here")
+        for _ in range(3):
+            assert connection.rows("SELECT %s::bigint", [1]) == [(1,)]
+            assert connection.rows(QUESTION, ["pg_class", 0])
+    for _ in range(2):
+        with transaction(connection):
+            assert connection.rows(QUESTION, ["pg_class", 0])
+    assert connection.connection.known._names[QUESTION]
+
+
 def test_a_number_beyond_a_columns_type_does_not_end_a_transaction(connection: Any) -> None:
     question = "SELECT 1 FROM pg_class WHERE relnatts = %s"
     for _ in range(3):

@@ -1,0 +1,1 @@
+"""The pages of the record: what happened, at each place where it is shown."""

@@ -1,0 +1,147 @@
+"""axe-core finds nothing, on any kind of page, light and dark, wide and narrow, with menus open.
+
+Rules of WCAG 2.2 A and AA and of best practice. One browser and one installation, which these tests
+only look at but for an image of their own; each page in two of the four forms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e import images
+from tests.e2e.conftest import Person, person_at
+from tests.e2e.installation import Installation
+from tests.e2e.test_pages import push, sign_in
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("accessibility")]
+FORMS = {"light, wide": ("light", 1280), "dark, narrow": ("dark", 360)}
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def page(request: pytest.FixtureRequest, chromium: Browser, berth: Installation) -> Iterator[Page]:
+    """Alice, signed in, in one of the forms."""
+    theme, width = FORMS[request.param]
+    context = chromium.new_context(
+        base_url=berth.url,
+        viewport={"width": width, "height": 900},
+        color_scheme=theme,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    sign_in(page, person_at(berth, "alice"))
+    yield page
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def image(berth: Installation) -> str:
+    """The path of a project with an image of two tags."""
+    person_at(berth, "alice")
+    path = "alice/looked-at"
+    berth.create_project(path, owner="alice", visibility="public")
+    push(berth, f"{path}/web", images.tiny("looked at"), "v1", "latest")
+    return path
+
+
+def assert_accessible(page: Page) -> None:
+    """Nothing is found; else each rule with its elements."""
+    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    said = [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"][:3]]
+    assert not said, f"{page.url}\n" + "\n".join(said)
+
+
+def image_address(page: Page, path: str) -> str:
+    page.goto(f"/{path}/container_registry")
+    return page.get_by_role("link", name="web").first.get_attribute("href") or ""
+
+
+OF_EVERYBODY = [
+    "/", "/dashboard/groups", "/explore/projects", "/search?q=looked", "/search", "/projects/new",
+    "/groups/new", "/-/user_settings/profile", "/-/user_settings/password",
+    "/-/user_settings/personal_access_tokens", "/nothing/at/all",
+]  # fmt: skip
+OF_A_PROJECT = [
+    "", "/container_registry", "/container_registry/deleted", "/container_registry/help", "/-/project_members", "/edit",
+    "/-/cleanup", "/-/cleanup/policy", "/-/delete", "/-/settings/access_tokens",
+]  # fmt: skip
+OF_AN_IMAGE = ["", "?q=v&match=pattern", "/untagged", "/tags/v1", "/tags/delete?selected=v1"]
+
+
+def test_pages_of_everybody(page: Page, image: str) -> None:
+    for address in OF_EVERYBODY:
+        page.goto(address)
+        assert_accessible(page)
+
+
+def test_pages_of_a_project(page: Page, image: str) -> None:
+    for address in OF_A_PROJECT:
+        page.goto(f"/{image}{address}")
+        assert_accessible(page)
+
+
+def test_pages_of_an_image(page: Page, image: str) -> None:
+    base = image_address(page, image)
+    for address in OF_AN_IMAGE:
+        page.goto(f"{base}{address}")
+        assert_accessible(page)
+
+
+def test_what_opens_and_where_the_focus_goes(page: Page, image: str) -> None:
+    page.goto(image_address(page, image))
+    button = page.get_by_label("Actions for v1")
+    button.click()
+    assert_accessible(page)
+    page.get_by_role("link", name="Delete tag…").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Delete v1 of web?")
+    assert_accessible(page)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(button).to_be_focused()
+    # What a row may do stays in sight, however narrow the window is.
+    box = button.bounding_box()
+    assert box is not None
+    width = (page.viewport_size or {"width": 0})["width"]
+    assert box["x"] + box["width"] <= width
+
+
+def test_the_palette(page: Page, image: str) -> None:
+    page.goto("/")
+    page.keyboard.press("Control+k")
+    box = page.get_by_role("dialog", name="Search everywhere").get_by_role("searchbox")
+    expect(box).to_be_focused()
+    box.fill("looked-at")
+    link = page.get_by_role("dialog").get_by_role("link", name=image, exact=True)
+    expect(link).to_be_visible()
+    assert_accessible(page)
+    page.keyboard.press("ArrowDown")
+    expect(link).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox").first).to_be_focused()
+
+
+def test_pages_of_visitors(chromium: Browser, berth: Installation, image: str) -> None:
+    context = chromium.new_context(base_url=berth.url, viewport={"width": 360, "height": 800})
+    page = context.new_page()
+    for address in ("/users/sign_in", f"/{image}", "/explore/projects", "/search?q=looked"):
+        page.goto(address)
+        assert_accessible(page)
+    context.close()
+
+
+def test_pages_of_administrators(page: Page, chromium: Browser, berth: Installation) -> None:
+    size = page.viewport_size or {"width": 1280, "height": 900}
+    context = chromium.new_context(base_url=berth.url, viewport=size)
+    console = context.new_page()
+    sign_in(console, Person("root", berth.root_password))
+    for address in ("/admin/", "/admin/accounts/user/", "/admin/audit/auditevent/"):
+        console.goto(address)
+        assert_accessible(console)
+    context.close()

@@ -1,0 +1,134 @@
+"""What pages say of an image that buildah has built, with an attestation as BuildKit writes it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.browsing import Browser
+from tests.e2e.clients import Buildah, trust
+from tests.e2e.conftest import Person
+from tests.e2e.images import CONFIG, INDEX, digest_of
+from tests.e2e.installation import Installation
+from tests.e2e.wire import Wire
+from tests.gitlab.container_registry.contents import written
+from tests.gitlab.container_registry.contents.written import payload
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("containers")]
+
+CONTAINERFILE = """FROM scratch
+LABEL org.opencontainers.image.source=https://github.com/acme/app
+ENV MODE=production
+COPY hello /
+EXPOSE 8080
+USER 1000
+ENTRYPOINT ["/hello"]
+"""
+IN_TOTO = "application/vnd.in-toto+json"
+
+
+def test_from_the_build_to_its_sbom(
+    berth: Installation, buildah: Buildah, alice: Person, project: str, tmp_path: Path
+) -> None:
+    (tmp_path / "Containerfile").write_text(CONTAINERFILE)
+    (tmp_path / "hello").write_text("hello")
+    buildah.login(berth.registry, alice.username, alice.password, trust(berth))
+    name = f"{berth.registry}/{project}:built"
+    buildah("build", "--quiet", "--layers", "--tag", name, tmp_path)
+    buildah("push", trust(berth), "--quiet", name)
+    with Wire(berth, project, username=alice.username) as wire:
+        image = json.loads(wire.get("manifests/built").content)
+        attest(wire, wire.get("manifests/built").content)
+
+    browser = Browser(berth, alice)
+    listed = browser.http.get(f"/{project}/container_registry").text
+    found = re.search(rf'href="(/{project}/container_registry/\d+)"', listed)
+    assert found
+    page = browser.read(f"{found[1]}/tags/built")
+    for words in ("/hello", "MODE", "production", "8080/tcp", "1000", "github.com/acme/app"):
+        assert words in page
+    # Each layer stands in the history, with what made it.
+    for layer in image["layers"]:
+        assert layer["digest"].removeprefix("sha256:")[:12] in page
+    assert "COPY" in page
+
+    assert "SBOM provenance" in browser.read(found[1])
+    multi = browser.http.get(f"{found[1]}/tags/multi").text
+    files = re.findall(rf'href="({found[1]}/manifests/[^"]+/files/[^"]+)"', multi)
+    sbom, provenance = files
+    assert "openssl 3.5.4-r0 Apache-2.0" in browser.read(sbom)
+    assert browser.http.get(f"{sbom}?raw=1").json()["predicateType"] == "https://spdx.dev/Document"
+    assert written.COMMIT in browser.read(provenance)
+    platform = re.search(rf'class="table__name" href="({found[1]}/manifests/[^"]+)"', multi)
+    assert platform
+    assert "How it runs" in browser.read(platform[1])
+
+    # The developer who broke `built` brings back what it was.
+    with Wire(berth, project, username=alice.username) as wire:
+        wire.push_manifest(wire.get("manifests/multi").content, "built", INDEX)
+    address = f"{found[1]}/tags/built"
+    broken = browser.http.get(address).text
+    interval = re.search(r'name="interval" value="(\d+)"', broken)
+    assert interval
+    browser.http.post(
+        f"{address}/restore",
+        data={
+            "csrfmiddlewaretoken": _token(broken),
+            "interval": interval[1],
+        },
+        headers={"Referer": f"{berth.url}{address}"},
+    ).raise_for_status()
+    again = browser.read(address)
+    assert "How it runs" in again
+    assert f"restored just now by {alice.username}" in again
+
+
+def _token(page: str) -> str:
+    found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+    assert found
+    return found[1]
+
+
+def attest(wire: Wire, manifest: bytes) -> None:
+    """Push an index ``multi`` of a manifest and of statements about it, as BuildKit does."""
+    statement = written.statement("https://spdx.dev/Document", written.SPDX)
+    layers = [
+        {
+            **wire.push_blob(payload(document)),
+            "mediaType": IN_TOTO,
+            "annotations": {"in-toto.io/predicate-type": document["predicateType"]},
+        }
+        for document in (statement, written.PROVENANCE_0_2)
+    ]
+    config = {
+        "architecture": "unknown",
+        "os": "unknown",
+        "config": {},
+        "rootfs": {"type": "layers"},
+    }
+    attestation = wire.push_manifest(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {**wire.push_blob(payload(config)), "mediaType": CONFIG},
+            "layers": layers,
+        }
+    )
+    media_type = json.loads(manifest)["mediaType"]
+    image = {"mediaType": media_type, "digest": digest_of(manifest), "size": len(manifest)}
+    children = [
+        {**image, "platform": {"os": "linux", "architecture": "amd64"}},
+        {
+            **attestation,
+            "platform": {"os": "unknown", "architecture": "unknown"},
+            "annotations": {
+                "vnd.docker.reference.type": "attestation-manifest",
+                "vnd.docker.reference.digest": image["digest"],
+            },
+        },
+    ]
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": children}
+    wire.push_manifest(index, "multi", INDEX)

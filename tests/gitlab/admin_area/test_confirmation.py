@@ -1,0 +1,136 @@
+"""What is dangerous asks who it is, ten minutes after signing in or after the last time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from gitlab.accounts.models import User
+from gitlab.namespaces.models import Namespace, Project
+from gitlab.ui.decorators import SIGNED_IN_AT
+from tests.people import PASSWORD
+
+pytestmark = pytest.mark.django_db
+
+CONFIRM = "/users/confirm"
+
+
+def late(user: Any) -> Client:
+    """The browser of somebody who signed in an hour ago."""
+    client = Client()
+    client.force_login(user)
+    session = client.session
+    session[SIGNED_IN_AT] -= 3600
+    session.save()
+    return client
+
+
+def promote(client: Client, user: Any, **more: str) -> Any:
+    form = {"name": user.name, "email": user.email, "is_superuser": "on", **more}
+    return client.post(f"/admin/accounts/user/{user.pk}/change/", form)
+
+
+def confirm(client: Client, address: str, password: str = PASSWORD) -> Any:
+    assert address.startswith(f"{CONFIRM}?next=")
+    return client.post(address, {"password": password})
+
+
+def test_the_console_asks_and_goes_on(root: Any, alice: Any) -> None:
+    client = late(root)
+    assert client.get("/admin/accounts/user/").status_code == 200
+    asked = promote(client, alice)
+    assert asked.status_code == 302
+    alice.refresh_from_db()
+    assert not alice.is_superuser
+    assert confirm(client, asked["Location"], "wrong").status_code == 200
+    alice.refresh_from_db()
+    assert not alice.is_superuser
+    assert confirm(client, asked["Location"]).status_code == 302
+    alice.refresh_from_db()
+    assert alice.is_superuser
+    # For ten minutes nobody asks again.
+    form = {"name": alice.name, "email": alice.email}
+    client.post(f"/admin/accounts/user/{alice.pk}/change/", form)
+    alice.refresh_from_db()
+    assert not alice.is_superuser
+
+
+def test_who_has_just_signed_in_is_not_asked(root: Any, alice: Any) -> None:
+    client = Client()
+    client.post("/users/sign_in", {"login": "root", "password": PASSWORD})
+    promote(client, alice)
+    alice.refresh_from_db()
+    assert alice.is_superuser
+
+
+def test_a_clock_that_was_set_back_asks(root: Any, alice: Any) -> None:
+    client = late(root)
+    session = client.session
+    session[SIGNED_IN_AT] += 7200
+    session.save()
+    assert promote(client, alice)["Location"].startswith(CONFIRM)
+
+
+def test_a_password_that_was_typed_is_not_kept(root: Any) -> None:
+    client = late(root)
+    form = {"username": "dora", "email": "d@example.com", "name": "D", "password": "harbour-lamp-9"}
+    asked = client.post("/admin/accounts/user/add/", form)
+    assert "harbour-lamp" not in str(dict(client.session))
+    back = confirm(client, asked["Location"])
+    assert back["Location"] == "/admin/accounts/user/add/"
+    assert not User.objects.filter(username="dora").exists()
+
+
+@pytest.mark.parametrize(
+    ("action", "path"),
+    [("block", "accounts/user"), ("revoke", "access_tokens/personalaccesstoken")],
+)
+def test_actions_of_the_console(
+    root: Any, alice: Any, make_token: Any, action: str, path: str
+) -> None:
+    make_token(alice, "api")
+    row = alice.pk if "user" in path else alice.access_tokens.get().pk
+    given = {"action": action, "_selected_action": [row]}
+    assert late(root).post(f"/admin/{path}/", given)["Location"].startswith(CONFIRM)
+    alice.refresh_from_db()
+    assert alice.is_active
+    assert not alice.access_tokens.get().is_revoked
+
+
+@pytest.fixture
+def app(alice: Any, make_project: Any) -> Any:
+    return make_project("acme/app", owner=alice)
+
+
+def test_deleting_a_project_and_a_group(app: Any, alice: Any) -> None:
+    client = late(alice)
+    asked = client.post("/acme/app/-/delete", {"path": "acme/app"})
+    assert Project.objects.get().pending_delete_at is None
+    assert confirm(client, asked["Location"]).status_code == 302
+    assert Project.objects.get().pending_delete_at is not None
+
+
+def test_publishing(app: Any, alice: Any) -> None:
+    client = late(alice)
+    form = {"name": "app", "description": "", "registry_access": "enabled"}
+    edit = "/acme/app/edit"
+    assert client.post(edit, form | {"visibility": "private"})["Location"] == edit
+    asked = client.post(edit, form | {"visibility": "public"})
+    assert asked["Location"].startswith(CONFIRM)
+    assert Project.objects.get().visibility == "private"
+    confirm(client, asked["Location"])
+    assert Project.objects.get().visibility == "public"
+    assert Namespace.objects.get(full_path="acme").visibility == "public"
+
+
+def test_the_last_administrator_stays_one(root: Any) -> None:
+    client = Client()
+    client.force_login(root)
+    page = client.post(
+        f"/admin/accounts/user/{root.pk}/change/", {"name": root.name, "email": root.email}
+    )
+    assert "is the last administrator" in page.content.decode()
+    root.refresh_from_db()
+    assert root.is_superuser
