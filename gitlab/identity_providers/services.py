@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from gitlab.accounts import services as accounts
+from gitlab.accounts import sessions
 from gitlab.accounts.models import User
 from gitlab.audit.services import record
 from gitlab.identity_providers import memberships
@@ -20,6 +21,7 @@ from gitlab.identity_providers.models import Identity
 from gitlab.identity_providers.profiles import Profile, ProviderRefused, Terms
 from gitlab.namespaces.models import Route
 from gitlab.namespaces.paths import check_segment, slug
+from gitlab.principals import Person
 from gitlab.refusals import Conflict, Forbidden, Invalid
 
 log = logging.getLogger(__name__)
@@ -171,6 +173,22 @@ def gone(identity: Identity) -> None:
     if not identity.made_user or identity.user.is_blocked:
         return
     _end(identity, accounts.block)
+
+
+@transaction.atomic
+def unlink(identity: Identity, *, by: Person) -> None:
+    """Let a provider's subject be nobody here any more, and end what the provider gave.
+
+    The account stays. Raises `Forbidden`.
+    """
+    if not (by.is_superuser and by.is_active):
+        raise Forbidden("Only administrators may do this.")
+    memberships.apply(identity, {})
+    if identity.made_admin:
+        _set_administrator(identity, wants=False)
+    record("identity.unlink", by=by, target=identity.user, provider=identity.provider)
+    sessions.end_all(identity.user, by=by, note=False)
+    identity.delete()
 
 
 def rest(identity: Identity) -> None:

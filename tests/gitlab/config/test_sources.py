@@ -145,6 +145,9 @@ NUMBERS = dict.fromkeys(
 )
 
 OTHERS = {
+    "berth.password_min_length": "12",
+    "berth.require_two_factor": "true",
+    "berth.two_factor_grace_period": "7d",
     "berth.oidc.name.memberships": "engineering -> acme developer",
     "registry.storage.driver": "filesystem",
     "registry.storage.addressing_style": "virtual",

@@ -12,9 +12,11 @@ from gitlab.access_tokens import services as access_tokens
 from gitlab.accounts import services as accounts
 from gitlab.accounts.models import User
 from gitlab.audit.models import AuditEvent
+from gitlab.identity_providers import services
 from gitlab.identity_providers.models import GivenMembership, Identity
 from gitlab.namespaces import members
 from gitlab.namespaces.models import Member
+from gitlab.refusals import Forbidden
 from tests.gitlab.accounts.factors import set_up_app
 from tests.gitlab.identity_providers.played_provider import PlayedProvider
 from tests.people import basic
@@ -391,3 +393,36 @@ class TestAdministrators:
         come(groups=[])
         assert self.admin()
         assert is_in(client)
+
+
+class TestUnlinking:
+    def test_what_was_given_ends_and_the_account_stays(
+        self, provider: PlayedProvider, come: Come, client: Client, root: Any, make_group: Any
+    ) -> None:
+        make_group("acme")
+        provider.settle(create_users=True, memberships=["staff -> acme developer"])
+        come(groups=["staff"])
+        services.unlink(Identity.objects.get(), by=root)
+        dora = User.objects.get(username="dora")
+        assert dora.is_active
+        assert not dora.identities.exists()
+        assert not Member.objects.filter(user=dora).exists()
+        assert client.get("/-/user_settings/profile").status_code == 302
+        come(groups=["staff"])
+        assert not is_in(client)
+
+    def test_in_the_console(self, come: Come, client: Client, root: Any) -> None:
+        come()
+        pk = Identity.objects.get().pk
+        client.force_login(root)
+        where = "/admin/identity_providers/identity/"
+        assert "dora" in client.get(where).content.decode()
+        client.post(where, {"action": "unlink", "_selected_action": [pk]})
+        assert not Identity.objects.exists()
+        assert AuditEvent.objects.filter(action="identity.unlink", actor_id=root.pk).exists()
+
+    def test_by_administrators_alone(self, come: Come, client: Client, alice: Any) -> None:
+        come()
+        with pytest.raises(Forbidden):
+            services.unlink(Identity.objects.get(), by=alice)
+        assert Identity.objects.exists()
