@@ -22,6 +22,7 @@ if "web" in settings.ROLES:
         path("", include("gitlab.accounts.urls")),
         path("", include("gitlab.accounts.factors.urls")),
         path("", include("gitlab.accounts.password_resets.urls")),
+        path("", include("gitlab.identity_providers.urls")),
         path("", include("gitlab.access_tokens.urls")),
         path("", include("gitlab.trusted_issuers.urls")),
         path("", include("gitlab.container_registry.urls")),

@@ -606,6 +606,8 @@ def addresses(files: str) -> dict[str, list[str]]:
 
 ELSEWHERE = {
     "accounts:sign_in": "lists nothing",
+    "identity_providers:begin": "leads to a provider",
+    "identity_providers:callback": "comes from a provider",
     "accounts:sign_out": "lists nothing",
     "accounts:sign_up": "lists nothing",
     "accounts:end_session": "a POST",

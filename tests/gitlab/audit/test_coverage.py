@@ -106,6 +106,7 @@ SERVICES: dict[str, str] = {
     "container_registry.undo.point_back": "tag.restore",
     "container_registry.undo.restore_image": "container_repository.restore",
     "container_registry.undo.restore_tags": "tag.restore",
+    "identity_providers.services.unlink": "identity.unlink",
     "namespaces.members.add_member": "member.add",
     "namespaces.members.remove_member": "member.remove",
     "namespaces.members.update_member": "member.update",
@@ -156,6 +157,7 @@ BY_OTHERS = {
         "container_repository.empty",
     },
     "container_registry.cleanup.runs": {"cleanup.*"},
+    "identity_providers.services": {"identity.link", "identity.gone"},
     "trusted_issuers.services": {"trusted_issuer.use"},
 }
 
