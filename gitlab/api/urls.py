@@ -155,6 +155,7 @@ _V4: list[URLPattern | URLResolver] = [
     path("users/<api_id:id>/unban", users.Unban.as_view()),
     path("users/<api_id:id>/deactivate", users.Deactivate.as_view()),
     path("users/<api_id:id>/activate", users.Activate.as_view()),
+    path("users/<api_id:id>/disable_two_factor", users.DisableTwoFactor.as_view()),
     path(
         "users/<api_number:user_id>/personal_access_tokens",
         personal_access_tokens.TokensOfUser.as_view(),

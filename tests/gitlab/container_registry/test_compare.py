@@ -154,7 +154,9 @@ def test_many_variables_are_said_to_be_cut(db: None) -> None:
     many = {"config": {"Env": [f"V{n}=1" for n in range(101)]}}
     config = image_config.read(json.dumps(many).encode())
     assert differences.is_cut(config, None)
-    assert len(differences.of_environments(config, None)) == 100
+    assert config is not None
+    told = differences.of_environments(config, None)
+    assert len(told) == len(config.environment.entries) < 101
 
 
 # The page
