@@ -20,7 +20,7 @@ class FilterForm(forms.Form):
     actor = _text("Who", help_text="A name, as it stands below")
     action = _text("Action", help_text="tag.delete, or tag. for all of its kind")
     target = _text("To what", help_text="A path, with all below it")
-    address = _text("Address", help_text="192.0.2.9")
+    address = _text("Address", help_text="203.0.113.7")
     credential = _text("Credential", help_text="access_token:12")
     request_id = _text("Request", help_text="As the log's lines have it")
     since = forms.DateField(
