@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gitlab.accounts import services
+from gitlab.accounts.factors import services as factors
 from gitlab.accounts.factors import standing
 from gitlab.accounts.models import User
 from gitlab.api.authentication import person
@@ -322,6 +323,20 @@ class Unban(ChangeState):
     def post(self, request: Request, id: int | str) -> Response:
         """The same as unblocking them."""
         return self._change(request, id)
+
+
+class DisableTwoFactor(Endpoint):
+    """``/users/:id/disable_two_factor``"""
+
+    section = "Users"
+    administrators = True
+
+    @operation("Take a person's factors away", status=204, refuses=[400, 404])
+    def patch(self, request: Request, id: int | str) -> Response:
+        """Their password alone signs in until they set up new ones; their sessions end."""
+        if not factors.remove_all(user_called(id), by=person(request)):
+            raise BadParameter("two-factor authentication is not enabled for this user")
+        return Response(status=204)
 
 
 class Deactivate(ChangeState):

@@ -123,6 +123,28 @@ class TestGroup:
         require(acme, alice)
         assert "next=" in bobs.get(PAGE)["Location"]
 
+    def test_the_settings_page_requires_it(self, acme: Any, alice: Any, client: Client) -> None:
+        set_up_app(alice)
+        client.force_login(alice)
+        page = "/groups/acme/-/edit"
+        assert 'name="two_factor_grace_period"' in client.get(page).content.decode()
+        form = {"name": "acme", "visibility": "public", "two_factor_grace_period": "7"}
+        assert client.post(page, form).status_code == 302
+        acme.refresh_from_db()
+        assert (acme.require_two_factor_authentication, acme.two_factor_grace_period) == (False, 7)
+        form["two_factor_grace_period"] = str(services.MAX_GRACE + 1)
+        assert "hours." in client.post(page, form).content.decode()
+
+    def test_so_does_the_api(self, acme: Any, alice: Any, bob: Any, client: Client) -> None:
+        set_up_app(alice)
+        client.force_login(alice)
+        address, sent = f"/api/v4/groups/{acme.pk}", {"two_factor_grace_period": 9}
+        answer = client.put(address, sent, content_type="application/json")
+        assert answer.json()["two_factor_grace_period"] == 9
+        assert answer.json()["require_two_factor_authentication"] is True
+        client.force_login(bob)
+        assert client.put(address, sent, content_type="application/json").status_code in (403, 404)
+
     @pytest.mark.parametrize("hours", [-1, services.MAX_GRACE + 1])
     def test_a_grace_has_a_measure(self, acme: Any, alice: Any, hours: int) -> None:
         with pytest.raises(Invalid):

@@ -380,3 +380,14 @@ class TestApi:
         client.force_login(bob)
         assert "two_factor_enabled" not in client.get(f"/api/v4/users/{alice.pk}").json()
         assert len(client.get("/api/v4/users?two_factor=enabled").json()) >= 2
+
+    def test_an_administrator_takes_them_away(self, client: Client, alice: Any, root: Any) -> None:
+        set_up_app(alice)
+        address = f"/api/v4/users/{alice.pk}/disable_two_factor"
+        client.force_login(alice)
+        assert client.patch(address).status_code == 403
+        client.force_login(root)
+        assert client.patch(address).status_code == 204
+        assert services.of(alice) == []
+        assert client.patch(address).status_code == 400
+        assert client.patch("/api/v4/users/999999/disable_two_factor").status_code == 404
