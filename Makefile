@@ -9,6 +9,7 @@ RUN_STAMP := $(VENV)/.stamp-run
 DEV_STAMP := $(VENV)/.stamp-dev
 PYTHON_GITLAB_STAMP := .venv-python-gitlab/.stamp
 SCHEMATHESIS_STAMP := .venv-schemathesis/.stamp
+OIDC_PROVIDER_STAMP := .venv-oidc-provider/.stamp
 AUDIT_VENV := .venv-audit
 # One more than the two cores that it should do with: many tests wait for a clock or a client.
 JOBS ?= 3
@@ -23,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help audit openapi reference faults run test e2e e2e-all compose-test monitoring-test bench timing lint format typecheck coverage requirements install install-dev \
-	test-packages check-packages python-gitlab schemathesis clean
+	test-packages check-packages python-gitlab schemathesis oidc-provider clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -116,6 +117,8 @@ python-gitlab: $(PYTHON_GITLAB_STAMP) ## An environment of its own for PyPI's py
 
 schemathesis: $(SCHEMATHESIS_STAMP) ## An environment of its own for schemathesis
 
+oidc-provider: $(OIDC_PROVIDER_STAMP) ## npm's provider of OpenID Connect, for its tests (needs node and npm)
+
 clean: ## Remove caches and reports; the environment and the state folder stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache htmlcov .coverage .coverage.* tests/.artifacts
 	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
@@ -136,4 +139,11 @@ $(PYTHON_GITLAB_STAMP): scripts/make-environment
 # Its pytest plugin and its hypothesis would be those of our own tests too.
 $(SCHEMATHESIS_STAMP): scripts/make-environment
 	@scripts/make-environment .venv-schemathesis --package "schemathesis>=4,<5"
+	@touch $@
+
+# npm's, but a folder as those of the environments beside it.
+$(OIDC_PROVIDER_STAMP): tests/e2e/oidc_provider/package.json
+	@mkdir -p $(@D)
+	@cp $< $(@D)/package.json
+	npm install --prefix $(@D) --no-audit --no-fund --no-package-lock --ignore-scripts
 	@touch $@

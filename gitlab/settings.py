@@ -65,10 +65,12 @@ _WEB_APPS = [
     "gitlab.path_changes",
     "gitlab.access_tokens",
     "gitlab.trusted_issuers",
+    "gitlab.identity_providers",
     "gitlab.container_registry",
     "gitlab.container_registry.cleanup",
     "gitlab.container_registry.layers",
     "gitlab.container_registry.protection",
+    "gitlab.container_registry.signatures",
     "gitlab.quotas",
     "gitlab.search",
     "gitlab.audit",
@@ -404,6 +406,10 @@ DENIALS_KEPT = CONFIG.berth.denials_kept
 AUDIT_STREAM = CONFIG.berth.audit_stream
 REQUIRE_TWO_FACTOR = CONFIG.berth.require_two_factor
 TWO_FACTOR_GRACE = CONFIG.berth.two_factor_grace_period
+IDENTITY_PROVIDERS = CONFIG.berth.oidc
+for _name, _provider in IDENTITY_PROVIDERS.items():
+    if _provider.faults:
+        sys.exit(f"berth.oidc.{_name} has no {' and no '.join(_provider.faults)}")
 SIGNUP_ENABLED = CONFIG.berth.signup_enabled
 FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins
 FAILED_LOGINS_PER_ADDRESS = CONFIG.berth.rate_limits.failed_logins_per_address

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -48,7 +49,7 @@ def public_jwk(algorithm: str = "ES256", number: int = 0, **more: Any) -> dict[s
 
 class PlayedIssuer:
     """`keys` are what it gives out, `answers` what it does instead at a path, `asked` what it was
-    asked.
+    asked, `forms` what was posted.
     """
 
     def __init__(self, certificates: Certificates | None = None) -> None:
@@ -57,6 +58,7 @@ class PlayedIssuer:
         self.configuration: dict[str, Any] = {}
         self.answers: dict[str, Answer] = {}
         self.asked: list[str] = []
+        self.forms: list[dict[str, str]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -117,6 +119,16 @@ class PlayedIssuer:
                     send(self, usual | issuer.configuration)
                 elif self.path == KEYS:
                     send(self, {"keys": issuer.keys})
+                else:
+                    send(self, {}, status=404)
+
+            def do_POST(self) -> None:
+                issuer.asked.append(self.path)
+                size = int(self.headers["Content-Length"])
+                issuer.forms.append(dict(parse_qsl(self.rfile.read(size).decode())))
+                answer = issuer.answers.get(self.path)
+                if answer is not None:
+                    answer(self)
                 else:
                     send(self, {}, status=404)
 

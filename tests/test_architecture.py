@@ -95,6 +95,7 @@ LADDER: tuple[tuple[str, ...], ...] = (
     ("gitlab.accounts",),
     ("gitlab.access_tokens",),
     ("gitlab.trusted_issuers",),
+    ("gitlab.identity_providers",),
     ("gitlab.container_registry",),
     ("gitlab.quotas",),
     ("gitlab.path_changes", "gitlab.authorization", "gitlab.search"),

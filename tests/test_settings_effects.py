@@ -18,6 +18,7 @@ from gitlab.config import KEYS
 pytestmark = pytest.mark.engineless
 
 TESTS = Path(__file__).parent
+_PROVIDERS = "gitlab/identity_providers"
 _NODE = "system/test_settings.py"
 
 SHOWN_BY: dict[str, str] = {
@@ -128,6 +129,22 @@ SHOWN_BY: dict[str, str] = {
     "berth.rate_limits.per_user": "gitlab/server/test_rate_limit.py::test_pages_for_somebody",
     "berth.rate_limits.per_token": f"{_NODE}::test_the_rate_of_a_token",
     "berth.rate_limits.per_address": f"{_NODE}::test_rates",
+    "berth.oidc.name.label": f"{_PROVIDERS}/test_openid_connect.py::test_the_button",
+    "berth.oidc.name.issuer": f"{_PROVIDERS}/test_openid_connect.py::test_there_and_back",
+    "berth.oidc.name.client_id": f"{_PROVIDERS}/test_openid_connect.py::test_there_and_back",
+    "berth.oidc.name.client_secret": f"{_PROVIDERS}/test_openid_connect.py::test_a_public_client_sends_no_secret",
+    "berth.oidc.name.scopes": f"{_PROVIDERS}/test_openid_connect.py::test_there_and_back",
+    "berth.oidc.name.username_claim": f"{_PROVIDERS}/test_people.py::test_claims_by_other_names",
+    "berth.oidc.name.groups_claim": f"{_PROVIDERS}/test_people.py::test_claims_by_other_names",
+    "berth.oidc.name.trust_emails": f"{_PROVIDERS}/test_people.py::test_a_provider_whose_addresses_are_trusted",
+    "berth.oidc.name.create_users": f"{_PROVIDERS}/test_people.py::test_nobody_is_made_where_that_is_off",
+    "berth.oidc.name.link_by_email": f"{_PROVIDERS}/test_people.py::test_a_verified_one_links_where_that_is_on",
+    "berth.oidc.name.allowed_domains": f"{_PROVIDERS}/test_people.py::test_domains",
+    "berth.oidc.name.allowed_groups": f"{_PROVIDERS}/test_people.py::test_is_blocked_and_so_are_their_tokens",
+    "berth.oidc.name.admin_group": f"{_PROVIDERS}/test_people.py::test_as_long_as_they_are_in_the_group",
+    "berth.oidc.name.memberships": f"{_PROVIDERS}/test_people.py::test_they_give_and_take",
+    "berth.oidc.name.second_factor": f"{_PROVIDERS}/test_people.py::test_unless_the_provider_asks_for_one",
+    "berth.oidc.name.absent_after": f"{_PROVIDERS}/test_absence.py::test_who_stays_away_is_deactivated",
 }
 
 

@@ -74,6 +74,11 @@ app.conf.update(
             "schedule": 3600.0,
             "options": {"expires": 3600},
         },
+        "deactivate absent": {
+            "task": "workers.tasks.deactivate_absent",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
         "sweep jobs": {
             "task": "workers.tasks.sweep_jobs",
             "schedule": 300.0,

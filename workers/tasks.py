@@ -23,6 +23,7 @@ from gitlab.container_registry.cleanup import runs as cleanup
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.layers import jobs as layers
 from gitlab.container_registry.layers import requests as layer_requests
+from gitlab.identity_providers import absence
 from gitlab.jobs import enqueue
 from gitlab.mail import services as mail
 from gitlab.path_changes import services as path_changes
@@ -146,6 +147,14 @@ def verify_slice() -> None:
         return
     if faults:
         log.error("the registry has found %s faults in its store: GET /gitlab/v1/garbage/", faults)
+
+
+@shared_task
+def deactivate_absent() -> None:
+    """Let those rest who don't come by their provider any more."""
+    count = absence.sweep()
+    if count:
+        log.info("%s people have not come by their provider for long", count)
 
 
 @shared_task

@@ -23,6 +23,7 @@ from gitlab.accounts import services
 from gitlab.accounts.models import User
 from gitlab.ui.toasts import add_toast
 
+_ASKS_FACTOR = "allauth.mfa.stages.AuthenticateStage"
 _SAID = {
     "mfa/messages/totp_activated.txt": "The authenticator app is set up. Other sessions have ended.",
     "mfa/messages/totp_deactivated.txt": "The authenticator app is removed.",
@@ -60,6 +61,12 @@ class AccountAdapter(DefaultAccountAdapter):
         if not user.is_active:
             services.reactivate(user)
         super().login(request, user)
+
+    def get_login_stages(self) -> list[str]:
+        """What comes between: no code for whom an identity provider has asked for one itself."""
+        stages: list[str] = super().get_login_stages()
+        ours = {_ASKS_FACTOR: "gitlab.accounts.factors.stages.AuthenticateStage"}
+        return [ours.get(stage, stage) for stage in stages]
 
     def post_login(self, request: HttpRequest, user: AbstractBaseUser, **more: Any) -> HttpResponse:
         """On to where they were going, without a message that they are in."""

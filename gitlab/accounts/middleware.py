@@ -103,6 +103,11 @@ def _note_seen(request: HttpRequest) -> None:
             sessions.note_seen(key, request.META.get("REMOTE_ADDR", ""), now)
 
 
+def _is_open(request: HttpRequest) -> bool:
+    match = request.resolver_match
+    return match is not None and match.view_name in _OPEN
+
+
 def _lead(request: HttpRequest, user: User) -> HttpResponse | None:
     """To the page that makes a second factor, where it is time for that."""
     where = standing.of(user)
@@ -110,8 +115,7 @@ def _lead(request: HttpRequest, user: User) -> HttpResponse | None:
         if where.grace is None and user.two_factor_told_at is not None:
             standing.untell(user)
         return None
-    match = request.resolver_match
-    if match is not None and match.view_name in _OPEN:
+    if _is_open(request) or request.session.get(standing.PROVEN_ELSEWHERE) == user.pk:
         return None
     standing.tell(user)
     if standing.of(user).is_overdue:

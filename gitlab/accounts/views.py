@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
@@ -67,8 +67,20 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         "next": back,
         "signup": settings.SIGNUP_ENABLED,
         "reset": settings.MAIL_ENABLED,
+        "providers": _providers(back),
     }
     return waiting(render(request, "accounts/sign_in.html", context), wait)
+
+
+def _providers(back: str) -> list[tuple[str, str]]:
+    """What stands on the buttons of identity providers, and where each leads."""
+    return [
+        (
+            f"Continue with {provider.label or name}",
+            f"{reverse('identity_providers:begin', args=[name])}?{urlencode({'next': back})}",
+        )
+        for name, provider in settings.IDENTITY_PROVIDERS.items()
+    ]
 
 
 def waiting(response: HttpResponse, wait: int) -> HttpResponse:

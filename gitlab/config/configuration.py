@@ -149,7 +149,8 @@ class Configuration(Table):
         """The values that no log line may show: every secret of this node, passwords in
         addresses.
         """
-        tables = (self, self.registry, self.registry.storage, self.gitlab_rails, self.berth)
+        tables: list[Table] = [self, self.registry, self.registry.storage, self.gitlab_rails]
+        tables += [self.berth, *self.berth.oidc.values()]
         fields = [value for table in tables for _, value in table]
         given = [value.get_secret_value() for value in fields if isinstance(value, SecretStr)]
         passwords = [password for text in given if (password := _password_in(text))]

@@ -45,19 +45,27 @@ _SHORT_NAMES = {"BERTH_HOME": "berth.home", "ROLES": "berth.roles"}
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
     known = {key.upper().replace(".", "__"): key for key in KEYS} | _SHORT_NAMES
     for variable, value in environ.items():
-        if variable in known:
-            yield known[variable], value, f"environment {variable}"
-        elif variable.removesuffix("_FILE") in known and variable.endswith("_FILE"):
+        if key := _key(known, variable):
+            yield key, value, f"environment {variable}"
+        elif variable.endswith("_FILE") and (key := _key(known, variable.removesuffix("_FILE"))):
             try:
                 content = Path(value).read_text().strip()
             except OSError as error:
                 raise BadConfiguration(f"{variable}: {value} can't be read ({error})") from error
-            yield known[variable.removesuffix("_FILE")], content, f"file {value}"
+            yield key, content, f"file {value}"
         elif variable.partition("__")[0] in _TABLES and "__" in variable:
             raise BadConfiguration(
                 f"{variable} in the environment is no setting; those of its table are: "
                 + ", ".join(name for name in known if name.startswith(variable.partition("__")[0]))
             )
+
+
+def _key(known: Mapping[str, str], variable: str) -> str | None:
+    """The key of a variable; also of one of several tables, by whatever name."""
+    if variable in known:
+        return known[variable]
+    key = variable.lower().replace("__", ".")
+    return key if variable.isupper() and reference.pattern(key) in KEYS else None
 
 
 def _from_table(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -109,12 +117,14 @@ def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
     """One line for each fault. A value is not repeated: it may be a secret."""
     lines = []
     for fault in error.errors(include_url=False, include_input=False):
-        key = ".".join(str(part) for part in fault["loc"])
+        # Of a table's name that is none, pydantic says ``[key]`` besides.
+        key = ".".join(str(part) for part in fault["loc"] if part != "[key]")
         source = next((o for k, o in origins.items() if key.startswith(k) or k.startswith(key)), "")
         reason = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             table = key.rpartition(".")[0]
-            names = [k.rpartition(".")[2] for k in KEYS if k.rpartition(".")[0] == table]
+            pattern = reference.pattern(f"{table}.")[:-1]
+            names = [k.rpartition(".")[2] for k in KEYS if k.rpartition(".")[0] == pattern]
             reason = f"is no setting; those of [{table or 'the top'}] are {', '.join(names)}"
         lines.append(f"{key} ({source or 'default'}): {reason}")
     return "Berth can't start with these settings:\n  " + "\n  ".join(lines)

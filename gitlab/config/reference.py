@@ -8,12 +8,15 @@ from __future__ import annotations
 import inspect
 import tomllib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from gitlab.config.configuration import Configuration
+
+NAME = "name"
+"""Stands in a key for the name that somebody gives one of several tables of a kind."""
 
 FILES = {"registry.internal_certificate"}
 """Keys whose values are no secrets, and too long for the environment all the same."""
@@ -41,15 +44,33 @@ def settings(model: type[BaseModel] = Configuration, prefix: str = "") -> Iterat
 
 
 def _divided(model: type[BaseModel]) -> tuple[dict[str, FieldInfo], dict[str, type[BaseModel]]]:
-    """The settings of a table, and the tables in it."""
+    """The settings of a table, and the tables in it; of several of a kind one stands for all."""
     own: dict[str, FieldInfo] = {}
     tables: dict[str, type[BaseModel]] = {}
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        if get_origin(field.annotation) is dict:
+            tables[f"{name}.{NAME}"] = get_args(field.annotation)[1]
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             tables[name] = field.annotation
         else:
             own[name] = field
     return own, tables
+
+
+def pattern(key: str) -> str:
+    """A key as it stands in `settings`, whatever somebody has named one of several tables.
+
+    ``berth.oidc.keycloak.issuer`` → ``berth.oidc.name.issuer``
+    """
+    for table in _SEVERAL:
+        if key.startswith(f"{table}."):
+            name, dot, rest = key.removeprefix(f"{table}.").partition(".")
+            return f"{table}.{NAME}{dot}{rest}" if name else key
+    return key
+
+
+_SEVERAL = ("berth.oidc",)
+"""The tables of which each holds several of a kind."""
 
 
 def _setting(key: str, field: FieldInfo) -> Setting:

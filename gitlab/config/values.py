@@ -43,7 +43,8 @@ def _duration(value: object) -> object:
 _BRACKETS = "an IPv6 address stands in brackets, as in http://[::1]:5000"
 
 
-def _address(value: str) -> str:
+def check_address(value: str) -> str:
+    """An address of http or https, without a slash at its end."""
     split = urlsplit(value)
     if split.netloc.count(":") > 1 and "[" not in split.netloc:
         raise ValueError(_BRACKETS)
@@ -57,7 +58,7 @@ def _address(value: str) -> str:
 
 
 def _bare_address(value: str) -> str:
-    if urlsplit(_address(value)).path:
+    if urlsplit(check_address(value)).path:
         raise ValueError(
             "this address has no path: docker knows hosts and ports only, and Berth's pages are served"
             " at the root of a host; give it a host name or a port of its own"
@@ -111,7 +112,7 @@ def comma_list(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Address = Annotated[str, AfterValidator(_address)]
+Address = Annotated[str, AfterValidator(check_address)]
 BareAddress = Annotated[str, AfterValidator(_bare_address)]
 Listener = Annotated[str, AfterValidator(_listener)]
 Names = Annotated[list[str], BeforeValidator(comma_list)]

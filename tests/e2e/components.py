@@ -40,6 +40,7 @@ _NEEDS = {
     "btrfs": ("mkfs.btrfs",),
     "capabilities": ("setpriv",),
     "promtool": ("promtool",),
+    "node": ("node",),
 }
 _NEED_ROOT = {"docker", "podman", "buildah", "own-names", "namespaces", "compose", "snapshots"}
 

@@ -202,6 +202,50 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.limits.uploads_per_person": (9, "s.REGISTRY_UPLOADS_PER_PERSON", 9),
     "berth.limits.projects_per_hour": (8, "s.PROJECTS_PER_HOUR", 8),
     "berth.limits.tokens_per_person": (7, "s.TOKENS_PER_PERSON", 7),
+    "berth.oidc.name.label": ("Company", "s.IDENTITY_PROVIDERS['name'].label", "Company"),
+    "berth.oidc.name.issuer": (
+        "https://sso.test/",
+        "s.IDENTITY_PROVIDERS['name'].issuer",
+        "https://sso.test/",
+    ),
+    "berth.oidc.name.client_id": ("berth", "s.IDENTITY_PROVIDERS['name'].client_id", "berth"),
+    "berth.oidc.name.client_secret": (
+        "a-client-secret",
+        "s.IDENTITY_PROVIDERS['name'].client_secret.get_secret_value()",
+        "a-client-secret",
+    ),
+    "berth.oidc.name.scopes": (
+        ["openid", "groups"],
+        "s.IDENTITY_PROVIDERS['name'].scopes",
+        ["openid", "groups"],
+    ),
+    "berth.oidc.name.username_claim": (
+        "nickname",
+        "s.IDENTITY_PROVIDERS['name'].username_claim",
+        "nickname",
+    ),
+    "berth.oidc.name.groups_claim": ("roles", "s.IDENTITY_PROVIDERS['name'].groups_claim", "roles"),
+    "berth.oidc.name.trust_emails": (True, "s.IDENTITY_PROVIDERS['name'].trust_emails", True),
+    "berth.oidc.name.create_users": (True, "s.IDENTITY_PROVIDERS['name'].create_users", True),
+    "berth.oidc.name.link_by_email": (True, "s.IDENTITY_PROVIDERS['name'].link_by_email", True),
+    "berth.oidc.name.allowed_domains": (
+        ["x.test"],
+        "s.IDENTITY_PROVIDERS['name'].allowed_domains",
+        ["x.test"],
+    ),
+    "berth.oidc.name.allowed_groups": (
+        ["staff"],
+        "s.IDENTITY_PROVIDERS['name'].allowed_groups",
+        ["staff"],
+    ),
+    "berth.oidc.name.admin_group": ("admins", "s.IDENTITY_PROVIDERS['name'].admin_group", "admins"),
+    "berth.oidc.name.memberships": (
+        ["a b -> acme/app owner"],
+        "s.IDENTITY_PROVIDERS['name'].given",
+        [["a b", "acme/app", 50]],
+    ),
+    "berth.oidc.name.second_factor": (True, "s.IDENTITY_PROVIDERS['name'].second_factor", True),
+    "berth.oidc.name.absent_after": ("30d", "s.IDENTITY_PROVIDERS['name'].absent_after.days", 30),
 }
 
 

@@ -22,6 +22,10 @@ PROVING = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 """The kinds that make a second factor. Recovery codes only stand in for one of them."""
 
 
+PROVEN_ELSEWHERE = "factor_proven_elsewhere"
+"""In a session: the id of whom an identity provider has asked for a second factor itself."""
+
+
 class Standing(NamedTuple):
     """Where somebody stands. `grace` is None for whom nobody requires anything of."""
 

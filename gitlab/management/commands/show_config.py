@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,10 @@ def describe(loaded: Loaded) -> list[dict[str, Any]]:
     config = loaded.configuration
     derived = _derived(config)
     rows = []
-    for key in KEYS:
+    for key in _keys(config):
         value: Any = config
         for part in key.split("."):
-            value = getattr(value, part)
+            value = value[part] if isinstance(value, dict) else getattr(value, part)
         origin = loaded.origins.get(key, "default")
         if value is None and key in derived:
             value, origin = derived[key], "derived"
@@ -69,6 +70,17 @@ def describe(loaded: Loaded) -> list[dict[str, Any]]:
             value, origin = (MASK, f"file {path}") if path.exists() else (None, "not generated yet")
         rows.append({"key": key, "value": _printable(key, value), "origin": origin})
     return rows
+
+
+def _keys(config: Configuration) -> Iterator[str]:
+    """Every key, of several tables of a kind those that are there."""
+    for key in KEYS:
+        before, several, rest = key.partition(f".{reference.NAME}.")
+        if not several:
+            yield key
+            continue
+        for name in getattr(config.berth, before.removeprefix("berth.")):
+            yield f"{before}.{name}.{rest}"
 
 
 def _derived(config: Configuration) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def test_an_unknown_variable_stops_and_the_tables_are_named() -> None:
         ("external_uri = 'x'", "external_uri", "external_url"),
         ("[registry.storage]\nfolder = 'x'", "registry.storage.folder", "bucket"),
         ("[nonsense]\na = 1", "nonsense", "external_url"),
+        ("[berth.oidc.sso]\nclient = 'x'", "berth.oidc.sso.client", "client_id"),
     ],
 )
 def test_an_unknown_key_stops_and_its_tables_keys_are_named(
@@ -67,6 +68,11 @@ def test_an_unknown_key_stops_and_its_tables_keys_are_named(
         ("[berth]\ndebug = 'yes, please'", "berth.debug"),
         ("[berth.rate_limits]\nfailed_logins = -1", "berth.rate_limits.failed_logins"),
         ("registry = 3", "registry"),
+        ("[berth.oidc.sso]\nissuer = 'http://sso.test'", "berth.oidc.sso.issuer"),
+        ("[berth.oidc.SSO]\nlabel = 'x'", "berth.oidc.SSO"),
+        ("[berth.oidc]\nlabel = 'x'", "berth.oidc.label"),
+        ("[berth.oidc.sso]\nmemberships = ['a b developer']", "berth.oidc.sso.memberships"),
+        ("[berth.oidc.sso]\nmemberships = ['a -> b boss']", "berth.oidc.sso.memberships"),
     ],
 )
 def test_a_bad_value_is_named(write: Any, text: str, named: str) -> None:

@@ -76,6 +76,7 @@ ADDRESSES = dict.fromkeys(
         "registry.token_realm",
         "registry.storage.endpoint",
         "gitlab_rails.registry_api_url",
+        "berth.oidc.name.issuer",
     ),
     "https://example.com",
 )
@@ -98,6 +99,10 @@ SWITCHES = dict.fromkeys(
         "gitlab_rails.smtp_enable",
         "gitlab_rails.smtp_tls",
         "gitlab_rails.smtp_starttls",
+        "berth.oidc.name.trust_emails",
+        "berth.oidc.name.create_users",
+        "berth.oidc.name.link_by_email",
+        "berth.oidc.name.second_factor",
     ),
     "true",
 )
@@ -117,6 +122,7 @@ NUMBERS = dict.fromkeys(
         "berth.audit_events_kept",
         "berth.denials_kept",
         "berth.max_token_lifetime",
+        "berth.oidc.name.absent_after",
         "berth.upload_expiry",
         "berth.database_timeout",
         "berth.processes",
@@ -139,6 +145,10 @@ NUMBERS = dict.fromkeys(
 )
 
 OTHERS = {
+    "berth.password_min_length": "12",
+    "berth.require_two_factor": "true",
+    "berth.two_factor_grace_period": "7d",
+    "berth.oidc.name.memberships": "engineering -> acme developer",
     "registry.storage.driver": "filesystem",
     "registry.storage.addressing_style": "virtual",
     "registry.storage.accel_prefix": "/-/blobs",
