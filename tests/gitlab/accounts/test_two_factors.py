@@ -322,7 +322,7 @@ class TestPasswordAlone:
         assert refused.status_code == 401
         message = refused.json()["errors"][0]["message"]
         assert "access token" in message
-        assert message.endswith("/-/user_settings/personal_access_tokens")
+        assert "/-/user_settings/personal_access_tokens" in message
 
     def test_a_wrong_password_learns_nothing(self, client: Client, alice: Any) -> None:
         before = self.docker(client, "wrong").json()
