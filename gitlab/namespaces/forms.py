@@ -175,6 +175,7 @@ class GroupSettingsForm(forms.Form):
     two_factor_grace_period = forms.IntegerField(
         label="Hours to set one up",
         min_value=0,
+        required=False,
         help_text="From when somebody is first told. 0 is at once.",
     )
 
