@@ -18,7 +18,6 @@ from django.db.models import Model, Q, QuerySet
 from gitlab.refusals import Invalid
 
 Row = TypeVar("Row", bound=Model)
-_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,6 @@ def _value(field: Any, given: Any) -> Any:
     value = field.to_python(given)
     if value is None or (isinstance(value, str) and "\0" in value):
         raise ValueError("no value of a row")
-    if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
-        raise OverflowError
     return value
 
 

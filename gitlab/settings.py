@@ -70,6 +70,7 @@ _WEB_APPS = [
     "gitlab.container_registry.cleanup",
     "gitlab.container_registry.layers",
     "gitlab.container_registry.protection",
+    "gitlab.container_registry.signatures",
     "gitlab.quotas",
     "gitlab.search",
     "gitlab.audit",

@@ -29,6 +29,7 @@ if "web" in settings.ROLES:
         path("", include("gitlab.container_registry.cleanup.urls")),
         path("", include("gitlab.container_registry.layers.urls")),
         path("", include("gitlab.container_registry.protection.urls")),
+        path("", include("gitlab.container_registry.signatures.urls")),
         path("", include("gitlab.quotas.urls")),
         path("", include("gitlab.path_changes.urls")),
         path("", include("gitlab.api.urls")),

@@ -8,6 +8,7 @@ from celery import shared_task
 
 from gitlab.access_tokens import expiry, job_tokens
 from gitlab.accounts import login_waits, sessions
+from gitlab.accounts.password_resets import services as password_resets
 from gitlab.audit import chain, denials, retention, stream
 from gitlab.container_registry import (
     bulk_deletion,
@@ -191,7 +192,8 @@ def warn_of_quotas() -> None:
 
 @shared_task
 def send_mail() -> None:
-    """Send the mails that are due."""
+    """Send the mails that are due, links for forgotten passwords among them."""
+    password_resets.answer()
     sent = mail.send_due()
     if sent:
         log.info("sent %s mails", sent)

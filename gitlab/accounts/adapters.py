@@ -6,10 +6,11 @@ import base64
 import hashlib
 import time
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import qrcode
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.utils import get_login_redirect_url
 from allauth.mfa.adapter import DefaultMFAAdapter
 from cryptography.fernet import Fernet
 from django.conf import settings
@@ -17,14 +18,12 @@ from django.contrib import messages
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.loader import render_to_string
 from django.urls import reverse
 from qrcode.image.svg import SvgPathFillImage
 
 from gitlab.accounts import services
 from gitlab.accounts.factors import standing
 from gitlab.accounts.models import User
-from gitlab.mail import services as mail
 from gitlab.ui.decorators import SIGNED_IN_AT
 from gitlab.ui.toasts import add_toast
 
@@ -75,7 +74,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def post_login(self, request: HttpRequest, user: AbstractBaseUser, **more: Any) -> HttpResponse:
         """On to where they were going, without a message that they are in."""
-        return redirect(more.get("redirect_url") or settings.LOGIN_REDIRECT_URL)
+        return redirect(get_login_redirect_url(request, more.get("redirect_url")))
 
     def reauthenticate(self, user: AbstractBaseUser, password: str) -> bool:
         """Whether this is their own password. Raises `failed_logins.TooManyFailedLogins`."""
@@ -109,20 +108,6 @@ class AccountAdapter(DefaultAccountAdapter):
         text = message or _SAID.get(message_template or "", "")
         if text:
             add_toast(request, text, tone="bad" if level >= messages.ERROR else "good")
-
-    def get_reset_password_from_key_url(self, key: str) -> str:
-        """By the installation's own address, whatever host the request named."""
-        path = reverse("account_reset_password_from_key", kwargs={"uidb36": "0", "key": "0"})
-        return f"{settings.EXTERNAL_URL}{path.removesuffix('0-0')}{quote(key)}"
-
-    def send_password_reset_mail(
-        self, user: AbstractBaseUser, email: str, context: dict[str, Any]
-    ) -> None:
-        """Into the queue that all mail goes through."""
-        assert isinstance(user, User)
-        about = {"username": user.username, "link": context["password_reset_url"]}
-        text = render_to_string("accounts/mail/reset.txt", about)
-        mail.queue(user, "Set another password", text)
 
     def set_password(self, user: AbstractBaseUser, password: str) -> None:
         """By our own service: sessions end, the record says so. Raises `Forbidden`, `Invalid`."""

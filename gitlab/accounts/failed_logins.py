@@ -204,6 +204,20 @@ def begin_factor(user: User, *, address: str) -> Attempt:
     return Attempt(_take_shown(part, repetition, known), known)
 
 
+_CHALLENGES = Kind("challenges", (Rate(30, MINUTE),))
+
+
+def note_challenge(address: str) -> None:
+    """Count that a visitor asks for what a passkey answers to, which leaves a row of a session.
+
+    Raises `TooManyRequests` for an address that asks more than thirty times in a minute.
+    """
+    source = addresses.source(address)
+    full = _limiter.take(_CHALLENGES.of(source)) if source else {}
+    if full:
+        raise TooManyRequests(max(full.values()))
+
+
 _LINKS = Kind("links", (Rate(3, HOUR),))
 _LINKS_ASKED = Kind("links_asked", (Rate(20, HOUR),))
 

@@ -80,6 +80,8 @@ class SignedInMiddleware:
 
 def note_sign_in(sender: Any, request: HttpRequest, user: User, **more: Any) -> None:
     """A receiver of Django's ``user_logged_in``: a session has begun."""
+    # What a visitor's session had for a while: see `factors.views.PasskeySignIn`.
+    request.session.set_expiry(None)
     if not request.session.session_key:
         request.session.save()
     sessions.note_begun(
@@ -121,7 +123,8 @@ def _lead(request: HttpRequest, user: User) -> HttpResponse | None:
             text = "403 Forbidden - Set up two-factor authentication first"
             return JsonResponse({"message": text}, status=403)
         return redirect(SET_UP)
-    if request.method != "GET" or request.session.get(_LED):
+    is_page = request.method == "GET" and "HX-Request" not in request.headers
+    if not is_page or request.path_info.startswith("/api/") or request.session.get(_LED):
         return None
     request.session[_LED] = True
     return redirect(f"{reverse(SET_UP)}?{urlencode({'next': request.get_full_path()})}")

@@ -191,3 +191,16 @@ class LoginWait(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} at {self.address}"
+
+
+class ResetRequest(models.Model):
+    """Somebody has asked for a link that sets another password; gone once a job has looked at it.
+
+    Written for an address that nobody has as well: the page takes as long for either.
+    """
+
+    email = models.EmailField(max_length=254)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return self.email

@@ -98,6 +98,7 @@ def _sidebar(apps: list[dict[str, Any]], path: str, home: str) -> list[Section]:
             url = model["admin_url"]
             links[title].append(Link(str(model["name"]), url, icon, path.startswith(url)))
     doctor, cleanup = reverse("admin_area:doctor"), reverse("admin_area:cleanup")
+    inventory = reverse("record:inventories")
     audit, denials = reverse("record:instance"), reverse("record:denials")
     overview = Section(
         "",
@@ -105,6 +106,7 @@ def _sidebar(apps: list[dict[str, Any]], path: str, home: str) -> list[Section]:
             Link("Overview", home, "gauge", path == home),
             Link("Doctor", doctor, "shield-check", path == doctor),
             Link("Audit log", audit, "scroll-text", path == audit),
+            Link("Inventory", inventory, "list", path.startswith(inventory)),
             Link("Denials", denials, "ban", path == denials),
             Link("Cleanup policy", cleanup, "sliders-horizontal", path == cleanup),
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gitlab.accounts.factors import standing
 from gitlab.accounts.models import User
 from gitlab.api.errors import not_found
 from gitlab.container_registry import repositories
@@ -71,7 +72,8 @@ def repository_for(
 def user_called(id_or_path: IdOrPath) -> User:
     """The person of an id or a user name, whether they may sign in or not. Raises `ApiError`."""
     by = {"pk": id_or_path} if isinstance(id_or_path, int) else {"username": id_or_path}
-    found = User.objects.filter(**by).select_related("namespace").first()
+    people = User.objects.filter(**by).select_related("namespace")
+    found = standing.read_along(people).first()
     if found is None:
         raise not_found("User")
     return found

@@ -24,11 +24,13 @@ from gitlab.api import (
     quotas,
     registry_access,
     registry_cleanup,
+    registry_compare,
     registry_holders,
     registry_protection,
     registry_pulls,
     registry_referrers,
     registry_repositories,
+    registry_signatures,
     registry_tags,
     registry_undo,
     resource_access_tokens,
@@ -85,6 +87,14 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(
             f"{_IMAGE}/tags/<api_text:tag_name>/referrers", registry_referrers.Referrers.as_view()
         ),
+        path(
+            f"{_IMAGE}/tags/<api_text:tag_name>/signatures",
+            registry_signatures.Signatures.as_view(),
+        ),
+        *_of_both("registry/public_keys", registry_signatures.PublicKeys),
+        *_of_both("registry/public_keys/<api_number:key_id>", registry_signatures.OnePublicKey),
+        path(f"{_IMAGE}/compare", registry_compare.Compare.as_view()),
+        path(f"{_IMAGE}/compare/files", registry_compare.CompareFiles.as_view()),
         path(f"{_IMAGE}/holders", registry_holders.HoldersInImage.as_view()),
         path("registry/holders", registry_holders.HoldersAnywhere.as_view()),
         path("registry/scope", registry_access.RegistryScope.as_view()),
@@ -145,6 +155,7 @@ _V4: list[URLPattern | URLResolver] = [
     path("users/<api_id:id>/unban", users.Unban.as_view()),
     path("users/<api_id:id>/deactivate", users.Deactivate.as_view()),
     path("users/<api_id:id>/activate", users.Activate.as_view()),
+    path("users/<api_id:id>/disable_two_factor", users.DisableTwoFactor.as_view()),
     path(
         "users/<api_number:user_id>/personal_access_tokens",
         personal_access_tokens.TokensOfUser.as_view(),

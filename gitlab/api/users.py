@@ -13,6 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gitlab.accounts import services
+from gitlab.accounts.factors import services as factors
+from gitlab.accounts.factors import standing
 from gitlab.accounts.models import User
 from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
@@ -21,7 +23,7 @@ from gitlab.api.fields import Moment, UserBasic
 from gitlab.api.lookups import user_called
 from gitlab.api.pagination import ordering as order_of
 from gitlab.api.pagination import page_of, sorting
-from gitlab.api.parameters import Parameters, flag, moment, text
+from gitlab.api.parameters import Parameters, choice, flag, moment, text
 from gitlab.namespaces import policies, user_access
 from gitlab.refusals import Invalid
 
@@ -52,8 +54,8 @@ class UserFull(UserBasic):
         return ""
 
     def get_two_factor_enabled(self, user: User) -> bool:
-        """False: there are no second factors yet."""
-        return False
+        """Whether their password alone signs nobody in."""
+        return standing.of(user).has_factor
 
     def get_can_create_group(self, user: User) -> bool:
         """Whether they may open a group at the top."""
@@ -114,6 +116,9 @@ class ListParameters(sorting(list(_ORDERS))):  # type: ignore[misc]
     blocked = flag()
     external = flag()
     admins = flag(help_text="For administrators alone.")
+    two_factor = choice(
+        ["enabled", "disabled"], help_text="For administrators: who has a second factor."
+    )
     created_after = moment()
     created_before = moment()
 
@@ -204,7 +209,7 @@ class Users(Endpoint):
 
 
 def _filtered(given: Mapping[str, Any], *, all_of_them: bool) -> QuerySet[User]:
-    rows = User.objects.select_related("namespace")
+    rows = standing.read_along(User.objects.select_related("namespace"))
     if given.get("username"):
         rows = rows.filter(username=given["username"].lower())
     if given.get("search"):
@@ -218,6 +223,8 @@ def _filtered(given: Mapping[str, Any], *, all_of_them: bool) -> QuerySet[User]:
     columns |= {"created_before": "created_at__lt"}
     if all_of_them:
         columns["admins"] = "is_superuser"
+        if "two_factor" in given:
+            rows = standing.limited_to(rows, has_factor=given["two_factor"] == "enabled")
     return rows.filter(**{column: given[name] for name, column in columns.items() if name in given})
 
 
@@ -316,6 +323,20 @@ class Unban(ChangeState):
     def post(self, request: Request, id: int | str) -> Response:
         """The same as unblocking them."""
         return self._change(request, id)
+
+
+class DisableTwoFactor(Endpoint):
+    """``/users/:id/disable_two_factor``"""
+
+    section = "Users"
+    administrators = True
+
+    @operation("Take a person's factors away", status=204, refuses=[400, 404])
+    def patch(self, request: Request, id: int | str) -> Response:
+        """Their password alone signs in until they set up new ones; their sessions end."""
+        if not factors.remove_all(user_called(id), by=person(request)):
+            raise BadParameter("two-factor authentication is not enabled for this user")
+        return Response(status=204)
 
 
 class Deactivate(ChangeState):

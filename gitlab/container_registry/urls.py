@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from gitlab.container_registry import converters  # noqa: F401  (registers image_tag, digest)
 from gitlab.container_registry.views import (
+    compare,
     deletion,
     files,
     guides,
@@ -39,6 +40,9 @@ if settings.CONTAINER_REGISTRY_ENABLED:
         path(f"{_IMAGE}/tags/<image_tag:tag>/restore", undo.point_back, name="tag_restore"),
         path(f"{_IMAGE}/manifests/<digest:digest>", inside.manifest, name="manifest"),
         path(f"{_IMAGE}/manifests/<digest:digest>/json", inside.document, name="document"),
+        path(f"{_IMAGE}/compare", compare.compare, name="compare"),
+        path(f"{_IMAGE}/compare/files", compare.compare_files, name="compare_files"),
+        path(f"{_IMAGE}/compare/progress", compare.compare_progress, name="compare_progress"),
         path(f"{_IMAGE}/manifests/<digest:digest>/files/<digest:layer>", files.file, name="file"),
         # After those of an image: a tag may be called container_registry too.
         path(f"{_PROJECT}/deleted", undo.deleted, name="deleted"),

@@ -209,24 +209,29 @@ class NewMemberForm(MemberForm):
     """Who, with which role, and until when."""
 
     user = forms.CharField(
-        label="User name",
+        label="User name or name",
         max_length=255,
         widget=forms.TextInput(
             {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
         ),
     )
 
-    def __init__(self, highest: int, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, by: Person, highest: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(highest, *args, **kwargs)
+        self._by = by
         self.fields["access_level"] = _Levels(highest)
+        if by.is_superuser:
+            self.fields["user"].label = "User name, name or mail address"
 
     def clean_user(self) -> Person:
-        """The person of this name. An address is not looked up: it would tell whose it is."""
-        name = str(self.cleaned_data["user"]).strip().removeprefix("@")
-        found = queries.person_called(name)
-        if found is None or not found.is_active:
-            raise forms.ValidationError(f"There is nobody called “{name}” here.")
-        return found
+        """The one person of this user name or name; for administrators also of this address."""
+        text = str(self.cleaned_data["user"]).strip()
+        found = queries.people_found(self._by, text)
+        if not found:
+            raise forms.ValidationError(f"There is nobody called “{text.removeprefix('@')}” here.")
+        if len(found) > 1:
+            raise forms.ValidationError(f"Several are called “{text}”: give the user name.")
+        return found[0]
 
 
 class NewPathForm(forms.Form):

@@ -260,6 +260,16 @@ def is_path_changing(path: str) -> bool:
     return PathChange.objects.filter(old_path__in=prefixes(path)).exists()
 
 
-def person_called(username: str) -> Person | None:
-    """The person of a user name, in any case, whether they may sign in or not."""
-    return get_user_model().objects.filter(username=username.lower()).first()
+def people_found(by: Person, text: str) -> list[Person]:
+    """Whom somebody means who writes a user name, or else a whole name: two at most.
+
+    Administrators are understood by a mail address too; from others it would tell whose it is.
+    """
+    text = text.strip().removeprefix("@").replace("\0", "")
+    people = get_user_model().objects.filter(state="active", user_type="human")
+    found: list[Person] = list(people.filter(username=text.lower()))
+    if not found and by.is_superuser and "@" in text:
+        found = list(people.filter(email__iexact=text)[:2])
+    if not found and text:
+        found = list(people.filter(name__iexact=text).order_by("username")[:2])
+    return found

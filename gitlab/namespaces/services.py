@@ -228,8 +228,9 @@ def create_project(  # noqa: PLR0913 - each is a field of the form
 ) -> Project:
     """A new project in a group or in one's own namespace.
 
-    `reason` says in the audit why (a push), where it was not done by hand. A path that is taken is
-    `Invalid` for ``path`` with the code ``taken``.
+    `reason` says in the audit why (a push), where it was not done by hand. Whoever creates it can
+    run it: a person whose role in the group is lower becomes its maintainer, as in GitLab. A path
+    that is taken is `Invalid` for ``path`` with the code ``taken``.
     """
     namespace = require_in_namespace(by, hold_namespace(namespace), Ability.CREATE_PROJECT)
     segment = check_segment(path, at_top=False)
@@ -248,7 +249,23 @@ def create_project(  # noqa: PLR0913 - each is a field of the form
         {"reason": reason} if reason else {}
     )
     record("project.create", by=by, target=project, **details)
+    _let_run(by, project)
     return project
+
+
+def _let_run(by: Person, project: Project) -> None:
+    """Make a person the maintainer of what they have created, where they are less."""
+    access = user_access.in_project(by, project)
+    if by.person_id is None or by.is_bot or access.admin or access.level >= AccessLevel.MAINTAINER:
+        return
+    Member.objects.create(
+        user_id=by.person_id,
+        project=project,
+        access_level=AccessLevel.MAINTAINER,
+        created_by_id=by.person_id,
+    )
+    level = int(AccessLevel.MAINTAINER)
+    record("member.add", by=by, target=project, member=by.username, level=level)
 
 
 @transaction.atomic

@@ -43,12 +43,18 @@ def cleanup_url(routable: Routable) -> str:
 
 
 def _protection(kind: str, owner: Routable, active: str) -> list[Link]:
-    """The page of what protects images; none where this installation has none."""
+    """The pages of what protects images, and of whose signatures count; none where this
+    installation has none.
+    """
     try:
         url = reverse(f"protection:{kind}_index", kwargs={"path": owner.full_path})
     except NoReverseMatch:
         return []
-    return [Link("Protection", url, "shield", active == "protection")]
+    keys = reverse(f"signatures:{kind}_keys", kwargs={"path": owner.full_path})
+    return [
+        Link("Protection", url, "shield", active == "protection"),
+        Link("Public keys", keys, "badge-check", active == "public_keys"),
+    ]
 
 
 def _storage(kind: str, owner: Routable, active: str) -> list[Link]:

@@ -17,17 +17,20 @@ def _text(label: str, **more: Any) -> forms.CharField:
 class FilterForm(forms.Form):
     """What is looked for. What can't be read is no filter, and says so."""
 
-    actor = _text("Who")
+    actor = _text("Who", help_text="A name, as it stands below")
     action = _text("Action", help_text="tag.delete, or tag. for all of its kind")
     target = _text("To what", help_text="A path, with all below it")
-    address = _text("Address")
+    address = _text("Address", help_text="203.0.113.7")
     credential = _text("Credential", help_text="access_token:12")
-    request_id = _text("Request")
+    request_id = _text("Request", help_text="As the log's lines have it")
     since = forms.DateField(
-        label="From", required=False, widget=forms.DateInput(attrs={"type": "date"})
+        label="From",
+        required=False,
+        help_text="UTC",
+        widget=forms.DateInput(attrs={"type": "date"}),
     )
     until = forms.DateField(
-        label="To", required=False, widget=forms.DateInput(attrs={"type": "date"})
+        label="To", required=False, help_text="UTC", widget=forms.DateInput(attrs={"type": "date"})
     )
 
     @property

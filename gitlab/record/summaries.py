@@ -32,6 +32,12 @@ class Shown:
     details: list[tuple[str, str]]
     tone: str
 
+    @property
+    def who(self) -> str:
+        """Who did it. Who could not sign in is nobody that is known."""
+        unknown = "somebody" if self.event.action == "user.fail_sign_in" else "Berth"
+        return self.event.actor_name or unknown
+
 
 def shown(event: AuditEvent) -> Shown:
     """As a page shows it."""

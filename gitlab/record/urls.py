@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
+from django.views.generic import RedirectView
 
 from gitlab.namespaces import converters  # noqa: F401  (registers full_path)
-from gitlab.record.views import denials, events
+from gitlab.record.views import denials, events, inventory
 
 app_name = "record"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/audit_log", admin.site.admin_view(events.instance), name="instance"),
     path("admin/denials", admin.site.admin_view(denials.instance), name="denials"),
+    path(
+        "admin/inventory",
+        RedirectView.as_view(url="/admin/inventory/access_tokens"),
+        name="inventories",
+    ),
+    path("admin/inventory/<slug:key>", admin.site.admin_view(inventory.listed), name="inventory"),
     path("-/denials", denials.own, name="own_denials"),
     path("-/denials/<str:reference>", denials.one, name="denial"),
     path("<full_path:path>/-/denials", denials.project, name="project_denials"),

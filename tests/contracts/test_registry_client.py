@@ -317,3 +317,11 @@ def test_pointing_back(client: BerthRegistry) -> None:
     assert (tag.digest, tag.published_at, tag.restored_by) == (first.digest, past.since, "bob")
     latest = client.history(APP, "v1", n=1)[0]
     assert (latest.pushed_at, latest.restored_at) == (past.since, latest.since)
+
+
+def test_a_blob_as_it_comes(client: BerthRegistry) -> None:
+    image = images.push_image(APP, "v1", config=b"{}")
+    assert b"".join(client.layer(APP, image.config)) == b"{}"
+    for path, digest in ((APP, f"sha256:{'0' * 64}"), (f"{APP}/tools", image.config)):
+        with pytest.raises(RegistryRefused):
+            list(client.layer(path, digest))

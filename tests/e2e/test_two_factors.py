@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.installation import Installation
+from tests.e2e.test_accessibility import assert_accessible
 from tests.gitlab.accounts.factors import code_of
 from tests.people import PASSWORD, basic
 
@@ -95,16 +96,19 @@ def test_an_app_a_recovery_code_and_docker(page: Page, berth: Installation) -> N
     page.goto(FACTORS)
     page.get_by_role("link", name="Set up").click()
     confirm(page)
+    assert_accessible(page)
     secret = page.locator("[data-copy]").first.get_attribute("data-copy") or ""
     page.get_by_label("Code of the app").fill(code_of(secret))
     press(page, "Set up")
     expect(page.get_by_text("Copy them now")).to_be_visible()
     codes = (page.locator("[data-copy]").first.get_attribute("data-copy") or "").split()
     assert len(codes) == 10
+    assert_accessible(page)
 
     sign_out(page)
     password(page, name)
     expect(page.get_by_role("heading", name="Second factor")).to_be_visible()
+    assert_accessible(page)
     page.get_by_label("Code").fill(code_of(secret, later=1))
     press(page, "Sign in")
     is_in(page, name)
@@ -129,12 +133,14 @@ def test_a_passkey_alone_and_as_the_second_factor(page: Page, berth: Installatio
     password(page, name)
     page.goto(f"{FACTORS}/passkeys/new")
     confirm(page)
+    assert_accessible(page)
     page.get_by_label("Name").fill("the telephone")
     press(page, "Add passkey")
     expect(page.get_by_text("Copy them now")).to_be_visible()
     page.goto(FACTORS)
     expect(page.get_by_text("the telephone")).to_be_visible()
     expect(page.get_by_text("Signs in alone")).to_be_visible()
+    assert_accessible(page)
 
     sign_out(page)
     press(page, "Use a passkey")

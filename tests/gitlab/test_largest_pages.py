@@ -33,7 +33,7 @@ from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupPolicy
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.responses import Referrer, SharedBlob, StoredManifest
 from gitlab.container_registry.contents.image_config import MAX_CONFIG
-from gitlab.container_registry.layers.models import FileJob
+from gitlab.container_registry.layers.models import Difference, FileJob
 from gitlab.container_registry.models import (
     BulkTagDeletion,
     ContainerRepository,
@@ -41,11 +41,16 @@ from gitlab.container_registry.models import (
 )
 from gitlab.container_registry.protection.models import RepositoryRule, TagRule
 from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, MAX_TAG_RULES
+from gitlab.container_registry.signatures.models import PublicKey
+from gitlab.container_registry.signatures.services import MAX_KEYS
+from gitlab.identity_providers.models import Identity
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
 from gitlab.quotas.models import Quota
+from gitlab.record.inventory import INVENTORIES
 from gitlab.trusted_issuers.models import TrustedIssuer
 from tests.gitlab.container_registry.layers.archives import archive, digest_of, gzipped, member
 from tests.gitlab.container_registry.layers.played_layers import push, read_all
+from tests.gitlab.container_registry.signatures.signing import new_pem
 from tests.gitlab.played_registry import MANIFEST, PlayedRegistry, digest
 
 pytestmark = pytest.mark.django_db
@@ -116,7 +121,9 @@ def content(
     _images(app, people)
     _protection(acme, app)
     _denials(alice, acme, app)
+    _public_keys(acme, app, people)
     _sessions(alice)
+    _identities(people)
     Quota.objects.bulk_create(
         Quota(max_bytes=10**18, max_images=10**9, **where)
         for where in ({"namespace": acme}, {"project": app})
@@ -168,6 +175,13 @@ def _sessions(alice: User) -> None:
     UserSession.objects.bulk_create(
         UserSession(user=alice, session_key=key, ip="2001:db8::1", user_agent="<" * 200)
         for key in keys
+    )
+
+
+def _identities(people: Sequence[User]) -> None:
+    Identity.objects.bulk_create(
+        Identity(user=user, provider="p" * 32, issuer="https://x", subject=long("<", n))
+        for n, user in enumerate(people)
     )
 
 
@@ -411,7 +425,36 @@ def files(content: None, tags: None) -> str:
     digests = [digest_of(gzipped(layer)) for layer in layers]
     read_all(played, digests)
     FileJob.objects.create(repository=row, digest=digest, layers=digests, status="finished")
+    changed = [f"{TEXT}{'p' * 3000}{n}" for n in range(100)]
+    job = FileJob.objects.create(
+        repository=row,
+        digest=digest,
+        other=row,
+        other_digest=other_image(),
+        status="finished",
+        totals={kind: {"count": 10**6, "bytes": 2**62} for kind in ("added", "removed", "changed")},
+    )
+    Difference.objects.bulk_create(
+        Difference(
+            job=job,
+            change="changed",
+            number=number,
+            entries=[[path, "file", "link", 1, 2**62, 1, 127, ["content"]] for path in changed],
+        )
+        for number in range(2)
+    )
     return digest
+
+
+def other_image() -> str:
+    """One that differs in all from the first."""
+    words = {f"{n}{TEXT}": TEXT for n in range(ROWS)}
+    config = {
+        "config": {"Env": [f"V{n}={TEXT}" for n in range(ROWS)], "Labels": words},
+        "history": [],
+    }
+    layers = (archive(member(f"g{n}")) for n in range(127))
+    return push(clients.for_pages(), *layers, config=config)
 
 
 def _rules(path: str) -> list[dict[str, Any]]:
@@ -429,6 +472,21 @@ def _protection(acme: Namespace, app: Project) -> None:
         RepositoryRule.objects.bulk_create(
             RepositoryRule(below=f"/{long('*', n, 240)}", minimum_access_level_for_push=40, **where)
             for n in range(MAX_REPOSITORY_RULES)
+        )
+
+
+def _public_keys(acme: Namespace, app: Project, people: Sequence[User]) -> None:
+    for where in ({"namespace": acme}, {"project": app}):
+        PublicKey.objects.bulk_create(
+            PublicKey(
+                name=f"{n}{TEXT}"[:100],
+                pem=new_pem(),
+                fingerprint=f"{n:064x}",
+                algorithm="ECDSA P-256",
+                created_by=people[n],
+                **where,
+            )
+            for n in range(MAX_KEYS)
         )
 
 
@@ -497,6 +555,8 @@ def addresses(files: str) -> dict[str, list[str]]:
         "record:project": [project],
         "access_tokens:project_runners": [project],
         "access_tokens:project_runner_new": [project],
+        "signatures:group_keys": [group],
+        "signatures:project_keys": [project],
         "api:description": [{}],
         "api:openapi": [{}],
         "cleanup:project": [project],
@@ -514,6 +574,8 @@ def addresses(files: str) -> dict[str, list[str]]:
         "container_registry:delete": [own],
         "container_registry:tags_delete": [own],
         "container_registry:tag": [{**own, **tag}],
+        "container_registry:compare": [own],
+        "container_registry:compare_progress": [own],
         "container_registry:manifest": [{**own, "digest": digest(each)} for each in "ab"],
         "container_registry:document": [{**own, "digest": digest(each)} for each in "ab"],
         "container_registry:file": [{**own, "digest": digest("b"), "layer": digest("5")}],
@@ -535,6 +597,9 @@ def addresses(files: str) -> dict[str, list[str]]:
     found = {
         name: [reverse(name, kwargs=kwargs) for kwargs in some] for name, some in asked.items()
     }
+    pair = f"?{urlencode({'from': files, 'to': other_image()})}"
+    for page in ("compare", "compare_progress"):
+        found[f"container_registry:{page}"][0] += pair
     hundred = urlencode({"selected": [long("t", number, 128) for number in range(100)]}, doseq=True)
     found["container_registry:tags_delete"][0] += f"?{hundred}"
     found["container_registry:document"][0] += "?of=config"
@@ -596,6 +661,8 @@ ELSEWHERE = {
     **{f"cleanup:{verb}": "a POST" for verb in ("approve", "cancel", "undo")},
     **{f"protection:{kind}_delete": "one rule" for kind in ("group", "project")},
     "layers:list": "a POST",
+    **{f"signatures:{kind}_key_delete": "one key" for kind in ("group", "project")},
+    "container_registry:compare_files": "a POST",
     "container_registry:events": "takes notifications",
     "container_registry:restore": "a POST",
     "container_registry:tag_restore": "one tag",
@@ -604,6 +671,8 @@ ELSEWHERE = {
     "ui:theme": "a POST",
     "admin_area:home": "leads to the console",
     "admin_area:cleanup": "the form of one policy",
+    "record:inventories": "leads to the first",
+    "record:inventory": "asked with the console",
     "record:instance": "asked with the console",
     "record:denials": "asked with the console",
     "admin_area:doctor": "asks other processes",
@@ -655,6 +724,8 @@ def test_every_list_of_the_console_ends(content: None, root: User) -> None:
     client.force_login(root)
     for page in ("admin:index", "record:instance", "record:denials"):
         assert_ends(client, reverse(page))
+    for key in INVENTORIES:
+        assert_ends(client, reverse("record:inventory", args=[key]))
     for model in admin.site._registry:
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
         listed = reverse(f"{name}_changelist")

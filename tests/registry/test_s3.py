@@ -242,11 +242,11 @@ def test_what_a_crash_has_left_is_swept_once_an_hour(
     location = bob.send("POST", f"/v2/{APP}/blobs/uploads/")["Location"]
     assert bob.send("PATCH", location, b"counted").status_code == 202
     store.write(uuid.uuid4(), [b"of a session that is gone"])
-    monkeypatch.setattr(uploads, "_next_sweep", [0.0])
+    monkeypatch.setattr(upload_expiry, "_next_sweep", [0.0])
     assert upload_expiry.sweep_left() == 0  # too young
     clock.advance(days=31)
     assert upload_expiry.sweep_left() == 0  # not again so soon
-    monkeypatch.setattr(uploads, "_next_sweep", [0.0])
+    monkeypatch.setattr(upload_expiry, "_next_sweep", [0.0])
     assert upload_expiry.sweep_left() == 1
     assert list(s3.objects(prefix).values()) == [len(b"counted")]
 

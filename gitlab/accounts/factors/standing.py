@@ -69,6 +69,11 @@ def read_along(people: QuerySet[User]) -> QuerySet[User]:
     )
 
 
+def limited_to(people: QuerySet[User], *, has_factor: bool) -> QuerySet[User]:
+    """Of people whose standing is read along those with, or without, a factor."""
+    return people.filter(has_factor=has_factor)  # type: ignore[misc]
+
+
 def _shortest_grace() -> QuerySet[Namespace, int]:
     """The hours of the strictest group that somebody belongs to, in it or below it."""
     belongs = (

@@ -22,18 +22,21 @@ from allauth.mfa.webauthn.views import (
 )
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from gitlab.accounts import failed_logins
 from gitlab.accounts.factors import services, standing
 from gitlab.accounts.models import User
 from gitlab.accounts.views import go_on, waiting
 from gitlab.namespaces.sidebars import home_frame
 from gitlab.ui.decorators import signed_in
+from tokens.limiter import TooManyRequests
 
 _TITLE = "Two-factor authentication"
 
@@ -223,5 +226,24 @@ class ConfirmByPasskey(_Framed, ReauthenticateWebAuthnView):
         return response
 
 
+_CHALLENGE_LASTS = 600
+"""Seconds for which the session of a visitor who has asked for a passkey stays."""
+
+
 class PasskeySignIn(LoginWebAuthnView):
     """Signing in by a passkey alone. GET with ``Accept: application/json`` asks for a challenge."""
+
+    @method_decorator(never_cache)
+    def dispatch(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """allauth's."""
+        return super().dispatch(*args, **kwargs)
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """A challenge, kept in a session that soon ends: nobody has signed in yet."""
+        try:
+            failed_logins.note_challenge(request.META.get("REMOTE_ADDR", ""))
+        except TooManyRequests as error:
+            answer = JsonResponse({"message": str(error)}, status=429)
+            return waiting(answer, error.retry_after)
+        request.session.set_expiry(_CHALLENGE_LASTS)
+        return super().get(request, *args, **kwargs)

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from allauth.account.forms import ResetPasswordForm, ResetPasswordKeyForm
+from allauth.account.forms import ResetPasswordKeyForm
 from django import forms
 
 from gitlab.accounts import passwords
 
 
-class AskForm(ResetPasswordForm):
+class AskForm(forms.Form):
     """The address that the link goes to."""
 
     email = forms.EmailField(
         label="E-mail",
+        max_length=254,
         widget=forms.EmailInput(
             {"autocomplete": "email", "autofocus": True, "autocapitalize": "none"}
         ),
     )
-
-    def clean_email(self) -> str:
-        """The address, whoever has it: the page does not say."""
-        email: str = self.cleaned_data["email"].lower()
-        found = passwords.find(email)
-        self.users = [found] if found is not None and found.is_active else []
-        return email
 
 
 class NewPasswordForm(ResetPasswordKeyForm):

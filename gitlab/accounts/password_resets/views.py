@@ -4,46 +4,48 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.account.views import PasswordResetFromKeyView, PasswordResetView
+from allauth.account.views import PasswordResetFromKeyView
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
 
 from gitlab.accounts import failed_logins
+from gitlab.accounts.password_resets import services
 from gitlab.accounts.password_resets.forms import AskForm, NewPasswordForm
 from gitlab.accounts.views import waiting
 from gitlab.ui.toasts import add_toast
 from tokens.limiter import TooManyRequests
 
 
-class Ask(PasswordResetView):
-    """Asks for the address. The answer is the same for one that nobody has."""
-
-    form_class = AskForm
-    success_url = reverse_lazy("accounts:sign_in")
-
-    @method_decorator(never_cache)
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """404 where no mail is sent."""
-        if not settings.MAIL_ENABLED:
-            raise Http404
-        return super().dispatch(request, *args, **kwargs)
-
-    def form_valid(self, form: Any) -> HttpResponse:
-        """Send a link, a few times an hour: more change nothing and say the same."""
-        address = self.request.META.get("REMOTE_ADDR", "")
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def ask(request: HttpRequest) -> HttpResponse:
+    """Asks for the address. The answer is the same for one that nobody has. 404 without mail."""
+    if not settings.MAIL_ENABLED:
+        raise Http404
+    form = AskForm(request.POST or None)
+    wait = 0
+    if request.method == "POST" and form.is_valid():
         try:
-            if not failed_logins.may_send_link(form.cleaned_data["email"], address=address):
-                form.users = []
+            _ask(form.cleaned_data["email"].lower(), request.META.get("REMOTE_ADDR", ""))
         except TooManyRequests as error:
             form.add_error(None, str(error))
-            return waiting(self.form_invalid(form), error.retry_after)
-        response = super().form_valid(form)
-        add_toast(self.request, "If somebody has this address, a link is on its way.", tone="info")
-        return response
+            wait = error.retry_after
+        else:
+            add_toast(request, "If somebody has this address, a link is on its way.", tone="info")
+            return redirect("accounts:sign_in")
+    return waiting(render(request, "account/password_reset.html", {"form": form}), wait)
+
+
+def _ask(email: str, address: str) -> None:
+    """A few times an hour; more change nothing and say the same. Raises `TooManyRequests`."""
+    if failed_logins.may_send_link(email, address=address):
+        services.ask(email)
 
 
 class Reset(PasswordResetFromKeyView):

@@ -166,7 +166,7 @@ class Connection:
                 if answer.status_code != 200:
                     raise RegistryUnavailable(f"the registry's store answers {answer.status_code}")
                 yield from answer.iter_raw()
-        except (*_NO_ANSWER, httpx.InvalidURL) as error:
+        except (*_NO_ANSWER, httpx.InvalidURL, ValueError) as error:
             raise RegistryUnavailable(
                 f"the registry does not answer ({type(error).__name__})"
             ) from error

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
@@ -24,10 +25,14 @@ from gitlab.container_registry.contents.belonging import Belonging, File, file_o
 from gitlab.container_registry.contents.image_config import MAX_CONFIG
 from gitlab.container_registry.contents.inside import Built, Inside, OnPlatform
 from gitlab.container_registry.contents.manifest import Descriptor
+from gitlab.container_registry.layers.views import files_url
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.signatures import verification
 from gitlab.container_registry.tags import is_digest
+from gitlab.container_registry.views.compare import compare_url
 from gitlab.container_registry.views.image_pages import image_page, image_url, note_trouble
 from gitlab.namespaces.models import Project
+from gitlab.namespaces.policies import Ability
 from gitlab.refusals import NotFound
 from gitlab.ui import client_commands
 from gitlab.ui.decorators import or_sign_in
@@ -141,10 +146,14 @@ def belongings(
     known = belonging.of(
         registry, image.path, found.digest, found.attestations, platforms, known=types
     )
-    return {
+    context = {
         "belongings": [_belonging(image, each) for each in known.found],
         "more_belongings": known.has_more,
     }
+    if not found.manifest.is_image and not found.manifest.is_index:
+        return context
+    holding = [each.digest for each in known.found if each.how != "index"]
+    return context | _verified(registry, image, found.digest, holding)
 
 
 def _belonging(image: ContainerRepository, each: Belonging) -> dict[str, Any]:
@@ -167,6 +176,24 @@ def _belonging(image: ContainerRepository, each: Belonging) -> dict[str, Any]:
 def page_of(image: ContainerRepository, digest: str) -> str:
     """The page of a manifest, "" where a digest can have none."""
     return image_url(image, "manifest", digest=digest) if is_digest(digest) else ""
+
+
+def links(image: ContainerRepository, digest: str, reference: str) -> dict[str, str]:
+    """Where the files of a manifest are, and where it is compared with another."""
+    files = files_url(image, digest) if is_digest(digest) else ""
+    return {"files_url": files, "compare_url": compare_url(image, before=reference)}
+
+
+def _verified(
+    registry: Registry, image: ContainerRepository, digest: str, holding: Sequence[str]
+) -> dict[str, Any]:
+    """Who has signed a manifest, and where keys are held, for whoever may hold some."""
+    may_hold = Ability.ADMIN_PROJECT in image.project.abilities
+    at = {"path": image.project.full_path}
+    return {
+        "verified": verification.of_image(registry, image, digest, holding),
+        "keys_url": reverse("signatures:project_keys", kwargs=at) if may_hold else "",
+    }
 
 
 def _built(image: ContainerRepository, each: Built) -> dict[str, Any]:
@@ -214,6 +241,8 @@ def manifest(request: HttpRequest, path: str, pk: int, digest: str) -> HttpRespo
     if not found.manifest.is_image and not found.manifest.is_index:
         context["pull_digest"] = client_commands.pull_artifact(image.path, digest=digest)
     context["subject_url"] = page_of(image, found.manifest.subject)
+    if found.manifest.is_image:
+        context |= links(image, digest, digest)
     return render(request, "container_registry/manifest.html", context | shown(image, found))
 
 

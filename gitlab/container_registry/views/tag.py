@@ -21,6 +21,7 @@ from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.tags import Described
 from gitlab.container_registry.timeline import Past, Timeline
 from gitlab.container_registry.views import inside
+from gitlab.container_registry.views.compare import compare_url
 from gitlab.container_registry.views.image_pages import image_page, image_url, note_trouble
 from gitlab.container_registry.views.tags import kind_of, marks_for, rights
 from gitlab.namespaces.policies import Ability
@@ -65,6 +66,7 @@ def _described(request: HttpRequest, image: ContainerRepository, tag: str) -> di
         **_timeline(image, tag, found.past, details),
     }
     if details:
+        context |= inside.links(image, details.digest, tag)
         context["pull_digest"] = client_commands.pull(image.path, digest=details.digest)
         context |= _inside(request, registry, image, found)
     return context
@@ -76,17 +78,18 @@ def _inside(
     if found.details is None or found.manifest is None:
         return {}
     after = inside.after_in(request.GET)
-    looked = inside.look(registry, image, found.details.digest, found.manifest, after)
+    digest = found.details.digest
+    looked = inside.look(registry, image, digest, found.manifest, after)
     context = {
         **inside.shown(image, looked),
         **inside.belongings(
             registry, image, looked, found.details.belongings if registry.own else None
         ),
     }
-    if not looked.manifest.is_image and not looked.manifest.is_index:
-        context["pull"] = client_commands.pull_artifact(image.path, tag=found.name)
-        digest = found.details.digest
-        context["pull_digest"] = client_commands.pull_artifact(image.path, digest=digest)
+    if looked.manifest.is_image or looked.manifest.is_index:
+        return context
+    context["pull"] = client_commands.pull_artifact(image.path, tag=found.name)
+    context["pull_digest"] = client_commands.pull_artifact(image.path, digest=digest)
     if looked.chart:
         context["pull"] = client_commands.pull_chart(image.path, found.name)
     return context
@@ -105,7 +108,7 @@ def _timeline(
 ) -> dict[str, Any]:
     known = labelled([each.interval for each in past.shown], "pushed_by", "ended_by", "restored_by")
     lines = [
-        _past(image, each, interval, details)
+        _past(image, tag, each, interval, details)
         for each, interval in zip(past.shown, known, strict=True)
     ]
     newest = past.day is None and not past.behind
@@ -120,7 +123,7 @@ def _timeline(
 
 
 def _past(
-    image: ContainerRepository, each: Past, interval: Any, details: TagDetails | None
+    image: ContainerRepository, tag: str, each: Past, interval: Any, details: TagDetails | None
 ) -> dict[str, Any]:
     is_current = interval.until is None
     points_there = details is not None and details.digest == interval.digest
@@ -136,5 +139,8 @@ def _past(
         "url": inside.page_of(image, interval.digest) if known else "",
         "size_bytes": known.size_bytes if known else interval.size_bytes,
         "is_current": is_current,
+        "compare_url": compare_url(image, before=interval.digest, to=tag)
+        if details and known and not points_there
+        else "",
         "may_restore": may_push and interval.is_restorable and not is_current and not points_there,
     }

@@ -81,6 +81,7 @@ def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
     context = _frame(request, routable)
     if manages:
         form = NewMemberForm(
+            person(request),
             _highest(person(request), routable),
             request.POST or None,
             initial={"access_level": AccessLevel.DEVELOPER},

@@ -6,9 +6,14 @@ import re
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from gitlab.accounts import services, sign_in
+from gitlab.accounts.models import ResetRequest
+from gitlab.accounts.password_resets import services as resets
 from gitlab.audit.models import AuditEvent
 from gitlab.mail.models import Message
 from tests.gitlab.accounts.factors import set_up_app
@@ -30,7 +35,8 @@ def ask(client: Client, email: str = "alice@example.com") -> Any:
 
 
 def link() -> str:
-    """The path of the link in the last mail."""
+    """The path of the link in the last mail, once the job has run."""
+    resets.answer()
     text = Message.objects.latest("pk").text
     found = re.search(r"http://[^/\s]+(/users/password/edit/\S+)", text)
     assert found, text
@@ -106,7 +112,27 @@ def test_who_has_the_address_is_not_said(client: Client, alice: Any, bob: Any) -
     services.block(bob, by=None)
     answers = [ask(client, f"{name}@example.com") for name in ("alice", "bob", "nobody")]
     assert {(each.status_code, each["Location"]) for each in answers} == {(302, "/users/sign_in")}
+    assert ResetRequest.objects.count() == 3, "the page does the same for each"
+    assert resets.answer() == 3
     assert [each.user for each in Message.objects.all()] == [alice]
+    assert resets.answer() == 0
+
+
+def test_it_tells_nothing_by_what_it_asks_the_database(client: Client, alice: Any) -> None:
+    ask(client), ask(client, "warm@example.com")
+    statements = []
+    for email in ("alice@example.com", "nobody@example.com"):
+        with CaptureQueriesContext(connection) as asked:
+            ask(client, email)
+        statements.append([each["sql"].replace(email, "") for each in asked])
+    assert [len(each) for each in statements] == [len(statements[0])] * 2
+
+
+def test_what_waited_for_too_long_is_forgotten(client: Client, alice: Any) -> None:
+    ask(client)
+    ResetRequest.objects.update(created_at=timezone.now() - resets.STALE)
+    assert resets.answer() == 1
+    assert not Message.objects.exists()
 
 
 def test_who_was_blocked_meanwhile_stays_out(client: Client, alice: Any) -> None:
@@ -118,6 +144,7 @@ def test_who_was_blocked_meanwhile_stays_out(client: Client, alice: Any) -> None
 
 def test_three_an_hour_are_sent(client: Client, alice: Any) -> None:
     assert [ask(client).status_code for _ in range(5)] == [302] * 5
+    resets.answer()
     assert Message.objects.count() == 3
 
 
@@ -131,6 +158,7 @@ def test_the_link_is_of_our_own_address(alice: Any, settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["*"]
     settings.EXTERNAL_URL = "http://berth.example.com"
     ask(Client(headers={"host": "evil.example"}))
+    resets.answer()
     assert "http://berth.example.com/users/password/edit/" in Message.objects.get().text
 
 

@@ -59,6 +59,13 @@ def test_the_installation_requires_it(bobs: Client, bob: Any, settings: Any) -> 
     assert bobs.get(PAGE)["Location"] == SET_UP
 
 
+def test_a_part_of_a_page_leads_nowhere_while_the_grace_lasts(bobs: Client, settings: Any) -> None:
+    settings.REQUIRE_TWO_FACTOR = True
+    assert bobs.get(PAGE, headers={"HX-Request": "true"}).status_code == 200
+    assert bobs.get("/api/v4/user").status_code == 200
+    assert bobs.get(PAGE)["Location"].startswith(SET_UP)
+
+
 class TestGroup:
     @pytest.fixture
     def acme(self, make_group: Any, make_project: Any, alice: Any) -> Any:
@@ -115,6 +122,28 @@ class TestGroup:
         assert bobs.get(PAGE).status_code == 200
         require(acme, alice)
         assert "next=" in bobs.get(PAGE)["Location"]
+
+    def test_the_settings_page_requires_it(self, acme: Any, alice: Any, client: Client) -> None:
+        set_up_app(alice)
+        client.force_login(alice)
+        page = "/groups/acme/-/edit"
+        assert 'name="two_factor_grace_period"' in client.get(page).content.decode()
+        form = {"name": "acme", "visibility": "public", "two_factor_grace_period": "7"}
+        assert client.post(page, form).status_code == 302
+        acme.refresh_from_db()
+        assert (acme.require_two_factor_authentication, acme.two_factor_grace_period) == (False, 7)
+        form["two_factor_grace_period"] = str(services.MAX_GRACE + 1)
+        assert "hours." in client.post(page, form).content.decode()
+
+    def test_so_does_the_api(self, acme: Any, alice: Any, bob: Any, client: Client) -> None:
+        set_up_app(alice)
+        client.force_login(alice)
+        address, sent = f"/api/v4/groups/{acme.pk}", {"two_factor_grace_period": 9}
+        answer = client.put(address, sent, content_type="application/json")
+        assert answer.json()["two_factor_grace_period"] == 9
+        assert answer.json()["require_two_factor_authentication"] is True
+        client.force_login(bob)
+        assert client.put(address, sent, content_type="application/json").status_code in (403, 404)
 
     @pytest.mark.parametrize("hours", [-1, services.MAX_GRACE + 1])
     def test_a_grace_has_a_measure(self, acme: Any, alice: Any, hours: int) -> None:

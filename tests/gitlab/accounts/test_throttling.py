@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle
@@ -19,6 +20,12 @@ from tokens import limiter_stores
 pytestmark = pytest.mark.engineless
 
 THREAT_MODEL = Path(__file__).parents[3] / "docs" / "threat-model.md"
+LIKELY = 1000
+"""Passwords that a guesser would try first."""
+
+CODES = 10**6 / 3
+"""Codes that are tried for one that counts: three half minutes count at a time."""
+
 ATTACKERS, HOME, HOTEL = "192.0.2.1", "198.51.100.7", "203.0.113.77"
 PEOPLE = {
     "alice": User(pk=1, username="alice", password="hashed"),
@@ -137,6 +144,7 @@ def row(attack: Attack, clock: SimpleNamespace) -> list[str]:
         at_once if not attack.password else "1",
         hour,
         day if attack.lasts >= DAY else "",
+        f"{math.ceil(LIKELY / counts[DAY])} days" if attack.lasts >= DAY else "",
         signs_in("alice", HOME),
         signs_in("alice", HOTEL),
         signs_in("alice", source),
@@ -147,6 +155,7 @@ def row(attack: Attack, clock: SimpleNamespace) -> list[str]:
 
 HEAD = [
     "guesses at", "looked at: at once", "in an hour", "in a day",
+    "the right one of 1,000 likely ones found within",
     "meanwhile the owner: where they are known", "at a new address", "at the guesser's",
     "others at the guesser's address: known there", "new there",
 ]  # fmt: skip
@@ -155,9 +164,78 @@ HEAD = [
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.title)
 def test_the_table_of_the_threat_model(attack: Attack, clock: SimpleNamespace) -> None:
     found = row(attack, clock)
-    assert found[4] == "yes", "whoever signed in there lately is spared"
-    assert found[7] == "yes"
+    assert found[5] == "yes", "whoever signed in there lately is spared"
+    assert found[8] == "yes"
     line = f"| {' | '.join(found)} |"
     text = THREAT_MODEL.read_text()
     assert f"| {' | '.join(HEAD)} |" in text
+    assert line in text, f"docs/threat-model.md should say:\n{line}"
+
+
+FACTOR_HEAD = [
+    "codes guessed by who knows the password", "looked at: at once", "in an hour", "in a day",
+    "an even chance of a right one after", "meanwhile the owner: where they are known",
+    "at a new address", "at the guesser's",
+]  # fmt: skip
+
+
+def code(address: str) -> failed_logins.Attempt:
+    return failed_logins.begin_factor(PEOPLE["alice"], address=address)
+
+
+def owner(address: str) -> str:
+    """Whether the right code is looked at; if not, how long its owner is told to wait."""
+    try:
+        code(address).succeeded()
+    except TooManyFailedLogins as error:
+        return f"in {error.retry_after} s"
+    return "yes"
+
+
+def codes_after(addresses: tuple[str, ...], clock: SimpleNamespace) -> dict[float, int]:
+    """How many codes were looked at: at once, within an hour, within a day. Ends when all wait."""
+    began, looked, counts = clock.now, 0, {0.0: 0, HOUR: 0, DAY: 0}
+    sources = cycle(addresses)
+    while clock.now - began <= DAY:
+        waits: list[int] = []
+        while len(waits) < 3:
+            wait = wait_for_code(next(sources))
+            looked += wait == 0
+            waits += [wait] if wait else []
+        counts |= {until: looked for until in counts if clock.now - began <= until}
+        clock.now += min(waits)
+    while any(wait_for_code(address) == 0 for address in addresses[:3]):
+        pass
+    return counts
+
+
+def wait_for_code(address: str) -> int:
+    """0 where a code is looked at, else the seconds that one is told to wait."""
+    try:
+        code(address)
+    except TooManyFailedLogins as error:
+        return error.retry_after
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("title", "addresses"),
+    [("one address", (ATTACKERS,)), ("100 addresses", _addresses(100))],
+)
+def test_the_table_of_codes(title: str, addresses: tuple[str, ...], clock: SimpleNamespace) -> None:
+    assert owner(HOME) == "yes"
+    counts = codes_after(addresses, clock)
+    years = math.log(2) * CODES / counts[DAY] / 365
+    found = [
+        title,
+        *(f"{counts[until]:,}" for until in (0.0, HOUR, DAY)),
+        f"{years:.1f} years",
+        owner(HOME),
+        owner(HOTEL),
+        owner(addresses[0]),
+    ]
+    assert found[5] == "yes", "whoever has shown the factor there lately is spared"
+    line = f"| {' | '.join(found)} |"
+    text = THREAT_MODEL.read_text()
+    assert f"| {' | '.join(FACTOR_HEAD)} |" in text
     assert line in text, f"docs/threat-model.md should say:\n{line}"

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.contrib.messages.storage.cookie import CookieStorage
+from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 
 from gitlab.accounts import sign_in
+from gitlab.accounts.adapters import AccountAdapter
 from gitlab.accounts.factors import services
 from gitlab.audit.models import AuditEvent
 from gitlab.refusals import Forbidden
 from tests.gitlab.accounts.factors import code_of, recovery_codes, set_up_app
 from tests.people import PASSWORD, basic
+from tokens import limiter_stores
 
 pytestmark = pytest.mark.django_db
 
@@ -262,6 +269,35 @@ class TestSigningIn:
         assert options["userVerification"] == "required"
         assert options["rpId"] == "localhost"
 
+    def test_asking_for_a_passkey_leaves_little(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each leaves a session, which a visitor must not make without an end."""
+        still = SimpleNamespace(time=lambda: 1_800_000_000.0)
+        monkeypatch.setattr(limiter_stores, "time", still)
+        ask = {"headers": {"Accept": "application/json"}}
+        client.get("/users/sign_in/passkey", **ask)
+        left = Session.objects.get().expire_date - timezone.now()
+        assert left <= dt.timedelta(minutes=10)
+        answers = [Client().get("/users/sign_in/passkey", **ask).status_code for _ in range(30)]
+        assert answers[-1] == 429
+        assert Session.objects.count() < 35
+
+    def test_who_has_signed_in_stays_in(self, client: Client, alice: Any) -> None:
+        client.get("/users/sign_in/passkey", headers={"Accept": "application/json"})
+        password(client)
+        assert is_in(client)
+        assert client.session.get_expiry_age() > 86_400
+
+    @pytest.mark.parametrize("state", ["blocked", "deactivated"])
+    def test_a_passkey_opens_no_closed_account(self, rf: Any, alice: Any, state: str) -> None:
+        """Nor does any other way of signing in: each ends in this."""
+        alice.state = state
+        request = rf.get("/")
+        request._messages = CookieStorage(request)
+        refused = AccountAdapter(request).pre_login(request, alice)
+        assert (refused is not None) == (state == "blocked")
+
     @pytest.mark.parametrize("sent", ["", "{}", "[]", "null", '{"response": {}}', "x" * 10_000])
     def test_what_is_no_passkey_is_refused(self, client: Client, alice: Any, sent: str) -> None:
         client.get("/users/sign_in/passkey", headers={"Accept": "application/json"})
@@ -286,7 +322,7 @@ class TestPasswordAlone:
         assert refused.status_code == 401
         message = refused.json()["errors"][0]["message"]
         assert "access token" in message
-        assert message.endswith("/-/user_settings/personal_access_tokens")
+        assert "/-/user_settings/personal_access_tokens" in message
 
     def test_a_wrong_password_learns_nothing(self, client: Client, alice: Any) -> None:
         before = self.docker(client, "wrong").json()
@@ -318,3 +354,40 @@ class TestTakenAway:
         with pytest.raises(Forbidden):
             services.remove_all(alice, by=bob)
         assert services.of(alice)
+
+
+class TestApi:
+    def test_who_has_a_factor(self, client: Client, alice: Any, bob: Any, root: Any) -> None:
+        set_up_app(alice)
+        client.force_login(root)
+        assert client.get(f"/api/v4/users/{alice.pk}").json()["two_factor_enabled"] is True
+        assert client.get(f"/api/v4/users/{bob.pk}").json()["two_factor_enabled"] is False
+        enabled = client.get("/api/v4/users?two_factor=enabled").json()
+        assert [user["username"] for user in enabled] == ["alice"]
+        disabled = client.get("/api/v4/users?two_factor=disabled").json()
+        assert {user["username"] for user in disabled} >= {"bob", "root"}
+
+    def test_a_list_costs_no_query_more(
+        self, client: Client, alice: Any, bob: Any, root: Any, django_assert_max_num_queries: Any
+    ) -> None:
+        client.force_login(root)
+        client.get("/api/v4/users")
+        with django_assert_max_num_queries(5):
+            assert len(client.get("/api/v4/users").json()) >= 3
+
+    def test_nobody_else_learns_it(self, client: Client, alice: Any, bob: Any) -> None:
+        set_up_app(alice)
+        client.force_login(bob)
+        assert "two_factor_enabled" not in client.get(f"/api/v4/users/{alice.pk}").json()
+        assert len(client.get("/api/v4/users?two_factor=enabled").json()) >= 2
+
+    def test_an_administrator_takes_them_away(self, client: Client, alice: Any, root: Any) -> None:
+        set_up_app(alice)
+        address = f"/api/v4/users/{alice.pk}/disable_two_factor"
+        client.force_login(alice)
+        assert client.patch(address).status_code == 403
+        client.force_login(root)
+        assert client.patch(address).status_code == 204
+        assert services.of(alice) == []
+        assert client.patch(address).status_code == 400
+        assert client.patch("/api/v4/users/999999/disable_two_factor").status_code == 404

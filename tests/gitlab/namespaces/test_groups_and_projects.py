@@ -201,3 +201,17 @@ def test_the_database_refuses_the_worst(alice: Any, make_project: Any) -> None:
     for change in wrong:
         with pytest.raises(IntegrityError), transaction.atomic():
             change()
+
+
+def test_whoever_creates_a_project_can_run_it(
+    alice: Any, bob: Any, root: Any, make_group: Any
+) -> None:
+    """A developer becomes its maintainer, for others nothing changes."""
+    acme = make_group("acme", owner=alice, developers=[bob])
+    made = services.create_project(bob, namespace=acme, path="tool")
+    assert [(row.user, row.access_level) for row in made.members.all()] == [(bob, 40)]
+    assert AuditEvent.objects.filter(action="member.add", target_id=made.pk).count() == 1
+    for by, path in ((alice, "web"), (root, "ops")):
+        assert not services.create_project(by, namespace=acme, path=path).members.exists()
+    own = services.create_project(bob, namespace=bob.namespace, path="mine")
+    assert not own.members.exists()

@@ -268,6 +268,51 @@ class TestChanging:
         assert level(acme, alice) == 50
 
 
+class TestFinding:
+    """Whom somebody means when they add a person."""
+
+    @pytest.fixture
+    def people(self, make_person: Any) -> None:
+        for username, name in [("dave", "Dave Hill"), ("dave2", "Dave Hill"), ("erin", "Erin O")]:
+            person = make_person(username)
+            person.name = name
+            person.save()
+
+    @pytest.mark.parametrize(
+        ("who", "text", "found"),
+        [
+            ("alice", "erin", "erin"),
+            ("alice", " @Erin ", "erin"),
+            ("alice", "erin o", "erin"),
+            ("alice", "Dave Hill", None),
+            ("alice", "erin@example.com", None),
+            ("alice", "Er", None),
+            ("root", "ERIN@example.com", "erin"),
+        ],
+    )
+    def test_by_user_name_or_name_and_for_administrators_by_address(
+        self,
+        client: Client,
+        web: Any,
+        people: Any,
+        make_person: Any,
+        root: Any,
+        who: str,
+        text: str,
+        found: str | None,
+    ) -> None:
+        client.force_login(root if who == "root" else make_person(who))
+        client.post(PROJECT, {"user": text, "access_level": 30})
+        added = Member.objects.filter(project=web, access_level=30)
+        assert [row.user.username for row in added] == ([found] if found else [])
+
+    def test_of_two_of_one_name_neither_is_meant(
+        self, as_person: Any, web: Any, people: Any
+    ) -> None:
+        page = as_person("alice").post(PROJECT, {"user": "dave hill", "access_level": 30})
+        assert "Several are called" in page.content.decode()
+
+
 class TestRemoving:
     ADDRESS = f"{PROJECT}/mona/remove"
 

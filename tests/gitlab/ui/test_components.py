@@ -228,7 +228,7 @@ class TestRest:
         ("name", "initials"), [("Ada Lovelace", "AL"), ("grace", "gr"), ("-", "?"), ("", "?")]
     )
     def test_an_avatar_has_initials(self, name: str, initials: str) -> None:
-        assert f">{initials}<" in render("{% avatar name %}", name=name)
+        assert f'data-initials="{initials}"' in render("{% avatar name %}", name=name)
 
     def test_a_toast_undoes_by_post(self) -> None:
         toast = SimpleNamespace(

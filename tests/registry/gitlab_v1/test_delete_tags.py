@@ -86,7 +86,8 @@ def test_what_many_tags_would_free(carol: Person) -> None:
     names = ["v1", *(f"{number:0128}" for number in range(999))]
     address = f"/gitlab/v1/berth/freed/{APP}/"
     found = ask(carol, address, {"tags": names}).json()
-    assert found == carol.send("GET", f"{address}?tags=v1").json()
+    assert found.pop("missing") == names[1:]
+    assert found | {"missing": []} == carol.send("GET", f"{address}?tags=v1").json()
     assert found["manifests"] == 1
     for body in ({}, {"tags": []}, {"tags": [1]}, {"tags": ["v1"] * 1001}):
         assert_refused(ask(carol, address, body), Code.UNSUPPORTED, 400)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from registry.errors import Code
 from registry.models import Manifest, Tag
@@ -102,6 +104,26 @@ class TestSizeOfAnIndex:
         images.push_index(APP, "multi", [child.descriptor for child in children])
         assert Tag.objects.get().size == 1000 + 10 + 20 + len(config)
 
+    def test_one_that_an_older_version_took_is_counted_by_the_migration(self) -> None:
+        common = images.content(100)
+        children = [
+            images.push_image(APP, None, config=b"{}", layers=[common, images.content(size)])
+            for size in (10, 20)
+        ]
+        images.push_blob(APP, listed := images.content(7))
+        blob = images.descriptor(listed, images.LAYER)
+        images.push_index(APP, "multi", [*(child.descriptor for child in children), blob])
+        index = Manifest.objects.filter(media_type__contains="index")
+        expected = Tag.objects.get().size
+        assert expected == 132 + 7
+        index.update(content_size=9999)
+        Tag.objects.update(size=9999)
+        migration = importlib.import_module("registry.migrations.0016_restored_tags")
+        for sql in (migration._COUNT, migration._SIZE_OF_TAGS):
+            connections["registry"].cursor().execute(sql)
+        assert (index.get().content_size, Tag.objects.get().size) == (expected, expected)
+        assert not Manifest.objects.filter(content_size=9999).exists()
+
     def test_an_index_of_indexes(self) -> None:
         image = images.push_image(APP, None, config=b"{}", layers=[images.content(10)])
         inner = [
@@ -194,74 +216,79 @@ class TestRestored:
         return person.send("POST", f"/gitlab/v1/berth/restore/{APP}/", body)
 
 
-class TestBelongings:
-    LIST = f"/gitlab/v1/berth/tags/{APP}/"
+TAGS = f"/gitlab/v1/berth/tags/{APP}/"
 
-    def told(self, person: Person, query: str) -> dict[str, list[str]]:
-        answer = person.send("GET", self.LIST + query)
-        assert answer.status_code == 200, answer.content
-        return {tag["name"]: tag.get("belongings") for tag in answer.json()}
 
-    def attested(self) -> images.Image:
-        """An index with an attestation, as BuildKit makes it."""
-        image = images.push_image(APP, None)
-        layer = b"{}"
-        images.push_blob(APP, layer)
-        config = b'{"os": "unknown"}'
-        images.push_blob(APP, config)
-        document = images.document(config, [layer])
-        document["layers"][0] |= {
-            "mediaType": "application/vnd.in-toto+json",
-            "annotations": {"in-toto.io/predicate-type": "https://slsa.dev/provenance/v1"},
-        }
-        attestation = images.push_manifest(APP, None, document)
-        unknown = {"os": "unknown", "architecture": "unknown"}
-        children = [image.descriptor, {**attestation.descriptor, "platform": unknown}]
-        return images.push_index(APP, "attested", children)
+def belongings(person: Person, query: str) -> dict[str, list[str]]:
+    answer = person.send("GET", TAGS + query)
+    assert answer.status_code == 200, answer.content
+    return {tag["name"]: tag.get("belongings") for tag in answer.json()}
 
-    def test_what_belongs_to_each(self, carol: Person) -> None:
-        signed = images.push_image(APP, "signed")
-        images.push_artifact(APP, signed, "application/spdx+json")
-        images.push_image(APP, f"{signed.digest.replace(':', '-')}.sig")
-        images.push_image(APP, "plain")
-        self.attested()
-        found = self.told(carol, "?belongings=true&signatures=false")
-        assert found == {
-            "attested": ["https://slsa.dev/provenance/v1"],
-            "plain": [],
-            "signed": ["application/spdx+json", "cosign.sig"],
-        }
-        assert set(self.told(carol, "?n=9").values()) == {None}
 
-    @pytest.mark.parametrize("sort", ["name", "-published_at", "-size_bytes", "-last_pulled_at"])
-    def test_signatures_are_left_out(self, carol: Person, sort: str) -> None:
-        stem = f"sha256-{'a' * 64}"
-        hidden = [f"{stem}.sig", f"{stem}.att", f"{stem}.sbom"]
-        kept = [stem, f"{stem}.sigs", f"{stem[:-1]}.sig", f"SHA256-{'a' * 64}.sig", "v1", "sha256"]
-        image = images.push_image(APP, "v1")
-        for name in {*hidden, *kept} - {"v1"}:
-            images.push_manifest(APP, name, json.loads(image.payload))
-        assert set(self.told(carol, f"?signatures=false&sort={sort}")) == set(kept)
-        assert set(self.told(carol, f"?sort={sort}")) == {*hidden, *kept}
-        details = carol.send("GET", f"/gitlab/v1/berth/repository/{APP}/").json()
-        assert (details["tags_count"], details["signature_tags_count"]) == (9, 3)
+def push_attested() -> images.Image:
+    """An index with an attestation, as BuildKit makes it."""
+    image = images.push_image(APP, None)
+    layer = b"{}"
+    images.push_blob(APP, layer)
+    config = b'{"os": "unknown"}'
+    images.push_blob(APP, config)
+    document = images.document(config, [layer])
+    document["layers"][0] |= {
+        "mediaType": "application/vnd.in-toto+json",
+        "annotations": {"in-toto.io/predicate-type": "https://slsa.dev/provenance/v1"},
+    }
+    attestation = images.push_manifest(APP, None, document)
+    unknown = {"os": "unknown", "architecture": "unknown"}
+    children = [image.descriptor, {**attestation.descriptor, "platform": unknown}]
+    return images.push_index(APP, "attested", children)
 
-    def test_the_next_page_is_asked_alike(self, carol: Person) -> None:
-        image = images.push_image(APP, "a")
-        for name in ("b", f"sha256-{'a' * 64}.sig"):
-            images.push_manifest(APP, name, json.loads(image.payload))
-        answer = carol.send("GET", f"{self.LIST}?n=1&signatures=false&belongings=true")
-        assert "signatures=false" in answer.headers["Link"]
-        assert "belongings=true" in answer.headers["Link"]
 
-    def test_a_command_to_pull_names_a_tag_that_is_there(self, carol: Person) -> None:
-        image = images.push_image(APP, f"sha256-{'a' * 64}.sig")
+def test_what_belongs_to_each(carol: Person) -> None:
+    signed = images.push_image(APP, "signed")
+    images.push_artifact(APP, signed, "application/spdx+json")
+    images.push_image(APP, f"{signed.digest.replace(':', '-')}.sig")
+    images.push_image(APP, "plain")
+    push_attested()
+    found = belongings(carol, "?belongings=true&signatures=false")
+    assert found == {
+        "attested": ["https://slsa.dev/provenance/v1"],
+        "plain": [],
+        "signed": ["application/spdx+json", "cosign.sig"],
+    }
+    assert set(belongings(carol, "?n=9").values()) == {None}
 
-        def told() -> str:
-            found = carol.send("GET", f"/gitlab/v1/berth/repository/{APP}/").json()
-            return str(found["pull_tag"])
 
-        assert told() == ""
-        for name in ("b", "a", "latest", "z"):
-            images.push_manifest(APP, name, json.loads(image.payload))
-            assert told() == ("latest" if name in ("latest", "z") else name)
+@pytest.mark.parametrize("sort", ["name", "-published_at", "-size_bytes", "-last_pulled_at"])
+def test_signatures_are_left_out(carol: Person, sort: str) -> None:
+    stem = f"sha256-{'a' * 64}"
+    hidden = [f"{stem}.sig", f"{stem}.att", f"{stem}.sbom"]
+    kept = [stem, f"{stem}.sigs", f"{stem[:-1]}.sig", f"SHA256-{'a' * 64}.sig", "v1", "sha256"]
+    image = images.push_image(APP, "v1")
+    for name in {*hidden, *kept} - {"v1"}:
+        images.push_manifest(APP, name, json.loads(image.payload))
+    assert set(belongings(carol, f"?signatures=false&sort={sort}")) == set(kept)
+    assert set(belongings(carol, f"?sort={sort}")) == {*hidden, *kept}
+    details = carol.send("GET", f"/gitlab/v1/berth/repository/{APP}/").json()
+    assert (details["tags_count"], details["signature_tags_count"]) == (9, 3)
+
+
+def test_the_next_page_is_asked_alike(carol: Person) -> None:
+    image = images.push_image(APP, "a")
+    for name in ("b", f"sha256-{'a' * 64}.sig"):
+        images.push_manifest(APP, name, json.loads(image.payload))
+    answer = carol.send("GET", f"{TAGS}?n=1&signatures=false&belongings=true")
+    assert "signatures=false" in answer.headers["Link"]
+    assert "belongings=true" in answer.headers["Link"]
+
+
+def test_a_command_to_pull_names_a_tag_that_is_there(carol: Person) -> None:
+    image = images.push_image(APP, f"sha256-{'a' * 64}.sig")
+
+    def told() -> str:
+        found = carol.send("GET", f"/gitlab/v1/berth/repository/{APP}/").json()
+        return str(found["pull_tag"])
+
+    assert told() == ""
+    for name in ("b", "a", "latest", "z"):
+        images.push_manifest(APP, name, json.loads(image.payload))
+        assert told() == ("latest" if name in ("latest", "z") else name)

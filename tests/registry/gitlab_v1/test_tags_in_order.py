@@ -149,7 +149,7 @@ def test_tags_of_the_version_before_are_given_their_place(carol: Person) -> None
     images.push_image(APP, "v10")
     pushed = dict(Tag.objects.values_list("name", "dated_at"))
     Tag.objects.update(sort_key="", dated_at="2000-01-01T00:00:00Z")
-    migration = import_module("registry.migrations.0018_tags_in_order")
+    migration = import_module("registry.migrations.0019_tags_in_order")
     for _ in range(2):
         migration.fill(apps, SimpleNamespace(connection=connections["registry"]))
     assert dict(Tag.objects.values_list("name", "sort_key")) == {"v9": "v019", "v10": "v0210"}

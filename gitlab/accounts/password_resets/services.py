@@ -1,0 +1,63 @@
+"""A link by mail for who has forgotten a password: asked for by anybody, sent by a job.
+
+The page only writes down that somebody asked. Whether anybody has the address shows neither in its
+words nor in its time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from urllib.parse import quote
+
+from allauth.account import app_settings
+from allauth.account.utils import user_pk_to_url_str
+from django.conf import settings
+from django.db import transaction
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+
+from gitlab.accounts import passwords
+from gitlab.accounts.models import ResetRequest, User
+from gitlab.jobs import enqueue
+from gitlab.mail import services as mail
+
+AT_ONCE = 50
+"""Requests that a run looks at."""
+
+STALE = dt.timedelta(hours=1)
+"""What no job has looked at by then is forgotten: nobody waits for it any more."""
+
+
+@transaction.atomic
+def ask(email: str) -> None:
+    """Somebody wants a link sent to `email`, whoever has it."""
+    ResetRequest.objects.create(email=email)
+    enqueue.on_commit(mail.TASK)
+
+
+def answer() -> int:
+    """Queue the mails that were asked for; how many requests were looked at. May run twice."""
+    rows = list(ResetRequest.objects.order_by("pk")[:AT_ONCE])
+    return sum(_answer(row) for row in rows)
+
+
+@transaction.atomic
+def _answer(row: ResetRequest) -> bool:
+    """Whether it was ours to answer: the one who removes the row does."""
+    if not ResetRequest.objects.filter(pk=row.pk).delete()[0]:
+        return False
+    user = passwords.find(row.email)
+    if user is not None and user.is_active and timezone.now() - row.created_at < STALE:
+        text = render_to_string(
+            "accounts/mail/reset.txt", {"username": user.username, "link": link_for(user)}
+        )
+        mail.queue(user, "Set another password", text)
+    return True
+
+
+def link_for(user: User) -> str:
+    """The link that sets another password, by the installation's own address. It counts once."""
+    path = reverse("account_reset_password_from_key", kwargs={"uidb36": "0", "key": "0"})
+    key = f"{user_pk_to_url_str(user)}-{app_settings.PASSWORD_RESET_TOKEN_GENERATOR().make_token(user)}"
+    return f"{settings.EXTERNAL_URL}{path.removesuffix('0-0')}{quote(key)}"

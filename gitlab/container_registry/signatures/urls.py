@@ -1,0 +1,35 @@
+"""The addresses of public keys. None where the registry is off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.urls import URLPattern, URLResolver, path
+
+from gitlab.container_registry.signatures import views
+from gitlab.namespaces import converters  # noqa: F401  (registers full_path)
+
+app_name = "signatures"
+
+# The group's first: its address would be that of a project in a group called groups.
+_OF = {
+    "group": "groups/<full_path:path>/-/settings/public_keys",
+    "project": "<full_path:path>/-/settings/public_keys",
+}
+
+
+def _of_both(page: str, view: Callable[..., HttpResponse], name: str) -> list[URLPattern]:
+    """A page of projects and of groups: ``project_<name>``, ``group_<name>``."""
+    return [
+        path(f"{at}{page}", view, {"kind": kind}, name=f"{kind}_{name}") for kind, at in _OF.items()
+    ]
+
+
+urlpatterns: list[URLPattern | URLResolver] = []
+if settings.CONTAINER_REGISTRY_ENABLED:
+    urlpatterns = [
+        *_of_both("", views.index, "keys"),
+        *_of_both("/<int:pk>/delete", views.delete, "key_delete"),
+    ]

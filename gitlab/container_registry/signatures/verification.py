@@ -1,0 +1,223 @@
+"""Which signatures an image has, and what came of checking each by the keys that hold for it.
+
+Found by the Referrers API and by cosign's tags, ``sha256-….sig`` and ``.att``. What a signature
+says never changes, so what came of it is remembered by three digests: that of the image, of the
+manifest that holds the signature, and of the keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from gitlab.container_registry.client.registry import Registry
+from gitlab.container_registry.client.responses import StoredManifest
+from gitlab.container_registry.contents import manifest as manifests
+from gitlab.container_registry.contents import reading
+from gitlab.container_registry.contents.manifest import Descriptor
+from gitlab.container_registry.models import ContainerRepository
+from gitlab.container_registry.signatures import services, statements
+from gitlab.container_registry.signatures.statements import Checked, NamedKey, State
+
+MAX_CHECKED = 20
+"""Manifests that hold signatures, and signatures in each, that are looked at."""
+
+MAX_BLOB = 4 * 1024 * 1024
+"""Bytes of what was signed."""
+
+_REMEMBERED = 2000
+_AT_ONCE = 4
+_SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
+_SIGNATURE = "dev.cosignproject.cosign/signature"
+_ENVELOPE = "application/vnd.dsse.envelope.v1+json"
+_BUNDLE = "application/vnd.dev.sigstore.bundle"
+_NOT_HERE = "What was signed is not here, or too large."
+"""What may be otherwise the next time."""
+
+_ORDER = (State.SIGNED, State.INVALID, State.UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A signature, and the digest of the manifest that holds it."""
+
+    digest: str
+    checked: Checked
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What an image is signed by, the best first. `has_more` where not all were looked at.
+
+    `keys_count` is how many keys were tried.
+    """
+
+    signatures: Sequence[Signature] = ()
+    keys_count: int = 0
+    has_more: bool = False
+
+    @property
+    def state(self) -> State | None:
+        """That of the image itself, None where nobody has signed it.
+
+        A statement about it is no signature of it: it counts where there is nothing else.
+        """
+        own = [each.checked.state for each in self.signatures if not each.checked.what]
+        found = own or [each.checked.state for each in self.signatures]
+        return next((state for state in _ORDER if state in found), None)
+
+    @property
+    def signers(self) -> list[NamedKey]:
+        """The keys that have signed the image itself, each once."""
+        found = (
+            each.checked.key
+            for each in self.signatures
+            if each.checked.state is State.SIGNED and not each.checked.what
+        )
+        return list({key.fingerprint: key for key in found if key is not None}.values())
+
+    @property
+    def in_words(self) -> str:
+        """For a badge: ``signed by release``, ``signature invalid``, ``not signed``."""
+        if self.signers:
+            return f"signed by {', '.join(key.name for key in self.signers)}"
+        own = [each for each in self.signatures if not each.checked.what]
+        if any(each.checked.state is State.INVALID for each in own):
+            return "signature invalid"
+        if own:
+            return "signed, by no key held here"
+        return "not signed"
+
+
+class _Remembered:
+    """What came of signatures, by digests. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[str, str, str], tuple[Checked, ...]] = OrderedDict()
+
+    def get(self, key: tuple[str, str, str]) -> tuple[Checked, ...] | None:
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+            return self._known.get(key)
+
+    def put(self, key: tuple[str, str, str], found: tuple[Checked, ...]) -> None:
+        with self._lock:
+            self._known[key] = found
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+
+
+_remembered = _Remembered()
+
+
+def of_image(
+    registry: Registry,
+    repository: ContainerRepository,
+    digest: str,
+    holding: Sequence[str] | None = None,
+) -> Verified:
+    """Who has signed an image, as far as the keys of its project and of the groups above tell.
+
+    `holding` are the manifests that may hold signatures, where they are known already. Raises
+    `RegistryUnavailable`, `RegistryRefused`.
+    """
+    keys = services.named_keys(repository.project)
+    known = "".join(sorted(f"{key.fingerprint} {key.of} {key.name}\n" for key in keys))
+    keys_digest = hashlib.sha256(known.encode()).hexdigest()
+    path = repository.path
+    more = False
+    if holding is None:
+        holding, more = _holding(registry, path, digest)
+    looked_at = list(dict.fromkeys(holding))[:MAX_CHECKED]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        answers = pool.map(
+            lambda each: _checked(registry, path, digest, each, keys, keys_digest), looked_at
+        )
+        found = [
+            Signature(each, checked)
+            for each, answer in zip(looked_at, answers, strict=True)
+            for checked in answer
+        ]
+    found.sort(key=lambda each: (bool(each.checked.what), _ORDER.index(each.checked.state)))
+    return Verified(found, len(keys), more or len(set(holding)) > MAX_CHECKED)
+
+
+def _holding(registry: Registry, path: str, digest: str) -> tuple[list[str], bool]:
+    """The manifests that may hold signatures, and whether there may be more."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        asked = pool.map(lambda tag: registry.tag(path, tag), _tags_of(digest))
+        page = registry.referrers(path, digest, n=MAX_CHECKED)
+        found = [tag.digest for tag in asked if tag]
+    found += [
+        each.digest for each in page.referrers if _may_be_one(each.artifact_type or each.media_type)
+    ]
+    return found, bool(page.next_last)
+
+
+def _tags_of(digest: str) -> list[str]:
+    """The tags by which cosign finds signatures and attestations."""
+    if not digest.startswith("sha256:"):
+        return []
+    return [f"{digest.replace(':', '-', 1)}.{kind}" for kind in ("sig", "att")]
+
+
+def _may_be_one(artifact_type: str) -> bool:
+    """Whether something that refers to an image may hold signatures, by its type."""
+    return any(
+        word in artifact_type
+        for word in ("cosign", "sigstore", "dsse", "in-toto", "image.manifest")
+    )
+
+
+def _checked(
+    registry: Registry,
+    path: str,
+    digest: str,
+    holding: str,
+    keys: Sequence[NamedKey],
+    keys_digest: str,
+) -> tuple[Checked, ...]:
+    """What came of the signatures that one manifest holds."""
+    known = _remembered.get((digest, holding, keys_digest))
+    if known is not None:
+        return known
+    stored = reading.manifest(registry, path, holding)
+    if stored is None:
+        return ()
+    layers = manifests.read(stored).layers(0, MAX_CHECKED)
+    answers = [_of_layer(registry, path, digest, layer, keys) for layer in layers]
+    found = tuple(answer for answer in answers if answer is not None)
+    if not any(answer.sentence == _NOT_HERE for answer in found):
+        _remembered.put((digest, holding, keys_digest), found)
+    return found
+
+
+def _of_layer(
+    registry: Registry,
+    path: str,
+    digest: str,
+    layer: Descriptor,
+    keys: Sequence[NamedKey],
+) -> Checked | None:
+    """None for what is no signature."""
+    kind = layer.part.media_type
+    if not kind.startswith((_SIMPLE_SIGNING, _ENVELOPE, _BUNDLE)):
+        return None
+    content = reading.blob(registry, path, layer.part.digest, max_bytes=MAX_BLOB)
+    if content is None:
+        return Checked(State.INVALID, _NOT_HERE)
+    if kind.startswith(_SIMPLE_SIGNING):
+        signature = layer.annotations.get(_SIGNATURE)
+        text = signature if isinstance(signature, str) else ""
+        return statements.simple_signing(content, text, digest, keys)
+    if kind.startswith(_ENVELOPE):
+        return statements.envelope(content, digest, keys)
+    subject: StoredManifest | None = reading.manifest(registry, path, digest)
+    payload = subject.payload if subject else b""
+    return statements.bundle(content, payload, digest, keys)
