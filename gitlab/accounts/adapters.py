@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,10 +18,13 @@ from django.contrib import messages
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from qrcode.image.svg import SvgPathFillImage
 
 from gitlab.accounts import services
+from gitlab.accounts.factors import standing
 from gitlab.accounts.models import User
+from gitlab.ui.decorators import SIGNED_IN_AT
 from gitlab.ui.toasts import add_toast
 
 _ASKS_FACTOR = "allauth.mfa.stages.AuthenticateStage"
@@ -76,6 +80,20 @@ class AccountAdapter(DefaultAccountAdapter):
         """Whether this is their own password. Raises `failed_logins.TooManyFailedLogins`."""
         assert isinstance(user, User)
         return services.knows_own_password(user, password)
+
+    def is_reauthentication_required(self, *, app: str, **more: Any) -> bool:
+        """Always, but for who has just come in by a provider and has nothing else to say it by."""
+        user = self.request.user
+        assert isinstance(user, User)
+        if user.has_usable_password() or standing.of(user).has_factor:
+            return True
+        age = time.time() - self.request.session.get(SIGNED_IN_AT, 0.0)
+        return not 0 <= age < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        """allauth's; where there is none, the page that says what to do."""
+        page = {"id": "reauthenticate", "description": "", "url": reverse("account_reauthenticate")}
+        return super().get_reauthentication_methods(user) or [page]
 
     def add_message(
         self,

@@ -33,12 +33,14 @@ def apply(identity: Identity, levels: dict[str, int]) -> None:
     a person's own namespace. A group may be left without an owner: administrators remain.
     """
     places = _places(levels)
-    for row in GivenMembership.objects.filter(identity=identity).select_related("member"):
+    rows = GivenMembership.objects.filter(identity=identity).select_related("member")
+    for row in rows.order_by("pk"):
         where = _place(row.member)
         if where.full_path not in places:
             row.delete()
             _settle(row.member, where, identity)
-    for path, where in places.items():
+    # In one order, so that two who come at once wait for each other and don't lock each other out.
+    for path, where in sorted(places.items()):
         _give(identity, where, levels[path])
 
 

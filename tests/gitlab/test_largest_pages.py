@@ -43,6 +43,7 @@ from gitlab.container_registry.protection.models import RepositoryRule, TagRule
 from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, MAX_TAG_RULES
 from gitlab.container_registry.signatures.models import PublicKey
 from gitlab.container_registry.signatures.services import MAX_KEYS
+from gitlab.identity_providers.models import Identity
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
 from gitlab.quotas.models import Quota
 from gitlab.record.inventory import INVENTORIES
@@ -122,6 +123,7 @@ def content(
     _denials(alice, acme, app)
     _public_keys(acme, app, people)
     _sessions(alice)
+    _identities(people)
     Quota.objects.bulk_create(
         Quota(max_bytes=10**18, max_images=10**9, **where)
         for where in ({"namespace": acme}, {"project": app})
@@ -173,6 +175,13 @@ def _sessions(alice: User) -> None:
     UserSession.objects.bulk_create(
         UserSession(user=alice, session_key=key, ip="2001:db8::1", user_agent="<" * 200)
         for key in keys
+    )
+
+
+def _identities(people: Sequence[User]) -> None:
+    Identity.objects.bulk_create(
+        Identity(user=user, provider="p" * 32, issuer="https://x", subject=long("<", n))
+        for n, user in enumerate(people)
     )
 
 

@@ -20,6 +20,7 @@ from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.cleanup.models import CleanupPolicy, CleanupRun
 from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
 from gitlab.container_registry.protection.models import RepositoryRule, TagRule
+from gitlab.identity_providers.models import Identity
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.quotas.models import Quota
 from gitlab.trusted_issuers.models import TrustedIssuer
@@ -54,6 +55,7 @@ def content(
     make_token(alice, "api")
     make_deploy_token(app)
     make_runner(app)
+    Identity.objects.create(user=bob, provider="sso", issuer="https://sso.example.com", subject="1")
     TrustedIssuer.objects.create(
         project=app, name="GitHub", issuer="https://ci.example.com", conditions={"sub": "x"}
     )
@@ -111,6 +113,7 @@ def test_what_it_has() -> None:
         "access_tokens.personalaccesstoken",
         "access_tokens.runner",
         "trusted_issuers.trustedissuer",
+        "identity_providers.identity",
         "namespaces.namespace",
         "namespaces.project",
         "namespaces.member",

@@ -17,6 +17,7 @@ from gitlab.identity_providers.models import GivenMembership, Identity
 from gitlab.namespaces import members
 from gitlab.namespaces.models import Member
 from gitlab.refusals import Forbidden
+from gitlab.ui.decorators import SIGNED_IN_AT
 from tests.gitlab.accounts.factors import set_up_app
 from tests.gitlab.identity_providers.played_provider import PlayedProvider
 from tests.people import basic
@@ -192,6 +193,32 @@ class TestTwoFactors:
         provider.settle(second_factor=second)
         come()
         assert client.get("/-/user_settings/profile").status_code == led
+
+
+class TestWhoHasNoPassword:
+    """To set up a factor somebody has to say once more that it is them."""
+
+    SET_UP = "/-/user_settings/two_factor/app"
+
+    def test_coming_in_says_it(self, come: Come, client: Client) -> None:
+        come()
+        assert client.get(self.SET_UP).status_code == 200
+
+    def test_ten_minutes_later_they_come_in_again(self, come: Come, client: Client) -> None:
+        come()
+        session = client.session
+        session[SIGNED_IN_AT] -= 601
+        session.save()
+        answer = client.get(self.SET_UP)
+        assert answer["Location"].startswith("/users/confirm?")
+        page = client.get(answer["Location"]).content.decode()
+        assert "You have no password here" in page
+        assert 'type="password"' not in page
+
+    def test_who_has_a_factor_says_it_by_that(self, come: Come, client: Client) -> None:
+        come()
+        set_up_app(User.objects.get(username="dora"))
+        assert client.get(self.SET_UP)["Location"].startswith("/users/confirm")
 
 
 class TestGroups:
