@@ -5,6 +5,7 @@ Berth's own pages answer in this process; the provider is another, and Berth ask
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -40,8 +41,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OIDCProvider]:
 
     components.require("node")
     if not (MODULES / "node_modules" / "oidc-provider").is_dir():
-        reason = "there is no .venv-oidc-provider"
-        components.unavailable(reason, "make oidc-provider makes it")
+        # npm's registry is not everywhere where pip's is, so this alone is missed where it is wanted.
+        reason = "there is no .venv-oidc-provider: make oidc-provider makes it"
+        if os.environ.get("REQUIRE_OIDC_PROVIDER") == "1":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
     callback = openid_connect.callback_url("sso")
     with OIDCProvider(tmp_path_factory.mktemp("oidc-provider"), callback).serving() as provider:
         yield provider
