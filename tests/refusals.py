@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from registry.errors import Code
+
+
+DENIAL = re.compile(r" \(denial [0-9A-Z]{10}\)")
+"""By what a refusal is found again: new each time."""
 
 
 def assert_refused(response: Any, code: Code | str, status: int | None = None) -> dict[str, Any]:

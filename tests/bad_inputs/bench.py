@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from tests.bad_inputs import attacks, checks, exceptions, slow_clients
 from tests.bad_inputs.client import Answer, exchange, request
 from tests.bad_inputs.server import Node
+from tests.refusals import DENIAL
 from tokens.access import Access
 
 _CODES = {
@@ -320,6 +321,7 @@ class Bench:
             claims = checks.decoded(answer)
             return [200, sorted(answer.headers.keys()), sorted(claims), claims["access"]]
         hide = [
+            (DENIAL.pattern, ""),
             (r"sha256:[0-9a-f]{64}", "DIGEST"),
             (r"_state=[0-9a-z.]+", "STATE"),
             (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "SESSION"),

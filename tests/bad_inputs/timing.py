@@ -15,8 +15,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.refusals import DENIAL
+
 _NEW_EACH_TIME = {"x-request-id", "date", "set-cookie", "connection", "keep-alive"}
 _HIDDEN = [
+    (DENIAL, ""),
     (re.compile(r"sha256:[0-9a-f]{64}"), "DIGEST"),
     (re.compile(r"_state=[0-9a-z.]+"), "STATE"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "SESSION"),

@@ -28,6 +28,7 @@ from gitlab.access_tokens.models import (
     Runner,
 )
 from gitlab.accounts.models import User
+from gitlab.api import description
 from gitlab.audit.models import AuditEvent, Denial
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupPolicy, CleanupRun
 from gitlab.container_registry.client import chosen as clients
@@ -693,6 +694,7 @@ def routes() -> Iterator[str]:
 
 def assert_ends(client: Client, path: str) -> None:
     """One page: its size, the queries, the processor's time, the peak of its memory."""
+    description.openapi()  # Made once in a process.
     started = time.process_time()
     with CaptureQueriesContext(connection) as captured:
         response = client.get(path)

@@ -117,7 +117,7 @@ def test_users_password(alice: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_users_block_and_unblock(alice: Any) -> None:
     assert as_json("users", "block", "alice")["state"] == "blocked"
     assert last_event("user.block").target_path == "alice"
-    with pytest.raises(sign_in.WrongPassword):
+    with pytest.raises(sign_in.AccountClosed):
         sign_in.verify("alice", PASSWORD, address="")
     assert "active" in run("users", "unblock", "alice")
     assert sign_in.verify("alice", PASSWORD, address="") == alice
