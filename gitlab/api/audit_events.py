@@ -15,7 +15,7 @@ from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import not_found
 from gitlab.api.fields import Entity, Moment
-from gitlab.api.members import routable_for
+from gitlab.api.lookups import routable_for
 from gitlab.api.pagination import PageParameters, page_of
 from gitlab.api.parameters import choice, identifier, moment, text
 from gitlab.audit import services

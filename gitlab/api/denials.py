@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.fields import Entity, Moment
-from gitlab.api.members import routable_for
+from gitlab.api.lookups import routable_for
 from gitlab.api.pagination import PageParameters, page_of
 from gitlab.api.parameters import choice
 from gitlab.namespaces.models import Project

@@ -17,8 +17,7 @@ from gitlab.access_tokens.models import DeployToken
 from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.fields import Entity, Moment, WithToken, with_token
-from gitlab.api.lookups import missing
-from gitlab.api.members import routable_for
+from gitlab.api.lookups import missing, routable_for
 from gitlab.api.pagination import PageParameters, page_of
 from gitlab.api.parameters import Day, Parameters, flag, text
 from gitlab.namespaces.policies import Ability

@@ -14,7 +14,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.exceptions import (
@@ -29,7 +30,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
-from gitlab.refusals import Conflict, TooMany
+from gitlab.refusals import Conflict, Invalid, TooMany
 from tokens.limiter import TooManyRequests
 
 _REGISTRY_REFUSALS = {403: 403, 404: 404, 405: 403, 409: 409}
@@ -54,6 +55,20 @@ class BadParameter(ApiError):
 def not_found(noun: str = "") -> ApiError:
     """There is no such `noun`, "Project" say, or whoever asks may not know."""
     return ApiError(404, {"message": f"404 {noun} Not Found".replace("  ", " ")})
+
+
+@contextmanager
+def unprocessable() -> Iterator[None]:
+    """Within the block, what a row can't be is 422 with whole sentences, as GitLab answers it."""
+    try:
+        yield
+    except Invalid as error:
+        texts = [
+            text if name == NON_FIELD_ERRORS else f"{name.replace('_', ' ').capitalize()}: {text}"
+            for name, found in error.message_dict.items()
+            for text in found
+        ]
+        raise ApiError(422, {"message": texts}) from error
 
 
 def unauthorized() -> ApiError:

@@ -12,7 +12,7 @@ from gitlab.container_registry import repositories
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import loaders
 from gitlab.namespaces.loaders import IdOrPath
-from gitlab.namespaces.models import Namespace, Project
+from gitlab.namespaces.models import Namespace, Project, Routable
 from gitlab.namespaces.policies import Ability
 from gitlab.principals import Anybody
 from gitlab.refusals import NotFound
@@ -41,6 +41,17 @@ def group_for(
     """The group of an id or a path. Raises `ApiError` 404, `Forbidden`."""
     with missing("Group"):
         return loaders.get_group_for(user, id_or_path, ability)
+
+
+def routable_for(user: Anybody, kind: str, id_or_path: IdOrPath, ability: Ability) -> Routable:
+    """The project or group of an address, as its `kind` says. As those two."""
+    return (project_for if kind == "project" else group_for)(user, id_or_path, ability)
+
+
+def administered(user: Anybody, kind: str, id_or_path: IdOrPath) -> Routable:
+    """As `routable_for`, for whoever may change its settings."""
+    ability = Ability.ADMIN_PROJECT if kind == "project" else Ability.ADMIN_GROUP
+    return routable_for(user, kind, id_or_path, ability)
 
 
 def namespace_for(

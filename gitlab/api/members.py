@@ -17,14 +17,13 @@ from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import ApiError, BadParameter, not_found
 from gitlab.api.fields import Entity, Moment, UserBasic
-from gitlab.api.lookups import group_for, missing, project_for, user_called
+from gitlab.api.lookups import missing, routable_for, user_called
 from gitlab.api.pagination import PageParameters, page_of
 from gitlab.api.parameters import Commas, Day, Parameters, identifier, text
 from gitlab.namespaces import members
 from gitlab.namespaces.members import Membership
 from gitlab.namespaces.models import AccessLevel, Routable
 from gitlab.namespaces.policies import Ability
-from gitlab.principals import Anybody
 from gitlab.refusals import Invalid
 
 
@@ -87,11 +86,6 @@ class AddParameters(_LevelParameters):
 
     user_id = Commas(child=identifier(), required=False, max_length=100)
     username = Commas(child=serializers.CharField(), required=False, max_length=100)
-
-
-def routable_for(user: Anybody, kind: str, id: int | str, ability: Ability) -> Routable:
-    """The project or group of an address."""
-    return (project_for if kind == "project" else group_for)(user, id, ability)
 
 
 def _asked(rows: QuerySet[User], given: Mapping[str, Any]) -> QuerySet[User]:

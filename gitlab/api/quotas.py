@@ -12,8 +12,7 @@ from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import BadParameter
 from gitlab.api.fields import Entity
-from gitlab.api.lookups import namespace_for
-from gitlab.api.members import routable_for
+from gitlab.api.lookups import namespace_for, routable_for
 from gitlab.api.parameters import Parameters
 from gitlab.namespaces.models import Routable
 from gitlab.namespaces.policies import Ability

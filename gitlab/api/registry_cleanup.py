@@ -13,14 +13,13 @@ from gitlab.api import pagination
 from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.fields import Entity, Moment, UserBasic
-from gitlab.api.lookups import group_for, missing, project_for
+from gitlab.api.lookups import administered, missing, project_for
 from gitlab.api.pagination import Listed, PageParameters, page_of
 from gitlab.api.parameters import Parameters, choice, flag, text
 from gitlab.container_registry.cleanup import plan, requests, services
 from gitlab.container_registry.cleanup.models import Cadence, CleanupPolicy, CleanupRun
 from gitlab.container_registry.cleanup.policy import MAX_RULES
 from gitlab.container_registry.cleanup.services import Owner
-from gitlab.namespaces.models import Namespace, Project
 from gitlab.namespaces.policies import Ability
 
 _SECTION = "Cleanup, beyond GitLab"
@@ -160,29 +159,22 @@ class PolicyOf(Endpoint):
     @operation("Show the cleanup policy", gives=PolicyEntity, refuses=[404])
     def get(self, request: Request, kind: str, id: int | str) -> Response:
         """The one that holds, its own or an inherited one; one that is off where there is none."""
-        return _policy(_owner(request, kind, id))
+        return _policy(administered(person(request), kind, id))
 
     @operation(
         "Change the cleanup policy", takes=PolicyParameters, gives=PolicyEntity, refuses=[404]
     )
     def put(self, request: Request, given: dict[str, Any], kind: str, id: int | str) -> Response:
         """What is given is changed. An inherited policy becomes one of its own first."""
-        owner = _owner(request, kind, id)
+        owner = administered(person(request), kind, id)
         services.save_policy(person(request), owner, **_given(given))
         return _policy(owner)
 
     @operation("Inherit the cleanup policy", status=204, refuses=[404])
     def delete(self, request: Request, kind: str, id: int | str) -> Response:
         """Its own policy goes, and what is above holds again."""
-        services.remove_policy(person(request), _owner(request, kind, id))
+        services.remove_policy(person(request), administered(person(request), kind, id))
         return Response(status=204)
-
-
-def _owner(request: Request, kind: str, id: int | str) -> Project | Namespace:
-    """For whoever may change the policy. Raises `ApiError`, `Forbidden`."""
-    if kind == "project":
-        return project_for(person(request), id, Ability.ADMIN_PROJECT)
-    return group_for(person(request), id, Ability.ADMIN_GROUP)
 
 
 def _given(given: Mapping[str, Any]) -> dict[str, Any]:

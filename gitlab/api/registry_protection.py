@@ -6,29 +6,23 @@ https://docs.gitlab.com/api/container_registry_protection_tag_rules/.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import NON_FIELD_ERRORS
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
-from gitlab.api.errors import ApiError, BadParameter
+from gitlab.api.errors import BadParameter, unprocessable
 from gitlab.api.fields import Entity
-from gitlab.api.lookups import missing
-from gitlab.api.members import routable_for
+from gitlab.api.lookups import administered, missing
 from gitlab.api.pagination import PageParameters, page_of
 from gitlab.api.parameters import Parameters
 from gitlab.container_registry.protection import services
 from gitlab.container_registry.protection.models import Level, RepositoryRule, TagRule
-from gitlab.namespaces.models import Routable
-from gitlab.namespaces.policies import Ability
 from gitlab.principals import Person
-from gitlab.refusals import Invalid
 
 _SECTION = "Container registry: protection"
 _PUSH, _DELETE = "minimum_access_level_for_push", "minimum_access_level_for_delete"
@@ -126,30 +120,6 @@ class NewTagRule(Parameters):
     minimum_access_level_for_delete = _Level()
 
 
-@contextmanager
-def _unprocessable() -> Iterator[None]:
-    """Within the block, what a rule can't be is 422 with whole sentences, as GitLab answers it."""
-    try:
-        yield
-    except Invalid as error:
-        said = error.message_dict
-        texts = [
-            text if name == NON_FIELD_ERRORS else f"{_words(name)}: {text}"
-            for name, found in said.items()
-            for text in found
-        ]
-        raise ApiError(422, {"message": texts}) from error
-
-
-def _words(argument: str) -> str:
-    return argument.replace("_", " ").capitalize()
-
-
-def _owner(by: Person, kind: str, id: int | str) -> Routable:
-    ability = Ability.ADMIN_PROJECT if kind == "project" else Ability.ADMIN_GROUP
-    return routable_for(by, kind, id, ability)
-
-
 class RepositoryRules(Endpoint):
     """``/projects/:id/registry/protection/repository/rules``, and the same of a group"""
 
@@ -166,7 +136,7 @@ class RepositoryRules(Endpoint):
     def get(self, request: Request, given: dict[str, Any], kind: str, id: int | str) -> Response:
         """Those of the project or group itself, in the order in which they were made."""
         by = person(request)
-        rows = services.rules_of(by, _owner(by, kind, id), RepositoryRule)
+        rows = services.rules_of(by, administered(by, kind, id), RepositoryRule)
         page = page_of(request, given, rows, ["id"])
         return page.response(RepositoryRuleEntity(page.rows, many=True).data)
 
@@ -180,12 +150,12 @@ class RepositoryRules(Endpoint):
     def post(self, request: Request, given: dict[str, Any], kind: str, id: int | str) -> Response:
         """Nobody below a level pushes or deletes what matches. One level at least."""
         by = person(request)
-        owner = _owner(by, kind, id)
+        owner = administered(by, kind, id)
         if not given.keys() & {_PUSH, _DELETE}:
             raise BadParameter(
                 f"{_PUSH}, {_DELETE} are missing, at least one parameter must be provided"
             )
-        with _unprocessable():
+        with unprocessable():
             rule = services.create_repository_rule(by, owner, **given)
         return Response(RepositoryRuleEntity(rule).data, status=201)
 
@@ -213,7 +183,7 @@ class OneRepositoryRule(Endpoint):
         """An empty level is taken away."""
         by = person(request)
         rule = _repository_rule(by, kind, id, protection_rule_id)
-        with _unprocessable():
+        with unprocessable():
             rule = services.update(by, rule, **given)
         return Response(RepositoryRuleEntity(rule).data)
 
@@ -240,7 +210,7 @@ class OneRepositoryRuleAtOlderAddress(OneRepositoryRule):
 
 
 def _repository_rule(by: Person, kind: str, id: int | str, pk: int) -> RepositoryRule:
-    owner = _owner(by, kind, id)
+    owner = administered(by, kind, id)
     with missing("Container Registry Protection Rule"):
         return services.get_for(by, owner, RepositoryRule, pk)
 
@@ -257,7 +227,7 @@ class TagRules(Endpoint):
     def get(self, request: Request, given: dict[str, Any], kind: str, id: int | str) -> Response:
         """Those of the project or group itself, immutable ones too."""
         by = person(request)
-        rows = services.rules_of(by, _owner(by, kind, id), TagRule)
+        rows = services.rules_of(by, administered(by, kind, id), TagRule)
         page = page_of(request, given, rows, ["id"])
         return page.response(TagRuleEntity(page.rows, many=True).data)
 
@@ -267,8 +237,8 @@ class TagRules(Endpoint):
     def post(self, request: Request, given: dict[str, Any], kind: str, id: int | str) -> Response:
         """Nobody below a level pushes or deletes what matches; without levels, it never moves."""
         by = person(request)
-        owner = _owner(by, kind, id)
-        with _unprocessable():
+        owner = administered(by, kind, id)
+        with unprocessable():
             rule = services.create_tag_rule(by, owner, **given)
         return Response(TagRuleEntity(rule).data, status=201)
 
@@ -291,7 +261,7 @@ class OneTagRule(Endpoint):
         """An empty level is taken away; without any level its tags are immutable."""
         by = person(request)
         rule = _tag_rule(by, kind, id, protection_rule_id)
-        with _unprocessable():
+        with unprocessable():
             rule = services.update(by, rule, **given)
         return Response(TagRuleEntity(rule).data)
 
@@ -306,6 +276,6 @@ class OneTagRule(Endpoint):
 
 
 def _tag_rule(by: Person, kind: str, id: int | str, pk: int) -> TagRule:
-    owner = _owner(by, kind, id)
+    owner = administered(by, kind, id)
     with missing("Container Registry Protection Tag Rule"):
         return services.get_for(by, owner, TagRule, pk)

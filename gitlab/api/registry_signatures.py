@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from django.core.exceptions import NON_FIELD_ERRORS
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
-from gitlab.api.errors import ApiError
+from gitlab.api.errors import unprocessable
 from gitlab.api.fields import Entity, Moment
-from gitlab.api.lookups import missing, repository_for
-from gitlab.api.members import routable_for
+from gitlab.api.lookups import administered, missing, repository_for
 from gitlab.api.pagination import PageParameters, page_of
 from gitlab.api.parameters import Parameters, text
 from gitlab.api.registry_tags import tag_for
@@ -24,10 +20,8 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.signatures import services, verification
 from gitlab.container_registry.signatures.keys import MAX_PEM
 from gitlab.container_registry.signatures.models import MAX_NAME, PublicKey
-from gitlab.namespaces.models import Routable
 from gitlab.namespaces.policies import Ability
 from gitlab.principals import Person
-from gitlab.refusals import Invalid
 
 _SECTION = "Container registry: signatures, beyond GitLab"
 
@@ -91,28 +85,8 @@ class VerifiedEntity(Entity):
         return str(self.context["digest"])
 
 
-@contextmanager
-def _unprocessable() -> Iterator[None]:
-    """Within the block, what can't be held is 422, with whole sentences."""
-    try:
-        yield
-    except Invalid as error:
-        said = error.message_dict
-        texts = [
-            sentence if name == NON_FIELD_ERRORS else f"{name.capitalize()}: {sentence}"
-            for name, found in said.items()
-            for sentence in found
-        ]
-        raise ApiError(422, {"message": texts}) from error
-
-
-def _owner(by: Person, kind: str, id: int | str) -> Routable:
-    ability = Ability.ADMIN_PROJECT if kind == "project" else Ability.ADMIN_GROUP
-    return routable_for(by, kind, id, ability)
-
-
 def _key(by: Person, kind: str, id: int | str, pk: int) -> PublicKey:
-    owner = _owner(by, kind, id)
+    owner = administered(by, kind, id)
     with missing("Public Key"):
         return services.get_for(by, owner, pk)
 
@@ -133,7 +107,7 @@ class PublicKeys(Endpoint):
     def get(self, request: Request, given: dict[str, Any], kind: str, id: int | str) -> Response:
         """Those of the project or group itself, in the order in which they were added."""
         by = person(request)
-        rows = services.keys_of(by, _owner(by, kind, id))
+        rows = services.keys_of(by, administered(by, kind, id))
         page = page_of(request, given, rows, ["id"])
         return page.response(PublicKeyEntity(page.rows, many=True).data)
 
@@ -147,8 +121,8 @@ class PublicKeys(Endpoint):
     def post(self, request: Request, given: dict[str, Any], kind: str, id: int | str) -> Response:
         """What its owner has signed counts from now on."""
         by = person(request)
-        owner = _owner(by, kind, id)
-        with _unprocessable():
+        owner = administered(by, kind, id)
+        with unprocessable():
             row = services.create(by, owner, **given)
         return Response(PublicKeyEntity(row).data, status=201)
 

@@ -12,8 +12,7 @@ from gitlab.access_tokens import resource_tokens as services
 from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.fields import WithToken, with_token
-from gitlab.api.lookups import missing
-from gitlab.api.members import routable_for
+from gitlab.api.lookups import missing, routable_for
 from gitlab.api.pagination import PageParameters, page_of
 from gitlab.api.parameters import Day, Parameters, choice, text
 from gitlab.api.personal_access_tokens import RotateParameters, TokenEntity

@@ -15,8 +15,7 @@ from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import BadParameter
 from gitlab.api.fields import Entity, Moment
-from gitlab.api.lookups import missing
-from gitlab.api.members import routable_for
+from gitlab.api.lookups import missing, routable_for
 from gitlab.api.pagination import PageParameters, page_of
 from gitlab.api.parameters import Day, Parameters, flag, identifier, text
 from gitlab.authorization.authorizer import GitLabAuthorizer
