@@ -144,18 +144,20 @@ def push(
     # Asked before the repository is held, and side by side, since a store may take its time.
     sizes = storage.current().sizes(parsed.needed_blobs)
     config = image_configs.read(parsed.config)
+    # Who has named a digest, which was checked, is asked for no other.
+    known = () if by_digest else tuple(digests.of(payload, each) for each in digests.ALGORITHMS)
     with database.atomic():
         repository_id, asked = repositories.hold_and_ask(
-            name, actor, lambda send: _Asked(name, reference, payload, parsed, names, send)
+            name, actor, lambda send: _Asked(name, known, parsed, names, send)
         )
-        digest = reference if by_digest else asked.digest_of_tag(repository_id)
+        digest = asked.digest_of_tag(repository_id, reference) if known else reference
         links = asked.links(parsed, sizes)
         manifest_id = _store(repository_id, digest, payload, parsed, config, actor)
         crash_points.reached("manifest_stored")
         with database.together() as send:
             _refer(repository_id, manifest_id, parsed, links, send)
             crash_points.reached("manifest_referred")
-            replaced = {"": ""}
+            replaced: dict[str, str] = {}
             for tag, current in asked.currents():
                 replaced[tag] = tags.move(
                     repository_id, tag, current, manifest_id, digest, actor, send
@@ -170,7 +172,7 @@ def push(
                     digest=digest,
                     media_type=parsed.media_type,
                     size=len(payload),
-                    replaced=replaced[tag],
+                    replaced=replaced.get(tag, ""),
                     send=send,
                 )
         if not names and database.one(_IS_TAGGED, [manifest_id]) is None:
@@ -187,31 +189,28 @@ class _Asked:
     def __init__(
         self,
         name: str,
-        reference: str,
-        payload: bytes,
+        known: Sequence[str],
         parsed: ParsedManifest,
         names: Sequence[str],
         send: database.Together,
     ) -> None:
-        self._reference = reference
-        self._known = [digests.of(payload, algorithm) for algorithm in digests.ALGORITHMS]
+        """`known` are the digests that a manifest may be kept by which is pushed by tag alone."""
+        self._known = known
         # The common case, by the index and without the ORM: nobody has pushed it by another digest.
-        self._other = send(_BY_OTHER_DIGEST, [*self._known[1:], name])
+        self._other = send(_BY_OTHER_DIGEST, [*known[1:], name]) if known else None
         here = [*parsed.needed_blobs, *sorted(parsed.foreign_blobs)]
         self._links = blobs.LinksHere(name, here, send)
         self._currents = [(tag, tags.ask(name, tag, send)) for tag in names]
 
-    def digest_of_tag(self, repository_id: int) -> str:
-        """The digest by which a manifest is kept that is pushed by tag alone.
+    def digest_of_tag(self, repository_id: int, tag: str) -> str:
+        """The digest by which a manifest is kept that is pushed by `tag` alone.
 
         It is that by which the tag has these bytes already, else that by which they are here, else
         their sha256: what somebody has pushed by its sha512 does not change its name.
         """
-        if self._other.row is None:
+        if self._other is None or self._other.row is None:
             return self._known[0]
-        current = Tag.objects.filter(
-            name=self._reference, ended_at=None, manifest_id=OuterRef("pk")
-        )
+        current = Tag.objects.filter(name=tag, ended_at=None, manifest_id=OuterRef("pk"))
         here = Manifest.objects.filter(
             repository_id=repository_id, digest__in=self._known, deleted_at=None
         ).order_by(Exists(current).desc(), "digest")

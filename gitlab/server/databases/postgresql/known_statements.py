@@ -33,6 +33,7 @@ _BAD_VALUE = "22"
 cursor, asked next, finds rows or raises its own.
 """
 
+_BEGIN = b"BEGIN"
 _TEXT, _BINARY = 0, 1
 _UNSET: Any = object()
 
@@ -74,7 +75,7 @@ class KnownStatements:
         results = self._results_of(sent, begins=begins)
         failed = next((each for each in results if each.status == pq.ExecStatus.FATAL_ERROR), None)
         if failed is None:
-            return [self._answered(each) for each in results]
+            return [self._answered(each) for each in results[1 if begins else 0 :]]
         error = errors.error_from_result(failed, "utf-8")
         if is_idle and self._cursor_may_ask(error.sqlstate or "", statements):
             if begins:
@@ -164,19 +165,22 @@ class KnownStatements:
     # The wire
 
     def _results_of(self, sent: Sequence[Any], *, begins: bool) -> list[Any]:
-        """What the server answers to each. Raises `psycopg.OperationalError`."""
+        """What the server answers to each, and before them to what begins a transaction.
+
+        Raises `psycopg.OperationalError`.
+        """
         if len(sent) == 1 and not begins:
             return self._run(lambda: self._pgconn.send_query_prepared(*sent[0]))
 
         def send() -> None:
             self._pgconn.enter_pipeline_mode()
             if begins:
-                self._pgconn.send_query_params(b"BEGIN", None)
+                self._pgconn.send_query_params(_BEGIN, None)
             for each in sent:
                 self._pgconn.send_query_prepared(*each)
             self._pgconn.pipeline_sync()
 
-        return self._run(send, pipeline=True)[1 if begins else 0 :]
+        return self._run(send, pipeline=True)
 
     def _run(self, send: Any, *, pipeline: bool = False) -> list[Any]:
         """The results of what `send` sends. Raises `psycopg.OperationalError`."""

@@ -242,6 +242,16 @@ def test_a_failure_among_several_ends_the_transaction_and_no_more(
     assert connection.rows(question, [1]) == [(1,)]
 
 
+def test_a_transaction_that_does_not_begin_is_no_answer(
+    connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        connection.rows(QUESTION, ["pg_class", 0])
+    monkeypatch.setattr(known_statements, "_BEGIN", b"BEGIN NOTHING")
+    with transaction(connection), pytest.raises(DatabaseError, match="syntax error"):
+        connection.rows(QUESTION, ["pg_class", 0])
+
+
 def test_several_of_which_one_is_not_known_are_sent_by_the_cursor(connection: Any) -> None:
     for _ in range(3):
         connection.rows(QUESTION, ["pg_class", 0])

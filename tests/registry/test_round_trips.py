@@ -1,0 +1,86 @@
+"""How often a small write waits for PostgreSQL, once the server knows each of its statements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.db.backends.utils import CursorWrapper
+
+from gitlab.server.databases.postgresql.known_statements import KnownStatements
+from gitlab.server.databases.reading import ReadsRows
+from registry import media_types
+from tests.registry import images
+from tests.registry.base import APP, Person
+from tokens.access import Access
+
+pytestmark = [
+    pytest.mark.postgresql,
+    pytest.mark.django_db(databases=["registry"], transaction=True),
+]
+
+OTHER = "acme/other"
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], int]:
+    """The round trips of an act. Fails where a cursor was asked: that takes one for each."""
+    sent: list[str] = []
+    for owner, name in (
+        (KnownStatements, "_run"),
+        (ReadsRows, "_execute"),
+        (CursorWrapper, "execute"),
+    ):
+        real = getattr(owner, name)
+
+        def noting(self: Any, *given: Any, real: Any = real, name: str = name, **more: Any) -> Any:
+            sent.append(name)
+            return real(self, *given, **more)
+
+        monkeypatch.setattr(owner, name, noting)
+
+    def count(act: Callable[[], Any]) -> int:
+        connections["registry"].connection.planned_until = float("inf")
+        sent.clear()
+        assert act().status_code == 201
+        assert set(sent) == {"_run"}
+        return len(sent)
+
+    return count
+
+
+def test_a_manifest(bob: Person, waits: Any) -> None:
+    """Revocations; what holds and asks; its row; what follows on it; the commit."""
+    config, layer = b"{}", b"layer"
+    for body in (config, layer):
+        images.push_blob(APP, body)
+
+    def push(number: int, mark: str = "") -> Any:
+        document = images.document(config, [layer], annotations={"mark": mark})
+        path = f"/v2/{APP}/manifests/v{number}"
+        return bob.send(
+            "PUT", path, json.dumps(document).encode(), content_type=media_types.OCI_MANIFEST
+        )
+
+    for number in range(4):
+        push(number, str(number))
+    assert waits(lambda: push(5, "5")) == 5
+    assert waits(lambda: push(6, "5")) == 5
+
+
+def test_a_mount(bob: Person, waits: Any) -> None:
+    """Revocations; what holds and asks; the right; the commit."""
+    images.push_blob(APP, b"first")
+    also = (Access.repository(OTHER, "pull"),)
+    digests = [images.push_blob(OTHER, f"blob {number}".encode()) for number in range(5)]
+
+    def mount(digest: str) -> Any:
+        query = f"?mount={digest}&from={OTHER}"
+        return bob.send("POST", f"/v2/{APP}/blobs/uploads/{query}", also=also)
+
+    for digest in digests[:4]:
+        mount(digest)
+    assert waits(lambda: mount(digests[4])) == 4
