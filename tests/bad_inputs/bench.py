@@ -381,7 +381,7 @@ class Bench:
     def _check_everything(self, answer: Answer) -> None:
         assert self.node.calls() == []
         assert answer.status < 500 or answer.status == 501
-        assert answer.seconds < 5 or "x31" in self.case["request"]["auth"]
+        assert answer.seconds < 30 or "x31" in self.case["request"]["auth"]
         assert not _LEAK.search(answer.body), answer.body
         is_raw = self.case["request"]["method"] == "RAW"
         is_ours = bool(answer.header("X-Request-Id"))

@@ -59,8 +59,9 @@ pytestmark = pytest.mark.django_db
 ROWS = 1000
 MAX_ANSWER = 2 * 1024 * 1024
 MAX_QUERIES = 15
-MAX_SECONDS = 1.0
-"""Of the processor, so that a busy machine is no failure."""
+MAX_SECONDS = 20.0
+"""Of the processor: many times what the dearest takes, so that it says what never ends, and not how
+fast the machine is. Times are measured in `benchmarks/`."""
 
 MAX_MEMORY = 50 * 1024 * 1024
 NAME = "💥<&\"'" * 51

@@ -29,8 +29,9 @@ MAX_KEPT = 4 * 1024 * 1024
 MAX_QUERIES = 1300
 """The work that an answer may take. Nearly all take ten; reasons look at a hundred manifests."""
 
-MAX_SECONDS = 1.0
-"""Of the processor, so that a busy machine is no failure. The slowest takes a quarter."""
+MAX_SECONDS = 20.0
+"""Of the processor: many times what the dearest takes, so that it says what never ends, and not how
+fast the machine is. Times are measured in `benchmarks/`."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
-MAX_SECONDS = 1.0
-"""Of the processor."""
+MAX_SECONDS = 20.0
+"""Of the processor: many times what the dearest takes, so that it says what never ends, and not how
+fast the machine is. Times are measured in `benchmarks/`."""
 
 MAX_MEMORY = 50 * 1024 * 1024
 
