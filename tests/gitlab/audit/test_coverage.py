@@ -50,6 +50,7 @@ SERVICES: dict[str, str] = {
     "access_tokens.services.rotate": "access_token.*",
     "accounts.factors.services.remove_all": "user.remove_factors",
     "accounts.login_waits.lift": "user.lift_failed_logins",
+    "accounts.password_resets.services.send_to": "user.send_reset_link",
     "accounts.registration.insert": "user.create",
     "accounts.services.activate": "user.activate",
     "accounts.services.administer": "user.update",
@@ -64,6 +65,11 @@ SERVICES: dict[str, str] = {
     "accounts.services.update_user": "user.update",
     "accounts.sessions.end": "user.end_session",
     "accounts.sessions.end_all": "user.end_sessions",
+    # Each by the service of what is done.
+    "admin_area.bulk.perform": READS,
+    "broadcast_messages.services.create": "broadcast_message.create",
+    "broadcast_messages.services.delete": "broadcast_message.delete",
+    "broadcast_messages.services.update": "broadcast_message.update",
     "container_registry.bulk_deletion.schedule": "tag.delete_in_bulk",
     "container_registry.cleanup.requests.approve": "cleanup.approve",
     "container_registry.cleanup.requests.cancel": "cleanup.cancel",
@@ -107,6 +113,8 @@ SERVICES: dict[str, str] = {
     "container_registry.undo.restore_image": "container_repository.restore",
     "container_registry.undo.restore_tags": "tag.restore",
     "identity_providers.services.unlink": "identity.unlink",
+    # It changes nothing.
+    "mail.trial.send": READS,
     "namespaces.members.add_member": "member.add",
     "namespaces.members.remove_member": "member.remove",
     "namespaces.members.update_member": "member.update",
