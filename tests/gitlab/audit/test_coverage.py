@@ -115,7 +115,10 @@ SERVICES: dict[str, str] = {
     "identity_providers.services.unlink": "identity.unlink",
     # It changes nothing.
     "mail.trial.send": READS,
+    "namespaces.group_links.share": "group_link.create",
+    "namespaces.group_links.unshare": "group_link.delete",
     "namespaces.members.add_member": "member.add",
+    "namespaces.members.require_administered": READS,
     "namespaces.members.remove_member": "member.remove",
     "namespaces.members.update_member": "member.update",
     "namespaces.services.create_group": "group.create",
