@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import (
     Case,
     Exists,
+    F,
     IntegerField,
     Max,
     OuterRef,
@@ -402,7 +403,8 @@ def highest_of(routable: Routable, count: int) -> list[Membership]:
 def _first_by_links(routable: Routable, count: int) -> set[int]:
     """The ids of the first `count` people, by level and name, of those who come by invitation."""
     links = user_access.links_above(routable).values("pk")
-    rows: QuerySet[Any] = user_access.links_with_members().filter(pk__in=links)
-    people = rows.values("group__members__user_id").annotate(highest=Max("level"))
+    rows = user_access.links_with_members().filter(pk__in=links)
+    level: Any = F("level")
+    people = rows.values("group__members__user_id").annotate(highest=Max(level))
     some = people.order_by("-highest", "group__members__user__username")[:count]
     return {row["group__members__user_id"] for row in some}
