@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from gitlab.container_registry.cleanup import plan, requests, runs, services
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
-from gitlab.container_registry.cleanup.runs import Outcome
 from gitlab.container_registry.client.berth import BerthRegistry
+from gitlab.jobs.leases import Outcome
 from registry.models import Blob, Manifest, Receipt, Tag
 from registry.services import repositories
 from registry.services.garbage import collection as garbage

@@ -20,6 +20,7 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.berth import BerthRegistry
 from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
 from gitlab.container_registry.protection import services
+from gitlab.jobs.leases import Outcome
 from gitlab.namespaces.models import Member, Namespace
 from registry import media_types
 from registry.models import Repository, Tag
@@ -146,7 +147,7 @@ def _in_bulk(world: World) -> Answer:
     asked = _image_api(world, "DELETE", "/tags?name_regex_delete=.*")
     assert asked.status == 202
     (job,) = BulkTagDeletion.objects.all()
-    assert bulk_deletion.run(job.pk) == bulk_deletion.Outcome.DONE
+    assert bulk_deletion.run(job.pk) == Outcome.DONE
     job.refresh_from_db()
     assert not Tag.objects.filter(name="free", ended_at=None).exists()
     return Answer(403 if job.refused_count else 200, f"{job.refused_count} refused")

@@ -22,6 +22,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.jobs.leases import LeasedJob
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Namespace, Project
 
 
@@ -97,7 +98,7 @@ class CleanupPolicy(models.Model):
         return owner.full_path if owner is not None else "the installation"
 
 
-class CleanupRun(models.Model):
+class CleanupRun(LeasedJob):
     """A plan of what is cleaned up in a project, and how far its execution is.
 
     `rules` are those that it was planned by, whatever became of the policy. `requested_by` is
@@ -154,13 +155,9 @@ class CleanupRun(models.Model):
     # Of a run under way: its worker ends it behind the batch that it is at.
     cancel_asked = models.BooleanField(default=False)
 
-    lease = models.UUIDField(null=True, blank=True, editable=False)
-    lease_renewed_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Since when it waits for its turn: who has had one waits behind the others.
     turn_at = models.DateTimeField(default=timezone.now, editable=False)
-    next_attempt_at = models.DateTimeField(null=True, blank=True, editable=False)
     failures = models.PositiveSmallIntegerField(default=0)
-    failure_reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
         ordering = ["-id"]

@@ -19,6 +19,7 @@ from gitlab.container_registry.cleanup.policy import Judge, Protects, Verdict, r
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import AgesPage
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.jobs.leases import LeaseLost
 from gitlab.refusals import Invalid
 
 MAX_TAGS = 100_000
@@ -149,10 +150,8 @@ class Made:
     is_exact: bool = True
     is_cut: bool = False
     counts_pulls: bool = False
-
-
-class Interrupted(Exception):
-    """The run is not ours any more."""
+    images_going: int = 0
+    """Of how many images some tags go."""
 
 
 def make(
@@ -165,7 +164,7 @@ def make(
 ) -> Made:
     """Write the batches of a run anew, and say what they come to.
 
-    `still_ours` is asked between pages. Raises `Interrupted`, and what the registry's client does.
+    `still_ours` is asked between pages. Raises `LeaseLost`, and what the registry's client does.
     """
     CleanupBatch.objects.filter(run=run).delete()
     made = Made()
@@ -184,7 +183,7 @@ def make(
         ]  # fmt: skip
         number += len(rows)
         if not still_ours():
-            raise Interrupted
+            raise LeaseLost
         CleanupBatch.objects.bulk_create(rows, batch_size=_WRITTEN_AT_ONCE)
     made.is_cut |= made.going >= MAX_GOING
     return made
@@ -243,7 +242,7 @@ def _look(
         made.seen += len(page.tags)
         made.is_cut |= bool(page.next_last) and made.seen >= MAX_TAGS
         if page.next_last and not still_ours():
-            raise Interrupted
+            raise LeaseLost
 
 
 def _pages(registry: Registry, path: str, most: int) -> Iterator[AgesPage]:
@@ -280,7 +279,7 @@ def _look_at_untagged(
         if not after:
             return
         if not still_ours():
-            raise Interrupted
+            raise LeaseLost
 
 
 def _tags(registry: Registry, path: str, left: int, last: str) -> AgesPage:

@@ -22,6 +22,7 @@ from gitlab.container_registry.cleanup.policy import read_rules
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.protection import guard
 from gitlab.jobs import enqueue
+from gitlab.jobs.leases import UNOWNED
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.models import Project
 from gitlab.namespaces.policies import Ability
@@ -136,7 +137,7 @@ def cancel(by: Person, run: CleanupRun) -> CleanupRun:
         changed = rows.filter(status=_Status.RUNNING).update(
             cancel_asked=True, ended_by_id=by.person_id
         ) or rows.filter(status__in=_NOT_BEGUN).update(
-            **_UNOWNED,
+            **UNOWNED,
             status=_Status.CANCELLED,
             finished_at=timezone.now(),
             ended_by_id=by.person_id,

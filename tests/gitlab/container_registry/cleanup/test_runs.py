@@ -12,10 +12,11 @@ from django.utils import timezone
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.cleanup import deletion, plan, protection, requests, runs, services
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
-from gitlab.container_registry.cleanup.runs import Outcome
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.responses import TagDetails
 from gitlab.container_registry.protection import services as rules
+from gitlab.jobs import leases
+from gitlab.jobs.leases import Outcome
 from gitlab.namespaces.models import PathChange
 from gitlab.refusals import Conflict, Forbidden, NotFound
 from tests.gitlab.container_registry.cleanup.played_cleanup import PATH, entries, left
@@ -216,7 +217,7 @@ def test_more_than_the_registry_counts_at_once(
 
 def test_a_registry_that_does_not_answer(approved: CleanupRun, tags: Any) -> None:
     tags.trouble = RegistryUnavailable("no answer")
-    for _ in range(runs.MAX_FAILURES - 1):
+    for _ in range(leases.MAX_FAILURES - 1):
         assert runs.run(approved.pk, tags) is Outcome.LATER
         approved.refresh_from_db()
         assert approved.next_attempt_at is not None
@@ -240,7 +241,7 @@ def test_a_worker_that_died_is_succeeded(approved: CleanupRun, tags: Any) -> Non
     assert runs.take(approved.pk) is not None
     assert runs.take(approved.pk) is None
     assert runs.due() == []
-    before = timezone.now() - runs.STALE - dt.timedelta(seconds=1)
+    before = timezone.now() - leases.STALE - dt.timedelta(seconds=1)
     CleanupRun.objects.update(lease_renewed_at=before)
     assert runs.due() == [approved.pk]
     assert runs.run(approved.pk, tags) is Outcome.DONE

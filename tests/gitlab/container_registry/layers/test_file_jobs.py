@@ -12,9 +12,10 @@ from django.utils import timezone
 from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.layers import jobs, requests, storing
 from gitlab.container_registry.layers.comparing import ChangeKind
-from gitlab.container_registry.layers.jobs import Outcome
 from gitlab.container_registry.layers.limits import Limits
 from gitlab.container_registry.layers.models import Difference, FileJob, ListedLayer
+from gitlab.jobs import leases
+from gitlab.jobs.leases import Outcome
 from gitlab.refusals import Forbidden, Invalid, NotFound, TooMany
 from tests.gitlab.container_registry.layers.archives import (
     archive,
@@ -135,7 +136,7 @@ def test_a_registry_in_trouble_is_asked_again_and_at_last_no_more(
 ) -> None:
     row = listing(played, carol, web, BASE)
     played.trouble = RegistryUnavailable("nobody answers")
-    for _ in range(jobs.MAX_FAILURES - 1):
+    for _ in range(leases.MAX_FAILURES - 1):
         assert jobs.run(row.pk, played) is Outcome.LATER
         assert jobs.run(row.pk, played) is Outcome.NOT_OURS
         FileJob.objects.update(next_attempt_at=None)
