@@ -18,7 +18,7 @@ from gitlab.container_registry import (
     revocations,
     untagged,
 )
-from gitlab.container_registry.cleanup import cadence, requests
+from gitlab.container_registry.cleanup import cadence, collecting, requests
 from gitlab.container_registry.cleanup import runs as cleanup
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.layers import jobs as layers
@@ -126,9 +126,13 @@ def read_events() -> None:
 
 @shared_task
 def review_garbage() -> None:
-    """Have the registry review what is due. A registry that does not answer is asked next time."""
+    """Have the registry review what is due, and note of cleanups what has really gone.
+
+    A registry that does not answer is asked next time.
+    """
     try:
         garbage.collect()
+        collecting.note_collected()
     except RegistryUnavailable as error:
         log.warning("garbage was not reviewed: %s", error)
     except RegistryRefused as error:

@@ -31,6 +31,7 @@ urlpatterns = [
     path("gitlab/v1/garbage/lease/", garbage.LeaseView()),
     path("gitlab/v1/garbage/verifications/", verifications.VerificationsView()),
     path("gitlab/v1/garbage/why/<reference:digest>", garbage.WhyView()),
+    path("gitlab/v1/garbage/causes/<str:cause>", garbage.CausesView()),
     path("gitlab/v1/revocations/", revocations.RevocationsView()),
     path("gitlab/v1/statistics/", statistics.StatisticsView()),
     path("gitlab/v1/usage/", statistics.UsageView()),

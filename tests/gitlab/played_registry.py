@@ -20,6 +20,7 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import AnswerTooLarge, RegistryRefused
 from gitlab.container_registry.client.responses import (
     AgesPage,
+    Collected,
     DailyPulls,
     DeletedTag,
     FoundTag,
@@ -79,6 +80,8 @@ class PlayedRegistry:
         self.used: dict[str, Used] = {}
         self.searched: list[str] = []
         self.loose: list[tuple[str, int]] = []
+        self.causes: list[str] = []
+        self.collected_of: dict[str, Collected] = {}
         self.freed_bytes = Freed(218 * 1024 * 1024, 40 * 1024 * 1024, 3)
 
     def usage(self, paths: Sequence[str]) -> list[Used]:
@@ -350,15 +353,24 @@ class PlayedRegistry:
         by: str = "",
         project: int | None = None,
         rules: Mapping[str, Any] | None = None,
+        cause: str = "",
+        unless_pulled_since: dt.datetime | None = None,
     ) -> list[TagDeletion]:
         self._answer()
         self.calls.append(("delete unmoved", path, [name for name, _ in tags], by))
-        return [self._delete_unmoved(path, name, digest, by) for name, digest in tags]
+        self.causes.append(cause)
+        since = unless_pulled_since
+        return [self._delete_unmoved(path, name, digest, by, since) for name, digest in tags]
 
-    def _delete_unmoved(self, path: str, name: str, digest: str, by: str) -> TagDeletion:
+    def _delete_unmoved(
+        self, path: str, name: str, digest: str, by: str, since: dt.datetime | None
+    ) -> TagDeletion:
         current = self.now.get(path, {}).get(name)
         if current is not None and current.digest != digest:
             return TagDeletion(name, "moved", current.digest)
+        pulled = current.last_pulled_at if current is not None else None
+        if since is not None and pulled is not None and pulled > since:
+            return TagDeletion(name, "pulled", digest)
         if current is not None:
             del self.now[path][name]
             self._end(path, name, by, timezone.now())
@@ -369,6 +381,10 @@ class PlayedRegistry:
         return TagDeletion(
             name, outcome, past[0].digest, past[0].id, past[0].until, past[0].ended_by
         )
+
+    def collected(self, cause: str) -> Collected | None:
+        self._answer()
+        return self.collected_of.get(cause)
 
     def restore_tags(
         self,

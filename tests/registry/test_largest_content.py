@@ -141,6 +141,7 @@ ELSEWHERE = {
     "gitlab/v1/berth/": "says nothing of content",
     "^/+": "leads to the others",
     "gitlab/v1/garbage/lease/": "says nothing of content",
+    "gitlab/v1/garbage/causes/<str:cause>": "answers with counts",
     "gitlab/v1/revocations/": "says nothing of content",
     "gitlab/v1/garbage/verifications/": "answers with counts",
     "gitlab/v1/berth/restore/<name:name>/": "names at most what was asked for",

@@ -141,6 +141,25 @@ def test_what_was_pulled_since_is_spared(tags: Any, alice: Any, app: Any) -> Non
     assert runs.run(row.pk, tags) is Outcome.DONE
     assert left(tags) == ["latest", "v1", "v4"]
     assert entries(row)["v1"].said == "pulled since it was planned"
+    # All of a batch at once: nothing is asked about each of its tags.
+    assert ("delete unmoved", PATH, ["v0", "v1", "v2", "v3"], "alice") in tags.calls
+
+
+@pytest.mark.parametrize("rule", [{"not_pulled_for": "1d"}, {"never_pulled": True}])
+def test_another_registry_knows_no_pulls_and_so_spares_everything(
+    tags: Any, alice: Any, app: Any, rule: dict[str, Any]
+) -> None:
+    tags.has_own_api = False
+    services.save_policy(alice, app, rules=[{"name_regex_delete": ".*", **rule}])
+    row = requests.request(alice, app)
+    assert runs.run(row.pk, tags) is Outcome.DONE
+    row.refresh_from_db()
+    assert (row.status, row.going_count, row.watches_pulls) == ("finished", 0, False)
+    assert {each.reason for each in entries(row, goes=False).values()} == {
+        "kept: latest always stays",
+        "kept: this registry does not count pulls",
+    }
+    assert left(tags) == ALL
 
 
 def test_nothing_to_delete_is_finished(tags: Any, alice: Any, app: Any) -> None:
@@ -208,6 +227,23 @@ def test_more_than_the_registry_counts_at_once(
     tags: Any, alice: Any, app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan, "_FORECAST", 3)
+    row = requests.request(alice, app)
+    runs.run(row.pk, tags)
+    row.refresh_from_db()
+    assert row.freed_bytes == 2 * tags.freed_bytes.alone_bytes
+    assert not row.is_exact
+
+
+def test_what_several_images_share_makes_it_the_least(
+    tags: Any, alice: Any, app: Any, make_image: Any
+) -> None:
+    make_image("acme/app/other", of=app)
+    row = requests.request(alice, app)
+    runs.run(row.pk, tags)
+    row.refresh_from_db()
+    assert row.is_exact, "nothing goes of the other"
+    for number in range(3):
+        tags.push("acme/app/other", f"v{number}", "abc"[number])
     row = requests.request(alice, app)
     runs.run(row.pk, tags)
     row.refresh_from_db()
