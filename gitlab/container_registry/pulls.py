@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gitlab.container_registry.client.registry import OwnApi
 from gitlab.container_registry.client.responses import DailyPulls, TagDetails
 
 DAYS = 30
@@ -46,14 +45,9 @@ class Shown:
         return max((day.pulls for day in self.days), default=0)
 
 
-def of_tag(path: str, details: TagDetails, registry: OwnApi | None) -> Shown | None:
-    """Of the manifest that a tag points at, by whatever reference; None where none are counted.
-
-    Raises `RegistryUnavailable`, `RegistryRefused`.
-    """
-    if registry is None or details.pulls_counted_since is None:
-        return None
-    return _shown(registry.pulls(path, digest=details.digest, days=DAYS))
+def of_tag(details: TagDetails, found: Iterable[DailyPulls]) -> Shown | None:
+    """Of the manifest that a tag points at, by whatever reference; None where none are counted."""
+    return None if details.pulls_counted_since is None else _shown(found)
 
 
 def _shown(found: Iterable[DailyPulls]) -> Shown:
