@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gitlab.container_registry.client.registry import OwnApi
+from gitlab.container_registry import repositories
+from gitlab.container_registry.client.registry import OwnApi, Registry
 from gitlab.container_registry.client.responses import DailyPulls, TagDetails
+from gitlab.container_registry.models import ContainerRepository
 
 DAYS = 30
 """Days that a page shows, today included."""
@@ -54,6 +56,19 @@ def of_tag(path: str, details: TagDetails, registry: OwnApi | None) -> Shown | N
     if registry is None or details.pulls_counted_since is None:
         return None
     return _shown(registry.pulls(path, digest=details.digest, days=DAYS))
+
+
+def of_images(rows: Sequence[ContainerRepository]) -> dict[str, Shown | None]:
+    """Of whole images, by path; None where the registry counts none.
+
+    Raises `RegistryUnavailable`, `RegistryRefused`.
+    """
+    return repositories.ask_of_each(rows, _of_image)
+
+
+def _of_image(registry: Registry, path: str) -> Shown | None:
+    own = registry.own
+    return _shown(own.pulls(path, days=DAYS)) if own is not None else None
 
 
 def _shown(found: Iterable[DailyPulls]) -> Shown:
