@@ -47,7 +47,7 @@ def remember(user: User, password: str) -> bool:
     """Whether a directory has taken this for the password of `user` within five minutes."""
     if not settings.DIRECTORIES:
         return False
-    return remembered_passwords.knows(user, password, by=remembered_passwords.DIRECTORY)
+    return remembered_passwords.knows(user, password, at=remembered_passwords.DIRECTORY)
 
 
 def verify(login: str, password: str, *, user: User | None, looks: bool) -> Answer:
@@ -60,7 +60,7 @@ def verify(login: str, password: str, *, user: User | None, looks: bool) -> Answ
         return Answer(None)
     answer = door.verify(login, password, user=user, looks=looks)
     if answer.user is not None and answer.user.is_active:
-        remembered_passwords.remember(answer.user, password, by=remembered_passwords.DIRECTORY)
+        remembered_passwords.remember(answer.user, password, at=remembered_passwords.DIRECTORY)
     return answer
 
 
