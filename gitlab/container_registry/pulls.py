@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gitlab.container_registry import repositories
-from gitlab.container_registry.client.registry import OwnApi, Registry
+from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import DailyPulls, TagDetails
 from gitlab.container_registry.models import ContainerRepository
 
