@@ -45,7 +45,15 @@ from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, 
 from gitlab.container_registry.signatures.models import PublicKey
 from gitlab.container_registry.signatures.services import MAX_KEYS
 from gitlab.identity_providers.models import Identity
-from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
+from gitlab.namespaces import group_links
+from gitlab.namespaces.models import (
+    MAX_PATH_LENGTH,
+    GroupLink,
+    Member,
+    Namespace,
+    Project,
+    Route,
+)
 from gitlab.quotas.models import Quota
 from gitlab.record.inventory import INVENTORIES
 from gitlab.trusted_issuers.models import TrustedIssuer
@@ -94,6 +102,18 @@ def people(alice: User) -> Sequence[User]:
     return list(User.objects.exclude(pk=alice.pk))
 
 
+def _invited(groups: Any, people: Sequence[User], acme: Namespace, app: Project) -> None:
+    """As many groups as can be invited, one of them with everybody in it."""
+    some = list(groups.order_by("pk")[: group_links.MOST])
+    places: list[dict[str, Any]] = [{"namespace": acme}, {"project": app}]
+    GroupLink.objects.bulk_create(
+        GroupLink(group=each, group_access=20, **where) for each in some for where in places
+    )
+    Member.objects.bulk_create(
+        Member(user=user, namespace=some[0], access_level=30) for user in people
+    )
+
+
 @pytest.fixture
 def content(
     alice: User, people: Sequence[User], make_group: Any, make_project: Any, make_image: Any
@@ -113,6 +133,7 @@ def content(
     Member.objects.bulk_create(
         Member(user=alice, namespace=each, access_level=50) for each in owned
     )
+    _invited(owned, people, acme, app)
     PersonalAccessToken.objects.bulk_create(
         PersonalAccessToken(
             user=alice, name=NAME, digest=f"{n:064x}", scopes=["api", "read_registry"]
@@ -505,6 +526,10 @@ def addresses(files: str) -> dict[str, list[str]]:
     group, project = {"path": GROUP}, {"path": PROJECT}
     own = {"path": PROJECT, "pk": image.pk}
     member = {"username": long("p", 0, 150)}
+
+    def link(**where: str) -> int:
+        return GroupLink.objects.filter(**where).latest("pk").pk
+
     tag = {"tag": long("t", 0, 128)}
     asked: dict[str, list[dict[str, Any]]] = {
         "namespaces:projects": [{}],
@@ -518,6 +543,10 @@ def addresses(files: str) -> dict[str, list[str]]:
         "namespaces:group_members": [group],
         "namespaces:group_member_edit": [{**group, **member}],
         "namespaces:group_member_remove": [{**group, **member}],
+        "namespaces:group_link_new": [group],
+        "namespaces:group_link_remove": [{**group, "pk": link(namespace__full_path=GROUP)}],
+        "namespaces:project_link_new": [project],
+        "namespaces:project_link_remove": [{**project, "pk": link(project__full_path=PROJECT)}],
         "namespaces:project_edit": [project],
         "namespaces:project_delete": [project],
         "namespaces:project_members": [project],
@@ -555,6 +584,7 @@ def addresses(files: str) -> dict[str, list[str]]:
         "record:project_denials": [project],
         "record:group": [group],
         "record:project": [project],
+        "record:project_pulls": [project],
         "access_tokens:project_runners": [project],
         "access_tokens:project_runner_new": [project],
         "signatures:group_keys": [group],
@@ -617,6 +647,9 @@ def addresses(files: str) -> dict[str, list[str]]:
 
 ELSEWHERE = {
     "accounts:sign_in": "lists nothing",
+    "identity_providers:own": "one row a provider, and there are at most twenty",
+    "identity_providers:link": "lists nothing",
+    "identity_providers:unlink": "lists nothing",
     "identity_providers:begin": "leads to a provider",
     "identity_providers:callback": "comes from a provider",
     "accounts:sign_out": "lists nothing",
