@@ -24,6 +24,7 @@ from gitlab.container_registry.client.connection import RegistryRefused, Registr
 from gitlab.container_registry.layers import jobs as layers
 from gitlab.container_registry.layers import requests as layer_requests
 from gitlab.identity_providers import absence
+from gitlab.identity_providers.directories import sync as directories
 from gitlab.jobs import enqueue
 from gitlab.jobs.leases import Outcome
 from gitlab.mail import services as mail
@@ -160,6 +161,14 @@ def deactivate_absent() -> None:
     count = absence.sweep()
     if count:
         log.info("%s people have not come by their provider for long", count)
+
+
+@shared_task
+def sync_directories() -> None:
+    """Let people have what directories say of them by now, and block who is gone there."""
+    count = directories.sync()
+    if count:
+        log.info("%s people were looked up in directories", count)
 
 
 @shared_task

@@ -13,6 +13,7 @@ from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1.base import cursor, flag, json_object
+from registry.models import Tag
 from registry.services import (
     belonging,
     pull_details,
@@ -36,7 +37,8 @@ _BELONGINGS = 100
 """Tags of a page whose belongings are looked up."""
 
 
-def _as_json(tag: TagDetails, counted_since: dt.datetime | None) -> dict[str, Any]:
+def details_as_json(tag: TagDetails, counted_since: dt.datetime | None) -> dict[str, Any]:
+    """A tag, as the API says it."""
     return {
         "name": tag.name,
         "digest": tag.digest,
@@ -117,7 +119,7 @@ def _entries(
     """Tags as the API says them, with their referrers of these types unless that is None."""
     counted_since = pull_details.counted_since()
     for tag, some in tag_details.with_referrers(repository_id, found, types):
-        entry = _as_json(tag, counted_since)
+        entry = details_as_json(tag, counted_since)
         if types is not None:
             entry["referrers"] = [
                 {"artifactType": referrer.artifact_type, "digest": referrer.digest}
@@ -177,7 +179,7 @@ class TagView(RegistryView):
         tag = tags.check(request.GET.get("tag", ""))
         repository_id = repositories.get_id(name)
         found = tag_details.find(repository_id, tag)
-        body = _as_json(found, pull_details.counted_since())
+        body = details_as_json(found, pull_details.counted_since())
         if flag(request, "belongings"):
             body["belongings"] = belonging.kinds(repository_id, [found]).get(found.digest, [])
         return JsonResponse(body)
@@ -195,26 +197,10 @@ class HistoryView(RegistryView):
         tag = tags.check(request.GET.get("tag", ""))
         limit = page_size(request, default=100) or 1
         repository_id = repositories.get_id(name)
-        before = _moment(cursor(request, "before"))
+        before = moment_in(request)
         last = cursor(request, "last")
         intervals = tags.history(repository_id, tag, limit, last=last, before=before)
-        entries = (
-            {
-                "id": interval.pk,
-                "digest": interval.digest,
-                "from": timestamp(interval.restored_at or interval.started_at),
-                "until": timestamp(interval.ended_at),
-                "pushed_at": timestamp(interval.started_at),
-                "pushed_by": interval.started_by,
-                "restored_at": timestamp(interval.restored_at),
-                "restored_by": interval.restored_by or "",
-                "size_bytes": interval.size,
-                "ended_by": interval.ended_by,
-                "restorable": interval.manifest_id is not None,
-            }
-            for interval in intervals
-        )
-        body, has_more = fitting(entries, limit)
+        body, has_more = fitting(map(interval_as_json, intervals), limit)
         query = {"tag": tag, "n": limit, "last": body[-1]["id"] if body else 0}
         if before is not None:
             query["before"] = int(before.timestamp())
@@ -222,8 +208,28 @@ class HistoryView(RegistryView):
         return JsonResponse(body, safe=False, headers=headers)
 
 
-def _moment(seconds: int) -> dt.datetime | None:
-    """A moment by the seconds since the epoch, None for 0. Raises UNSUPPORTED (400) for no time."""
+def interval_as_json(interval: Tag) -> dict[str, Any]:
+    """A part of a tag's history, as the API says it."""
+    return {
+        "id": interval.pk,
+        "digest": interval.digest,
+        "from": timestamp(interval.restored_at or interval.started_at),
+        "until": timestamp(interval.ended_at),
+        "pushed_at": timestamp(interval.started_at),
+        "pushed_by": interval.started_by,
+        "restored_at": timestamp(interval.restored_at),
+        "restored_by": interval.restored_by or "",
+        "size_bytes": interval.size,
+        "ended_by": interval.ended_by,
+        "restorable": interval.manifest_id is not None,
+    }
+
+
+def moment_in(request: HttpRequest) -> dt.datetime | None:
+    """The ``before`` of a history in seconds since the epoch, None without. Raises UNSUPPORTED
+    (400) for no time.
+    """
+    seconds = cursor(request, "before")
     if not seconds:
         return None
     try:

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import AnswerTooLarge, RegistryRefused
+from gitlab.container_registry.client.overview import Overview, Part, Signature
 from gitlab.container_registry.client.responses import (
     AgesPage,
     Collected,
@@ -40,6 +41,7 @@ from gitlab.container_registry.client.responses import (
     TagsPage,
     Used,
 )
+from gitlab.container_registry.contents import manifest as manifests
 
 __all__ = ["app", "browser", "played", "web"]
 
@@ -219,6 +221,51 @@ class PlayedRegistry:
         kinds = tuple(f"cosign.{name.rpartition('.')[2]}" for name in ties)
         return dataclasses.replace(found, belongings=found.belongings + kinds)
 
+    def overview(
+        self,
+        path: str,
+        *,
+        tag: str = "",
+        digest: str = "",
+        history: Part | None = None,
+        days: int = 0,
+        seen: Sequence[str] = (),
+    ) -> Overview | None:
+        """What the other answers say, in one."""
+        self._answer()
+        found = self.now.get(path, {}).get(tag) if tag else None
+        digest = found.digest if found else digest
+        if not tag and digest not in self.manifests:
+            return None
+        past: list[Interval] = []
+        if history:
+            past = self.history(path, tag, n=history.n, last=history.last, before=history.before)
+        known = self.manifest_details(path, list(self.details))
+        if not digest:
+            return Overview(history=past, manifests=known)
+        page = self.referrers(path, digest, n=50)
+        stem = digest.replace(":", "-")
+        ties = [
+            each for name, each in self.now.get(path, {}).items() if name.startswith(f"{stem}.")
+        ]
+        stored = self.manifests.get(digest)
+        config = manifests.read(stored).config if stored else None
+        return Overview(
+            digest,
+            found,
+            config is not None and config.part.digest in self.blobs,
+            history=past,
+            manifests=known,
+            referrers=page,
+            below={
+                each.digest: self.referrers(path, each.digest, n=10).referrers
+                for each in page.referrers[:10]
+            },
+            signatures=[Signature(each.name, each.digest, each.size_bytes) for each in ties],
+            pulls=self.pulls(path, digest=digest, days=days) if days else (),
+            shared_blobs=self.shared_blobs(path, [], seen=seen) if seen else None,
+        )
+
     def history(
         self,
         path: str,
@@ -307,6 +354,10 @@ class PlayedRegistry:
     def has_blob(self, path: str, digest: str) -> bool:
         self._answer()
         return digest in self.blobs
+
+    def has_blobs(self, path: str, digests: Sequence[str]) -> set[str]:
+        self._answer()
+        return {digest for digest in digests if self.has_blob(path, digest)}
 
     def blob(self, path: str, digest: str, *, max_bytes: int = 8 * 1024 * 1024) -> bytes | None:
         self._answer()

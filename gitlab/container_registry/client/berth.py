@@ -21,6 +21,7 @@ from gitlab.container_registry.client.connection import (
     RegistryUnavailable,
     as_json,
 )
+from gitlab.container_registry.client.overview import Overview, Part
 from gitlab.container_registry.client.responses import (
     AgesPage,
     Collected,
@@ -151,6 +152,41 @@ class BerthRegistry(OverV2):
             accept=(200, 404),
         )
         return None if answer.status_code == 404 else TagDetails.read(as_json(answer))
+
+    def overview(
+        self,
+        path: str,
+        *,
+        tag: str = "",
+        digest: str = "",
+        history: Part | None = None,
+        days: int = 0,
+        seen: Sequence[str] = (),
+    ) -> Overview | None:
+        """What a page shows of a `tag`, or of the manifest `digest`, in one question.
+
+        With the `days` its pulls, with some images `seen` which of its blobs they have too, as
+        `shared_blobs`. Of a tag that is gone its history alone; None where the image has no such
+        manifest, or is not there.
+        """
+        asked = {"digest": digest} if digest else {"tag": tag}
+        if history is not None:
+            asked |= {"n": str(history.n), "last": str(history.last or "")}
+            asked["before"] = str(int(history.before.timestamp())) if history.before else ""
+        asked |= {"days": str(days or ""), "shared": "true" if seen else ""}
+        answer = self._own(
+            "GET",
+            _call("overview", path),
+            tuple(Access.repository(name, "pull") for name in dict.fromkeys((path, *seen))),
+            {key: value for key, value in asked.items() if value},
+            accept=(200, 404),
+        )
+        return None if answer.status_code == 404 else Overview.read(as_json(answer))
+
+    def has_blobs(self, path: str, digests: Sequence[str]) -> set[str]:
+        """Those of up to 200 blobs that an image may serve now."""
+        found = self._asked_of("blobs", Access.repository(path, "pull"), path, digests)
+        return set(found["digests"]) if found else set()
 
     def history(
         self,

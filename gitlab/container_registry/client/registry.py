@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from gitlab.container_registry.client.connection import MAX_ANSWER, RegistryRefused
+from gitlab.container_registry.client.overview import Overview, Part
 from gitlab.container_registry.client.responses import (
     AgesPage,
     Collected,
@@ -95,6 +96,9 @@ class Registry(Protocol):
     def has_blob(self, path: str, digest: str) -> bool:
         """Whether an image may serve a blob now."""
 
+    def has_blobs(self, path: str, digests: Sequence[str]) -> set[str]:
+        """Those of up to 200 blobs that an image may serve now."""
+
     def blob(self, path: str, digest: str, *, max_bytes: int = MAX_ANSWER) -> bytes | None:
         """A small blob, byte by byte, or None. Raises `AnswerTooLarge` for more than that."""
 
@@ -132,6 +136,23 @@ class Registry(Protocol):
 
 class OwnApi(Registry, Protocol):
     """What a registry with the API below ``/gitlab/v1/`` can be asked besides."""
+
+    def overview(
+        self,
+        path: str,
+        *,
+        tag: str = "",
+        digest: str = "",
+        history: Part | None = None,
+        days: int = 0,
+        seen: Sequence[str] = (),
+    ) -> Overview | None:
+        """What a page shows of a `tag`, or of the manifest `digest`, in one question.
+
+        With the `days` its pulls, with some images `seen` which of its blobs they have too, as
+        `shared_blobs`. Of a tag that is gone its history alone; None where the image has no such
+        manifest, or is not there.
+        """
 
     def history(
         self,

@@ -107,19 +107,22 @@ def _require_may(row: FileJob, images: Sequence[ContainerRepository]) -> None:
 
 def _read(row: FileJob, registry: Registry) -> None:
     """Read the layers that have not been read; of the others the registry says whether it serves
-    them to this image.
+    them to this image: once for all of them.
     """
     row.done_bytes = 0
     for image, digests in ((row.repository, row.layers), (row.other, row.other_layers)):
-        for digest in dict.fromkeys(digests):
-            assert image is not None
-            if not storing.missing([digest]):
-                if not registry.has_blob(image.path, digest):
-                    raise NotFound("a layer is not in this image")
-                row.done_bytes += row.sizes.get(digest, 0)
-                continue
-            _read_layer(row, registry, image.path, digest)
-            crash_points.reached("layer_read")
+        if image is None:
+            continue
+        wanted = list(dict.fromkeys(digests))
+        unread = storing.missing(wanted)
+        known = [digest for digest in wanted if digest not in unread]
+        if known and set(known) - registry.has_blobs(image.path, known):
+            raise NotFound("a layer is not in this image")
+        row.done_bytes += sum(row.sizes.get(digest, 0) for digest in known)
+        for digest in wanted:
+            if digest in unread:
+                _read_layer(row, registry, image.path, digest)
+                crash_points.reached("layer_read")
     _LEASES.require(row, done_bytes=min(row.done_bytes, row.total_bytes))
 
 

@@ -27,6 +27,7 @@ from tests.gitlab.container_registry.layers.archives import (
     of_files,
 )
 from tests.gitlab.container_registry.layers.played_layers import push
+from tests.gitlab.counted_registry import CountedRegistry
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +74,15 @@ def test_a_layer_that_another_image_has_is_asked_for_and_not_read_again(
     )
     assert jobs.run(row.pk, played) is Outcome.DONE
     assert asked == [digest_of(gzipped(UPPER))]
+
+
+def test_layers_that_are_known_are_asked_for_at_once(played: Any, carol: Any, web: Any) -> None:
+    known = [of_files({f"usr/{number}": b"x"}) for number in range(12)]
+    jobs.run(listing(played, carol, web, *known).pk, played)
+    counted = CountedRegistry(played)
+    row = listing(played, carol, web, *known, UPPER)
+    assert jobs.run(row.pk, counted) is Outcome.DONE  # type: ignore[arg-type]
+    assert counted.asked == ["has_blobs", "layer"]
 
 
 def test_a_listing_is_no_way_round_the_registry(
