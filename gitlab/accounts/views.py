@@ -24,7 +24,7 @@ from gitlab.accounts.forms import PasswordForm, ProfileForm, SignInForm, SignUpF
 from gitlab.accounts.models import User
 from gitlab.namespaces.sidebars import home_frame
 from gitlab.ui import client_commands, form_errors
-from gitlab.ui.decorators import signed_in
+from gitlab.ui.decorators import require_confirmation, signed_in
 from gitlab.ui.toasts import add_toast
 
 
@@ -157,6 +157,9 @@ def profile(request: HttpRequest) -> HttpResponse:
     user = _oneself(request)
     form = ProfileForm(request.POST or None, initial={"name": user.name, "email": user.email})
     if request.method == "POST" and form.is_valid():
+        if form.cleaned_data["email"].strip().lower() != user.email:
+            # A link for a forgotten password goes there.
+            require_confirmation(request)
         try:
             services.update_user(user, by=user, **form.cleaned_data)
         except ValidationError as error:
