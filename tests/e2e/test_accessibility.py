@@ -142,7 +142,7 @@ def test_pages_of_administrators(page: Page, chromium: Browser, berth: Installat
     context = chromium.new_context(base_url=berth.url, viewport=size)
     console = context.new_page()
     sign_in(console, Person("root", berth.root_password))
-    for address in ("/admin/", "/admin/accounts/user/", "/admin/audit/auditevent/"):
+    for address in ("/admin/", "/admin/people/", "/admin/projects/", "/admin/audit/auditevent/"):
         console.goto(address)
         assert_accessible(console)
     context.close()

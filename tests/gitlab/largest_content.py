@@ -39,7 +39,8 @@ from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, 
 from gitlab.container_registry.signatures.models import PublicKey
 from gitlab.container_registry.signatures.services import MAX_KEYS
 from gitlab.identity_providers.models import Identity
-from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
+from gitlab.namespaces import group_links
+from gitlab.namespaces.models import MAX_PATH_LENGTH, GroupLink, Member, Namespace, Project, Route
 from gitlab.quotas.models import Quota
 from gitlab.trusted_issuers.models import TrustedIssuer
 from tests.gitlab.container_registry.layers.archives import archive, digest_of, gzipped, member
@@ -80,6 +81,18 @@ def people(alice: User) -> Sequence[User]:
     return list(User.objects.exclude(pk=alice.pk))
 
 
+def _invited(groups: Any, people: Sequence[User], acme: Namespace, app: Project) -> None:
+    """As many groups as can be invited, one of them with everybody in it."""
+    some = list(groups.order_by("pk")[: group_links.MOST])
+    places: list[dict[str, Any]] = [{"namespace": acme}, {"project": app}]
+    GroupLink.objects.bulk_create(
+        GroupLink(group=each, group_access=20, **where) for each in some for where in places
+    )
+    Member.objects.bulk_create(
+        Member(user=user, namespace=some[0], access_level=30) for user in people
+    )
+
+
 @pytest.fixture
 def content(
     alice: User, people: Sequence[User], make_group: Any, make_project: Any, make_image: Any
@@ -99,6 +112,7 @@ def content(
     Member.objects.bulk_create(
         Member(user=alice, namespace=each, access_level=50) for each in owned
     )
+    _invited(owned, people, acme, app)
     PersonalAccessToken.objects.bulk_create(
         PersonalAccessToken(
             user=alice, name=NAME, digest=f"{n:064x}", scopes=["api", "read_registry"]

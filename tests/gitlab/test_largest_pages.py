@@ -21,6 +21,7 @@ from gitlab.container_registry.cleanup.models import CleanupRun
 from gitlab.container_registry.models import (
     ContainerRepository,
 )
+from gitlab.namespaces.models import GroupLink
 from gitlab.record.inventory import INVENTORIES
 from tests.gitlab.largest_content import *  # noqa: F403
 from tests.gitlab.largest_content import GROUP, PROJECT, long, other_image, rules_of, trust_of
@@ -43,6 +44,10 @@ def addresses(files: str) -> dict[str, list[str]]:
     group, project = {"path": GROUP}, {"path": PROJECT}
     own = {"path": PROJECT, "pk": image.pk}
     member = {"username": long("p", 0, 150)}
+
+    def link(**where: str) -> int:
+        return GroupLink.objects.filter(**where).latest("pk").pk
+
     tag = {"tag": long("t", 0, 128)}
     asked: dict[str, list[dict[str, Any]]] = {
         "namespaces:projects": [{}],
@@ -56,6 +61,10 @@ def addresses(files: str) -> dict[str, list[str]]:
         "namespaces:group_members": [group],
         "namespaces:group_member_edit": [{**group, **member}],
         "namespaces:group_member_remove": [{**group, **member}],
+        "namespaces:group_link_new": [group],
+        "namespaces:group_link_remove": [{**group, "pk": link(namespace__full_path=GROUP)}],
+        "namespaces:project_link_new": [project],
+        "namespaces:project_link_remove": [{**project, "pk": link(project__full_path=PROJECT)}],
         "namespaces:project_edit": [project],
         "namespaces:project_delete": [project],
         "namespaces:project_members": [project],
@@ -220,6 +229,19 @@ ELSEWHERE = {
     "record:instance": "asked with the console",
     "record:denials": "asked with the console",
     "admin_area:doctor": "asks other processes",
+    "admin_area:mail": "a few settings",
+    "admin_area:settings": "a few settings",
+    "admin_area:announcements": "asked with the console",
+    "admin_area:announcement": "one form",
+    "admin_area:announcement_new": "one form",
+    "admin_area:announcement_delete": "one question",
+    "broadcast_messages:dismiss": "a POST",
+    "admin_area:people": "asked with the console",
+    "admin_area:person": "asked with the console",
+    "admin_area:person_new": "an empty form",
+    "admin_area:people_act": "asked with the console",
+    "admin_area:projects": "asked with the console",
+    "admin_area:projects_act": "asked with the console",
 }
 
 
@@ -267,10 +289,20 @@ def test_every_page_ends(files: str, alice: User) -> None:
 def test_every_list_of_the_console_ends(content: None, root: User) -> None:
     client = Client()
     client.force_login(root)
-    for page in ("admin:index", "record:instance", "record:denials"):
+    for page in ("admin:index", "admin_area:announcements", "record:instance", "record:denials"):
         assert_ends(client, reverse(page))
     for key in INVENTORIES:
         assert_ends(client, reverse("record:inventory", args=[key]))
+    for name in ("people", "projects"):
+        listed = reverse(f"admin_area:{name}")
+        for path in (listed, f"{listed}?q=x", f"{listed}?sort=-created_at"):
+            assert_ends(client, path)
+    for username in User.objects.order_by("-pk").values_list("username", flat=True)[:2]:
+        assert_ends(client, reverse("admin_area:person", args=[username]))
+    chosen = urlencode([("selected", "x" * 255)] * 200)
+    for name in ("people_act", "projects_act"):
+        asked = client.get(reverse(f"admin_area:{name}", args=["delete"]) + f"?{chosen}")
+        assert asked.status_code == 302
     for model in admin.site._registry:
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
         listed = reverse(f"{name}_changelist")

@@ -180,7 +180,7 @@ def _finish(row: FileJob) -> Outcome:
 
 
 def _passing(row: FileJob, records: Iterable[Keyed]) -> Iterator[Keyed]:
-    """Records of an image as they pass, while the row is renewed. Raises `LeaseLost`, `WalkedFar`."""
+    """Records of an image as they pass, and the row is renewed. Raises `LeaseLost`, `WalkedFar`."""
     told = time.monotonic()
     for each in at_most(records, MAX_WALKED):
         if time.monotonic() - told > _RENEWED_EVERY:

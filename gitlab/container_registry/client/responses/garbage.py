@@ -94,6 +94,21 @@ class ReviewRun:
 
 
 @dataclass(frozen=True)
+class Removals:
+    """What the collector removed on a day, and the bytes that the store got back."""
+
+    day: dt.date
+    count: int
+    bytes: int
+
+    @classmethod
+    def read(cls, found: Mapping[str, Any]) -> Self:
+        """One of `Garbage.removed`."""
+        day = dt.date.fromisoformat(str(found["day"]))
+        return cls(day, int(found["count"]), int(found["bytes"]))
+
+
+@dataclass(frozen=True)
 class Collected:
     """What was collected because of a job: `bytes` of blobs, the last thing `at`.
 
@@ -116,13 +131,27 @@ class Collected:
 
 @dataclass(frozen=True)
 class Garbage:
-    """The queue of reviews. `raw` is what else the registry says of it."""
+    """The queue of reviews. `raw` is what else the registry says of it.
+
+    `removed` has the days of the last two weeks on which something went; an older registry of ours
+    does not say. `faults` are those that the verification of the store has found.
+    """
 
     due: int = 0
     next_due_at: dt.datetime | None = None
+    paused_until: dt.datetime | None = None
+    removed: tuple[Removals, ...] = ()
+    faults: int = 0
     raw: Object = field(default_factory=dict)
 
     @classmethod
     def read(cls, body: Object) -> Self:
         """From the registry's object."""
-        return cls(body.get("due") or 0, moment(body.get("next_due_at")), dict(body))
+        return cls(
+            body.get("due") or 0,
+            moment(body.get("next_due_at")),
+            moment(body.get("paused_until")),
+            tuple(Removals.read(each) for each in body.get("removed") or ()),
+            len((body.get("verification") or {}).get("faults") or ()),
+            dict(body),
+        )

@@ -1,0 +1,43 @@
+"""Small charts, drawn by the server: columns in time, with what they say in words beside them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gitlab.ui.components.library import register
+
+_STEP, _WIDTH, _HEIGHT = 10, 7, 48
+"""Of a column and its place, in the drawing's own units: it is stretched to the room it has."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A column: where it stands, how high it is, and how that is said (``218.0 MiB``)."""
+
+    label: str
+    value: float
+    text: str
+
+
+@register.inclusion_tag("ui/components/chart.html")
+def chart(title: str, points: Sequence[Point], note: str = "") -> dict[str, Any]:
+    """Columns of equal width. All of it is in the image's description, and in a table below."""
+    highest = max((point.value for point in points), default=0)
+    columns = []
+    for place, point in enumerate(points):
+        height = round(point.value / highest * _HEIGHT, 1) if highest else 0
+        # What is there is seen, however little it is.
+        height = max(height, 1.5) if point.value else 0
+        columns.append(
+            {"x": place * _STEP, "y": _HEIGHT - height, "height": height, "point": point}
+        )
+    return {
+        "title": title,
+        "note": note,
+        "points": points,
+        "columns": columns,
+        "width": len(points) * _STEP - (_STEP - _WIDTH),
+        "column_width": _WIDTH,
+        "height": _HEIGHT,
+        "highest": max(points, key=lambda point: point.value) if highest else None,
+    }
