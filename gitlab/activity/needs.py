@@ -30,8 +30,6 @@ DENIED = dt.timedelta(days=3)
 """How long what has failed, or was denied, is told."""
 
 QUOTA_WARNING = 80
-MOST = 1000
-"""Projects and groups of one person that are looked through."""
 
 
 @dataclass(frozen=True)
@@ -48,21 +46,19 @@ class Need:
 
 @dataclass(frozen=True)
 class _Mine:
-    """The ids of what somebody looks after: projects, and groups that they own."""
+    """What somebody looks after, as subqueries of ids: projects, and groups that they own."""
 
     by: Person
-    projects: list[int]
-    groups: list[int]
+    projects: QuerySet[Any, Any]
+    groups: QuerySet[Any, Any]
 
 
 def of(by: Person) -> list[Need]:
     """What needs them, the most urgent kinds first. A query for each kind."""
-    maintained = queries.projects_of(by, lowest=AccessLevel.MAINTAINER).order_by("pk")
-    owned = queries.groups_of(by, lowest=AccessLevel.OWNER).order_by("pk")
     mine = _Mine(
         by,
-        list(maintained.values_list("pk", flat=True)[:MOST]),
-        list(owned.values_list("pk", flat=True)[:MOST]),
+        queries.projects_of(by, lowest=AccessLevel.MAINTAINER).order_by().values("pk"),
+        queries.groups_of(by, lowest=AccessLevel.OWNER).order_by().values("pk"),
     )
     kinds = (_quotas, _failed_images, _failed_jobs, _failed_cleanups, _tokens, _denials)
     return [need for kind in kinds for need in kind(mine)]
