@@ -23,6 +23,7 @@ from gitlab.access_tokens.models import (
     Runner,
 )
 from gitlab.accounts.models import User
+from gitlab.activity.models import Star
 from gitlab.audit.models import AuditEvent, Denial
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupPolicy, CleanupRun
 from gitlab.container_registry.client import chosen as clients
@@ -42,6 +43,8 @@ from gitlab.identity_providers.models import Identity
 from gitlab.namespaces import group_links
 from gitlab.namespaces.models import MAX_PATH_LENGTH, GroupLink, Member, Namespace, Project, Route
 from gitlab.quotas.models import Quota
+from gitlab.storage.measuring import SHARES
+from gitlab.storage.models import Candidate, DailySize, Measure
 from gitlab.trusted_issuers.models import TrustedIssuer
 from tests.gitlab.container_registry.layers.archives import archive, digest_of, gzipped, member
 from tests.gitlab.container_registry.layers.played_layers import push, read_all
@@ -103,6 +106,7 @@ def content(
     image = make_image(f"{PROJECT}/web", of=app)
     _groups(acme)
     _projects(acme)
+    Star.objects.bulk_create(Star(user=alice, project=each) for each in Project.objects.all()[:100])
     Member.objects.bulk_create(
         Member(user=user, access_level=30, **where)
         for user in people
@@ -130,6 +134,7 @@ def content(
         Quota(max_bytes=10**18, max_images=10**9, **where)
         for where in ({"namespace": acme}, {"project": app})
     )
+    _measures(acme, app, image)
     AuditEvent.objects.bulk_create(
         AuditEvent(
             actor=alice,
@@ -457,6 +462,36 @@ def other_image() -> str:
     }
     layers = (archive(member(f"g{n}")) for n in range(127))
     return push(clients.for_pages(), *layers, config=config)
+
+
+def _measures(acme: Namespace, app: Project, image: ContainerRepository) -> None:
+    """Of all there is, with as many shares and candidates as are kept."""
+    now = {"measured_at": timezone.now(), "alone_bytes": 2**40, "size_bytes": 2**62}
+    below = (
+        ("project", Project.objects.filter(namespace=acme)),
+        ("namespace", Namespace.objects.filter(parent=acme)),
+        ("repository", ContainerRepository.objects.filter(project=app).exclude(pk=image.pk)),
+    )
+    Measure.objects.bulk_create(
+        Measure(**now, **{f"{name}_id": pk})
+        for name, rows in below
+        for pk in rows.values_list("pk", flat=True)
+    )
+    names = [long("t", n, 128) for n in range(3)]
+    shares = [[names, 10**6, 2**62, 2**40] for _ in range(SHARES)]
+    Measure.objects.bulk_create(
+        [Measure(**now, namespace=acme), Measure(**now, repository=image, shares=shares)]
+    )
+    Candidate.objects.bulk_create(
+        Candidate(repository_id=pk, names=names * 3, freed_bytes=2**62, freed_at_top_bytes=2**62)
+        for pk in ContainerRepository.objects.values_list("pk", flat=True)
+    )
+    today = timezone.now().date()
+    DailySize.objects.bulk_create(
+        DailySize(day=today - dt.timedelta(days=n), size_bytes=2**62, waiting_bytes=0, **of)
+        for n in range(400)
+        for of in ({"namespace": acme}, {"project": app})
+    )
 
 
 def rules_of(path: str) -> list[dict[str, Any]]:

@@ -27,6 +27,9 @@ from gitlab.container_registry.client.responses import (
     Garbage,
     Happened,
     ReviewRun,
+    Share,
+    Stored,
+    UnderWay,
     Used,
 )
 from tokens.access import Access
@@ -127,6 +130,36 @@ class BerthRegistry(BerthReading, BerthDeletion):
             accept=(200,),
         )
         return [Used.read(each) for each in as_json(answer)]
+
+    def stored(self, path: str, *, seen: Sequence[str] = ()) -> Stored:
+        """What lies at and below a path and what waits there for the collector.
+
+        As shared counts what the images `seen` have too, where ``group/*`` means all below a path.
+        """
+        names = dict.fromkeys((path, f"{path}/*", *seen))
+        query = urlencode({"path": path, "waiting": "true"})
+        answer = self._own(
+            "GET",
+            f"/gitlab/v1/statistics/?{query}",
+            tuple(Access.repository(name, "pull") for name in names),
+            accept=(200,),
+        )
+        return Stored.read(as_json(answer)[0])
+
+    def shares(self, path: str, n: int = 50) -> list[Share]:
+        """The manifests with tags that hold most bytes which no other of their image does."""
+        access = (Access.repository(path, "pull"), Access.repository(f"{path}/*", "pull"))
+        answer = self._own("GET", url_of("shares", path), access, {"n": str(n)}, accept=(200, 404))
+        if answer.status_code == 404:
+            return []
+        return [Share.read(each) for each in as_json(answer)["shares"]]
+
+    def under_way(self, path: str, *, below: bool = True) -> UnderWay:
+        """What is being pushed at a path, and `below` it; what was last; the pulls of today."""
+        access = (Access.repository(path, "pull"), Access.repository(f"{path}/*", "pull"))
+        asked = {} if below else {"self": "true"}
+        answer = self._own("GET", url_of("under-way", path), access, asked, accept=(200,))
+        return UnderWay.read(as_json(answer))
 
     def search(
         self, repositories: Sequence[str], *, tag: str = "", digest: str = ""

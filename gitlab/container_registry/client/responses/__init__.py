@@ -10,7 +10,6 @@ from gitlab.container_registry.client.responses.deletions import (
 from gitlab.container_registry.client.responses.events import (
     Ended,
     Happened,
-    Used,
 )
 from gitlab.container_registry.client.responses.garbage import (
     Collected,
@@ -37,6 +36,14 @@ from gitlab.container_registry.client.responses.reading import (
     read_json,
     word,
 )
+from gitlab.container_registry.client.responses.storage import (
+    Arriving,
+    PushedTag,
+    Share,
+    Stored,
+    UnderWay,
+    Used,
+)
 from gitlab.container_registry.client.responses.tags import (
     AgesPage,
     DailyPulls,
@@ -53,6 +60,7 @@ __all__ = [
     "MAX_SIZE",
     "MAX_TEXT",
     "AgesPage",
+    "Arriving",
     "Collected",
     "DailyPulls",
     "DeletedTag",
@@ -68,16 +76,20 @@ __all__ = [
     "Object",
     "Part",
     "Platform",
+    "PushedTag",
     "Referrer",
     "ReferrersPage",
     "RepositoryDetails",
     "ReviewRun",
+    "Share",
     "SharedBlob",
+    "Stored",
     "StoredManifest",
     "TagAge",
     "TagDeletion",
     "TagDetails",
     "TagsPage",
+    "UnderWay",
     "Used",
     "moment",
     "read_json",

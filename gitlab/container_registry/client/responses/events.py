@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from gitlab.container_registry.client.responses.reading import Object, moment
 
@@ -53,26 +52,3 @@ class Ended:
     credential: str = ""
     subject: str = ""
     path: str = ""
-
-
-@dataclass(frozen=True)
-class Used:
-    """What lies at and below a path, as quotas are held against it.
-
-    `is_counted` is false while the bytes are not counted yet.
-    """
-
-    path: str
-    bytes: int
-    images: int
-    is_counted: bool
-
-    @classmethod
-    def read(cls, found: Mapping[str, Any]) -> Used:
-        """One entry of ``/gitlab/v1/usage/``."""
-        return cls(
-            str(found["path"]),
-            int(found["size_bytes"]),
-            int(found["repositories_count"]),
-            bool(found["counted"]),
-        )
