@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gitlab.container_registry import repositories
-from gitlab.container_registry.client.registry import OwnApi, Registry
+from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import DailyPulls, TagDetails
 from gitlab.container_registry.models import ContainerRepository
 
@@ -48,14 +48,9 @@ class Shown:
         return max((day.pulls for day in self.days), default=0)
 
 
-def of_tag(path: str, details: TagDetails, registry: OwnApi | None) -> Shown | None:
-    """Of the manifest that a tag points at, by whatever reference; None where none are counted.
-
-    Raises `RegistryUnavailable`, `RegistryRefused`.
-    """
-    if registry is None or details.pulls_counted_since is None:
-        return None
-    return _shown(registry.pulls(path, digest=details.digest, days=DAYS))
+def of_tag(details: TagDetails, found: Iterable[DailyPulls]) -> Shown | None:
+    """Of the manifest that a tag points at, by whatever reference; None where none are counted."""
+    return None if details.pulls_counted_since is None else _shown(found)
 
 
 def of_images(rows: Sequence[ContainerRepository]) -> dict[str, Shown | None]:
