@@ -16,6 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from .components.charts import Point
+from .components.treemaps import Area
 from .context_processors import THEME_COOKIE, THEMES, theme_of
 from .toasts import Toast
 from .widgets import About, ExplainedRadios
@@ -174,6 +175,17 @@ def _samples() -> dict[str, Any]:
         "rows": rows,
         "now": now,
         "soon": now + timedelta(days=3, hours=2),
+        "areas": [
+            Area("tools", 900, "900.0 MiB", "#tools"),
+            Area("web", 500, "500.0 MiB", "#web"),
+            Area("worker", 230, "230.0 MiB", "#worker"),
+            Area("12 others", 120, "120.0 MiB", kind="others"),
+            Area("shared", 400, "400.0 MiB", kind="shared"),
+        ],
+        "points": [
+            ((now - timedelta(days=30 - day)).date(), size, f"{size} MiB")
+            for day, size in enumerate((410, 430, 470, 465, 520, 610, 600, 655))
+        ],
         "digest": rows[0]["digest"],
         "sort": "-pushed",
         "tabs": [

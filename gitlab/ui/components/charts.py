@@ -1,5 +1,6 @@
-"""Small charts, drawn by the server: columns in time, with what they say in words beside them."""
+"""Small charts, drawn by the server: columns and lines in time, with what they say in words."""
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,4 +41,35 @@ def chart(title: str, points: Sequence[Point], note: str = "") -> dict[str, Any]
         "column_width": _WIDTH,
         "height": _HEIGHT,
         "highest": max(points, key=lambda point: point.value) if highest else None,
+    }
+
+
+_LINE_WIDTH, _LINE_HEIGHT = 600.0, 100.0
+
+
+@register.inclusion_tag("ui/components/growth.html")
+def growth(
+    points: Sequence[tuple[dt.date, int, str]], label: str, note: str = ""
+) -> dict[str, Any]:
+    """A line over days, from nothing up: points are day, value, and the value in words."""
+    days = [day.toordinal() for day, _, _ in points]
+    most = max((value for _, value, _ in points), default=0)
+    span = max(1, days[-1] - days[0]) if days else 1
+    places = [
+        (
+            (day - days[0]) / span * _LINE_WIDTH,
+            _LINE_HEIGHT - (value / most * _LINE_HEIGHT if most else 0.0),
+        )
+        for day, (_, value, _) in zip(days, points, strict=True)
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    return {
+        "label": label,
+        "note": note,
+        "line": line,
+        "area": f"0,{_LINE_HEIGHT:.0f} {line} {_LINE_WIDTH:.0f},{_LINE_HEIGHT:.0f}",
+        "first": points[0] if points else None,
+        "last": points[-1] if points else None,
+        "most": max(points, key=lambda point: point[1], default=None),
+        "has_line": len(points) > 1,
     }
