@@ -19,6 +19,7 @@ if "web" in settings.ROLES:
         path("", include("gitlab.record.urls")),
         path("admin/", site.discover().urls),
         path("", include("gitlab.ui.urls")),
+        path("", include("gitlab.broadcast_messages.urls")),
         path("", include("gitlab.accounts.urls")),
         path("", include("gitlab.accounts.factors.urls")),
         path("", include("gitlab.accounts.password_resets.urls")),

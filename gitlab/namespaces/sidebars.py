@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.urls import NoReverseMatch, reverse
@@ -86,6 +87,23 @@ def _audit(kind: str, owner: Routable, active: str) -> list[Link]:
     return links
 
 
+def _administration(user: Anybody, routable: Routable) -> list[Section]:
+    """For administrators, the way back to where all of them are listed."""
+    if user is None or not user.is_authenticated or not getattr(user, "is_superuser", False):
+        return []
+    try:
+        if isinstance(routable, Project):
+            url = f"{reverse('admin_area:projects')}?{urlencode({'q': routable.full_path})}"
+        elif routable.is_group:
+            listed = reverse("admin:namespaces_namespace_changelist")
+            url = f"{listed}?{urlencode({'q': routable.full_path})}"
+        else:
+            url = reverse("admin_area:person", args=[routable.path])
+    except NoReverseMatch:
+        return []
+    return [Section("Administration", [Link("In the admin area", url, "gauge")])]
+
+
 def breadcrumbs_for(routable: Routable, *more: Crumb) -> list[Crumb]:
     """The path as docker names it, a link each, and `more` below it. The last is the page."""
     crumbs = [
@@ -122,7 +140,8 @@ def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[S
         links.append(Link("Settings", url, "settings", active == "settings"))
         links += _protection("project", project, active)
         links += _audit("project", project, active)
-    return [Section("", links), *_credentials("project", project, active)]
+    credentials = _credentials("project", project, active)
+    return [Section("", links), *credentials, *_administration(user, project)]
 
 
 def _credentials(kind: str, owner: Routable, active: str) -> list[Section]:
@@ -183,7 +202,7 @@ def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Sec
             links += _protection("group", group, active)
             links += _audit("group", group, active)
     credentials = _credentials("group", group, active) if group.is_group else []
-    return [Section("", links), *credentials]
+    return [Section("", links), *credentials, *_administration(user, group)]
 
 
 def group_frame(group: Namespace, user: Anybody, active: str, *more: Crumb) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from gitlab.container_registry.client.berth import BerthRegistry
 from gitlab.container_registry.client.capabilities import Capabilities
 from gitlab.container_registry.client.connection import Connection, RegistryRefused
 from gitlab.container_registry.client.responses import Ended
-from registry.models import Review, Revocation
+from registry.models import Receipt, Review, Revocation
 from registry.services import manifests, pull_counts
 from registry.services.garbage import collection as garbage
 from tests.registry import images
@@ -307,6 +307,10 @@ def test_collecting_and_verifying(client: BerthRegistry, settings: Any) -> None:
     while client.garbage().due:
         client.review_garbage()
     assert not garbage.review(100).reviewed
+    found = client.garbage()
+    assert sum(day.count for day in found.removed) == Receipt.objects.count() > 0
+    assert sum(day.bytes for day in found.removed) > 0
+    assert (found.faults, found.paused_until) == (0, None)
     images.push_image(APP, "v1")
     assert client.verify_slice() == 0
 

@@ -17,7 +17,7 @@ from gitlab.namespaces.sidebars import cleanup_url, registry_url, url_of
 from gitlab.storage import reading
 from gitlab.storage.models import Measure
 from gitlab.storage.reading import Division, Holder, Sight, Tagged
-from gitlab.ui.components.charts import Area
+from gitlab.ui.components.treemaps import Area
 from gitlab.ui.components.values import mebibytes
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.template import Context, Template
 
-from gitlab.ui.components.charts import Area, squarified
+from gitlab.ui.components.treemaps import Area, squarified
 
 pytestmark = pytest.mark.engineless
 
