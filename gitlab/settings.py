@@ -410,6 +410,12 @@ IDENTITY_PROVIDERS = CONFIG.berth.oidc
 for _name, _provider in IDENTITY_PROVIDERS.items():
     if _provider.faults:
         sys.exit(f"berth.oidc.{_name} has no {' and no '.join(_provider.faults)}")
+DIRECTORIES = CONFIG.berth.ldap
+for _name, _directory in DIRECTORIES.items():
+    if _directory.faults:
+        sys.exit(f"berth.ldap.{_name} has {' and '.join(_directory.faults)}")
+# Who asks directories, where there are any: it stands above the accounts, which ask it.
+DIRECTORY_DOOR = "gitlab.identity_providers.directories.door"
 SIGNUP_ENABLED = CONFIG.berth.signup_enabled
 FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins
 FAILED_LOGINS_PER_ADDRESS = CONFIG.berth.rate_limits.failed_logins_per_address

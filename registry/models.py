@@ -36,6 +36,7 @@ from registry.tag_order import MAX_LENGTH as SORT_KEY_LENGTH
 
 NAME_LENGTH = 255
 TAG_LENGTH = 128
+CAUSE_LENGTH = 64
 DIGEST_LENGTH = 135
 """``sha512:`` with 128 hexadecimal characters."""
 
@@ -482,7 +483,8 @@ class Review(models.Model):
     """Something that may have become garbage, and when to look at it.
 
     `target` is the id of a manifest, of a right to a blob, of a blob that lost its last right, or
-    of a closed repository.
+    of a closed repository. `cause` is what GitLab's side calls the job that has dropped the last
+    reference, "" where it says none: it goes on to what is queued because of it.
     """
 
     class Kind(models.TextChoices):
@@ -499,12 +501,17 @@ class Review(models.Model):
     queued_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField()
     attempts = models.IntegerField(default=0)
+    # With a default of the database, for nodes of the version before.
+    cause = models.CharField(max_length=CAUSE_LENGTH, default="", db_default="")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["kind", "target"], name="review_once"),
         ]
-        indexes = [models.Index(fields=["due_at", "id"], name="review_due")]
+        indexes = [
+            models.Index(fields=["due_at", "id"], name="review_due"),
+            models.Index(fields=["cause"], condition=Q(cause__gt=""), name="review_cause"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.target}"
@@ -521,7 +528,7 @@ class Tombstone(models.Model):
 
 
 class Receipt(models.Model):
-    """What the collector removed, and why it was sure."""
+    """What the collector removed, why it was sure, and whose job was the `cause`."""
 
     kind = models.CharField(max_length=16)
     digest = models.CharField(max_length=DIGEST_LENGTH, db_index=True)
@@ -532,6 +539,13 @@ class Receipt(models.Model):
     garbage_since = models.DateTimeField()
     run = models.UUIDField()
     removed_at = models.DateTimeField(default=timezone.now)
+    # With a default of the database, for nodes of the version before.
+    cause = models.CharField(max_length=CAUSE_LENGTH, default="", db_default="")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["cause"], condition=Q(cause__gt=""), name="receipt_cause"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.digest}"

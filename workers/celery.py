@@ -79,6 +79,11 @@ app.conf.update(
             "schedule": 3600.0,
             "options": {"expires": 3600},
         },
+        "sync directories": {
+            "task": "workers.tasks.sync_directories",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
         "sweep jobs": {
             "task": "workers.tasks.sweep_jobs",
             "schedule": 300.0,

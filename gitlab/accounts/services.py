@@ -15,7 +15,13 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from gitlab.accounts import failed_logins, registration, remembered_passwords, sessions
+from gitlab.accounts import (
+    directories,
+    failed_logins,
+    registration,
+    remembered_passwords,
+    sessions,
+)
 from gitlab.accounts.models import User
 from gitlab.audit.services import record
 from gitlab.namespaces import members
@@ -37,6 +43,13 @@ def _refuse_bots(user: User) -> None:
     """What is a bot's is its token's: raises `Forbidden`."""
     if user.is_bot:
         raise Forbidden("A bot is changed by its token: rotate it, revoke it, make another.")
+
+
+def _refuse_directory(user: User) -> None:
+    """A password of one's own would outlive the one in the directory: raises `Forbidden`."""
+    label = "" if user.has_usable_password() else directories.label(user)
+    if label:
+        raise Forbidden(f"Your password is the one of {label}: change it there.")
 
 
 def _check_email(email: str) -> str:
@@ -245,12 +258,12 @@ def set_administrator(user: User, *, is_administrator: bool, by: Person | None) 
 
 
 def knows_own_password(user: User, password: str) -> bool:
-    """Whether somebody who is signed in knows their password.
+    """Whether somebody who is signed in knows their password, or the one of their directory.
 
-    Raises `failed_logins.TooManyFailedLogins`.
+    Raises `failed_logins.TooManyFailedLogins`, `directories.DirectoryAway`.
     """
     attempt = failed_logins.begin_own(user, password)
-    if not user.check_password(password):
+    if not user.check_password(password) and not directories.is_password_of(user, password):
         return False
     attempt.succeeded()
     return True
@@ -272,10 +285,12 @@ def change_password(
     """Set a password; other sessions of the user end. Oneself has to know the current one.
 
     A page keeps `this_session`, its own, with ``update_session_auth_hash(request, user)``.
-    Raises `Invalid` for ``current_password``, ``new_password``; `Forbidden`;
-    `failed_logins.TooManyFailedLogins`.
+    Raises `Invalid` for ``current_password``, ``new_password``; `Forbidden`, also for oneself whose
+    password a directory has; `failed_logins.TooManyFailedLogins`.
     """
     _refuse_bots(user)
+    if by is not None and by.pk == user.pk:
+        _refuse_directory(user)
     if by is not None and by.pk == user.pk:
         _check_current_password(user, current_password)
     else:
@@ -287,9 +302,11 @@ def change_password(
 def reset_password(user: User, new_password: str) -> User:
     """Set the password of somebody who has shown that they read the account's mail.
 
-    Raises `Invalid` for ``new_password``, `Forbidden` for a blocked one.
+    Raises `Invalid` for ``new_password``, `Forbidden` for a blocked one, and for one whose password
+    a directory has.
     """
     _refuse_bots(user)
+    _refuse_directory(user)
     if user.is_blocked:
         raise Forbidden("Your account is blocked. Ask an administrator.")
     _check_password(new_password, user, "new_password")

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gitlab import principals
-from gitlab.api.authentication import person
+from gitlab.api.authentication import person, require_confirmation
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import BadParameter
 from gitlab.api.fields import Entity, Moment, web_url
@@ -223,6 +223,7 @@ class OneGroup(Endpoint):
 
     section = "Groups"
     visitors = True
+    confirmed = ["DELETE"]
 
     @operation("Show a group", takes=ShowParameters, gives=GroupEntity, refuses=[404])
     def get(self, request: Request, given: dict[str, Any], id: int | str) -> Response:
@@ -240,6 +241,8 @@ class OneGroup(Endpoint):
         group = group_for(by, id, Ability.ADMIN_GROUP)
         path = given.pop("path", group.path)
         arguments = {name: value for name, value in given.items() if value is not None}
+        if arguments.get("visibility") == Visibility.PUBLIC != group.visibility:
+            require_confirmation(request)
         if path != group.path and arguments:
             raise BadParameter("path has to be changed alone")
         if path != group.path:

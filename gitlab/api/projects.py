@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from gitlab.api.authentication import person
+from gitlab.api.authentication import person, require_confirmation
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import BadParameter
 from gitlab.api.lookups import as_id_or_path, group_for, namespace_for, project_for, user_called
@@ -256,6 +256,7 @@ class OneProject(Endpoint):
     section = "Projects"
     visitors = True
     names = _NAMES
+    confirmed = ["DELETE"]
 
     @operation("Show a project", takes=ShowParameters, gives=ProjectEntity, refuses=[404])
     def get(self, request: Request, given: dict[str, Any], id: int | str) -> Response:
@@ -274,6 +275,8 @@ class OneProject(Endpoint):
         by = person(request)
         project = project_for(by, id, Ability.ADMIN_PROJECT)
         arguments = _arguments(given)
+        if arguments.get("visibility") == Visibility.PUBLIC != project.visibility:
+            require_confirmation(request)
         path = given.get("path", project.path)
         if path != project.path and (arguments or _POLICY in given):
             raise BadParameter("path has to be changed alone")

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 
+from gitlab.config.directory_tables import LDAP
 from gitlab.config.identity_tables import OpenIDConnect, ProviderName
 from gitlab.config.values import (
     PROJECT,
@@ -508,6 +509,7 @@ class Berth(Table):
     rate_limits: RateLimits = Field(default_factory=RateLimits)
     limits: Limits = Field(default_factory=Limits)
     oidc: dict[ProviderName, OpenIDConnect] = Field(default_factory=dict, max_length=20)
+    ldap: dict[ProviderName, LDAP] = Field(default_factory=dict, max_length=20)
     log_format: Literal["text", "json"] = "text"
     """The form of the log of every process: `text` for people, `json` with one object a line. [What
     a line has](operation.md#the-log).

@@ -16,6 +16,7 @@ from gitlab.audit.services import record
 from gitlab.container_registry import pulls, timeline
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused
+from gitlab.container_registry.client.overview import Overview
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import (
     Freed,
@@ -59,7 +60,7 @@ class Described:
     """A tag. `details` is None where it has been deleted; `past` is its history, or a part of it.
 
     `manifest` is what it points at, None where that could not be had. `pulls` are those of the
-    manifest, None where none are counted.
+    manifest, None where none are counted. `overview` is all that our registry has said.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Described:
     past: Timeline = field(default_factory=Timeline)
     manifest: StoredManifest | None = None
     pulls: pulls.Shown | None = None
+    overview: Overview | None = field(default=None, repr=False)
 
 
 def describe(
@@ -77,24 +79,50 @@ def describe(
     day: dt.date | None = None,
     registry: Registry | None = None,
 ) -> Described:
-    """A tag that is there, or was, with its history: see `timeline.of_tag`.
+    """A tag that is there, or was, with its history: see `timeline.of`.
 
     Raises `NotFound` for one that never was.
     """
     registry = registry or clients.for_pages()
-    details = registry.tag(repository.path, tag, belongings=True)
-    own = registry.own
-    past = Timeline()
-    if own is not None:
-        past = timeline.of_tag(own, repository.path, tag, behind=behind, day=day)
-    if details is None and not past.shown and not (own and own.history(repository.path, tag, n=1)):
-        raise NotFound("no such tag")
-    manifest = None
-    if details is not None:
+    path, own = repository.path, registry.own
+    if own is None:
+        details = registry.tag(path, tag)
+        if details is None:
+            raise NotFound("no such tag")
+        manifest = reading.manifest(registry, path, details.digest, is_here=True)
+        return Described(tag, details, manifest=manifest)
+    found = own.overview(
+        path,
+        tag=tag,
+        history=timeline.part(behind, day),
+        days=pulls.DAYS,
+        seen=seen_with(repository.project),
+    )
+    if found is None:
+        raise NotFound("no such image")
+    known = found.manifests
+    if not found.is_whole and found.history:
+        # Of what does not fit in the answer the rest is asked for.
+        known = own.manifest_details(path, [past.digest for past in found.history])
+    past = timeline.of(found.history, known, behind=behind, day=day)
+    if found.tag is None:
+        if not past.shown and not own.history(path, tag, n=1):
+            raise NotFound("no such tag")
+        return Described(tag, None, past, overview=found)
+    return Described(
+        tag,
+        found.tag,
+        past,
         # The registry has just said that the image has it.
-        manifest = reading.manifest(registry, repository.path, details.digest, is_here=True)
-    counted = pulls.of_tag(repository.path, details, own) if details else None
-    return Described(tag, details, past, manifest, counted)
+        reading.manifest(registry, path, found.tag.digest, is_here=True),
+        pulls.of_tag(found.tag, found.pulls),
+        found,
+    )
+
+
+def seen_with(project: Project) -> list[str]:
+    """The images of a project, as the registry is asked which of them have something too."""
+    return [project.full_path, f"{project.full_path}/*"]
 
 
 def tags_of(  # noqa: PLR0913  (each is a parameter of the list)

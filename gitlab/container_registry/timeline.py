@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils import timezone
 
-from gitlab.container_registry.client.registry import OwnApi
+from gitlab.container_registry.client.overview import Part
 from gitlab.container_registry.client.responses import Interval, ManifestDetails
 
 SHOWN = 50
@@ -41,21 +41,27 @@ def today() -> dt.date:
     return timezone.now().date()
 
 
-def of_tag(
-    own: OwnApi, path: str, tag: str, *, behind: int = 0, day: dt.date | None = None
+def part(behind: int = 0, day: dt.date | None = None) -> Part:
+    """What is asked of the registry for a page of a history: behind an interval, or of a day."""
+    end = _begin(day) + dt.timedelta(days=1) if day and day < dt.date.max else None
+    return Part(SHOWN + 1, behind, end)
+
+
+def of(
+    found: Sequence[Interval],
+    known: Mapping[str, ManifestDetails],
+    *,
+    behind: int = 0,
+    day: dt.date | None = None,
 ) -> Timeline:
-    """The history of a tag: a page of it behind an interval, or what it was on a day.
+    """The history of a tag, of which `part` was asked: a page of it, or what it was on a day.
 
     A tag is on a day what it was at any moment of it: what it pointed at when the day began is the
-    last of them. Raises `RegistryUnavailable`, `RegistryRefused`.
+    last of them. `known` has by digest what is there of what it pointed at.
     """
-    end = _begin(day) + dt.timedelta(days=1) if day and day < dt.date.max else None
-    found = own.history(path, tag, n=SHOWN + 1, last=behind, before=end)
     if day is not None:
         found = [past for past in found if past.until is None or past.until > _begin(day)]
     shown = found[:SHOWN]
-    asked = list(dict.fromkeys(past.digest for past in shown))
-    known = own.manifest_details(path, asked) if asked else {}
     return Timeline(
         [Past(past, known.get(past.digest)) for past in shown],
         day,

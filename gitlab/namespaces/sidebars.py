@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from django.conf import settings
 from django.urls import NoReverseMatch, reverse
 
 from gitlab.namespaces.models import Namespace, Project, Routable
@@ -188,8 +189,8 @@ def group_frame(group: Namespace, user: Anybody, active: str, *more: Crumb) -> d
 
 
 def home_sidebar(user: Anybody, active: str = "") -> list[Section]:
-    """Active: ``projects groups explore``, ``profile password factors sessions tokens audit
-    denials``.
+    """Active: ``projects groups explore``, ``profile password factors providers sessions tokens
+    audit denials``.
     """
     if user is None or not user.is_authenticated:
         return []
@@ -205,6 +206,9 @@ def home_sidebar(user: Anybody, active: str = "") -> list[Section]:
         Link("Sessions", reverse("accounts:sessions"), "monitor", active == "sessions"),
         Link("Access tokens", reverse("access_tokens:index"), "key-round", active == "tokens"),
     ]
+    if settings.IDENTITY_PROVIDERS:
+        url = reverse("identity_providers:own")
+        account.insert(3, Link("Providers", url, "badge-check", active == "providers"))
     with contextlib.suppress(NoReverseMatch):
         account.append(Link("Audit log", reverse("record:own"), "scroll-text", active == "audit"))
         account.append(Link("Denials", reverse("record:own_denials"), "ban", active == "denials"))

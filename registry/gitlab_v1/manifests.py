@@ -1,7 +1,8 @@
-"""Manifests by digest, many at once, and which other images have the blobs of one."""
+"""Manifests and blobs by digest, many at once, and which other images have the blobs of one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -10,7 +11,8 @@ from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1.base import json_object
-from registry.services import manifest_details, repositories
+from registry.services import blobs, manifest_details, repositories
+from registry.services.manifest_details import ManifestDetails, SharedBlob
 from registry.timestamps import timestamp
 from registry.v2.base import RegistryView
 from tokens.access import Access
@@ -28,23 +30,24 @@ class ManifestsView(_AskingView):
     def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """What is known of the manifests ``digests``, 1 to 200; of those that are here."""
         found = manifest_details.of(repositories.get_id(name), _digests(request))
-        body = [
-            {
-                "digest": each.digest,
-                "media_type": each.media_type,
-                "artifact_type": each.artifact_type,
-                "config_digest": each.config_digest,
-                "subject": each.subject,
-                "size_bytes": each.size,
-                "created_at": timestamp(each.created_at),
-                "pushed_at": timestamp(each.pushed_at),
-                "pushed_by": each.pushed_by,
-                "platforms": each.platforms,
-                "platforms_count": each.platforms_count,
-            }
-            for each in found
-        ]
-        return JsonResponse(body, safe=False)
+        return JsonResponse(list(map(details_as_json, found)), safe=False)
+
+
+def details_as_json(found: ManifestDetails) -> dict[str, Any]:
+    """What is known of a manifest, as the API says it."""
+    return {
+        "digest": found.digest,
+        "media_type": found.media_type,
+        "artifact_type": found.artifact_type,
+        "config_digest": found.config_digest,
+        "subject": found.subject,
+        "size_bytes": found.size,
+        "created_at": timestamp(found.created_at),
+        "pushed_at": timestamp(found.pushed_at),
+        "pushed_by": found.pushed_by,
+        "platforms": found.platforms,
+        "platforms_count": found.platforms_count,
+    }
 
 
 class SharedBlobsView(_AskingView):
@@ -57,11 +60,25 @@ class SharedBlobsView(_AskingView):
         """
         asked = _digests(request)
         found = manifest_details.shared(repositories.get_id(name), asked, caller.visible)
-        body = [
-            {"digest": each.digest, "count": each.count, "names": each.names}
-            for each in found or ()
-        ]
-        return JsonResponse({"known": found is not None, "blobs": body})
+        return JsonResponse(shared_as_json(found))
+
+
+def shared_as_json(found: Sequence[SharedBlob] | None) -> dict[str, Any]:
+    """Which blobs others have too, as the API says it."""
+    blobs = [
+        {"digest": each.digest, "count": each.count, "names": each.names} for each in found or ()
+    ]
+    return {"known": found is not None, "blobs": blobs}
+
+
+class BlobsView(_AskingView):
+    """``POST /gitlab/v1/berth/blobs/<path>/``."""
+
+    def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+        """Which of the blobs ``digests``, 1 to 200, the image may serve now."""
+        asked = _digests(request)
+        here = blobs.links_here(repositories.get_id(name), asked)
+        return JsonResponse({"digests": [digest for digest in asked if digest in here]})
 
 
 def _digests(request: HttpRequest) -> list[str]:

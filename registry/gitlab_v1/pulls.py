@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -10,6 +11,7 @@ from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.services import pull_details, repositories, tags
+from registry.services.pull_details import Day
 from registry.timestamps import timestamp
 from registry.v2.base import RegistryView
 
@@ -30,19 +32,25 @@ class PullsView(RegistryView):
             repositories.get_id(name),
             digest=digests.check(digest) if digest else "",
             tag=tags.check(tag) if tag else "",
-            days=_days(request),
+            days=days_in(request),
         )
         body: dict[str, Any] = {
             "counted_since": timestamp(pull_details.counted_since()),
-            "days": [
-                {"day": each.day.isoformat(), "credential": each.kind, "pulls": each.pulls}
-                for each in found
-            ],
+            "days": days_as_json(found),
         }
         return JsonResponse(body)
 
 
-def _days(request: HttpRequest) -> int:
+def days_as_json(found: Sequence[Day]) -> list[dict[str, Any]]:
+    """Pulls by day, as the API says them."""
+    return [
+        {"day": each.day.isoformat(), "credential": each.kind, "pulls": each.pulls}
+        for each in found
+    ]
+
+
+def days_in(request: HttpRequest) -> int:
+    """How many days are asked for. Raises UNSUPPORTED with 400."""
     text = request.GET.get("days", str(pull_details.RECENT_DAYS))
     days = int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else 0
     if not 0 < days <= pull_details.MAX_DAYS:

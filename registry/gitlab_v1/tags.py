@@ -13,6 +13,7 @@ from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1.base import cursor, flag, json_object
+from registry.models import Tag
 from registry.services import (
     belonging,
     pull_details,
@@ -29,11 +30,15 @@ from registry.v2.base import RegistryView, last_entry, page_size
 from registry.v2.pages import fitting, next_link
 from tokens.access import Access
 
+_LAST_SECOND = 2**33
+"""Since the epoch, in the year 2242."""
+
 _BELONGINGS = 100
 """Tags of a page whose belongings are looked up."""
 
 
-def _as_json(tag: TagDetails, counted_since: dt.datetime | None) -> dict[str, Any]:
+def details_as_json(tag: TagDetails, counted_since: dt.datetime | None) -> dict[str, Any]:
+    """A tag, as the API says it."""
     return {
         "name": tag.name,
         "digest": tag.digest,
@@ -114,7 +119,7 @@ def _entries(
     """Tags as the API says them, with their referrers of these types unless that is None."""
     counted_since = pull_details.counted_since()
     for tag, some in tag_details.with_referrers(repository_id, found, types):
-        entry = _as_json(tag, counted_since)
+        entry = details_as_json(tag, counted_since)
         if types is not None:
             entry["referrers"] = [
                 {"artifactType": referrer.artifact_type, "digest": referrer.digest}
@@ -174,7 +179,7 @@ class TagView(RegistryView):
         tag = tags.check(request.GET.get("tag", ""))
         repository_id = repositories.get_id(name)
         found = tag_details.find(repository_id, tag)
-        body = _as_json(found, pull_details.counted_since())
+        body = details_as_json(found, pull_details.counted_since())
         if flag(request, "belongings"):
             body["belongings"] = belonging.kinds(repository_id, [found]).get(found.digest, [])
         return JsonResponse(body)
@@ -192,26 +197,10 @@ class HistoryView(RegistryView):
         tag = tags.check(request.GET.get("tag", ""))
         limit = page_size(request, default=100) or 1
         repository_id = repositories.get_id(name)
-        before = _moment(cursor(request, "before"))
+        before = moment_in(request)
         last = cursor(request, "last")
         intervals = tags.history(repository_id, tag, limit, last=last, before=before)
-        entries = (
-            {
-                "id": interval.pk,
-                "digest": interval.digest,
-                "from": timestamp(interval.restored_at or interval.started_at),
-                "until": timestamp(interval.ended_at),
-                "pushed_at": timestamp(interval.started_at),
-                "pushed_by": interval.started_by,
-                "restored_at": timestamp(interval.restored_at),
-                "restored_by": interval.restored_by or "",
-                "size_bytes": interval.size,
-                "ended_by": interval.ended_by,
-                "restorable": interval.manifest_id is not None,
-            }
-            for interval in intervals
-        )
-        body, has_more = fitting(entries, limit)
+        body, has_more = fitting(map(interval_as_json, intervals), limit)
         query = {"tag": tag, "n": limit, "last": body[-1]["id"] if body else 0}
         if before is not None:
             query["before"] = int(before.timestamp())
@@ -219,8 +208,28 @@ class HistoryView(RegistryView):
         return JsonResponse(body, safe=False, headers=headers)
 
 
-def _moment(seconds: int) -> dt.datetime | None:
-    """A moment by the seconds since the epoch, None for 0. Raises UNSUPPORTED (400) for no time."""
+def interval_as_json(interval: Tag) -> dict[str, Any]:
+    """A part of a tag's history, as the API says it."""
+    return {
+        "id": interval.pk,
+        "digest": interval.digest,
+        "from": timestamp(interval.restored_at or interval.started_at),
+        "until": timestamp(interval.ended_at),
+        "pushed_at": timestamp(interval.started_at),
+        "pushed_by": interval.started_by,
+        "restored_at": timestamp(interval.restored_at),
+        "restored_by": interval.restored_by or "",
+        "size_bytes": interval.size,
+        "ended_by": interval.ended_by,
+        "restorable": interval.manifest_id is not None,
+    }
+
+
+def moment_in(request: HttpRequest) -> dt.datetime | None:
+    """The ``before`` of a history in seconds since the epoch, None without. Raises UNSUPPORTED
+    (400) for no time.
+    """
+    seconds = cursor(request, "before")
     if not seconds:
         return None
     try:
@@ -239,13 +248,19 @@ class DeleteTagsView(RegistryView):
     def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """Delete ``tags``, each a ``name`` with the ``digest`` that it has to point at still.
 
-        Of each is told whether it was ``deleted``, has ``moved``, is ``protected`` by a rule of the
-        token or was ``gone``, with the interval of its history that says so; what moved or is
-        protected stays. Twice is once.
+        With ``unless_pulled_since``, in seconds since the epoch, none whose manifest was pulled
+        behind that. Of each is told whether it was ``deleted``, has ``moved``, is ``protected`` by
+        a rule of the token, was ``pulled`` or was ``gone``, with the interval of its history that
+        says so; what moved, is protected or was pulled stays. Twice is once.
         """
-        wanted = _wanted(json_object(request))
-        found = tag_deletion.delete_unmoved(name, wanted, caller.acting_in(name))
-        body = [
+        body = json_object(request)
+        found = tag_deletion.delete_unmoved(
+            name,
+            _wanted(body),
+            caller.acting_in(name),
+            unless_pulled_since=_since_epoch(body.get("unless_pulled_since")),
+        )
+        told = [
             {
                 "name": tag.name,
                 "outcome": tag.outcome.value,
@@ -256,7 +271,16 @@ class DeleteTagsView(RegistryView):
             }
             for tag in found
         ]
-        return JsonResponse(body, safe=False)
+        return JsonResponse(told, safe=False)
+
+
+def _since_epoch(seconds: Any) -> dt.datetime | None:
+    """A moment by the seconds since the epoch. Raises UNSUPPORTED (400)."""
+    if seconds is None:
+        return None
+    if type(seconds) not in (int, float) or not 0 <= seconds < _LAST_SECOND:
+        raise RegistryError(Code.UNSUPPORTED, "unless_pulled_since is no time", status=400)
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
 def _wanted(body: dict[str, Any]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from registry.models import Manifest, Repository, RepositoryBlob
+from registry.models import Manifest, ManifestBlob, ManifestChild, Repository, RepositoryBlob
 from registry.visible import Visible
 
 MAX_AT_ONCE = 200
@@ -21,6 +21,9 @@ MAX_PLATFORMS = 8
 
 _LARGE = 32 * 1024
 """Bytes of a manifest whose platforms are not told here: it may name ten thousand."""
+
+MAX_PARTS = 128
+"""Blobs, or children, of a manifest that are told of it. Clients take images of 127 layers."""
 
 MAX_NAMES = 5
 """Names that are told of those that have a layer."""
@@ -72,6 +75,39 @@ def _details(row: Manifest, platforms: list[dict[str, str]]) -> ManifestDetails:
         platforms=platforms[:MAX_PLATFORMS],
         platforms_count=len(platforms),
     )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Up to `MAX_PARTS` of the blobs that a manifest names and are here, and of what it lists.
+
+    `has_config`: the repository may serve its configuration.
+    """
+
+    blobs: list[str]
+    children: list[str]
+    has_config: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there are no more of either."""
+        return len(self.blobs) < MAX_PARTS and len(self.children) < MAX_PARTS
+
+
+def parts_of(repository_id: int, digest: str) -> Parts | None:
+    """What a manifest consists of, None where it is not here."""
+    row = Manifest.objects.filter(repository_id=repository_id, digest=digest, deleted_at=None)
+    found = row.values_list("pk", "config_digest").first()
+    if found is None:
+        return None
+    pk, config = found
+    links = ManifestBlob.objects.filter(manifest_id=pk, link__deleted_at=None)
+    blobs = list(links.values_list("link__blob__digest", flat=True)[:MAX_PARTS])
+    children = ManifestChild.objects.filter(parent_id=pk).values_list("digest", flat=True)
+    has_config = config in blobs or (
+        len(blobs) == MAX_PARTS and links.filter(link__blob__digest=config).exists()
+    )
+    return Parts(blobs, list(children[:MAX_PARTS]), has_config)
 
 
 @dataclass(frozen=True)

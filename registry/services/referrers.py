@@ -41,6 +41,38 @@ def page(name: str, digest: str, artifact_type: str, last: str, limit: int) -> P
     repository_id = repositories.find_id(name)
     if repository_id is None:
         return Page()
+    rows = _rows(repository_id, digest, limit, artifact_type, last)
+    read = _fitting(rows[:limit])
+    payloads = _payloads(read)
+    return Page(
+        (_descriptor(row, payloads) for row in read),
+        len(read) < len(rows),
+        sum(map(len, payloads.values())),
+    )
+
+
+def tree(repository_id: int, digest: str, limit: int, *, below: int, each: int) -> Page:
+    """Up to `limit` referrers of `digest`, and behind them, of the first `below`, up to `each` of
+    their own. A descriptor says its ``subject`` too. `Page.has_more` is about those of `digest`.
+    """
+    rows = _rows(repository_id, digest, limit)
+    listed = rows[:limit]
+    under = [
+        row for above in listed[:below] for row in _rows(repository_id, above.digest, each)[:each]
+    ]
+    read = _fitting([*listed, *under])
+    payloads = _payloads(read)
+    return Page(
+        (_descriptor(row, payloads) | {"subject": row.subject_digest} for row in read),
+        len(rows) > limit or len(read) < len(listed),
+        sum(map(len, payloads.values())),
+    )
+
+
+def _rows(
+    repository_id: int, digest: str, limit: int, artifact_type: str = "", last: str = ""
+) -> list[Manifest]:
+    """Referrers without their bytes, one more than `limit` where there are more."""
     found = Manifest.objects.filter(
         repository_id=repository_id, subject_digest=digest, deleted_at=None
     )
@@ -48,12 +80,8 @@ def page(name: str, digest: str, artifact_type: str, last: str, limit: int) -> P
         found = found.filter(artifact_type=artifact_type)
     if last:
         found = found.filter(digest__gt=last)
-    columns = ("pk", "digest", "media_type", "artifact_type", "size")
-    rows = list(found.order_by("digest").only(*columns)[: limit + 1])
-    read = _fitting(rows[:limit])
-    payloads = _payloads([row.pk for row in read if row.size <= MAX_READ])
-    descriptors = (_descriptor(row, payloads.get(row.pk, b"{}")) for row in read)
-    return Page(descriptors, len(read) < len(rows), sum(map(len, payloads.values())))
+    columns = ("pk", "digest", "media_type", "artifact_type", "size", "subject_digest")
+    return list(found.order_by("digest").only(*columns)[: limit + 1])
 
 
 def _fitting(rows: list[Manifest]) -> list[Manifest]:
@@ -66,8 +94,9 @@ def _fitting(rows: list[Manifest]) -> list[Manifest]:
     return rows
 
 
-def _payloads(ids: list[int]) -> dict[int, bytes]:
-    """By id the bytes of manifests; those that went a moment ago are left out."""
+def _payloads(read: list[Manifest]) -> dict[int, bytes]:
+    """By id the bytes of manifests; those that went a moment ago are left out, and large ones."""
+    ids = [row.pk for row in read if row.size <= MAX_READ]
     found: dict[int, bytes] = {}
     for start in range(0, len(ids), _BATCH):
         rows = Manifest.objects.filter(pk__in=ids[start : start + _BATCH])
@@ -75,7 +104,7 @@ def _payloads(ids: list[int]) -> dict[int, bytes]:
     return found
 
 
-def _descriptor(manifest: Manifest, payload: bytes) -> dict[str, Any]:
+def _descriptor(manifest: Manifest, payloads: dict[int, bytes]) -> dict[str, Any]:
     descriptor: dict[str, Any] = {
         "mediaType": manifest.media_type,
         "digest": manifest.digest,
@@ -83,7 +112,7 @@ def _descriptor(manifest: Manifest, payload: bytes) -> dict[str, Any]:
     }
     if manifest.artifact_type:
         descriptor["artifactType"] = manifest.artifact_type
-    annotations = json.loads(payload).get("annotations")
+    annotations = json.loads(payloads.get(manifest.pk, b"{}")).get("annotations")
     if annotations:
         descriptor["annotations"] = annotations
     return descriptor

@@ -247,11 +247,17 @@ def _fitting(rows: Iterable[Tag], limit: int) -> tuple[list[TagDetails], bool]:
 
 def find(repository_id: int, name: str) -> TagDetails:
     """One tag. Raises MANIFEST_UNKNOWN."""
-    tags = Tag.objects.filter(repository_id=repository_id, name=name, ended_at=None)
-    found = _with_manifests(tags).first()
+    found = find_open(repository_id, name)
     if found is None:
         raise RegistryError(Code.MANIFEST_UNKNOWN, tag=name)
-    return _details(found)
+    return found
+
+
+def find_open(repository_id: int, name: str) -> TagDetails | None:
+    """One tag, None where there is no such tag now."""
+    tags = Tag.objects.filter(repository_id=repository_id, name=name, ended_at=None)
+    found = _with_manifests(tags).first()
+    return _details(found) if found else None
 
 
 def with_referrers(

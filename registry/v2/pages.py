@@ -18,14 +18,16 @@ def next_link(path: str, **parameters: Any) -> dict[str, str]:
     return {"Link": f'<{path}?{urlencode(parameters)}>; rel="next"'}
 
 
-def fitting(entries: Iterable[Entry], limit: int | None = None) -> tuple[list[Entry], bool]:
-    """The first of `entries`, at most `limit` and about `MAX_BYTES`, and whether there are more.
+def fitting(
+    entries: Iterable[Entry], limit: int | None = None, *, max_bytes: int = MAX_BYTES
+) -> tuple[list[Entry], bool]:
+    """The first of `entries`, at most `limit` and about `max_bytes`, and whether there are more.
 
     Entries are taken one by one, so that those which no longer fit need not be made. With a limit
     of 0 there is no page at all, and so none behind it.
     """
     kept: list[Entry] = []
-    left = MAX_BYTES
+    left = max_bytes
     for entry in entries:
         left -= len(json.dumps(entry))
         if len(kept) == limit or (kept and left < 0):

@@ -16,6 +16,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from gitlab.container_registry import timeline
 from gitlab.container_registry.client.berth import BerthRegistry
 from gitlab.container_registry.client.capabilities import Capabilities
 from gitlab.container_registry.client.connection import Connection, RegistryRefused
@@ -302,6 +303,36 @@ def test_looking_inside(client: BerthRegistry) -> None:
     details = client.repository(APP)
     assert details is not None
     assert (details.pull_tag, details.signature_tags_count) == ("v1", 1)
+
+
+def test_an_overview(client: BerthRegistry) -> None:
+    first = images.push_image(APP, "v1")
+    image = images.push_image(APP, "v1", config=b"{}")
+    images.push_image(f"{APP}/tools", "v1", config=b"{}")
+    referrer = images.push_artifact(APP, image, "application/x.sbom")
+    below = images.push_artifact(APP, referrer, "application/x.signature")
+    tie = images.push_image(APP, f"{image.digest.replace(':', '-')}.sig")
+    found = client.overview(APP, tag="v1", history=timeline.part(), days=30, seen=[APP, f"{APP}/*"])
+    assert found is not None
+    assert found.tag == client.tag(APP, "v1")
+    assert found.digest == image.digest
+    assert list(found.history) == client.history(APP, "v1")
+    assert found.manifests == client.manifest_details(APP, [image.digest, first.digest])
+    assert found.referrers == client.referrers(APP, image.digest)
+    assert found.below == {referrer.digest: client.referrers(APP, referrer.digest).referrers}
+    assert found.below[referrer.digest][0].digest == below.digest
+    assert [(each.digest, each.kind) for each in found.signatures] == [(tie.digest, "sig")]
+    assert found.shared_blobs == client.shared_blobs(APP, [image.config], seen=[f"{APP}/*"])
+    assert (found.has_config, found.is_whole, list(found.pulls)) == (True, True, [])
+    assert client.overview(APP, digest=first.digest) is not None
+    assert client.overview(APP, digest=f"sha256:{'0' * 64}") is None
+    assert client.overview("acme/none", tag="v1") is None
+    never = client.overview(APP, tag="never", history=timeline.part())
+    assert never is not None
+    assert (never.tag, never.digest, list(never.history)) == (None, "", [])
+    here = client.has_blobs(APP, [image.config, *image.layers, f"sha256:{'0' * 64}"])
+    assert here == {image.config, *image.layers}
+    assert client.has_blobs("acme/none", [image.config]) == set()
 
 
 def test_pointing_back(client: BerthRegistry) -> None:

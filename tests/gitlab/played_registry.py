@@ -18,8 +18,10 @@ from django.utils import timezone
 
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import AnswerTooLarge, RegistryRefused
+from gitlab.container_registry.client.overview import Overview, Part, Signature
 from gitlab.container_registry.client.responses import (
     AgesPage,
+    Collected,
     DailyPulls,
     DeletedTag,
     FoundTag,
@@ -39,6 +41,7 @@ from gitlab.container_registry.client.responses import (
     TagsPage,
     Used,
 )
+from gitlab.container_registry.contents import manifest as manifests
 
 __all__ = ["app", "browser", "played", "web"]
 
@@ -79,6 +82,8 @@ class PlayedRegistry:
         self.used: dict[str, Used] = {}
         self.searched: list[str] = []
         self.loose: list[tuple[str, int]] = []
+        self.causes: list[str] = []
+        self.collected_of: dict[str, Collected] = {}
         self.freed_bytes = Freed(218 * 1024 * 1024, 40 * 1024 * 1024, 3)
 
     def usage(self, paths: Sequence[str]) -> list[Used]:
@@ -216,6 +221,51 @@ class PlayedRegistry:
         kinds = tuple(f"cosign.{name.rpartition('.')[2]}" for name in ties)
         return dataclasses.replace(found, belongings=found.belongings + kinds)
 
+    def overview(
+        self,
+        path: str,
+        *,
+        tag: str = "",
+        digest: str = "",
+        history: Part | None = None,
+        days: int = 0,
+        seen: Sequence[str] = (),
+    ) -> Overview | None:
+        """What the other answers say, in one."""
+        self._answer()
+        found = self.now.get(path, {}).get(tag) if tag else None
+        digest = found.digest if found else digest
+        if not tag and digest not in self.manifests:
+            return None
+        past: list[Interval] = []
+        if history:
+            past = self.history(path, tag, n=history.n, last=history.last, before=history.before)
+        known = self.manifest_details(path, list(self.details))
+        if not digest:
+            return Overview(history=past, manifests=known)
+        page = self.referrers(path, digest, n=50)
+        stem = digest.replace(":", "-")
+        ties = [
+            each for name, each in self.now.get(path, {}).items() if name.startswith(f"{stem}.")
+        ]
+        stored = self.manifests.get(digest)
+        config = manifests.read(stored).config if stored else None
+        return Overview(
+            digest,
+            found,
+            config is not None and config.part.digest in self.blobs,
+            history=past,
+            manifests=known,
+            referrers=page,
+            below={
+                each.digest: self.referrers(path, each.digest, n=10).referrers
+                for each in page.referrers[:10]
+            },
+            signatures=[Signature(each.name, each.digest, each.size_bytes) for each in ties],
+            pulls=self.pulls(path, digest=digest, days=days) if days else (),
+            shared_blobs=self.shared_blobs(path, [], seen=seen) if seen else None,
+        )
+
     def history(
         self,
         path: str,
@@ -305,6 +355,10 @@ class PlayedRegistry:
         self._answer()
         return digest in self.blobs
 
+    def has_blobs(self, path: str, digests: Sequence[str]) -> set[str]:
+        self._answer()
+        return {digest for digest in digests if self.has_blob(path, digest)}
+
     def blob(self, path: str, digest: str, *, max_bytes: int = 8 * 1024 * 1024) -> bytes | None:
         self._answer()
         found = self.blobs.get(digest)
@@ -350,15 +404,24 @@ class PlayedRegistry:
         by: str = "",
         project: int | None = None,
         rules: Mapping[str, Any] | None = None,
+        cause: str = "",
+        unless_pulled_since: dt.datetime | None = None,
     ) -> list[TagDeletion]:
         self._answer()
         self.calls.append(("delete unmoved", path, [name for name, _ in tags], by))
-        return [self._delete_unmoved(path, name, digest, by) for name, digest in tags]
+        self.causes.append(cause)
+        since = unless_pulled_since
+        return [self._delete_unmoved(path, name, digest, by, since) for name, digest in tags]
 
-    def _delete_unmoved(self, path: str, name: str, digest: str, by: str) -> TagDeletion:
+    def _delete_unmoved(
+        self, path: str, name: str, digest: str, by: str, since: dt.datetime | None
+    ) -> TagDeletion:
         current = self.now.get(path, {}).get(name)
         if current is not None and current.digest != digest:
             return TagDeletion(name, "moved", current.digest)
+        pulled = current.last_pulled_at if current is not None else None
+        if since is not None and pulled is not None and pulled > since:
+            return TagDeletion(name, "pulled", digest)
         if current is not None:
             del self.now[path][name]
             self._end(path, name, by, timezone.now())
@@ -369,6 +432,10 @@ class PlayedRegistry:
         return TagDeletion(
             name, outcome, past[0].digest, past[0].id, past[0].until, past[0].ended_by
         )
+
+    def collected(self, cause: str) -> Collected | None:
+        self._answer()
+        return self.collected_of.get(cause)
 
     def restore_tags(
         self,

@@ -555,6 +555,7 @@ def addresses(files: str) -> dict[str, list[str]]:
         "record:project_denials": [project],
         "record:group": [group],
         "record:project": [project],
+        "record:project_pulls": [project],
         "access_tokens:project_runners": [project],
         "access_tokens:project_runner_new": [project],
         "signatures:group_keys": [group],
@@ -617,6 +618,9 @@ def addresses(files: str) -> dict[str, list[str]]:
 
 ELSEWHERE = {
     "accounts:sign_in": "lists nothing",
+    "identity_providers:own": "one row a provider, and there are at most twenty",
+    "identity_providers:link": "lists nothing",
+    "identity_providers:unlink": "lists nothing",
     "identity_providers:begin": "leads to a provider",
     "identity_providers:callback": "comes from a provider",
     "accounts:sign_out": "lists nothing",

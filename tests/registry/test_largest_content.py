@@ -103,6 +103,11 @@ def addresses(content: Content) -> dict[str, list[str]]:
         f"{own}/history/<name:name>/": [f"{own}/history/{APP}/?n=1000&tag={name}" for name in tag],
         f"{own}/manifests/<name:name>/": [f"POST {own}/manifests/{APP}/"],
         f"{own}/shared-blobs/<name:name>/": [f"POST {own}/shared-blobs/{APP}/"],
+        f"{own}/blobs/<name:name>/": [f"POST {own}/blobs/{APP}/"],
+        f"{own}/overview/<name:name>/": [
+            *(f"{own}/overview/{APP}/?n=100&days=366&shared=true&tag={name}" for name in tag),
+            *(f"{own}/overview/{APP}/?digest={digest}" for digest in known),
+        ],
         f"{own}/pulls/<name:name>/": [
             f"{own}/pulls/{APP}/?days=366{query}"
             for query in ("", f"&digest={content.platforms}", *(f"&tag={name}" for name in tag))
@@ -141,6 +146,7 @@ ELSEWHERE = {
     "gitlab/v1/berth/": "says nothing of content",
     "^/+": "leads to the others",
     "gitlab/v1/garbage/lease/": "says nothing of content",
+    "gitlab/v1/garbage/causes/<str:cause>": "answers with counts",
     "gitlab/v1/revocations/": "says nothing of content",
     "gitlab/v1/garbage/verifications/": "answers with counts",
     "gitlab/v1/berth/restore/<name:name>/": "names at most what was asked for",
@@ -189,7 +195,9 @@ def _digests() -> bytes:
 def ask(person: Person, path: str, token: str) -> int:
     """One question: the bytes of its answer."""
     method, _, path = path.rpartition(" ")
-    asks = path.startswith(("gitlab/v1/berth/manifests/", "gitlab/v1/berth/shared-blobs/"))
+    asks = path.startswith(
+        tuple(f"gitlab/v1/berth/{what}/" for what in ("manifests", "shared-blobs", "blobs"))
+    )
     response = person.send(method or "GET", f"/{path}", _digests() if asks else b"", token=token)
     size = len(content_of(response))
     assert response.status_code in (200, 404), (path, response.content)

@@ -17,7 +17,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from gitlab.accounts import passwords
+from gitlab.accounts import directories, passwords
 from gitlab.accounts.models import ResetRequest, User
 from gitlab.jobs import enqueue
 from gitlab.mail import services as mail
@@ -48,6 +48,8 @@ def _answer(row: ResetRequest) -> bool:
     if not ResetRequest.objects.filter(pk=row.pk).delete()[0]:
         return False
     user = passwords.find(row.email)
+    if user is not None and not user.has_usable_password() and directories.label(user):
+        return True  # Their password is the directory's.
     if user is not None and user.is_active and timezone.now() - row.created_at < STALE:
         text = render_to_string(
             "accounts/mail/reset.txt", {"username": user.username, "link": link_for(user)}

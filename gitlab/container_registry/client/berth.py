@@ -21,8 +21,10 @@ from gitlab.container_registry.client.connection import (
     RegistryUnavailable,
     as_json,
 )
+from gitlab.container_registry.client.overview import Overview, Part
 from gitlab.container_registry.client.responses import (
     AgesPage,
+    Collected,
     DailyPulls,
     DeletedTag,
     Ended,
@@ -150,6 +152,41 @@ class BerthRegistry(OverV2):
             accept=(200, 404),
         )
         return None if answer.status_code == 404 else TagDetails.read(as_json(answer))
+
+    def overview(
+        self,
+        path: str,
+        *,
+        tag: str = "",
+        digest: str = "",
+        history: Part | None = None,
+        days: int = 0,
+        seen: Sequence[str] = (),
+    ) -> Overview | None:
+        """What a page shows of a `tag`, or of the manifest `digest`, in one question.
+
+        With the `days` its pulls, with some images `seen` which of its blobs they have too, as
+        `shared_blobs`. Of a tag that is gone its history alone; None where the image has no such
+        manifest, or is not there.
+        """
+        asked = {"digest": digest} if digest else {"tag": tag}
+        if history is not None:
+            asked |= {"n": str(history.n), "last": str(history.last or "")}
+            asked["before"] = str(int(history.before.timestamp())) if history.before else ""
+        asked |= {"days": str(days or ""), "shared": "true" if seen else ""}
+        answer = self._own(
+            "GET",
+            _call("overview", path),
+            tuple(Access.repository(name, "pull") for name in dict.fromkeys((path, *seen))),
+            {key: value for key, value in asked.items() if value},
+            accept=(200, 404),
+        )
+        return None if answer.status_code == 404 else Overview.read(as_json(answer))
+
+    def has_blobs(self, path: str, digests: Sequence[str]) -> set[str]:
+        """Those of up to 200 blobs that an image may serve now."""
+        found = self._asked_of("blobs", Access.repository(path, "pull"), path, digests)
+        return set(found["digests"]) if found else set()
 
     def history(
         self,
@@ -285,8 +322,24 @@ class BerthRegistry(OverV2):
         return [TagAge.read(row) for row in rows], int(body["next"])
 
     def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
-        """As `freed`, of up to a thousand tags with names of any length."""
-        return self._freed_by(path, {"tags": list(tags)}, seen)
+        """As `freed`, of up to ten thousand tags with names of any length.
+
+        Where these are too many for the registry to be counted together, it is the least that goes:
+        each thousand as if the others stayed.
+        """
+        found: Freed | None = None
+        try:
+            found = self._freed_by(path, {"tags": list(tags)}, seen)
+        except RegistryRefused as error:
+            # An older registry of ours takes a thousand.
+            if error.status not in (400, 413) or len(tags) <= MAX_FREED_TAGS:
+                raise
+        if found is not None and (found.is_exact or len(tags) <= MAX_FREED_TAGS):
+            return found
+        thousands = (
+            tags[start : start + MAX_FREED_TAGS] for start in range(0, len(tags), MAX_FREED_TAGS)
+        )
+        return Freed.least(self._freed_by(path, {"tags": list(some)}, seen) for some in thousands)
 
     def freed_by_manifests(
         self, path: str, digests: Sequence[str], *, seen: Sequence[str] = ()
@@ -319,25 +372,36 @@ class BerthRegistry(OverV2):
         by: str = "",
         project: int | None = None,
         rules: Mapping[str, Any] | None = None,
+        cause: str = "",
+        unless_pulled_since: dt.datetime | None = None,
     ) -> list[TagDeletion]:
         """Remove those of up to a hundred tags that still point at the digest beside their name,
-        unless one of the `rules` (see `delete_batch`) protects it.
+        unless one of the `rules` (see `delete_batch`) protects it, or it has been pulled since.
 
-        Of an image that the registry does not know all are gone.
+        `cause` is what the job is called by which `collected` tells what came of it. Of an image
+        that the registry does not know all are gone.
         """
-        wanted = [{"name": name, "digest": digest} for name, digest in tags]
-        access = _of_project(project, path, "delete", rules=rules)
-        found = self._delete_if("delete-tags", path, {"tags": wanted}, by, access)
+        body: dict[str, Any] = {"tags": [{"name": name, "digest": digest} for name, digest in tags]}
+        if unless_pulled_since is not None:
+            body["unless_pulled_since"] = unless_pulled_since.timestamp()
+        access = _of_project(project, path, "delete", rules=rules, cause=cause)
+        found = self._delete_if("delete-tags", path, body, by, access)
         return [TagDeletion(name, "gone") for name, _ in tags] if found is None else found
 
     def delete_untagged(
-        self, path: str, digests: Sequence[str], *, by: str = "", project: int | None = None
+        self,
+        path: str,
+        digests: Sequence[str],
+        *,
+        by: str = "",
+        project: int | None = None,
+        cause: str = "",
     ) -> list[TagDeletion]:
         """Delete those of up to a hundred manifests that nothing holds by now: ``deleted``,
         ``held``, ``gone``.
         """
         body = {"digests": list(digests)}
-        access = _of_project(project, path, "delete")
+        access = _of_project(project, path, "delete", cause=cause)
         found = self._delete_if("delete-untagged", path, body, by, access)
         return [TagDeletion(digest, "gone") for digest in digests] if found is None else found
 
@@ -581,6 +645,19 @@ class BerthRegistry(OverV2):
         )
         return Garbage.read(as_json(answer))
 
+    def collected(self, cause: str) -> Collected | None:
+        """What was collected because of a job, which `delete_unmoved` has named.
+
+        None of an older registry of ours, which does not know.
+        """
+        answer = self._connection.call(
+            "GET",
+            f"/gitlab/v1/garbage/causes/{quote(cause, safe='')}",
+            Access("registry", "garbage", ("*",)),
+            accept=(200, 404),
+        )
+        return Collected.read(as_json(answer)) if answer.status_code == 200 else None
+
     def verify_slice(self, n: int = 100) -> int:
         """Have the next `n` things verified against the store; how many faults that showed.
 
@@ -626,11 +703,18 @@ def _call(what: str, path: str) -> str:
 
 
 def _of_project(
-    project: int | None, path: str, *actions: str, rules: Mapping[str, Any] | None = None
+    project: int | None,
+    path: str,
+    *actions: str,
+    rules: Mapping[str, Any] | None = None,
+    cause: str = "",
 ) -> Access:
-    """The access to an image, with the project that it belongs to and the rules about its tags."""
-    known = {} if project is None else {"project_id": project}
-    return Access("repository", path, actions, {**known, **(rules or {})})
+    """The access to an image, with the project that it belongs to, the rules about its tags, and
+    the job that it is for.
+    """
+    known: dict[str, Any] = {} if project is None else {"project_id": project}
+    job = {"cause": cause} if cause else {}
+    return Access("repository", path, actions, {**known, **(rules or {}), **job})
 
 
 def _held(answer: httpx.Response, digest: str) -> Held:

@@ -15,8 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from gitlab.container_registry.client.connection import MAX_ANSWER, RegistryRefused
+from gitlab.container_registry.client.overview import Overview, Part
 from gitlab.container_registry.client.responses import (
     AgesPage,
+    Collected,
     DailyPulls,
     DeletedTag,
     Ended,
@@ -94,6 +96,9 @@ class Registry(Protocol):
     def has_blob(self, path: str, digest: str) -> bool:
         """Whether an image may serve a blob now."""
 
+    def has_blobs(self, path: str, digests: Sequence[str]) -> set[str]:
+        """Those of up to 200 blobs that an image may serve now."""
+
     def blob(self, path: str, digest: str, *, max_bytes: int = MAX_ANSWER) -> bytes | None:
         """A small blob, byte by byte, or None. Raises `AnswerTooLarge` for more than that."""
 
@@ -131,6 +136,23 @@ class Registry(Protocol):
 
 class OwnApi(Registry, Protocol):
     """What a registry with the API below ``/gitlab/v1/`` can be asked besides."""
+
+    def overview(
+        self,
+        path: str,
+        *,
+        tag: str = "",
+        digest: str = "",
+        history: Part | None = None,
+        days: int = 0,
+        seen: Sequence[str] = (),
+    ) -> Overview | None:
+        """What a page shows of a `tag`, or of the manifest `digest`, in one question.
+
+        With the `days` its pulls, with some images `seen` which of its blobs they have too, as
+        `shared_blobs`. Of a tag that is gone its history alone; None where the image has no such
+        manifest, or is not there.
+        """
 
     def history(
         self,
@@ -177,7 +199,7 @@ class OwnApi(Registry, Protocol):
         """Thousands of tags by name, with what a cleanup asks of them: digest, size and times."""
 
     def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
-        """As `freed`, of up to a thousand tags with names of any length."""
+        """As `freed`, of up to ten thousand tags with names of any length."""
 
     def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
         """Manifests that no tag, index or subject holds: named by their digest, published when the
@@ -191,7 +213,13 @@ class OwnApi(Registry, Protocol):
         """As `freed`, of up to a thousand manifests that nothing holds."""
 
     def delete_untagged(
-        self, path: str, digests: Sequence[str], *, by: str = "", project: int | None = None
+        self,
+        path: str,
+        digests: Sequence[str],
+        *,
+        by: str = "",
+        project: int | None = None,
+        cause: str = "",
     ) -> list[TagDeletion]:
         """Delete those of up to a hundred manifests that nothing holds by now: ``deleted``,
         ``held``, ``gone``.
@@ -210,9 +238,13 @@ class OwnApi(Registry, Protocol):
         by: str = "",
         project: int | None = None,
         rules: Mapping[str, Any] | None = None,
+        cause: str = "",
+        unless_pulled_since: dt.datetime | None = None,
     ) -> list[TagDeletion]:
         """Remove those of up to a hundred tags that still point at the digest beside their name,
-        unless one of the `rules` (see `delete_batch`) protects it.
+        unless one of the `rules` (see `delete_batch`) protects it, or it has been pulled since.
+
+        `cause` is what the job is called by which `collected` tells what came of it.
         """
 
     def deleted_tags(
@@ -278,6 +310,9 @@ class OwnApi(Registry, Protocol):
 
     def garbage(self) -> Garbage:
         """How much waits for review, and when the next is due."""
+
+    def collected(self, cause: str) -> Collected | None:
+        """What was collected because of a job; None of a registry that does not know jobs."""
 
     def verify_slice(self, n: int = 100) -> int:
         """Have the next `n` things verified against the store; how many faults that showed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
@@ -589,6 +589,18 @@ class Freed:
             missing=tuple(str(name) for name in body.get("missing") or ()),
         )
 
+    @classmethod
+    def least(cls, parts: Iterable[Self]) -> Self:
+        """What the parts of a deletion come to: what only they share counts as staying."""
+        found = list(parts)
+        return cls(
+            alone_bytes=sum(part.alone_bytes for part in found),
+            shared_bytes=sum(part.shared_bytes for part in found),
+            manifests=sum(part.manifests for part in found),
+            is_exact=False,
+            missing=tuple(name for part in found for name in part.missing),
+        )
+
 
 @dataclass(frozen=True)
 class Holder:
@@ -670,6 +682,27 @@ class ReviewRun:
             freed_bytes=body.get("bytes") or 0,
             left_due=body.get("left_due") or 0,
             next_due_at=moment(body.get("next_due_at")),
+        )
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What was collected because of a job: `bytes` of blobs, the last thing `at`.
+
+    `waiting` reviews are still to come because of it: where there are none, the collector is done.
+    """
+
+    waiting: int
+    bytes: int
+    at: dt.datetime | None = None
+
+    @classmethod
+    def read(cls, body: Object) -> Self:
+        """From the registry's object."""
+        return cls(
+            int(body.get("waiting") or 0),
+            int(body.get("bytes") or 0),
+            moment(body.get("last_removed_at")),
         )
 
 

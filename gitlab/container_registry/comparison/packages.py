@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from gitlab.container_registry.client.overview import Overview
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.contents import belonging, reading, sbom
 from gitlab.container_registry.contents.artifacts import Kind, kind_of
@@ -20,6 +21,7 @@ MAX_PACKAGES = 20_000
 SHOWN = 200
 """Packages that differ and are told. The rest is counted."""
 
+_COSIGN_KINDS = ("sbom", "att")
 _ASKED = 5
 """Manifests that are looked into for an SBOM; of referrers ten times as many are listed."""
 
@@ -59,13 +61,18 @@ class Packages:
 
 
 def sbom_of(
-    registry: Registry, path: str, digest: str, attestations: Sequence[str] = ()
+    registry: Registry,
+    path: str,
+    digest: str,
+    attestations: Sequence[str] = (),
+    overview: Overview | None = None,
 ) -> Sbom | None:
     """The first SBOM that belongs to an image, None where there is none that can be read.
 
-    `attestations` are manifests about it in the index that it stands in.
+    `attestations` are manifests about it in the index that it stands in. What our registry has said
+    of it in an `overview` is not asked again.
     """
-    for number, held in enumerate(_holding(registry, path, digest, attestations)):
+    for number, held in enumerate(_holding(registry, path, digest, attestations, overview)):
         if number >= _ASKED:
             return None
         stored = reading.manifest(registry, path, held)
@@ -80,17 +87,24 @@ def sbom_of(
 
 
 def _holding(
-    registry: Registry, path: str, digest: str, attestations: Sequence[str]
+    registry: Registry,
+    path: str,
+    digest: str,
+    attestations: Sequence[str],
+    overview: Overview | None,
 ) -> Iterator[str]:
     """Manifests in which an SBOM may be, the most likely first."""
     yield from attestations
-    page = registry.referrers(path, digest, n=10 * _ASKED)
+    page = overview.referrers if overview else registry.referrers(path, digest, n=10 * _ASKED)
     for each in page.referrers:
         said = (each.artifact_type or each.media_type, *each.annotations.values())
         if any(kind_of(text) in (Kind.SBOM, Kind.ATTESTATION) for text in said):
             yield each.digest
-    if digest.startswith("sha256:"):
-        for kind in ("sbom", "att"):
+    if overview:
+        found = {tag.kind: tag.digest for tag in overview.signatures}
+        yield from (found[kind] for kind in _COSIGN_KINDS if kind in found)
+    elif digest.startswith("sha256:"):
+        for kind in _COSIGN_KINDS:
             tag = registry.tag(path, f"{digest.replace(':', '-', 1)}.{kind}")
             if tag is not None:
                 yield tag.digest

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from gitlab.container_registry import repositories, tags
 from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.overview import Overview
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import Part, StoredManifest
 from gitlab.container_registry.comparison import differences, packages
@@ -108,14 +109,11 @@ def compare(
         asked = [
             pool.submit(_found, known, row.path, reference) for row, reference in (before, after)
         ]
-        (old_digest, old), (new_digest, new) = (answer.result() for answer in asked)
-        wanted = platform or _common_platform(old, new)
+        old, new = (answer.result() for answer in asked)
+        wanted = platform or _common_platform(old.stored, new.stored)
         sides = [
-            pool.submit(_side, known, row, reference, digest, document, wanted)
-            for (row, reference), digest, document in (
-                (before, old_digest, old),
-                (after, new_digest, new),
-            )
+            pool.submit(_side, known, row, reference, found, wanted)
+            for (row, reference), found in ((before, old), (after, new))
         ]
         one, other = (side.result() for side in sides)
     return Comparison(
@@ -130,8 +128,33 @@ def compare(
     )
 
 
-def _found(registry: Registry, path: str, reference: str) -> tuple[str, StoredManifest]:
+@dataclass(frozen=True)
+class _Found:
+    """A manifest, and what our registry has said of it; None of one that is not ours."""
+
+    digest: str
+    stored: StoredManifest
+    overview: Overview | None
+
+
+def _found(registry: Registry, path: str, reference: str) -> _Found:
     """A manifest by tag or digest. Raises `NotFound`."""
+    if registry.own is None:
+        return _found_elsewhere(registry, path, reference)
+    overview = None
+    if tags.is_digest(reference):
+        overview = registry.own.overview(path, digest=reference)
+    elif tags.is_name(reference):
+        overview = registry.own.overview(path, tag=reference)
+    if overview is None or not overview.digest:
+        raise NotFound(f"no such image: {reference}")
+    stored = reading.manifest(registry, path, overview.digest, is_here=True)
+    if stored is None:
+        raise NotFound(f"no such image: {reference}")
+    return _Found(overview.digest, stored, overview)
+
+
+def _found_elsewhere(registry: Registry, path: str, reference: str) -> _Found:
     digest = reference
     if not tags.is_digest(reference):
         known = registry.tag(path, reference) if tags.is_name(reference) else None
@@ -139,7 +162,7 @@ def _found(registry: Registry, path: str, reference: str) -> tuple[str, StoredMa
     stored = reading.manifest(registry, path, digest) if digest else None
     if stored is None:
         raise NotFound(f"no such image: {reference}")
-    return digest, stored
+    return _Found(digest, stored, None)
 
 
 def _platforms(document: Manifest) -> dict[str, str]:
@@ -163,11 +186,10 @@ def _side(
     registry: Registry,
     repository: ContainerRepository,
     reference: str,
-    digest: str,
-    stored: StoredManifest,
+    found: _Found,
     wanted: str,
 ) -> Side:
-    document = manifest.read(stored)
+    digest, document = found.digest, manifest.read(found.stored)
     platforms = _platforms(document) if document.is_index else {}
     chosen = ""
     about: list[str] = []
@@ -181,12 +203,14 @@ def _side(
             for each in document.manifests(0, MAX_PLATFORMS)
             if each.annotation(SUBJECT_OF_ATTESTATION) == digest
         ]
-        child = reading.manifest(registry, repository.path, digest)
-        if child is None:
-            raise NotFound(f"{chosen} of {reference} is not here")
-        document = manifest.read(child)
+        try:
+            found = _found(registry, repository.path, digest)
+        except NotFound as error:
+            raise NotFound(f"{chosen} of {reference} is not here") from error
+        document = manifest.read(found.stored)
+    has_config = found.overview is not None and found.overview.has_config
     config, trouble = (
-        inside.configuration(registry, repository.path, document)
+        inside.configuration(registry, repository.path, document, is_here=has_config)
         if document.is_image
         else (None, "It is no image.")
     )
@@ -200,5 +224,5 @@ def _side(
         trouble=trouble,
         platforms=list(platforms),
         platform=chosen,
-        sbom=packages.sbom_of(registry, repository.path, digest, about),
+        sbom=packages.sbom_of(registry, repository.path, digest, about, found.overview),
     )

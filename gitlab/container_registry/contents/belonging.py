@@ -11,12 +11,18 @@ found has an end in calls: the rest is counted, or said to be more.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from gitlab.container_registry.client.overview import Overview, Signature
 from gitlab.container_registry.client.registry import Registry
-from gitlab.container_registry.client.responses import MAX_TEXT, Referrer, StoredManifest
+from gitlab.container_registry.client.responses import (
+    MAX_TEXT,
+    Referrer,
+    ReferrersPage,
+    StoredManifest,
+)
 from gitlab.container_registry.contents import manifest as manifests
 from gitlab.container_registry.contents import reading
 from gitlab.container_registry.contents.artifacts import Kind, kind_of
@@ -79,34 +85,65 @@ def of(
     attestations: Sequence[Descriptor] = (),
     platforms: Mapping[str, str] | None = None,
     *,
-    known: Collection[str] | None = None,
+    overview: Overview | None = None,
 ) -> Belongings:
     """What belongs to a manifest of an image.
 
     `attestations` are those that it lists itself, where it is an index, and `platforms` names the
-    manifests that these may be about. Where the registry has told the types of what belongs to it,
-    they are `known`. Raises `RegistryUnavailable`, `RegistryRefused`.
+    manifests that these may be about. What the registry has said of it in an `overview` is not
+    asked again. Raises `RegistryUnavailable`, `RegistryRefused`.
     """
+    told = overview or _asked(registry, path, digest)
+    here = told.manifests if told.is_whole else {}
+    listed = told.referrers.referrers
+    found = [
+        _of_referrer(each, [_of_referrer(one) for one in told.below.get(each.digest, ())])
+        for each in listed[:SHOWN]
+    ]
+    found += map(_of_tag, told.signatures)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        tags = pool.submit(_by_tags, registry, path, digest, known)
-        page = registry.referrers(path, digest, n=SHOWN)
-        listed = list(page.referrers) or _by_fallback(registry, path, digest)
-        deeper = pool.map(
-            lambda each: registry.referrers(path, each.digest, n=MAX_ASKED), listed[:MAX_ASKED]
+        read = pool.map(
+            lambda each: _files(registry, path, each, is_here=each.part.digest in here),
+            attestations[:MAX_ASKED],
         )
-        below = [[_of_referrer(one) for one in each.referrers] for each in deeper]
-        read = pool.map(lambda each: _files(registry, path, each), attestations[:MAX_ASKED])
         files = list(read)
-        found = [
-            _of_referrer(each, below[at] if at < len(below) else ())
-            for at, each in enumerate(listed[:SHOWN])
-        ]
-        found += tags.result()
     for at, each in enumerate(attestations[:SHOWN]):
         about = (platforms or {}).get(each.annotation(SUBJECT_OF_ATTESTATION), "")
         found.append(_of_attestation(each, about, files[at] if at < len(files) else ()))
-    more = bool(page.next_last) or len(attestations) > SHOWN or len(listed) > SHOWN
+    more = bool(told.referrers.next_last) or len(attestations) > SHOWN or len(listed) > SHOWN
     return Belongings(found, more, digest)
+
+
+def _asked(registry: Registry, path: str, digest: str) -> Overview:
+    """The same of a registry that has no word for it: from many answers, a few at once."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        tags = pool.map(lambda name: registry.tag(path, name), _tags_of(digest))
+        page = registry.referrers(path, digest, n=SHOWN)
+        if not page.referrers:
+            page = ReferrersPage(_by_fallback(registry, path, digest), page.next_last)
+        asked = [each.digest for each in page.referrers[:MAX_ASKED]]
+        below = pool.map(lambda each: registry.referrers(path, each, n=MAX_ASKED).referrers, asked)
+        return Overview(
+            digest,
+            is_whole=False,
+            referrers=page,
+            below=dict(zip(asked, below, strict=True)),
+            signatures=[
+                Signature(tag.name, tag.digest, tag.size_bytes) for tag in tags if tag is not None
+            ],
+        )
+
+
+def _tags_of(digest: str) -> list[str]:
+    """The tags by which cosign finds what belongs to a manifest."""
+    if not digest.startswith("sha256:"):
+        return []
+    return [f"{digest.replace(':', '-', 1)}.{kind}" for kind in _COSIGN_KINDS]
+
+
+def _of_tag(each: Signature) -> Belonging:
+    type_ = f"cosign.{each.kind}"
+    return Belonging(each.digest, kind_of(type_), type_, "tag", each.size_bytes, tag=each.name)
 
 
 def _of_referrer(each: Referrer, below: Sequence[Belonging] = ()) -> Belonging:
@@ -132,8 +169,8 @@ def _of_attestation(each: Descriptor, about: str, files: Sequence[File]) -> Belo
     )
 
 
-def _files(registry: Registry, path: str, each: Descriptor) -> Sequence[File]:
-    stored = reading.manifest(registry, path, each.part.digest)
+def _files(registry: Registry, path: str, each: Descriptor, *, is_here: bool) -> Sequence[File]:
+    stored = reading.manifest(registry, path, each.part.digest, is_here=is_here)
     return files_of(stored) if stored else ()
 
 
@@ -147,25 +184,6 @@ def file_of(layer: Descriptor) -> File:
     said = next((said for key in _PREDICATES if (said := layer.annotation(key))), "")
     type_ = shown(said, MAX_TEXT) or layer.part.media_type
     return File(layer.part.digest, kind_of(type_), type_, layer.part.size_bytes)
-
-
-def _by_tags(
-    registry: Registry, path: str, digest: str, known: Collection[str] | None
-) -> list[Belonging]:
-    """What cosign's tags lead to."""
-    if not digest.startswith("sha256:"):
-        return []
-    stem = digest.replace(":", "-", 1)
-    found = []
-    for kind in _COSIGN_KINDS:
-        if known is not None and f"cosign.{kind}" not in known:
-            continue
-        tag = registry.tag(path, f"{stem}.{kind}")
-        if tag is not None:
-            type_ = f"cosign.{kind}"
-            size = tag.size_bytes
-            found.append(Belonging(tag.digest, kind_of(type_), type_, "tag", size, tag=tag.name))
-    return found
 
 
 def _by_fallback(registry: Registry, path: str, digest: str) -> list[Referrer]:

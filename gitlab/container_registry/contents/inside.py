@@ -6,9 +6,10 @@ is in all. `registry` is asked with a token for the one image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gitlab.container_registry.client.overview import Overview
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import (
     ManifestDetails,
@@ -90,21 +91,25 @@ def look(
     *,
     after: int = 0,
     seen: Sequence[str] = (),
+    overview: Overview | None = None,
 ) -> Inside:
     """What is inside of a manifest that an image has, from the platform or step `after` on.
 
     `seen` are the images of which a page may tell that they have a layer too, as in `Registry`.
-    Raises `RegistryUnavailable`, `RegistryRefused`.
+    What the registry has said of it in an `overview` for these images is not asked again. Raises
+    `RegistryUnavailable`, `RegistryRefused`.
     """
     found = manifest.read(stored)
     if found.is_index:
-        return _index(registry, path, digest, found, after)
+        return _index(registry, path, digest, found, after, overview)
     if found.is_image:
-        return _image(registry, path, digest, found, after, seen)
-    return _artifact(registry, path, digest, found)
+        return _image(registry, path, digest, found, after, seen, overview)
+    return _artifact(registry, path, digest, found, overview)
 
 
-def _artifact(registry: Registry, path: str, digest: str, found: Manifest) -> Inside:
+def _artifact(
+    registry: Registry, path: str, digest: str, found: Manifest, overview: Overview | None
+) -> Inside:
     layers = found.layers(0, SHOWN)
     config = [found.config.part] if found.config else []
     parts = [*config, *(each.part for each in found.layers())]
@@ -113,19 +118,29 @@ def _artifact(registry: Registry, path: str, digest: str, found: Manifest) -> In
         found,
         size_bytes=_size(parts),
         files=layers,
-        chart=_chart(registry, path, found, layers),
+        chart=_chart(registry, path, found, layers, overview),
         total=len(found.layered),
         layers_count=len(found.layered),
     )
 
 
 def _chart(
-    registry: Registry, path: str, found: Manifest, layers: Sequence[Descriptor]
+    registry: Registry,
+    path: str,
+    found: Manifest,
+    layers: Sequence[Descriptor],
+    overview: Overview | None,
 ) -> Chart | None:
     """The Helm chart that a manifest is, None where it is none."""
     if found.config is None or found.config.part.media_type != helm.CONFIG:
         return None
-    said = reading.blob(registry, path, found.config.part.digest, max_bytes=MAX_CONFIG)
+    said = reading.blob(
+        registry,
+        path,
+        found.config.part.digest,
+        max_bytes=MAX_CONFIG,
+        is_here=overview is not None and overview.has_config,
+    )
     content = next((each.part for each in layers if each.part.media_type == helm.CONTENT), None)
     packed = None
     if content is not None and content.size_bytes <= helm.MAX_PACKED:
@@ -137,13 +152,24 @@ def _size(parts: Sequence[Part]) -> int:
     return sum({part.digest: part.size_bytes for part in parts}.values())
 
 
-def _index(registry: Registry, path: str, digest: str, found: Manifest, after: int) -> Inside:
+def _index(
+    registry: Registry,
+    path: str,
+    digest: str,
+    found: Manifest,
+    after: int,
+    overview: Overview | None,
+) -> Inside:
     """An index: platforms first, in their order, with what the registry knows of each."""
     listed = found.manifests()
     about = [each for each in listed if _is_attestation(each)]
     platforms = [each for each in listed if not _is_attestation(each)]
     page = platforms[after : after + SHOWN]
-    details = registry.manifest_details(path, [digest, *{each.part.digest: None for each in page}])
+    if overview is not None and overview.is_whole:
+        details = overview.manifests
+    else:
+        asked = dict.fromkeys((digest, *(each.part.digest for each in page)))
+        details = registry.manifest_details(path, list(asked))
     return Inside(
         digest,
         found,
@@ -160,16 +186,26 @@ def _is_attestation(each: Descriptor) -> bool:
 
 
 def _image(
-    registry: Registry, path: str, digest: str, found: Manifest, after: int, seen: Sequence[str]
+    registry: Registry,
+    path: str,
+    digest: str,
+    found: Manifest,
+    after: int,
+    seen: Sequence[str],
+    overview: Overview | None,
 ) -> Inside:
     """An image: its configuration, and the steps of its build joined with its layers."""
     layers = [each.part for each in found.layers()]
-    config, trouble = configuration(registry, path, found)
+    has_config = overview is not None and overview.has_config
+    config, trouble = configuration(registry, path, found, is_here=has_config)
     steps = image_config.steps(config, layers)
     page = steps[after : after + SHOWN]
     whole = _size(layers)
     here = list(dict.fromkeys(step.layer.digest for step in page if step.layer))[:SHOWN]
-    shared = registry.own.shared_blobs(path, here, seen=seen) if here and registry.own else None
+    if overview is not None and overview.is_whole:
+        shared = overview.shared_blobs
+    else:
+        shared = registry.own.shared_blobs(path, here, seen=seen) if here and registry.own else None
     return Inside(
         digest,
         found,
@@ -183,20 +219,27 @@ def _image(
     )
 
 
-def _built(step: Step, whole: int, shared: dict[str, SharedBlob]) -> Built:
+def _built(step: Step, whole: int, shared: Mapping[str, SharedBlob]) -> Built:
     if step.layer is None:
         return Built(step, 0.0)
     share = 100 * step.layer.size_bytes / whole if whole else 0.0
     return Built(step, share, shared.get(step.layer.digest))
 
 
-def configuration(registry: Registry, path: str, found: Manifest) -> tuple[ImageConfig | None, str]:
-    """An image's configuration, or why there is none to be shown."""
+def configuration(
+    registry: Registry, path: str, found: Manifest, *, is_here: bool = False
+) -> tuple[ImageConfig | None, str]:
+    """An image's configuration, or why there is none to be shown.
+
+    `is_here`: the registry has just said that the image may serve it.
+    """
     if found.config is None:
         return None, "The manifest names no configuration."
     if found.config.part.size_bytes > MAX_CONFIG:
         return None, "The configuration is too large to be shown."
-    payload = reading.blob(registry, path, found.config.part.digest, max_bytes=MAX_CONFIG)
+    payload = reading.blob(
+        registry, path, found.config.part.digest, max_bytes=MAX_CONFIG, is_here=is_here
+    )
     if payload is None:
         return None, "The registry does not have the configuration."
     config = image_config.read(payload)

@@ -87,15 +87,23 @@ def manifest(
     return found
 
 
-def blob(registry: Registry, path: str, digest: str, *, max_bytes: int = MAX_BLOB) -> bytes | None:
+def blob(
+    registry: Registry,
+    path: str,
+    digest: str,
+    *,
+    max_bytes: int = MAX_BLOB,
+    is_here: bool = False,
+) -> bytes | None:
     """A small blob of an image, None where the image may not serve it, or it is too large.
 
-    Raises `RegistryUnavailable`, `RegistryRefused`.
+    `is_here`: the registry has just said that it may. Raises `RegistryUnavailable`,
+    `RegistryRefused`.
     """
     known = _of(registry).get(bytes, digest)
     if known is not None:
         fits = len(known) <= max_bytes
-        return known if fits and registry.has_blob(path, digest) else None
+        return known if fits and (is_here or registry.has_blob(path, digest)) else None
     try:
         found = registry.blob(path, digest, max_bytes=max_bytes)
     except AnswerTooLarge:

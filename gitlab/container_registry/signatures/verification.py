@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from gitlab.container_registry.client.overview import Overview
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import StoredManifest
 from gitlab.container_registry.contents import manifest as manifests
@@ -158,10 +159,15 @@ def of_image(
 
 def _holding(registry: Registry, path: str, digest: str) -> tuple[list[str], bool]:
     """The manifests that may hold signatures, and whether there may be more."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        asked = pool.map(lambda tag: registry.tag(path, tag), _tags_of(digest))
-        page = registry.referrers(path, digest, n=MAX_CHECKED)
-        found = [tag.digest for tag in asked if tag]
+    if registry.own is None:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            asked = pool.map(lambda tag: registry.tag(path, tag), _tags_of(digest))
+            page = registry.referrers(path, digest, n=MAX_CHECKED)
+            found = [tag.digest for tag in asked if tag]
+    else:
+        overview = registry.own.overview(path, digest=digest) or Overview()
+        page = overview.referrers
+        found = [tag.digest for tag in overview.signatures if tag.kind != "sbom"]
     found += [
         each.digest for each in page.referrers if _may_be_one(each.artifact_type or each.media_type)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from gitlab.container_registry import repositories
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.overview import Overview
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import StoredManifest, read_json
 from gitlab.container_registry.contents import belonging, documents, reading
@@ -28,10 +29,9 @@ from gitlab.container_registry.contents.manifest import Descriptor
 from gitlab.container_registry.layers.views import files_url
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.signatures import verification
-from gitlab.container_registry.tags import is_digest
+from gitlab.container_registry.tags import is_digest, seen_with
 from gitlab.container_registry.views.compare import compare_url
 from gitlab.container_registry.views.image_pages import image_page, image_url, note_trouble
-from gitlab.namespaces.models import Project
 from gitlab.namespaces.policies import Ability
 from gitlab.refusals import NotFound
 from gitlab.ui import client_commands
@@ -54,21 +54,24 @@ def after_in(given: QueryDict) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 0
 
 
-def seen_in(project: Project) -> list[str]:
-    """The images of a project, as the registry is asked about them."""
-    return [project.full_path, f"{project.full_path}/*"]
-
-
 def look(
     registry: Registry,
     image: ContainerRepository,
     digest: str,
     stored: StoredManifest,
     after: int,
+    overview: Overview | None,
 ) -> Inside:
     """What is inside of a manifest of an image. Raises as the client."""
-    seen = seen_in(image.project)
-    return services.look(registry, image.path, digest, stored, after=after, seen=seen)
+    return services.look(
+        registry,
+        image.path,
+        digest,
+        stored,
+        after=after,
+        seen=seen_with(image.project),
+        overview=overview,
+    )
 
 
 def shown(image: ContainerRepository, found: Inside) -> dict[str, Any]:
@@ -136,15 +139,12 @@ def belongings(
     registry: Registry,
     image: ContainerRepository,
     found: Inside,
-    types: Collection[str] | None = None,
+    overview: Overview | None,
 ) -> dict[str, Any]:
-    """The context in which ``_belongings.html`` shows what belongs to a manifest.
-
-    `types` are those of it that the registry has told already.
-    """
+    """The context in which ``_belongings.html`` shows what belongs to a manifest."""
     platforms = {each.part.digest: str(each.part.platform or "") for each in found.platforms}
     known = belonging.of(
-        registry, image.path, found.digest, found.attestations, platforms, known=types
+        registry, image.path, found.digest, found.attestations, platforms, overview=overview
     )
     context = {
         "belongings": [_belonging(image, each) for each in known.found],
@@ -232,11 +232,13 @@ def manifest(request: HttpRequest, path: str, pk: int, digest: str) -> HttpRespo
     }
     registry = clients.for_pages()
     try:
-        stored = reading.manifest(registry, image.path, digest)
+        overview = _overview(registry, image, digest)
+        is_here = overview is not None
+        stored = reading.manifest(registry, image.path, digest, is_here=is_here)
         if stored is None:
             raise NotFound("no such manifest")
-        found = look(registry, image, digest, stored, after_in(request.GET))
-        context |= belongings(registry, image, found)
+        found = look(registry, image, digest, stored, after_in(request.GET), overview)
+        context |= belongings(registry, image, found, overview)
     except (RegistryUnavailable, RegistryRefused) as error:
         context["trouble"] = note_trouble(request, image, error)
         return render(request, "container_registry/manifest.html", context)
@@ -246,6 +248,16 @@ def manifest(request: HttpRequest, path: str, pk: int, digest: str) -> HttpRespo
     if found.manifest.is_image:
         context |= links(image, digest, digest)
     return render(request, "container_registry/manifest.html", context | shown(image, found))
+
+
+def _overview(registry: Registry, image: ContainerRepository, digest: str) -> Overview | None:
+    """What our registry says of a manifest; None of one that is not ours. Raises `NotFound`."""
+    if registry.own is None:
+        return None
+    found = registry.own.overview(image.path, digest=digest, seen=seen_with(image.project))
+    if found is None:
+        raise NotFound("no such manifest")
+    return found
 
 
 def _short(digest: str) -> str:

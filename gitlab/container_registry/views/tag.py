@@ -78,13 +78,11 @@ def _inside(
     if found.details is None or found.manifest is None:
         return {}
     after = inside.after_in(request.GET)
-    digest = found.details.digest
-    looked = inside.look(registry, image, digest, found.manifest, after)
+    digest, overview = found.details.digest, found.overview
+    looked = inside.look(registry, image, digest, found.manifest, after, overview)
     context = {
         **inside.shown(image, looked),
-        **inside.belongings(
-            registry, image, looked, found.details.belongings if registry.own else None
-        ),
+        **inside.belongings(registry, image, looked, overview),
     }
     if looked.manifest.is_image or looked.manifest.is_index:
         return context

@@ -125,6 +125,85 @@ def test_publishing(app: Any, alice: Any) -> None:
     assert Namespace.objects.get(full_path="acme").visibility == "public"
 
 
+class TestTheAPI:
+    """With a page's session it wants the same as the page; a token was given its scope for that."""
+
+    CALLS = (
+        ("delete", "projects/{app}", {}),
+        ("put", "projects/{app}", {"visibility": "public"}),
+        ("delete", "groups/acme", {}),
+        ("put", "groups/acme", {"visibility": "public"}),
+        ("post", "user/personal_access_tokens", {"name": "t", "scopes": ["api"]}),
+        ("post", "users", {"username": "d", "email": "d@x.test", "force_random_password": True}),
+        ("put", "users/{bob}", {"admin": True}),
+        ("delete", "users/{bob}", {}),
+        ("post", "users/{bob}/block", {}),
+        ("patch", "users/{bob}/disable_two_factor", {}),
+        ("post", "users/{bob}/personal_access_tokens", {"name": "t", "scopes": ["api"]}),
+    )
+
+    @pytest.fixture
+    def ask(self, root: Any, bob: Any, make_group: Any, make_project: Any) -> Any:
+        """Root asks, who owns what it is about."""
+        make_group("acme", owner=root, visibility="private")
+        app = make_project("acme/app", owner=root)
+
+        def send(client: Client, call: tuple[str, str, Any], **headers: str) -> int:
+            method, path, body = call
+            answer = getattr(client, method)(
+                f"/api/v4/{path.format(bob=bob.pk, app=app.pk)}",
+                body,
+                "application/json",
+                headers=headers,
+            )
+            return int(answer.status_code)
+
+        return send
+
+    @pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call[0]} {call[1]}")
+    def test_a_session_has_to_be_confirmed(self, ask: Any, root: Any, call: Any) -> None:
+        client = late(root)
+        assert ask(client, call) == 403
+        client.post(CONFIRM, {"password": PASSWORD})
+        assert ask(client, call) != 403
+
+    @pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call[0]} {call[1]}")
+    def test_a_token_is_enough_with_its_scope(
+        self, ask: Any, root: Any, make_token: Any, call: Any
+    ) -> None:
+        less, whole = make_token(root, "read_api"), make_token(root, "api")
+        assert ask(Client(), call, **{"PRIVATE-TOKEN": less}) == 403
+        assert ask(Client(), call, **{"PRIVATE-TOKEN": whole}) != 403
+
+    def test_what_is_not_dangerous_asks_nothing(self, ask: Any, root: Any) -> None:
+        client = late(root)
+        assert ask(client, ("put", "projects/{app}", {"description": "d"})) == 200
+        assert ask(client, ("put", "groups/acme", {"visibility": "private"})) == 200
+        assert client.get("/api/v4/users").status_code == 200
+
+
+def test_a_token_of_ones_own(alice: Any) -> None:
+    """It would go on when the screen is locked again."""
+    client = late(alice)
+    new = "/-/user_settings/personal_access_tokens/new"
+    asked = client.post(new, {"name": "t", "scopes": ["api"]})
+    assert asked["Location"].startswith(CONFIRM)
+    assert not alice.access_tokens.exists()
+    confirm(client, asked["Location"])
+    assert alice.access_tokens.count() == 1
+
+
+def test_another_address(alice: Any) -> None:
+    """Who reads mails to it sets another password."""
+    client = late(alice)
+    profile = "/-/user_settings/profile"
+    client.post(profile, {"name": "Al", "email": alice.email})
+    asked = client.post(profile, {"name": "Al", "email": "mine@example.org"})
+    assert asked["Location"].startswith(CONFIRM)
+    alice.refresh_from_db()
+    assert (alice.name, alice.email) == ("Al", "alice@example.com")
+
+
 def test_the_last_administrator_stays_one(root: Any) -> None:
     client = Client()
     client.force_login(root)

@@ -106,6 +106,8 @@ SERVICES: dict[str, str] = {
     "container_registry.undo.point_back": "tag.restore",
     "container_registry.undo.restore_image": "container_repository.restore",
     "container_registry.undo.restore_tags": "tag.restore",
+    "identity_providers.services.end": "identity.unlink",
+    "identity_providers.services.insert": "identity.link",
     "identity_providers.services.unlink": "identity.unlink",
     "namespaces.members.add_member": "member.add",
     "namespaces.members.remove_member": "member.remove",

@@ -12,9 +12,10 @@ from django.utils import timezone
 from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.layers import jobs, requests, storing
 from gitlab.container_registry.layers.comparing import ChangeKind
-from gitlab.container_registry.layers.jobs import Outcome
 from gitlab.container_registry.layers.limits import Limits
 from gitlab.container_registry.layers.models import Difference, FileJob, ListedLayer
+from gitlab.jobs import leases
+from gitlab.jobs.leases import Outcome
 from gitlab.refusals import Forbidden, Invalid, NotFound, TooMany
 from tests.gitlab.container_registry.layers.archives import (
     archive,
@@ -26,6 +27,7 @@ from tests.gitlab.container_registry.layers.archives import (
     of_files,
 )
 from tests.gitlab.container_registry.layers.played_layers import push
+from tests.gitlab.counted_registry import CountedRegistry
 
 pytestmark = pytest.mark.django_db
 
@@ -72,6 +74,15 @@ def test_a_layer_that_another_image_has_is_asked_for_and_not_read_again(
     )
     assert jobs.run(row.pk, played) is Outcome.DONE
     assert asked == [digest_of(gzipped(UPPER))]
+
+
+def test_layers_that_are_known_are_asked_for_at_once(played: Any, carol: Any, web: Any) -> None:
+    known = [of_files({f"usr/{number}": b"x"}) for number in range(12)]
+    jobs.run(listing(played, carol, web, *known).pk, played)
+    counted = CountedRegistry(played)
+    row = listing(played, carol, web, *known, UPPER)
+    assert jobs.run(row.pk, counted) is Outcome.DONE  # type: ignore[arg-type]
+    assert counted.asked == ["has_blobs", "layer"]
 
 
 def test_a_listing_is_no_way_round_the_registry(
@@ -135,7 +146,7 @@ def test_a_registry_in_trouble_is_asked_again_and_at_last_no_more(
 ) -> None:
     row = listing(played, carol, web, BASE)
     played.trouble = RegistryUnavailable("nobody answers")
-    for _ in range(jobs.MAX_FAILURES - 1):
+    for _ in range(leases.MAX_FAILURES - 1):
         assert jobs.run(row.pk, played) is Outcome.LATER
         assert jobs.run(row.pk, played) is Outcome.NOT_OURS
         FileJob.objects.update(next_attempt_at=None)
