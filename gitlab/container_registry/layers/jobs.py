@@ -179,7 +179,7 @@ def _finish(row: FileJob) -> Outcome:
 
 
 def _passing(row: FileJob, records: Iterable[Keyed]) -> Iterator[Keyed]:
-    """Records of an image as they pass, while the row is renewed. Raises `WalkedFar`, `LeaseLost`."""
+    """Records as they pass, while the row is renewed. Raises `WalkedFar`, `LeaseLost`."""
     told = time.monotonic()
     for each in at_most(records, MAX_WALKED):
         if time.monotonic() - told > _RENEWED_EVERY:
