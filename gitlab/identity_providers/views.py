@@ -62,7 +62,7 @@ def begin(request: HttpRequest, provider: str) -> HttpResponse:
         return _refuse(request, provider, str(error), error)
     except ProviderUnavailable as error:
         return _refuse(request, provider, UNAVAILABLE, error)
-    if not links:
+    if not request.user.is_authenticated:
         # Nobody has signed in yet: their session is worth no more than the question.
         request.session.set_expiry(_SECONDS)
     _keep(request, question, back, links=request.user.pk if links else None)

@@ -134,12 +134,13 @@ def _read(row: FileJob, registry: Registry) -> None:
             raise NotFound("a layer is not in this image")
         row.done_bytes += sum(row.sizes.get(digest, 0) for digest in known)
         for digest in wanted:
-            if digest in unread:
-                if has_read and time.monotonic() >= ends:
-                    raise _TooLong("It takes too long: ask again, and it goes on where it ended.")
-                _read_layer(row, registry, image.path, digest)
-                has_read = True
-                crash_points.reached("layer_read")
+            if digest not in unread:
+                continue
+            if has_read and time.monotonic() >= ends:
+                raise _TooLong("It takes too long: ask again, and it goes on with the next layer.")
+            _read_layer(row, registry, image.path, digest)
+            has_read = True
+            crash_points.reached("layer_read")
     _LEASES.require(row, done_bytes=min(row.done_bytes, row.total_bytes))
 
 
@@ -179,7 +180,7 @@ def _finish(row: FileJob) -> Outcome:
 
 
 def _passing(row: FileJob, records: Iterable[Keyed]) -> Iterator[Keyed]:
-    """Records as they pass, while the row is renewed. Raises `WalkedFar`, `LeaseLost`."""
+    """Records of an image as they pass, and the row is renewed. Raises `LeaseLost`, `WalkedFar`."""
     told = time.monotonic()
     for each in at_most(records, MAX_WALKED):
         if time.monotonic() - told > _RENEWED_EVERY:
