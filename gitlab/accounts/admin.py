@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from gitlab.accounts import login_waits, services, sessions
 from gitlab.accounts.factors import services as factors
 from gitlab.accounts.models import User
+from gitlab.accounts.sign_ups import services as sign_ups
 from gitlab.refusals import Invalid
 from gitlab.ui.console import ServiceAdmin, ServiceForm
 
@@ -62,6 +66,7 @@ class UserAdmin(ServiceAdmin):
         "blocked_at",
         "factors",
         "waits",
+        "removal",
     ]
     readonly_fields = [
         "username",
@@ -71,8 +76,17 @@ class UserAdmin(ServiceAdmin):
         "blocked_at",
         "factors",
         "waits",
+        "removal",
     ]
-    actions = ["block", "unblock", "lift_failed_logins", "remove_factors", "end_sessions"]
+    actions = [
+        "approve",
+        "reject",
+        "block",
+        "unblock",
+        "lift_failed_logins",
+        "remove_factors",
+        "end_sessions",
+    ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """For whoever may open the console at all."""
@@ -114,6 +128,30 @@ class UserAdmin(ServiceAdmin):
             or "no"
         )
 
+    @admin.display(description="Deletion")
+    def removal(self, user: User) -> str:
+        """The page that deletes them with what they own."""
+        url = reverse("user_deletion:ask", args=[user.pk])
+        return format_html('<a href="{}">Delete {}…</a>', url, user.username)
+
+    @admin.action(description="Approve who has registered")
+    def approve(self, request: HttpRequest, rows: QuerySet[User]) -> None:
+        """Let those chosen in who wait for it."""
+        self._each(request, rows, sign_ups.approve)
+
+    @admin.action(description="Reject who has registered")
+    def reject(self, request: HttpRequest, rows: QuerySet[User]) -> None:
+        """Delete those chosen who wait to be let in."""
+        self._each(request, rows, sign_ups.reject)
+
+    def _each(self, request: HttpRequest, rows: QuerySet[User], rule: Callable[..., Any]) -> None:
+        """Ask a rule for each of those chosen, and show what it refuses."""
+        for user in rows:
+            try:
+                rule(user, by=request.user)
+            except Invalid as error:
+                self.message_user(request, " ".join(error.messages), messages.ERROR)
+
     @admin.action(description="Lift the wait after failed logins")
     def lift_failed_logins(self, request: HttpRequest, rows: QuerySet[User]) -> None:
         """Let those chosen begin anew."""
@@ -135,11 +173,7 @@ class UserAdmin(ServiceAdmin):
     @admin.action(description="Block")
     def block(self, request: HttpRequest, rows: QuerySet[User]) -> None:
         """Lock out those chosen."""
-        for user in rows:
-            try:
-                services.block(user, by=request.user)  # type: ignore[arg-type]
-            except Invalid as error:
-                self.message_user(request, " ".join(error.messages), messages.ERROR)
+        self._each(request, rows, services.block)
 
     @admin.action(description="Unblock")
     def unblock(self, request: HttpRequest, rows: QuerySet[User]) -> None:

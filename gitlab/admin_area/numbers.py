@@ -31,6 +31,8 @@ def overview() -> dict[str, Any]:
             ("Projects", Project.objects.count(), _changelist("namespaces_project")),
             ("Images", images.count(), listed),
         ],
+        "pending_count": User.objects.filter(state=User.State.PENDING).count(),
+        "pending_url": f"{_changelist('accounts_user')}?state__exact={User.State.PENDING}",
         "waiting_count": waiting.count(),
         "failed_count": failed.count(),
         "failed": failed.order_by("-status_changed_at")[:_SHOWN],

@@ -21,6 +21,10 @@ class SettingsEntity(Entity):
     """GitLab's settings that have a meaning here."""
 
     signup_enabled = serializers.BooleanField()
+    domain_allowlist = serializers.ListField(child=serializers.CharField())
+    require_admin_approval_after_user_signup = serializers.BooleanField()
+    deactivate_dormant_users = serializers.BooleanField()
+    deactivate_dormant_users_period = serializers.IntegerField(help_text="Days.")
     password_authentication_enabled_for_web = serializers.BooleanField()
     default_project_visibility = serializers.CharField()
     default_group_visibility = serializers.CharField()
@@ -39,6 +43,10 @@ def _settings() -> dict[str, Any]:
     by_user, by_address = (settings.RATE_LIMITS.get(kind, 0) for kind in ("user", "address"))
     return {
         "signup_enabled": settings.SIGNUP_ENABLED,
+        "domain_allowlist": settings.SIGNUP_DOMAINS,
+        "require_admin_approval_after_user_signup": settings.SIGNUP_REQUIRES_APPROVAL,
+        "deactivate_dormant_users": bool(settings.DEACTIVATE_DORMANT_AFTER),
+        "deactivate_dormant_users_period": settings.DEACTIVATE_DORMANT_AFTER.days,
         "password_authentication_enabled_for_web": True,
         "default_project_visibility": "private",
         "default_group_visibility": "private",

@@ -58,7 +58,7 @@ def _of(routable: Routable) -> Q:
     return Q(project=routable) if isinstance(routable, Project) else Q(namespace=routable)
 
 
-def _require(by: Person, routable: Routable) -> UserAccess:
+def require(by: Person, routable: Routable) -> UserAccess:
     """How `by` stands, where they may manage members. The routable is held until the end.
 
     Raises `NotFound`, `Forbidden`.
@@ -99,7 +99,8 @@ def check_level(access: UserAccess, level: int) -> AccessLevel:
     return known
 
 
-def _check_expiry(expires_at: dt.date | None) -> dt.date | None:
+def check_expiry(expires_at: dt.date | None) -> dt.date | None:
+    """The first day on which something no longer holds. Raises `Invalid`."""
     if expires_at is not None and expires_at <= timezone.now().date():
         raise Invalid({"expires_at": "A day in the future."})
     return expires_at
@@ -127,20 +128,22 @@ def _lasting_owners() -> QuerySet[Member]:
     )
 
 
-def only_owned_by(user: Person) -> Namespace | None:
-    """A group that would have no owner without `user`, None where there is none."""
+def groups_only_owned_by(user: Person) -> QuerySet[Namespace]:
+    """The groups that would have no owner without `user`."""
     others = (
         _lasting_owners().filter(namespace_id=OuterRef("namespace_id")).exclude(user_id=user.pk)
     )
     alone = Member.objects.filter(
-        ~Exists(others),
-        user_id=user.pk,
-        access_level=AccessLevel.OWNER,
-        namespace__isnull=False,
-        namespace__pending_delete_at__isnull=True,
-    ).select_related("namespace")
-    found = alone.first()
-    return found.namespace if found else None
+        ~Exists(others), user_id=user.pk, access_level=AccessLevel.OWNER, namespace__isnull=False
+    )
+    return Namespace.objects.filter(
+        pk__in=alone.values("namespace_id"), pending_delete_at__isnull=True
+    )
+
+
+def only_owned_by(user: Person) -> Namespace | None:
+    """A group that would have no owner without `user`, None where there is none."""
+    return groups_only_owned_by(user).first()
 
 
 @transaction.atomic
@@ -150,9 +153,14 @@ def add_member(
     user: Person,
     access_level: int,
     expires_at: dt.date | None = None,
+    *,
+    accepted: bool = False,
 ) -> Member:
-    """Make `user` a member. Raises `Invalid` for ``user`` where they are one already."""
-    access = _require(by, routable)
+    """Make `user` a member. Raises `Invalid` for ``user`` where they are one already.
+
+    Where it is `accepted`, it is `user` who does it, whom `by` has invited.
+    """
+    access = require(by, routable)
     level = check_level(access, access_level)
     if user.is_bot:
         raise Invalid({"user": f"{user.username} is a bot: it belongs to its token's place."})
@@ -163,17 +171,19 @@ def add_member(
         project=routable if isinstance(routable, Project) else None,
         namespace=None if isinstance(routable, Project) else routable,
         access_level=level,
-        expires_at=_check_expiry(expires_at),
+        expires_at=check_expiry(expires_at),
         created_by_id=by.person_id,
     )
+    invited: dict[str, Any] = {"invited_by": by.username} if accepted else {}
     record(
         "member.add",
-        by=by,
+        by=user if accepted else by,
         target=routable,
         about=user,
         member=user.username,
         level=int(level),
         expires_at=str(member.expires_at) if member.expires_at else None,
+        **invited,
     )
     return member
 
@@ -187,13 +197,13 @@ def update_member(
     expires_at: dt.date | None = None,
 ) -> Member:
     """Give a direct member another level and another last day. Raises `NotFound` for others."""
-    access = _require(by, routable)
+    access = require(by, routable)
     member = _direct(routable, user)
     _refuse_bots(user)
     if not access.admin and member.access_level > access.level:
         raise Forbidden("You can't change somebody above you.")
     level = check_level(access, access_level)
-    expires_at = _check_expiry(expires_at)
+    expires_at = check_expiry(expires_at)
     if level != AccessLevel.OWNER or expires_at is not None:
         _keep_an_owner(member)
     before, ended = member.access_level, member.expires_at
@@ -220,10 +230,10 @@ def remove_member(by: Person, routable: Routable, user: Person) -> None:
     """End a direct membership; everybody may end their own. Raises `NotFound` for others."""
     _refuse_bots(user)
     if by.pk == user.pk:
-        _hold(routable)
+        hold(routable)
         member = _direct(routable, user)
     else:
-        access = _require(by, routable)
+        access = require(by, routable)
         member = _direct(routable, user)
         if not access.admin and member.access_level > access.level:
             raise Forbidden("You can't remove somebody above you.")
@@ -233,13 +243,49 @@ def remove_member(by: Person, routable: Routable, user: Person) -> None:
     revocations.end_tokens(subject=user.username, path=routable.full_path)
 
 
+def end_expired(most: int = 500) -> int:
+    """Remove memberships whose last day has passed; how many. May run at any time and twice.
+
+    They have given nothing since that day. A bot's end with its token.
+    """
+    today = timezone.now().date()
+    rows = Member.objects.filter(expires_at__lte=today, user__user_type="human")
+    some = rows.order_by("expires_at", "pk").values_list("pk", flat=True)[:most]
+    return sum(_expire(pk, today) for pk in list(some))
+
+
+@transaction.atomic
+def _expire(pk: int, today: dt.date) -> bool:
+    """Whether it was still there, and its day had not been moved meanwhile."""
+    rows = Member.objects.select_for_update(of=("self",)).filter(pk=pk, expires_at__lte=today)
+    member = rows.select_related("user", "project", "namespace").first()
+    if member is None:
+        return False
+    routable = member.project or member.namespace
+    assert routable is not None
+    level, day = member.access_level, str(member.expires_at)
+    user = member.user
+    member.delete()
+    record(
+        "member.expire",
+        by=None,
+        target=routable,
+        about=user,
+        member=user.username,
+        level=level,
+        expires_at=day,
+    )
+    return True
+
+
 def _refuse_bots(user: Person) -> None:
     """A bot's membership is its token's: raises `Forbidden`."""
     if user.is_bot:
         raise Forbidden("This is a bot: revoke its token, or make another.")
 
 
-def _hold(routable: Routable) -> None:
+def hold(routable: Routable) -> None:
+    """Let nobody else change who belongs here until the end of the transaction."""
     rows = Project.objects if isinstance(routable, Project) else Namespace.objects
     rows.select_for_update().filter(pk=routable.pk).first()
 

@@ -69,6 +69,7 @@ OF_EVERYBODY = [
 ]  # fmt: skip
 OF_A_PROJECT = [
     "", "/container_registry", "/container_registry/deleted", "/container_registry/help", "/-/project_members", "/edit",
+    "/-/project_members/invitations",
     "/-/cleanup", "/-/cleanup/policy", "/-/delete", "/-/settings/access_tokens",
 ]  # fmt: skip
 OF_AN_IMAGE = ["", "?q=v&match=pattern", "/untagged", "/tags/v1", "/tags/delete?selected=v1"]

@@ -45,6 +45,7 @@ from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, 
 from gitlab.container_registry.signatures.models import PublicKey
 from gitlab.container_registry.signatures.services import MAX_KEYS
 from gitlab.identity_providers.models import Identity
+from gitlab.invitations.models import Invitation
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
 from gitlab.quotas.models import Quota
 from gitlab.record.inventory import INVENTORIES
@@ -126,6 +127,7 @@ def content(
     _public_keys(acme, app, people)
     _sessions(alice)
     _identities(people)
+    _invitations(acme, app, people)
     Quota.objects.bulk_create(
         Quota(max_bytes=10**18, max_images=10**9, **where)
         for where in ({"namespace": acme}, {"project": app})
@@ -178,6 +180,22 @@ def _sessions(alice: User) -> None:
         UserSession(user=alice, session_key=key, ip="2001:db8::1", user_agent="<" * 200)
         for key in keys
     )
+
+
+def _invitations(acme: Namespace, app: Project, people: Sequence[User]) -> None:
+    later = timezone.now() + dt.timedelta(days=1)
+    for number, where in enumerate(({"namespace": acme}, {"project": app})):
+        Invitation.objects.bulk_create(
+            Invitation(
+                email=f"{long('m', n, 230)}@example.com",
+                access_level=30,
+                digest=f"{number}{n:063x}",
+                created_by=people[n],
+                ends_at=later,
+                **where,
+            )
+            for n in range(ROWS)
+        )
 
 
 def _identities(people: Sequence[User]) -> None:
@@ -523,6 +541,8 @@ def addresses(files: str) -> dict[str, list[str]]:
         "namespaces:project_members": [project],
         "namespaces:project_member_edit": [{**project, **member}],
         "namespaces:project_member_remove": [{**project, **member}],
+        "invitations:group": [group],
+        "invitations:project": [project],
         "quotas:group": [group],
         "quotas:project": [project],
         "path_changes:group": [group],
@@ -554,6 +574,7 @@ def addresses(files: str) -> dict[str, list[str]]:
         "record:denial": [{"reference": "D0000"}],
         "record:project_denials": [project],
         "record:group": [group],
+        "record:group_denials": [group],
         "record:project": [project],
         "record:project_pulls": [project],
         "access_tokens:project_runners": [project],
@@ -625,6 +646,16 @@ ELSEWHERE = {
     "identity_providers:callback": "comes from a provider",
     "accounts:sign_out": "lists nothing",
     "accounts:sign_up": "lists nothing",
+    "accounts:sign_up_by_link": "lists nothing",
+    "user_deletion:ask": "lists ten of each",
+    "user_deletion:keep": "a POST",
+    "invitations:show": "lists nothing",
+    "invitations:decline": "a POST",
+    "invitations:sign_up": "lists nothing",
+    "invitations:group_send": "a POST",
+    "invitations:project_send": "a POST",
+    "invitations:group_withdraw": "of one, with less than the list",
+    "invitations:project_withdraw": "of one, with less than the list",
     "accounts:end_session": "a POST",
     "accounts:end_sessions": "a POST",
     **dict.fromkeys(

@@ -51,6 +51,7 @@ SERVICES: dict[str, str] = {
     "accounts.factors.services.remove_all": "user.remove_factors",
     "accounts.login_waits.lift": "user.lift_failed_logins",
     "accounts.registration.insert": "user.create",
+    "accounts.registration.write": "user.create",
     "accounts.services.activate": "user.activate",
     "accounts.services.administer": "user.update",
     "accounts.services.block": "user.block",
@@ -64,6 +65,8 @@ SERVICES: dict[str, str] = {
     "accounts.services.update_user": "user.update",
     "accounts.sessions.end": "user.end_session",
     "accounts.sessions.end_all": "user.end_sessions",
+    "accounts.sign_ups.services.approve": "user.approve",
+    "accounts.sign_ups.services.reject": "user.reject",
     "container_registry.bulk_deletion.schedule": "tag.delete_in_bulk",
     "container_registry.cleanup.requests.approve": "cleanup.approve",
     "container_registry.cleanup.requests.cancel": "cleanup.cancel",
@@ -109,8 +112,16 @@ SERVICES: dict[str, str] = {
     "identity_providers.services.end": "identity.unlink",
     "identity_providers.services.insert": "identity.link",
     "identity_providers.services.unlink": "identity.unlink",
+    "invitations.services.change": "invitation.*",
+    "invitations.services.get_for": READS,
+    "invitations.services.invitations_of": READS,
+    "invitations.services.invite": "invitation.*",
+    "invitations.services.send_again": "invitation.*",
+    "invitations.services.withdraw": "invitation.*",
     "namespaces.members.add_member": "member.add",
     "namespaces.members.remove_member": "member.remove",
+    # Who may manage members, before one of the others.
+    "namespaces.members.require": READS,
     "namespaces.members.update_member": "member.update",
     "namespaces.services.create_group": "group.create",
     "namespaces.services.create_project": "project.create",
@@ -137,6 +148,8 @@ SERVICES: dict[str, str] = {
     "trusted_issuers.services.trusts_of": READS,
     "trusted_issuers.services.try_token": READS,
     "trusted_issuers.services.update": "trusted_issuer.*",
+    "user_deletion.services.cancel": "user.keep",
+    "user_deletion.services.request": "user.schedule_deletion",
 }
 """Function → the action of the row that it leaves, with * for what is put together there."""
 
@@ -159,7 +172,9 @@ BY_OTHERS = {
         "container_repository.empty",
     },
     "container_registry.cleanup.runs": {"cleanup.*"},
+    "namespaces.members": {"member.expire"},
     "identity_providers.services": {"identity.link", "identity.gone"},
+    "invitations.services": {"invitation.*"},
     "trusted_issuers.services": {"trusted_issuer.use"},
 }
 
