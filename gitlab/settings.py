@@ -73,12 +73,15 @@ _WEB_APPS = [
     "gitlab.container_registry.layers",
     "gitlab.container_registry.protection",
     "gitlab.container_registry.signatures",
+    "gitlab.storage",
     "gitlab.quotas",
+    "gitlab.activity",
     "gitlab.search",
     "gitlab.audit",
     "gitlab.record",
     "gitlab.revocations",
     "gitlab.mail",
+    "gitlab.broadcast_messages",
     "gitlab.ui",
     "gitlab.api",
 ]
@@ -147,6 +150,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "gitlab.ui.context_processors.frame",
+                "gitlab.broadcast_messages.context_processors.broadcasts",
             ],
         },
     },
@@ -288,7 +292,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     # What is worked out may be left out, where nobody asked for it.
     "COMPONENT_NO_READ_ONLY_REQUIRED": True,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
-    "ENUM_NAME_OVERRIDES": {"ProtectionLevel": ["maintainer", "owner", "admin"]},
+    "ENUM_NAME_OVERRIDES": {
+        "ProtectionLevel": ["maintainer", "owner", "admin"],
+        # Parameters call it by two names.
+        "AccessLevelEnum": "gitlab.namespaces.models.AccessLevel",
+    },
 }
 CSRF_FAILURE_VIEW = "gitlab.ui.views.csrf_failure"
 LOGIN_URL = "accounts:sign_in"

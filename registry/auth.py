@@ -248,6 +248,17 @@ def _legible(text: str) -> str:
     return whole.replace("\0", "")
 
 
+_DESCRIBED = 500
+"""Characters of a reason in a header."""
+
+
+def _described(reason: str) -> str:
+    """`reason` in the letters that RFC 6750, section 3, has for it."""
+    return "".join(
+        sign if " " <= sign <= "~" and sign not in '"\\' else "'" for sign in reason[:_DESCRIBED]
+    )
+
+
 def _challenge(needed: Access | None, error: str, reason: str = "") -> RegistryError:
     parts = [f'realm="{settings.REGISTRY_TOKEN_REALM}"', f'service="{SERVICE}"']
     details: dict[str, Any] = {}
@@ -256,6 +267,9 @@ def _challenge(needed: Access | None, error: str, reason: str = "") -> RegistryE
         details = {"type": needed.type, "name": needed.name, "actions": list(needed.actions)}
     if error:
         parts.append(f'error="{error}"')
+    if error and reason:
+        # What docker shows of a refused push: it has its own words where there is none.
+        parts.append(f'error_description="{_described(reason)}"')
     return RegistryError(
         Code.UNAUTHORIZED,
         reason or None,

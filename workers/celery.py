@@ -124,6 +124,11 @@ app.conf.update(
             "schedule": 3600.0,
             "options": {"expires": 3600},
         },
+        "measure storage": {
+            "task": "workers.tasks.measure_storage",
+            "schedule": 60.0,
+            "options": {"expires": 60},
+        },
         "send mail": {
             "task": "workers.tasks.send_mail",
             "schedule": 60.0,

@@ -32,6 +32,7 @@ from gitlab.mail import services as mail
 from gitlab.namespaces import members
 from gitlab.path_changes import services as path_changes
 from gitlab.quotas import notices
+from gitlab.storage import measuring
 from gitlab.user_deletion import services as user_deletion
 from workers import measures
 
@@ -122,7 +123,7 @@ def read_events() -> None:
     New ones are then told what their project wants kept.
     """
     try:
-        events.read()
+        events.read(readers={**events.READERS, "storage": measuring.note})
         untagged.tell()
     except (RegistryUnavailable, RegistryRefused) as error:
         log.warning("the registry's events were not read: %s", error)
@@ -228,6 +229,18 @@ def warn_of_quotas() -> None:
         return
     if told:
         log.info("people are told of %s limits that are nearly used up", told)
+
+
+@shared_task
+def measure_storage() -> None:
+    """Measure what is stored where that is due."""
+    try:
+        done = measuring.measure()
+    except (RegistryUnavailable, RegistryRefused) as error:
+        log.warning("what is stored was not measured: %s", error)
+        return
+    if done:
+        log.info("what is stored was measured of %s projects, groups and images", done)
 
 
 @shared_task

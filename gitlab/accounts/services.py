@@ -67,7 +67,7 @@ def _check_password(password: str, user: User, field: str = "password") -> None:
         raise Invalid({field: error.messages}) from error
 
 
-def create_user(
+def create_user(  # noqa: PLR0913 - one for each column
     *,
     username: str,
     email: str,
@@ -75,10 +75,12 @@ def create_user(
     name: str = "",
     is_superuser: bool = False,
     external: bool = False,
+    email_claimed: bool = False,
     by: Person | None = None,
 ) -> User:
     """A person with their own namespace. Without a password they can't sign in yet.
 
+    `email_claimed`: the address is their own word, and nothing has proven it.
     Raises `Invalid` for ``username``, ``email``, ``password``.
     """
     _only_admins(by)
@@ -89,6 +91,7 @@ def create_user(
         name=name,
         is_superuser=is_superuser,
         external=external,
+        email_claimed=email_claimed,
     )
     registration.write(user, by=by)
     return user
@@ -325,6 +328,7 @@ def reset_password(user: User, new_password: str) -> User:
     if user.is_blocked:
         raise Forbidden(why_closed(user))
     _check_password(new_password, user, "new_password")
+    User.objects.filter(pk=user.pk, email=user.email).update(email_claimed=False)
     return _set_password(user, make_password(new_password), by=user)
 
 
@@ -361,9 +365,11 @@ def update_user(
     }
     if not changes:
         return user
+    if "email" in changes:
+        user.email_claimed = by is not None and by.pk == user.pk
     try:
         with transaction.atomic():
-            user.save(update_fields=["name", "email"])
+            user.save(update_fields=["name", "email", "email_claimed"])
             record("user.update", by=by, target=user, **changes)
     except IntegrityError as error:
         raise Invalid({"email": "Somebody has this address already."}, code="taken") from error

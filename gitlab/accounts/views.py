@@ -137,7 +137,7 @@ def profile(request: HttpRequest) -> HttpResponse:
     user = _oneself(request)
     form = ProfileForm(request.POST or None, initial={"name": user.name, "email": user.email})
     if request.method == "POST" and form.is_valid():
-        if form.cleaned_data["email"].lower() != user.email:
+        if form.cleaned_data["email"].strip().lower() != user.email:
             # Who reads mails to it can set another password.
             require_confirmation(request)
         try:

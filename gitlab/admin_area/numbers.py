@@ -7,6 +7,8 @@ from typing import Any
 from django.urls import reverse
 
 from gitlab.accounts.models import User
+from gitlab.admin_area import activity, failures, parts, stored
+from gitlab.container_registry.cleanup.models import ACTIVE, CleanupRun
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces.models import Namespace, Project
 
@@ -15,29 +17,50 @@ _SHOWN = 10
 
 
 def overview() -> dict[str, Any]:
-    """People, groups and projects, images; deletions that wait or have failed."""
+    """How the parts are and how much there is; what was pushed, stored, removed; what has failed
+    or waits.
+    """
+    health = parts.health()
+    return {
+        "figures": _figures(),
+        "health": health,
+        "pushes": activity.pushes(),
+        "registry": stored.registry(health.registry_answers),
+        "failures": failures.failures(),
+        **_deletions(),
+    }
+
+
+def _figures() -> list[tuple[str, int, str]]:
+    groups = Namespace.objects.filter(kind=Namespace.Kind.GROUP)
+    only_groups = f"?kind__exact={Namespace.Kind.GROUP}"
+    return [
+        ("People", User.objects.filter(user_type="human").count(), reverse("admin_area:people")),
+        ("Groups", groups.count(), _changelist("namespaces_namespace") + only_groups),
+        ("Projects", Project.objects.count(), reverse("admin_area:projects")),
+        (
+            "Images",
+            ContainerRepository.objects.count(),
+            _changelist("container_registry_containerrepository"),
+        ),
+    ]
+
+
+def _deletions() -> dict[str, Any]:
+    """Deletions that wait or have failed, and cleanups that are under way."""
     images = ContainerRepository.objects.all()
     waiting = images.filter(status__in=[_Status.DELETE_SCHEDULED, _Status.DELETE_ONGOING])
     failed = images.filter(status=_Status.DELETE_FAILED)
-    listed = reverse("admin:container_registry_containerrepository_changelist")
+    listed = _changelist("container_registry_containerrepository")
     return {
-        "figures": [
-            ("Users", User.objects.count(), _changelist("accounts_user")),
-            (
-                "Groups",
-                Namespace.objects.filter(kind=Namespace.Kind.GROUP).count(),
-                f"{_changelist('namespaces_namespace')}?kind__exact={Namespace.Kind.GROUP}",
-            ),
-            ("Projects", Project.objects.count(), _changelist("namespaces_project")),
-            ("Images", images.count(), listed),
-        ],
-        "pending_count": User.objects.filter(state=User.State.PENDING).count(),
-        "pending_url": f"{_changelist('accounts_user')}?state__exact={User.State.PENDING}",
         "waiting_count": waiting.count(),
-        "failed_count": failed.count(),
+        "waiting_first": waiting.order_by("status_changed_at")
+        .values_list("status_changed_at", flat=True)
+        .first(),
+        "cleanups_count": CleanupRun.objects.filter(status__in=ACTIVE).count(),
         "failed": failed.order_by("-status_changed_at")[:_SHOWN],
-        "failed_url": f"{listed}?status__exact={_Status.DELETE_FAILED}",
         "waiting_url": f"{listed}?status__exact={_Status.DELETE_SCHEDULED}",
+        "cleanups_url": _changelist("cleanup_cleanuprun"),
     }
 
 

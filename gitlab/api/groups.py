@@ -20,6 +20,7 @@ from gitlab.api.lookups import group_for
 from gitlab.api.pagination import ordering as order_of
 from gitlab.api.pagination import page_of, sorting
 from gitlab.api.parameters import Commas, Parameters, choice, flag, identifier, text
+from gitlab.api.shared_groups import SharedGroupEntity, shared_with
 from gitlab.container_registry import repositories
 from gitlab.namespaces import queries, services
 from gitlab.namespaces.models import AccessLevel, Namespace, Visibility
@@ -58,11 +59,14 @@ class GroupEntity(Entity):
     project_creation_level = serializers.SerializerMethodField()
     subgroup_creation_level = serializers.SerializerMethodField()
     archived = serializers.SerializerMethodField()
+    shared_with_groups = serializers.SerializerMethodField()
     statistics = serializers.SerializerMethodField()
 
     def to_representation(self, group: Namespace) -> Any:
-        """Without the statistics that nobody asked for."""
+        """Without the statistics that nobody asked for, and in lists without invited groups."""
         shown = super().to_representation(group)
+        if "shared" not in self.context:
+            del shown["shared_with_groups"]
         if group.pk not in self.context.get("statistics", {}):
             del shown["statistics"]
         return shown
@@ -91,6 +95,11 @@ class GroupEntity(Entity):
     def get_archived(self, group: Namespace) -> bool:
         """False: projects are archived, groups are not."""
         return False
+
+    @extend_schema_field(SharedGroupEntity(many=True))
+    def get_shared_with_groups(self, group: Namespace) -> list[dict[str, Any]]:
+        """The groups that are invited to it, where it is shown alone."""
+        return list(self.context.get("shared", []))
 
     @extend_schema_field(GroupStatistics)
     def get_statistics(self, group: Namespace) -> dict[str, Any]:
@@ -148,7 +157,9 @@ def _context(user: Anybody, groups: Iterable[Namespace], *, statistics: bool) ->
 
 def shown(user: Anybody, group: Namespace, *, statistics: bool = False) -> dict[str, Any]:
     """A group as `user` sees it."""
-    return dict(GroupEntity(group, context=_context(user, [group], statistics=statistics)).data)
+    context = _context(user, [group], statistics=statistics)
+    context["shared"] = shared_with(user, group)
+    return dict(GroupEntity(group, context=context).data)
 
 
 class CreateParameters(Parameters):

@@ -19,6 +19,7 @@ from gitlab.api.pagination import ordering as order_of
 from gitlab.api.pagination import page_of, sorting
 from gitlab.api.parameters import Parameters, choice, flag, identifier, moment, text
 from gitlab.api.project_entities import ProjectEntity, ProjectSimple, context_for
+from gitlab.api.shared_groups import shared_with
 from gitlab.container_registry import repositories
 from gitlab.container_registry.cleanup import services as cleanup
 from gitlab.container_registry.cleanup.models import Cadence
@@ -116,7 +117,9 @@ def shown(user: Anybody, project: Project, *, statistics: bool = False) -> dict[
     """A project as it is now, as `user` sees it."""
     project = Project.objects.select_related("namespace__owner").get(pk=project.pk)
     sizes = _sizes(user, [project]) if statistics else None
-    return dict(ProjectEntity(project, context=context_for(user, [project], sizes)).data)
+    context = context_for(user, [project], sizes)
+    context["shared"] = shared_with(user, project)
+    return dict(ProjectEntity(project, context=context).data)
 
 
 _KEEP_N = f"One of {', '.join(map(str, cleanup.GITLAB_KEEP_N))}, or nothing."

@@ -92,6 +92,9 @@ def _link(profile: Profile, terms: Terms) -> Identity | None:
         raise ProviderRefused("somebody has the address, and link_by_email is off")
     if user.is_superuser or user.is_blocked:
         raise ProviderRefused("who has the address administers, or is blocked")
+    if user.email_claimed:
+        # Else whoever types somebody's address first is who that person becomes, with their groups.
+        raise ProviderRefused("who has the address has typed it, and nothing has proven it")
     if user.identities.filter(**_key(profile)).exists():
         raise ProviderRefused("who has the address is another subject of this provider")
     return insert(user, profile, made_user=False)

@@ -18,6 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_safe
 
+from gitlab.accounts import failed_logins
 from gitlab.accounts.factors import standing
 from gitlab.accounts.models import User
 from gitlab.config.identity_tables import OpenIDConnect
@@ -27,6 +28,7 @@ from gitlab.identity_providers.linking.views import is_meant
 from gitlab.identity_providers.openid_connect import Question
 from gitlab.identity_providers.profiles import Profile, ProviderRefused, ProviderUnavailable
 from gitlab.ui.toasts import add_toast
+from tokens.limiter import TooManyRequests
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +56,15 @@ def begin(request: HttpRequest, provider: str) -> HttpResponse:
         return redirect(back)
     question = Question.new(provider)
     try:
+        failed_logins.note_question(request.META.get("REMOTE_ADDR", ""))
         where = openid_connect.address(found, question)
+    except TooManyRequests as error:
+        return _refuse(request, provider, str(error), error)
     except ProviderUnavailable as error:
         return _refuse(request, provider, UNAVAILABLE, error)
+    if not request.user.is_authenticated:
+        # Nobody has signed in yet: their session is worth no more than the question.
+        request.session.set_expiry(_SECONDS)
     _keep(request, question, back, links=request.user.pk if links else None)
     return redirect(where)
 

@@ -117,7 +117,7 @@ def invite(
     Whether somebody has an account with it is neither looked at nor told. Raises `Invalid` for
     ``email``, also where one waits already; `TooMany`.
     """
-    level = members.check_level(members.require(by, routable), access_level)
+    level = members.check_level(members.require_administered(by, routable), access_level)
     if not are_on():
         raise Invalid({"email": "Nobody is invited by mail here: add people by user name."})
     email = _check_email(email)
@@ -183,7 +183,7 @@ def get_for(by: Person, routable: Routable, email: str) -> Invitation:
 
 def _held(by: Person, invitation: Invitation) -> Invitation:
     """The row, held, for who may give what it gives."""
-    access = members.require(by, invitation.routable)
+    access = members.require_administered(by, invitation.routable)
     row = _live().select_for_update(of=("self",)).filter(pk=invitation.pk).first()
     if row is None:
         raise NotFound("no such invitation")
@@ -198,7 +198,7 @@ def change(
 ) -> Invitation:
     """Let it give another level, or end on another day. Its link goes on."""
     row = _held(by, invitation)
-    level = members.check_level(members.require(by, row.routable), access_level)
+    level = members.check_level(members.require_administered(by, row.routable), access_level)
     moved: dict[str, list[Any]] = {
         "level": [row.access_level, int(level)],
         "expires_at": [str(day) if day else None for day in (row.expires_at, expires_at)],

@@ -58,7 +58,7 @@ def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
     routable = _load(request, kind, path)
     by = person(request)
     form = InviteForm(
-        members.highest(by, routable),
+        members.highest_role(by, routable),
         request.POST or None,
         initial={"access_level": AccessLevel.DEVELOPER},
     )

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from gitlab.audit.services import record
 from gitlab.jobs import enqueue
-from gitlab.namespaces import policies, user_access
+from gitlab.namespaces import group_links, policies, user_access
 from gitlab.namespaces.loaders import require_in_namespace, require_in_project
 from gitlab.namespaces.models import (
     AccessLevel,
@@ -386,6 +386,7 @@ def delete_group(by: Person, group: Namespace) -> None:
     group.save(update_fields=["pending_delete_at", "updated_at"])
     record("group.delete", by=by, target=group)
     revocations.end_tokens(path=group.full_path)
+    group_links.end_tokens_elsewhere(group)
     enqueue.on_commit("workers.tasks.sweep_deletions")
 
 

@@ -37,7 +37,7 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             if waits is None:
                 add_toast(request, f"{user.username} is deleted.")
-                return redirect("admin:accounts_user_changelist")
+                return redirect("admin_area:people")
             add_toast(request, f"{user.username} is blocked, and being deleted.")
             return redirect("user_deletion:ask", pk)
     context = admin.site.each_context(request) | {
@@ -50,7 +50,7 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
         "groups": groups[:_SHOWN],
         "group_count": len(groups),
         "here": request.path,
-        "back": reverse("admin:accounts_user_change", args=[pk]),
+        "back": reverse("admin_area:person", args=[user.username]),
         "keep_url": reverse("user_deletion:keep", args=[pk]),
     }
     return TemplateResponse(request, "admin/user_deletion.html", context)
@@ -66,4 +66,4 @@ def keep(request: HttpRequest, pk: int) -> HttpResponse:
         add_toast(request, "They are not being deleted.", tone="bad")
     else:
         add_toast(request, f"{user.username} stays, and is blocked.")
-    return redirect("admin:accounts_user_change", pk)
+    return redirect("admin_area:person", user.username)

@@ -15,7 +15,7 @@ from registry.gitlab_v1 import verifications
 from registry.gitlab_v1.base import GarbageView, cursor
 from registry.models import CAUSE_LENGTH
 from registry.services import exporting, repositories, retention, upload_expiry, usage
-from registry.services.garbage import causes, forecast, holders, leases, reviews
+from registry.services.garbage import causes, forecast, holders, leases, removals, reviews
 from registry.services.garbage import collection as garbage
 from registry.services.garbage.batches import receipts_after
 from registry.timestamps import timestamp
@@ -100,7 +100,7 @@ class QueueView(GarbageView):
     """``GET /gitlab/v1/garbage/``."""
 
     def get(self, request: HttpRequest, caller: Caller) -> HttpResponse:
-        """How much waits for review."""
+        """How much waits for review, and what went lately, by day."""
         lease = leases.current()
         return JsonResponse(
             {
@@ -109,6 +109,10 @@ class QueueView(GarbageView):
                 "paused_until": timestamp(lease.until if lease else None),
                 "paused_because": lease.reason if lease else "",
                 "verification": verifications.findings(),
+                "removed": [
+                    {"day": each.day.isoformat(), "count": each.removed, "bytes": each.bytes}
+                    for each in removals.by_day()
+                ],
             }
         )
 

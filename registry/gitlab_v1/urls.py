@@ -18,6 +18,7 @@ from registry.gitlab_v1 import (
     search,
     statistics,
     tags,
+    under_way,
     verifications,
 )
 from registry.v2.base import UnknownView
@@ -51,6 +52,8 @@ urlpatterns = [
     path("gitlab/v1/berth/history/<name:name>/", tags.HistoryView()),
     path("gitlab/v1/berth/pulls/<name:name>/", pulls.PullsView()),
     path("gitlab/v1/berth/freed/<name:name>/", deleted.FreedView()),
+    path("gitlab/v1/berth/shares/<name:name>/", statistics.SharesView()),
+    path("gitlab/v1/berth/under-way/<name:name>/", under_way.UnderWayView()),
     path("gitlab/v1/berth/holders/<name:name>/", garbage.HoldersView()),
     path("gitlab/v1/berth/untagged/<name:name>/", deleted.UntaggedView()),
     path("gitlab/v1/berth/delete-untagged/<name:name>/", deleted.DeleteUntaggedView()),

@@ -197,6 +197,8 @@ WAYS: dict[str, Callable[[World], Answer]] = {
 _COUNTED = {"7 delete tags in bulk by the API"}
 """Whose refusal is a number and no sentence."""
 
+_LATER = {*_COUNTED, "15 the worker, after a rule was made"}
+
 _PUSHES = ("1 ", "2 ", "9 ", "14 ")
 
 
@@ -209,6 +211,18 @@ def _there(world: World) -> bool:
         digest=world.image.digest,
         ended_at=None,
     ).exists()
+
+
+def _assert_in_the_page(way: str, answer: Answer) -> None:
+    """The documentation shows this way with this answer."""
+    number, _, name = way.partition(" ")
+    page = Path(__file__).resolve().parents[2] / "docs" / "protection.md"
+    start = f"| {number} | {name} | "
+    (row,) = [line for line in page.read_text().splitlines() if line.startswith(start)]
+    status, said = row.removeprefix(start).rstrip(" |").split(" | ", 1)
+    # What a job does later has no answer of its own, and what it spares it counts.
+    assert way in _LATER or status == str(answer.status)
+    assert said.split("`")[1] in answer.text.replace("&quot;", '"')
 
 
 def _immutable(world: World) -> None:
@@ -237,6 +251,7 @@ def test_nothing_deletes_or_moves_an_immutable_tag(world: World, way: str) -> No
     _immutable(world)
     answer = WAYS[way](world)
     _assert_refused(way, answer, f'ag {TAG} is immutable by rule "{PATTERN}"')
+    _assert_in_the_page(way, answer)
     assert _there(world)
 
 
@@ -321,6 +336,7 @@ class TestDeletingTheProject:
         answer = self.delete(world)
         assert answer.status == 403
         assert f'Tag {TAG} is immutable by rule "{PATTERN}"' in answer.text
+        _assert_in_the_page("16 delete the project by the API", answer)
         world.app.refresh_from_db()
         assert world.app.pending_delete_at is None
         assert _there(world)

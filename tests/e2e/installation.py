@@ -285,6 +285,7 @@ class Installation:
             params=[("service", "container_registry"), *(("scope", scope) for scope in scopes)],
             auth=(username, password or self.root_password),
             verify=self.verify,
+            timeout=60,
         )
         response.raise_for_status()
         text: str = response.json()["token"]

@@ -6,6 +6,7 @@ only look at but for an image of their own; each page in two of the four forms.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,11 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e import images
 from tests.e2e.conftest import Person, person_at
 from tests.e2e.installation import Installation
+from tests.e2e.test_inside import attest
 from tests.e2e.test_pages import push, sign_in
+from tests.e2e.test_stories import cosign
+from tests.e2e.wire import Wire
+from tests.gitlab.container_registry.signatures import signing
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("accessibility")]
 FORMS = {"light, wide": ("light", 1280), "dark, narrow": ("dark", 360)}
@@ -33,7 +38,8 @@ def page(request: pytest.FixtureRequest, chromium: Browser, berth: Installation)
         reduced_motion="reduce",
     )
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
     sign_in(page, person_at(berth, "alice"))
     yield page
     context.close()
@@ -56,9 +62,10 @@ def assert_accessible(page: Page) -> None:
     assert not said, f"{page.url}\n" + "\n".join(said)
 
 
-def image_address(page: Page, path: str) -> str:
+def image_address(page: Page, path: str, name: str = "web") -> str:
     page.goto(f"/{path}/container_registry")
-    return page.get_by_role("link", name="web").first.get_attribute("href") or ""
+    link = page.locator("#images").get_by_role("link", name=name).first
+    return link.get_attribute("href") or ""
 
 
 OF_EVERYBODY = [
@@ -92,6 +99,75 @@ def test_pages_of_an_image(page: Page, image: str) -> None:
     for address in OF_AN_IMAGE:
         page.goto(f"{base}{address}")
         assert_accessible(page)
+
+
+@pytest.fixture(scope="module")
+def looked_into(berth: Installation, image: str) -> dict[str, str]:
+    """An image of two versions with what belongs to one, and its files read; digests by name."""
+    name = f"{image}/inside"
+    versions = [
+        images.Image((images.layer({"etc/os": b"1"}), images.layer({f"app/{n}": b"%d" % n})))
+        for n in range(2)
+    ]
+    push(berth, name, versions[0], "v1")
+    push(berth, name, versions[1], "v2", "moved")
+    push(berth, name, versions[0], "moved")
+    digest = images.digest_of(versions[0].manifest)
+    key = signing.new_key()
+    cosign(berth, name, digest, key)
+    with Wire(berth, name, username="alice") as wire:
+        attest(wire, versions[0].manifest)
+    berth.run_python(
+        "from gitlab.accounts.models import User\n"
+        "from gitlab.container_registry.layers import jobs, requests\n"
+        "from gitlab.container_registry.models import ContainerRepository\n"
+        "from gitlab.container_registry.signatures import services\n"
+        "alice = User.objects.get(username='alice')\n"
+        f"row = ContainerRepository.objects.get(path={name!r})\n"
+        f"services.create(alice, row.project, name='release', key={signing.pem(key)!r})\n"
+        f"jobs.run(requests.request(alice, row, {digest!r}).pk)"
+    )
+    return {"digest": digest, "project": image}
+
+
+OF_WHAT_IS_INSIDE = [
+    "/tags/v1", "/tags/moved", "/tags/multi", "/compare", "/compare?from=v1&to=v2",
+    "/manifests/{digest}", "/manifests/{digest}/json", "/manifests/{digest}/files",
+    "/manifests/{digest}/files?path=app",
+]  # fmt: skip
+
+
+def test_pages_of_what_is_inside(page: Page, looked_into: dict[str, str]) -> None:
+    base = image_address(page, looked_into["project"], "inside")
+    for address in OF_WHAT_IS_INSIDE:
+        page.goto(base + address.format(**looked_into))
+        assert_accessible(page)
+    # From an attestation to what it says.
+    page.goto(f"{base}/tags/multi")
+    files = page.locator('#belongings a[href*="/files/"]')
+    for address in [files.nth(n).get_attribute("href") or "" for n in range(2)]:
+        page.goto(address)
+        assert_accessible(page)
+    page.goto(f"/{looked_into['project']}/-/settings/public_keys")
+    assert_accessible(page)
+
+
+def test_what_opens_on_pages_of_what_is_inside(page: Page, looked_into: dict[str, str]) -> None:
+    base = image_address(page, looked_into["project"], "inside")
+    page.goto(f"{base}/tags/multi")
+    page.get_by_label("Actions").first.click()
+    assert_accessible(page)
+    page.goto(f"{base}/tags/moved?on={dt.datetime.now(dt.UTC).date()}")
+    page.get_by_role("button", name="Restore").click()
+    expect(page.get_by_text("moved points there again.")).to_be_visible()
+    assert_accessible(page)
+    page.goto(f"/{looked_into['project']}/-/settings/public_keys")
+    page.get_by_label("Actions for release").click()
+    page.get_by_role("link", name="Delete…").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Delete this key?")
+    assert_accessible(page)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_what_opens_and_where_the_focus_goes(page: Page, image: str) -> None:
@@ -143,7 +219,7 @@ def test_pages_of_administrators(page: Page, chromium: Browser, berth: Installat
     context = chromium.new_context(base_url=berth.url, viewport=size)
     console = context.new_page()
     sign_in(console, Person("root", berth.root_password))
-    for address in ("/admin/", "/admin/accounts/user/", "/admin/audit/auditevent/"):
+    for address in ("/admin/", "/admin/people/", "/admin/projects/", "/admin/audit/auditevent/"):
         console.goto(address)
         assert_accessible(console)
     context.close()

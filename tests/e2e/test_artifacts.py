@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,16 @@ import oras.client
 import oras.oci
 import pytest
 
+from gitlab.container_registry.contents import helm
 from tests.e2e import images
+from tests.e2e.browsing import Browser
 from tests.e2e.clients import Refused, Skopeo, trust
 from tests.e2e.conftest import Person, person_at
 from tests.e2e.images import MANIFEST, Image, digest_of
 from tests.e2e.installation import Installation
 from tests.e2e.wire import EMPTY, Collector, Walk, Wire
+from tests.gitlab.container_registry.contents import written
+from tests.gitlab.container_registry.contents.written import payload
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("artifacts")]
 
@@ -95,6 +100,43 @@ def test_oras_without_a_right(berth: Installation, tmp_path: Path) -> None:
     client = Oras(berth, person_at(berth, "bob"), "alice/not-bobs")
     with pytest.raises(ValueError, match=r"UNAUTHORIZED|DENIED"):
         client.push("1", [tmp_path / "file"])
+
+
+def test_what_pages_show_of_artifacts(berth: Installation, tmp_path: Path) -> None:
+    """Files of oras's with a report attached, and a chart as Helm pushes it."""
+    alice = person_at(berth, "alice")
+    client = Oras(berth, alice, "alice/shown")
+    for name, text in (("notes.txt", "what changed"), ("report.txt", "no faults found")):
+        (tmp_path / name).write_text(text)
+    pushed = client.push("1", [tmp_path / "notes.txt"])
+    subject = oras.oci.Subject(pushed["mediaType"], pushed["digest"], pushed["size"])
+    client.push("report", [tmp_path / "report.txt"], subject=subject)
+    with Wire(berth, "alice/shown", username="alice") as wire:
+        files = {
+            "app/values.yaml": b"replicas: 3",
+            "app/README.md": b"# How to install",
+            "app/Chart.yaml": b"name: app",
+        }
+        config = {**wire.push_blob(payload(written.CHART)), "mediaType": helm.CONFIG}
+        archive = wire.push_blob(written.chart_archive(files))
+        layers = [{**archive, "mediaType": helm.CONTENT}]
+        chart = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}
+        wire.push_manifest(chart, "1.2.3")
+
+    browser = Browser(berth, alice)
+    listed = browser.http.get("/alice/shown/container_registry").text
+    here = re.search(r'href="(/alice/shown/container_registry/\d+)"', listed)
+    assert here
+    page = browser.read(f"{here[1]}/tags/1")
+    for words in ("notes.txt", "oras pull", "What belongs to it"):
+        assert words in page
+    page = browser.http.get(f"{here[1]}/tags/1").text
+    file = re.search(rf'href="({here[1]}/manifests/[^"]+/files/[^"]+)"', page)
+    assert file
+    assert "what changed" in browser.read(file[1])
+    page = browser.read(f"{here[1]}/tags/1.2.3")
+    for words in ("Helm chart", "replicas: 3", "How to install", "helm pull", "redis (^1)"):
+        assert words in page
 
 
 # Signatures

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests import buildkit
 from tests.e2e.browsing import Browser
 from tests.e2e.clients import Buildah, trust
 from tests.e2e.conftest import Person
-from tests.e2e.images import CONFIG, INDEX, digest_of
+from tests.e2e.images import INDEX, digest_of
 from tests.e2e.installation import Installation
 from tests.e2e.wire import Wire
 from tests.gitlab.container_registry.contents import written
-from tests.gitlab.container_registry.contents.written import payload
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("containers")]
 
@@ -27,7 +27,6 @@ EXPOSE 8080
 USER 1000
 ENTRYPOINT ["/hello"]
 """
-IN_TOTO = "application/vnd.in-toto+json"
 
 
 def test_from_the_build_to_its_sbom(
@@ -39,9 +38,12 @@ def test_from_the_build_to_its_sbom(
     name = f"{berth.registry}/{project}:built"
     buildah("build", "--quiet", "--layers", "--tag", name, tmp_path)
     buildah("push", trust(berth), "--quiet", name)
+    arm = f"{berth.registry}/{project}:arm"
+    buildah("build", "--quiet", "--layers", "--platform", "linux/arm64", "--tag", arm, tmp_path)
+    buildah("push", trust(berth), "--quiet", arm)
     with Wire(berth, project, username=alice.username) as wire:
         image = json.loads(wire.get("manifests/built").content)
-        attest(wire, wire.get("manifests/built").content)
+        attest(wire, *(wire.get(f"manifests/{tag}").content for tag in ("built", "arm")))
 
     browser = Browser(berth, alice)
     listed = browser.http.get(f"/{project}/container_registry").text
@@ -57,12 +59,16 @@ def test_from_the_build_to_its_sbom(
 
     assert "SBOM provenance" in browser.read(found[1])
     multi = browser.http.get(f"{found[1]}/tags/multi").text
+    words = browser.read(f"{found[1]}/tags/multi")
+    assert "linux/amd64" in words
+    assert "linux/arm64" in words
     files = re.findall(rf'href="({found[1]}/manifests/[^"]+/files/[^"]+)"', multi)
-    sbom, provenance = files
-    assert "openssl 3.5.4-r0 Apache-2.0" in browser.read(sbom)
+    assert len(files) == 4
+    sbom, provenance = files[:2]
+    assert "alpine-baselayout 3.7.0-r0 GPL-2.0-only" in browser.read(sbom)
     assert browser.http.get(f"{sbom}?raw=1").json()["predicateType"] == "https://spdx.dev/Document"
     assert written.COMMIT in browser.read(provenance)
-    platform = re.search(rf'class="table__name" href="({found[1]}/manifests/[^"]+)"', multi)
+    platform = re.search(rf'class="table__name" href="({found[1]}/manifests/[^"/]+)"', multi)
     assert platform
     assert "How it runs" in browser.read(platform[1])
 
@@ -92,43 +98,16 @@ def _token(page: str) -> str:
     return found[1]
 
 
-def attest(wire: Wire, manifest: bytes) -> None:
-    """Push an index ``multi`` of a manifest and of statements about it, as BuildKit does."""
-    statement = written.statement("https://spdx.dev/Document", written.SPDX)
-    layers = [
+def attest(wire: Wire, *manifests: bytes) -> None:
+    """Push an index ``multi`` of some images, and of statements about them, as BuildKit does."""
+    images = [
         {
-            **wire.push_blob(payload(document)),
-            "mediaType": IN_TOTO,
-            "annotations": {"in-toto.io/predicate-type": document["predicateType"]},
+            "mediaType": json.loads(manifest)["mediaType"],
+            "digest": digest_of(manifest),
+            "size": len(manifest),
+            "platform": {"os": "linux", "architecture": architecture},
         }
-        for document in (statement, written.PROVENANCE_0_2)
+        for manifest, architecture in zip(manifests, ("amd64", "arm64"), strict=False)
     ]
-    config = {
-        "architecture": "unknown",
-        "os": "unknown",
-        "config": {},
-        "rootfs": {"type": "layers"},
-    }
-    attestation = wire.push_manifest(
-        {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": {**wire.push_blob(payload(config)), "mediaType": CONFIG},
-            "layers": layers,
-        }
-    )
-    media_type = json.loads(manifest)["mediaType"]
-    image = {"mediaType": media_type, "digest": digest_of(manifest), "size": len(manifest)}
-    children = [
-        {**image, "platform": {"os": "linux", "architecture": "amd64"}},
-        {
-            **attestation,
-            "platform": {"os": "unknown", "architecture": "unknown"},
-            "annotations": {
-                "vnd.docker.reference.type": "attestation-manifest",
-                "vnd.docker.reference.digest": image["digest"],
-            },
-        },
-    ]
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": children}
+    index = buildkit.index(images, wire.push_blob, wire.push_manifest)
     wire.push_manifest(index, "multi", INDEX)

@@ -33,12 +33,15 @@ from gitlab.container_registry.client.responses import (
     Referrer,
     ReferrersPage,
     RepositoryDetails,
+    Share,
     SharedBlob,
+    Stored,
     StoredManifest,
     TagAge,
     TagDeletion,
     TagDetails,
     TagsPage,
+    UnderWay,
     Used,
 )
 from gitlab.container_registry.contents import manifest as manifests
@@ -80,6 +83,9 @@ class PlayedRegistry:
         self.seen: list[str] = []
         self.revoked: list[tuple[list[Any], float]] = []
         self.used: dict[str, Used] = {}
+        self.lying: dict[str, Stored] = {}
+        self.going_on: dict[str, UnderWay] = {}
+        self.sharing: dict[str, list[Share]] = {}
         self.searched: list[str] = []
         self.loose: list[tuple[str, int]] = []
         self.causes: list[str] = []
@@ -90,6 +96,19 @@ class PlayedRegistry:
         if self.trouble is not None:
             raise self.trouble
         return [self.used.get(path, Used(path, 0, 0, True)) for path in paths]
+
+    def stored(self, path: str, *, seen: Sequence[str] = ()) -> Stored:
+        self._answer()
+        self.seen = list(seen)
+        return self.lying.get(path, Stored(path))
+
+    def shares(self, path: str, n: int = 50) -> list[Share]:
+        self._answer()
+        return self.sharing.get(path, [])[:n]
+
+    def under_way(self, path: str, *, below: bool = True) -> UnderWay:
+        self._answer()
+        return self.going_on.get(path, UnderWay())
 
     # What tests put in
 

@@ -119,6 +119,7 @@ def sign_up(
         password=password,
         name=name,
         state=User.State.PENDING if waits else User.State.ACTIVE,
+        email_claimed=not is_proven,
     )
     with transaction.atomic():
         registration.write(user, by=None)
@@ -130,7 +131,7 @@ def tell_administrators(user: User) -> None:
     """Mail those who can let somebody in who waits for it; nobody where they don't wait."""
     if not user.is_pending:
         return
-    path = reverse("admin:accounts_user_change", args=[user.pk])
+    path = reverse("admin_area:person", args=[user.username])
     text = render_to_string(
         "accounts/mail/pending.txt", {"person": user, "link": f"{settings.EXTERNAL_URL}{path}"}
     )

@@ -17,7 +17,7 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.registry import Registry
 
 AT_ONCE = 20
-AGAIN = dt.timedelta(hours=1)
+_SOONEST, _LATEST = dt.timedelta(seconds=10), dt.timedelta(hours=1)
 """After which it is asked again about a run for which the collector still has something to do."""
 
 
@@ -44,7 +44,8 @@ def note_collected(registry: Registry | None = None) -> int:
         row = CleanupRun.objects.filter(pk=run.pk, status__in=ENDED)
         found = own.collected(run.cause)
         if found is None or found.waiting:
-            row.update(next_attempt_at=now + AGAIN)
+            again = max(_SOONEST, min(_LATEST, settings.UNDO_WINDOW / 100))
+            row.update(next_attempt_at=now + again)
         else:
             at = found.at or now
             noted += row.update(collected_bytes=found.bytes, collected_at=at)

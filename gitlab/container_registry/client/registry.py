@@ -32,12 +32,15 @@ from gitlab.container_registry.client.responses import (
     ReferrersPage,
     RepositoryDetails,
     ReviewRun,
+    Share,
     SharedBlob,
+    Stored,
     StoredManifest,
     TagAge,
     TagDeletion,
     TagDetails,
     TagsPage,
+    UnderWay,
     Used,
 )
 
@@ -291,6 +294,18 @@ class OwnApi(Registry, Protocol):
 
     def usage(self, paths: Sequence[str]) -> list[Used]:
         """What is used at and below each path."""
+
+    def stored(self, path: str, *, seen: Sequence[str] = ()) -> Stored:
+        """What lies at and below a path and what waits there for the collector.
+
+        As shared counts what the images `seen` have too, where ``group/*`` means all below a path.
+        """
+
+    def shares(self, path: str, n: int = 50) -> list[Share]:
+        """The manifests with tags that hold most bytes which no other of their image does."""
+
+    def under_way(self, path: str, *, below: bool = True) -> UnderWay:
+        """What is being pushed at a path, and `below` it; what was last; the pulls of today."""
 
     def search(
         self, repositories: Sequence[str], *, tag: str = "", digest: str = ""

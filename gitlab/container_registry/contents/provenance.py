@@ -78,12 +78,12 @@ def _of_1(said: Mapping[str, Any]) -> Provenance:
     entry = workflow.get("path") or config.get("path") or config.get("entryPoint")
     return _with(
         sources,
-        vcs.get("revision"),
+        vcs.get("revision") or documents.within(config, "digest").get("sha1"),
         materials,
         builder=documents.within(details, "builder").get("id"),
         build_type=definition.get("buildType"),
         entry_point=entry,
-        invocation=metadata.get("invocationId"),
+        invocation=metadata.get("invocationId") or metadata.get("invocationID"),
         started=metadata.get("startedOn"),
         finished=metadata.get("finishedOn"),
         parameters=documents.within(asked, "args") or external,

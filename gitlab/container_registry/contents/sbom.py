@@ -1,7 +1,7 @@
 """What is in an image by its SBOM: packages with their versions and licences.
 
 The few fields that a page shows are read by hand: decision 29 says why. Source: SPDX 2.3, clauses 6
-and 7, in JSON; CycloneDX 1.6, "components", in JSON.
+and 7, in JSON; SPDX 3, see `spdx3`; CycloneDX 1.6, "components", in JSON and XML.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gitlab.container_registry.client.responses import MAX_TEXT
-from gitlab.container_registry.contents import documents, statements
+from gitlab.container_registry.contents import cyclonedx_xml, documents, spdx3, statements
 from gitlab.container_registry.contents.documents import shown
 from gitlab.container_registry.contents.statements import MAX_MARKS
 
@@ -67,6 +67,8 @@ class Sbom:
 def read(payload: bytes) -> Sbom | None:
     """The SBOM in a blob, as it is or as the predicate of a statement; None where there is none."""
     said = statements.unwrapped(documents.read_object(payload, MAX_MARKS))
+    if not said:
+        said = cyclonedx_xml.read(payload)
     if "predicateType" in said:
         said = documents.within(said, "predicate")
     # cosign 1 wrote the document as a text, or below a key.
@@ -80,6 +82,8 @@ def read(payload: bytes) -> Sbom | None:
 
 def of_document(said: Mapping[str, Any]) -> Sbom | None:
     """The SBOM that a document is."""
+    if spdx3.is_spdx3(said):
+        return _spdx(spdx3.as_spdx2(said))
     if "spdxVersion" in said:
         return _spdx(said)
     return _cyclonedx(said) if said.get("bomFormat") == "CycloneDX" else None

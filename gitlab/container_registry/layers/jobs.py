@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from gitlab.container_registry.client.connection import RegistryRefused, Registr
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.layers import image_files, storing
 from gitlab.container_registry.layers.comparing import Compared, compare
+from gitlab.container_registry.layers.merging import Keyed, at_most
 from gitlab.container_registry.layers.models import Difference, FileJob
 from gitlab.container_registry.layers.reading import WrongBytes, read_layer
 from gitlab.container_registry.layers.requests import LIMITS, PAGE
@@ -41,12 +42,23 @@ KEPT = dt.timedelta(days=7)
 MAX_COMPARED = 2_000_000
 """Paths of two images that a comparison looks at."""
 
+MAX_WALKED = 10_000_000
+"""Records of all layers of one image that it looks at, those too that cannot be seen."""
+
+MAX_SECONDS = 1800.0
+"""After which a job begins no further layer. Each of 127 may take the whole of its own time, and a
+worker has more to do: to tell the registry of tokens that have ended, say."""
+
 _RENEWED_EVERY = 3.0
 """Seconds."""
 
 _SWEPT_AT_ONCE = 50
 _Status = FileJob.Status
 _LEASES = Leases(FileJob.objects, active=(_Status.SCHEDULED, _Status.ONGOING))
+
+
+class _TooLong(Exception):
+    """The job has had its time. What it has read is kept."""
 
 
 # Under way, in a worker
@@ -84,13 +96,13 @@ def run(pk: int, registry: Registry | None = None) -> Outcome:
         return Outcome.NOT_OURS
     except RegistryUnavailable as error:
         return _give_back(row, str(error))
-    except (Forbidden, NotFound, WrongBytes, RegistryRefused) as error:
+    except (Forbidden, NotFound, WrongBytes, RegistryRefused, _TooLong) as error:
         return _end(row, _Status.FAILED, failure_reason=_why(error)[:500])
 
 
 def _why(error: Exception) -> str:
     """In words, why a job has failed for good."""
-    if isinstance(error, WrongBytes):
+    if isinstance(error, WrongBytes | _TooLong):
         return str(error)
     if isinstance(error, RegistryRefused):
         return f"A layer can't be read: {error}."
@@ -107,9 +119,11 @@ def _require_may(row: FileJob, images: Sequence[ContainerRepository]) -> None:
 
 def _read(row: FileJob, registry: Registry) -> None:
     """Read the layers that have not been read; of the others the registry says whether it serves
-    them to this image: once for all of them.
+    them to this image: once for all of them. Raises `_TooLong` before the layer that would begin
+    behind `MAX_SECONDS`.
     """
-    row.done_bytes = 0
+    row.done_bytes, ends = 0, time.monotonic() + MAX_SECONDS
+    has_read = False
     for image, digests in ((row.repository, row.layers), (row.other, row.other_layers)):
         if image is None:
             continue
@@ -120,9 +134,13 @@ def _read(row: FileJob, registry: Registry) -> None:
             raise NotFound("a layer is not in this image")
         row.done_bytes += sum(row.sizes.get(digest, 0) for digest in known)
         for digest in wanted:
-            if digest in unread:
-                _read_layer(row, registry, image.path, digest)
-                crash_points.reached("layer_read")
+            if digest not in unread:
+                continue
+            if has_read and time.monotonic() >= ends:
+                raise _TooLong("It takes too long: ask again, and it goes on with the next layer.")
+            _read_layer(row, registry, image.path, digest)
+            has_read = True
+            crash_points.reached("layer_read")
     _LEASES.require(row, done_bytes=min(row.done_bytes, row.total_bytes))
 
 
@@ -150,8 +168,7 @@ def _finish(row: FileJob) -> Outcome:
     if row.other_id is None:
         return _end(row, _Status.FINISHED)
     found = compare(
-        _renewing(row, image_files.everything(layers)),
-        image_files.everything(others),
+        *(image_files.everything(each, partial(_passing, row)) for each in (layers, others)),
         most=MAX_COMPARED,
     )
     with transaction.atomic():
@@ -162,9 +179,10 @@ def _finish(row: FileJob) -> Outcome:
     return ended
 
 
-def _renewing(row: FileJob, walked: Iterator[Any]) -> Iterator[Any]:
+def _passing(row: FileJob, records: Iterable[Keyed]) -> Iterator[Keyed]:
+    """Records of an image as they pass, and the row is renewed. Raises `LeaseLost`, `WalkedFar`."""
     told = time.monotonic()
-    for each in walked:
+    for each in at_most(records, MAX_WALKED):
         if time.monotonic() - told > _RENEWED_EVERY:
             _LEASES.require(row)
             told = time.monotonic()

@@ -173,7 +173,8 @@ def _files(
     context: dict[str, Any] = {
         "job": job,
         "progress_url": f"{image_url(image, 'compare_progress')}?{urlencode(query)}",
-        "done_url": f"?{urlencode(query)}#files",
+        # An address of its own: to the one where it waits a browser would only scroll.
+        "done_url": f"?{urlencode({**query, 'read': '1'})}#files",
     }
     if job.status != FileJob.Status.FINISHED:
         return context

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("namespaces", "0007_member_by_end"),
+        ("namespaces", "0008_member_by_end"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

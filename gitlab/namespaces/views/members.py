@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from gitlab.namespaces import loaders, members, sidebars, user_access
+from gitlab.namespaces import group_links, loaders, members, sidebars, user_access
 from gitlab.namespaces.forms import MemberForm, NewMemberForm
 from gitlab.namespaces.members import Membership
 from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project, Routable
@@ -63,7 +63,7 @@ def frame(request: HttpRequest, routable: Routable, *more: Crumb) -> dict[str, A
     return group_frame(routable, request.user, "members", members_crumb, *more)
 
 
-def highest(user: Person, routable: Routable) -> int:
+def highest_role(user: Person, routable: Routable) -> int:
     """The highest role that somebody may give here."""
     if user.is_superuser:
         return AccessLevel.OWNER
@@ -84,7 +84,7 @@ def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
     if manages:
         form = NewMemberForm(
             person(request),
-            highest(person(request), routable),
+            highest_role(person(request), routable),
             request.POST or None,
             initial={"access_level": AccessLevel.DEVELOPER},
         )
@@ -100,6 +100,8 @@ def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
     shown.sort(key=lambda one: places[one.user.pk])
     context |= {
         "lines": [_line(request, routable, one, manages) for one in shown],
+        "invited": _invited_groups(request, routable, manages),
+        "invite_url": reverse(f"namespaces:{kind}_link_new", kwargs={"path": path}),
         **around(request, people, page, "member", _ORDERS),
         "noun": kind,
         "manages": manages,
@@ -117,6 +119,25 @@ def _add(request: HttpRequest, routable: Routable, form: NewMemberForm) -> bool:
     role = AccessLevel(member.access_level).label
     add_toast(request, f"{member.user.name} is now {role} of {routable.full_path}.")
     return True
+
+
+def _invited_groups(
+    request: HttpRequest, routable: Routable, manages: bool
+) -> list[dict[str, Any]]:
+    """The groups that are invited here, as far as the reader may see them."""
+    kind = "project" if isinstance(routable, Project) else "group"
+    return [
+        {
+            "link": link,
+            "url": url_of(link.group),
+            "remove_url": manages
+            and reverse(
+                f"namespaces:{kind}_link_remove",
+                kwargs={"path": routable.full_path, "pk": link.pk},
+            ),
+        }
+        for link in group_links.links_of(request.user, routable)
+    ]
 
 
 def _line(request: HttpRequest, routable: Routable, one: Membership, manages: bool) -> Line:
@@ -146,7 +167,7 @@ def edit(request: HttpRequest, kind: str, path: str, username: str) -> HttpRespo
     user = person(request)
     routable = load(request, kind, path, Ability.ADMIN_MEMBERS)
     member = _member(routable, username)
-    most = highest(user, routable)
+    most = highest_role(user, routable)
     if member.access_level > most:
         raise Forbidden("You can't change somebody above you.")
     initial = {"access_level": member.access_level, "expires_at": member.expires_at}

@@ -29,11 +29,15 @@ PAGE = 50
 @require_safe
 def own(request: HttpRequest) -> HttpResponse:
     """One's own. An id that is typed leads to its page."""
-    reference = request.GET.get("q", "").strip()[:16]
-    if reference:
+    if reference := _typed(request):
         return redirect("record:denial", reference)
     frame = home_frame(request.user, "denials", ("Your account", ""), ("Denials", ""))
     return _list(request, denials.of_person(person(request)), frame | {"is_own": True})
+
+
+def _typed(request: HttpRequest) -> str:
+    """The id of a denial that somebody looks for, "" where nobody does."""
+    return request.GET.get("q", "").strip().strip("/")[:16]
 
 
 @signed_in
@@ -66,7 +70,11 @@ def group(request: HttpRequest, path: str) -> HttpResponse:
 
 @require_safe
 def instance(request: HttpRequest) -> HttpResponse:
-    """All, for administrators: the console's door has let in nobody else."""
+    """All, for administrators: the console's door has let in nobody else. An id that is typed
+    leads to its page.
+    """
+    if reference := _typed(request):
+        return redirect("record:denial", reference)
     frame = admin.site.each_context(request) | {"title": "Denials"}
     return _list(request, denials.everywhere(), frame, "admin/denials.html")
 

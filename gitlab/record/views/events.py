@@ -84,6 +84,9 @@ def _answer(
     reader: Person | None = None,
 ) -> HttpResponse:
     form = FilterForm(request.GET or None)
+    if reader is not None and form.filter.by_origin:
+        # What is not shown can't be looked for either: who guesses would see that it is there.
+        rows = rows.filter(actor_id=reader.pk)
     found = form.filter.of(rows)
     kind = request.GET.get("format", "")
     if kind in _TYPES:

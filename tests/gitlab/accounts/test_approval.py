@@ -68,7 +68,7 @@ def test_the_page_says_so(root: Any, client: Client) -> None:
 def test_administrators_are_told(nina: User, root: Any) -> None:
     message = Message.objects.get()
     assert message.user == root
-    assert f"/admin/accounts/user/{nina.pk}/change/" in message.text
+    assert "/admin/people/nina/" in message.text
 
 
 def test_approved(nina: User, root: Any) -> None:
@@ -125,13 +125,11 @@ def test_the_api(
 def test_the_console(nina: User, root: Any, alice: Any) -> None:
     client = Client()
     client.post("/users/sign_in", {"login": "root", "password": PASSWORD})
-    overview = client.get("/admin/").content.decode()
-    assert "Waiting for approval" in overview
-    assert "state__exact=blocked_pending_approval" in overview
-    here = "/admin/accounts/user/"
-    chosen = {"action": "approve", "_selected_action": [nina.pk, alice.pk]}
-    page = client.post(here, chosen, follow=True).content.decode()
-    assert "alice does not wait for approval" in page
+    assert "waiting for approval" in client.get("/admin/").content.decode()
+    page = client.get("/admin/people/?state=blocked_pending_approval").content.decode()
+    assert "nina" in page
+    assert "alice" not in page
+    client.post("/admin/people/-/approve", {"selected": "nina", "confirmed": "yes"})
     nina.refresh_from_db()
     assert nina.is_active
-    assert "Waiting for approval" not in client.get("/admin/").content.decode()
+    assert "waiting for approval" not in client.get("/admin/").content.decode()

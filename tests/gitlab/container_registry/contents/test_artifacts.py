@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import tarfile
@@ -97,6 +98,26 @@ class TestSbom:
         assert (inner.name, log4j.kind, alpine.kind) == ("inner", "maven", "operating-system")
         assert alpine.licence == "MIT OR ISC"
 
+    @pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+    def test_spdx_3(self, wrap: Any) -> None:
+        found = sbom.read(payload(wrap(written.SPDX3)))
+        assert found is not None
+        assert (found.format, found.name, found.tool) == ("SPDX 3.0.1", "sbom", "syft-v1.4.1")
+        (openssl, busybox), total = found.page("", 0, 100)
+        assert (openssl.version, openssl.licence, openssl.kind) == ("3.5.4-r0", "Apache-2.0", "apk")
+        assert (busybox.purl, busybox.licence, total) == (
+            "pkg:apk/alpine/busybox@1.37.0-r18",
+            "",
+            2,
+        )
+
+    def test_cyclonedx_in_xml_says_what_its_json_says(self) -> None:
+        found, same = sbom.read(written.CYCLONEDX_XML), sbom.read(payload(written.CYCLONEDX))
+        assert found is not None
+        assert same is not None
+        assert found.page("", 0, 100) == same.page("", 0, 100)
+        assert dataclasses.replace(found, found=()) == dataclasses.replace(same, found=())
+
     @pytest.mark.parametrize("search", ["OPENSSL", "3.5.4", "apache-2", "pkg:apk"])
     def test_packages_are_found(self, search: str) -> None:
         found = sbom.read(payload(written.SPDX))
@@ -135,6 +156,16 @@ class TestSbom:
         for field in base[key][0]:
             _assert_harmless({**base, key: [{**base[key][0], field: value}, value]})
 
+    @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+    def test_each_element_of_spdx_3_may_be_anything(self, value: Any) -> None:
+        graph = written.SPDX3["@graph"]
+        for number, element in enumerate(graph):
+            for field in element:
+                some = [*graph[:number], {**element, field: value}, *graph[number + 1 :], value]
+                _assert_harmless({**written.SPDX3, "@graph": some})
+        for field in written.SPDX3:
+            _assert_harmless({**written.SPDX3, field: value})
+
     def test_components_within_components_end(self) -> None:
         inner: dict[str, Any] = {"name": "x"}
         for _ in range(100):
@@ -142,6 +173,61 @@ class TestSbom:
         found = sbom.of_document({**written.CYCLONEDX, "components": [inner]})
         assert found is not None
         assert found.total == sbom.MAX_DEPTH + 1
+
+
+def _xml(components: bytes, before: bytes = b"") -> bytes:
+    head = b'<bom xmlns="http://cyclonedx.org/schema/bom/1.6">'
+    return before + head + b"<components>" + components + b"</components></bom>"
+
+
+LAUGHS = b"<!DOCTYPE bom [<!ENTITY a 'ha'>" + b"".join(
+    b"<!ENTITY %c '%b'>" % (98 + n, b"&%c;" % (97 + n) * 10) for n in range(9)
+)
+ONE = b"<component type='library'><name>%b</name></component>"
+
+
+class TestHostileXml:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            _xml(ONE % b"&j;", LAUGHS + b"]>"),
+            _xml(ONE % b"&x;", b"<!DOCTYPE bom [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>"),
+            _xml(ONE % b"x", b"<!DOCTYPE bom SYSTEM 'http://127.0.0.1/x.dtd'>"),
+            _xml(ONE % b"&undefined;"),
+            _xml(b"<component>" * 1000),
+            _xml(b"<component><components>" * 100 + b"</components></component>" * 100),
+            _xml(b"<component/>" * 200_000),
+            _xml(b"<a/>" * 600_000),
+            _xml(ONE % b"x").replace(b"</bom>", b"</bob>"),
+            _xml(ONE % b"\xff\xfe"),
+            _xml(ONE % b"x").decode().encode("utf-16"),
+            b"<html>cyclonedx.org/schema/bom/</html>"[:-7],
+        ],
+        ids=[
+            "a billion laughs", "a file", "a schema elsewhere", "an entity", "no end",
+            "components in components", "many components", "many tags", "not well-formed",
+            "no text", "in UTF-16", "not XML",
+        ],
+    )  # fmt: skip
+    def test_it_costs_little_and_is_no_sbom(self, body: bytes) -> None:
+        assert assert_cheap(lambda: sbom.read(body)) is None
+
+    def test_what_is_not_shown_is_passed_over(self) -> None:
+        other = b"<x:component xmlns:x='urn:x'><name>no</name></x:component>"
+        body = _xml(
+            ONE % b"<b>no</b>yes<!-- no -->" + other + b"<name>no</name>" + ONE % b"&lt;i&gt;"
+        )
+        found = sbom.read(body)
+        assert found is not None
+        assert [each.name for each in found.page("", 0, 9)[0]] == ["yes", "<i>"]
+
+    @pytest.mark.parametrize("name", [b"x" * 5_000_000, "a\u202egpj.exe".encode(), b"&#xFEFF;x"])
+    def test_a_name_may_hold_anything(self, name: bytes) -> None:
+        def page() -> Any:
+            found = sbom.read(_xml(ONE % name))
+            return found and found.page("", 0, 9)[0]
+
+        assert_harmless([each.name for each in assert_cheap(page)])
 
 
 def _assert_harmless(document: dict[str, Any]) -> None:
@@ -276,6 +362,41 @@ class TestChart:
     def test_an_archive_that_lies(self, packed: bytes) -> None:
         found = assert_cheap(lambda: helm.files_in(packed))
         assert found in ({}, {"values.yaml": "x"})
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            b"1" * 2_000_000,
+            b"hdrcharset=" * 5000,
+            b"0 path=app/values.yaml\n",
+            b" 9 path=a\n",
+            b"999999999999 a=b\n",
+            b"12 size=9999\n",
+            b"path",
+        ],
+    )
+    @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+    def test_a_header_that_lies(self, kind: bytes, said: bytes) -> None:
+        """`tarfile` looks through the first of them for hours, and nothing else runs meanwhile."""
+        header = tarfile.TarInfo("app/long")
+        header.type, header.size = kind, len(said)
+        entry = tarfile.TarInfo("app/README.md")
+        archive = header.tobuf() + said + bytes(-len(said) % 512) + entry.tobuf() + bytes(1024)
+        found = assert_cheap(lambda: helm.files_in(gzip.compress(archive)))
+        assert found in ({}, {"README.md": ""})
+
+    def test_headers_without_an_end(self) -> None:
+        header = tarfile.TarInfo("app/long")
+        header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1
+        assert helm.files_in(gzip.compress((header.tobuf() + b"a" + bytes(511)) * 5000)) == {}
+
+    @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
+    def test_each_format_is_read(self, form: int) -> None:
+        folder = "ä" * 60 if form != tarfile.USTAR_FORMAT else "a" * 60
+        entry = tarfile.TarInfo(f"{folder}/values.yaml")
+        entry.size, entry.pax_headers = 4, {"mtime": "1.5", "comment": "ü=\n1"}
+        archive = entry.tobuf(form) + b"a: 1" + bytes(508) + bytes(1024)
+        assert helm.files_in(gzip.compress(archive)) == {"values.yaml": "a: 1"}
 
     @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
     def test_each_field_may_hold_anything(self, value: Any) -> None:

@@ -63,6 +63,83 @@ CYCLONEDX: dict[str, Any] = {
     ],
 }
 
+CYCLONEDX_XML = b"""<?xml version="1.0" encoding="utf-8"?>
+<bom xmlns="http://cyclonedx.org/schema/bom/1.6" serialNumber="urn:uuid:1" version="1">
+  <metadata>
+    <timestamp>2026-11-20T10:00:00Z</timestamp>
+    <tools><components><component type="application"><name>trivy</name></component></components></tools>
+    <component type="container"><name>acme/app</name></component>
+  </metadata>
+  <components>
+    <component type="library" bom-ref="1">
+      <group>org.apache</group><name>log4j</name><version>2.17</version>
+      <hashes><hash alg="SHA-256">00</hash></hashes>
+      <licenses><license><id>Apache-2.0</id></license><license><name>Other</name></license></licenses>
+      <purl>pkg:maven/org.apache/log4j@2.17</purl>
+      <components><component type="library"><name>inner</name><version>1</version></component></components>
+    </component>
+    <component type="operating-system"><name>alpine</name><licenses><expression>MIT OR ISC</expression></licenses></component>
+  </components>
+  <dependencies><dependency ref="1"/></dependencies>
+</bom>
+"""
+"""`CYCLONEDX` in XML."""
+
+SPDX3: dict[str, Any] = {
+    "@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld",
+    "@graph": [
+        {
+            "type": "CreationInfo",
+            "@id": "_:made",
+            "specVersion": "3.0.1",
+            "created": "2026-11-20T10:00:00Z",
+            "createdBy": ["urn:spdx:anchore"],
+            "createdUsing": ["urn:spdx:tool"],
+        },
+        {
+            "type": "Tool",
+            "spdxId": "urn:spdx:tool",
+            "creationInfo": "_:made",
+            "name": "syft-v1.4.1",
+        },
+        {"type": "SpdxDocument", "spdxId": "urn:spdx:document", "name": "sbom"},
+        {
+            "type": "software_Package",
+            "spdxId": "urn:spdx:openssl",
+            "name": "openssl",
+            "software_packageVersion": "3.5.4-r0",
+            "externalIdentifier": [
+                {"externalIdentifierType": "cpe23", "identifier": "cpe:2.3:a:x"},
+                {
+                    "externalIdentifierType": "packageUrl",
+                    "identifier": "pkg:apk/alpine/openssl@3.5.4-r0?arch=x86_64",
+                },
+            ],
+        },
+        {
+            "type": "software_Package",
+            "spdxId": "urn:spdx:busybox",
+            "name": "busybox",
+            "software_packageVersion": "1.37.0-r18",
+            "software_packageUrl": "pkg:apk/alpine/busybox@1.37.0-r18",
+        },
+        {
+            "type": "simplelicensing_LicenseExpression",
+            "spdxId": "urn:spdx:apache",
+            "simplelicensing_licenseExpression": "Apache-2.0",
+        },
+        {
+            "type": "Relationship",
+            "spdxId": "urn:spdx:declares",
+            "from": "urn:spdx:openssl",
+            "relationshipType": "hasDeclaredLicense",
+            "to": ["urn:spdx:apache"],
+        },
+        {"type": "software_File", "spdxId": "urn:spdx:file", "name": "/etc/passwd"},
+    ],
+}
+"""`SPDX` in its third version."""
+
 PROVENANCE_0_2: dict[str, Any] = {
     "_type": "https://in-toto.io/Statement/v0.1",
     "predicateType": "https://slsa.dev/provenance/v0.2",

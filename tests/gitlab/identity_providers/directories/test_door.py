@@ -346,6 +346,19 @@ class TestAway:
         directory.add("dora")
         assert docker("dora").username == "dora"
 
+    def test_the_right_password_said_again_and_again_is_one_failure(
+        self, directory: PlayedDirectory, settings: Any
+    ) -> None:
+        """A machine that goes on asking does not lock its owner out."""
+        directory.add("dora")
+        settings.FAILED_LOGIN_LIMIT = 2
+        directory.is_away = True
+        for _ in range(5):
+            assert isinstance(refused("dora"), sign_in.DirectoryAway)
+        directory.is_away = False
+        connections.forget()
+        assert docker("dora").username == "dora"
+
     def test_the_next_one_is_asked(
         self, directory: PlayedDirectory, other: PlayedDirectory
     ) -> None:

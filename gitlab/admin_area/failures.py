@@ -1,0 +1,106 @@
+"""What somebody should look at: counts with the pages that say more, each on an index."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.db.models import Count, Q
+from django.urls import reverse
+from django.utils import timezone
+
+from gitlab.accounts.models import LoginWait, User
+from gitlab.audit.models import Denial
+from gitlab.container_registry.cleanup.models import CleanupRun
+from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
+from gitlab.mail.models import Message
+from gitlab.namespaces.models import PathChange
+
+RECENT = dt.timedelta(days=7)
+_STUCK = dt.timedelta(minutes=15)
+"""After which a rename or transfer under way is worth a look."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A kind of trouble: how many of it, in words, and where they are listed."""
+
+    count: int
+    text: str
+    url: str
+    tone: str = "bad"
+
+
+def _listed(model: str, query: str = "") -> str:
+    return reverse(f"admin:{model}_changelist") + query
+
+
+def failures() -> list[Failure]:
+    """Those there are; an empty list where nobody needs to look."""
+    now = timezone.now()
+    since = now - RECENT
+    images = "container_registry_containerrepository"
+    runs = CleanupRun.objects.filter(finished_at__gte=since, status=CleanupRun.Status.FAILED)
+    bulk = BulkTagDeletion.objects.filter(
+        finished_at__gte=since, status=BulkTagDeletion.Status.FAILED
+    )
+    mails = Message.objects.filter(done_at__gte=since).aggregate(
+        failed=Count("pk", filter=Q(status=Message.Status.FAILED))
+    )
+    found = [
+        Failure(
+            User.objects.filter(state=User.State.PENDING).count(),
+            "account{s} waiting for approval: nobody can sign in with one before",
+            f"{reverse('admin_area:people')}?state={User.State.PENDING}",
+            "warn",
+        ),
+        Failure(
+            ContainerRepository.objects.filter(
+                status=ContainerRepository.Status.DELETE_FAILED
+            ).count(),
+            "image{s} could not be deleted; nobody tries again until somebody says so",
+            _listed(images, "?status__exact=delete_failed"),
+        ),
+        Failure(
+            runs.count(),
+            "cleanup{s} failed within a week",
+            _listed("cleanup_cleanuprun", "?status__exact=failed"),
+        ),
+        Failure(
+            bulk.count(),
+            "deletion{s} of tags failed within a week",
+            _listed("container_registry_bulktagdeletion", "?status__exact=failed"),
+        ),
+        Failure(
+            PathChange.objects.filter(started_at__lt=now - _STUCK).count(),
+            "rename{s} or transfer{s} under way for more than a quarter of an hour",
+            "",
+        ),
+        Failure(
+            mails["failed"],
+            "mail{s} could not be sent within a week",
+            "",
+            "warn",
+        ),
+        Failure(
+            LoginWait.objects.filter(until__gt=now).values("user").distinct().count(),
+            "{people} to wait after failed logins",
+            f"{reverse('admin_area:people')}?state=waiting",
+            "warn",
+        ),
+        Failure(
+            Denial.objects.filter(last_at__gte=now - dt.timedelta(days=1)).count(),
+            "denial{s} of logins and pushes within a day",
+            reverse("record:denials"),
+            "info",
+        ),
+    ]
+    return [_in_words(failure) for failure in found if failure.count]
+
+
+def _in_words(failure: Failure) -> Failure:
+    """With nouns and verbs in the number that there are."""
+    one = failure.count == 1
+    people = "person has" if one else "people have"
+    text = failure.text.format(s="" if one else "s", people=people)
+    return Failure(failure.count, f"{failure.count:,} {text}", failure.url, failure.tone)
