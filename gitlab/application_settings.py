@@ -26,9 +26,18 @@ class Setting(NamedTuple):
 def listed() -> list[Setting]:
     """All that have a meaning here, in the order in which the API has them."""
     by_user, by_address = (settings.RATE_LIMITS.get(kind, 0) for kind in ("user", "address"))
+    dormant = settings.DEACTIVATE_DORMANT_AFTER
     of_user, of_address = "berth.rate_limits.per_user", "berth.rate_limits.per_address"
     return [
         Setting("signup_enabled", settings.SIGNUP_ENABLED, "berth.signup_enabled"),
+        Setting("domain_allowlist", settings.SIGNUP_DOMAINS, "berth.signup_domains"),
+        Setting(
+            "require_admin_approval_after_user_signup",
+            settings.SIGNUP_REQUIRES_APPROVAL,
+            "berth.signup_requires_approval",
+        ),
+        Setting("deactivate_dormant_users", bool(dormant), "berth.deactivate_dormant_after"),
+        Setting("deactivate_dormant_users_period", dormant.days, "berth.deactivate_dormant_after"),
         Setting("password_authentication_enabled_for_web", True),
         Setting("default_project_visibility", "private"),
         Setting("default_group_visibility", "private"),

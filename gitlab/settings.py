@@ -63,9 +63,11 @@ _WEB_APPS = [
     "gitlab.accounts.apps.ActiveSessionsConfig",
     "gitlab.namespaces",
     "gitlab.path_changes",
+    "gitlab.user_deletion",
     "gitlab.access_tokens",
     "gitlab.trusted_issuers",
     "gitlab.identity_providers",
+    "gitlab.invitations",
     "gitlab.container_registry",
     "gitlab.container_registry.cleanup",
     "gitlab.container_registry.layers",
@@ -270,6 +272,9 @@ MFA_FORMS = {
     "reauthenticate": "gitlab.accounts.factors.forms.ConfirmByCodeForm",
     "activate_totp": "gitlab.accounts.factors.forms.ActivateTOTPForm",
     "add_webauthn": "gitlab.accounts.factors.forms.AddPasskeyForm",
+    "authenticate_webauthn": "gitlab.accounts.factors.forms.PasskeyForm",
+    "login_webauthn": "gitlab.accounts.factors.forms.PasskeyAloneForm",
+    "reauthenticate_webauthn": "gitlab.accounts.factors.forms.ConfirmByPasskeyForm",
 }
 ACCOUNT_FORMS = {"reauthenticate": "gitlab.accounts.factors.forms.ConfirmByPasswordForm"}
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "gitlab.api.schema.OperationSchema"}
@@ -425,14 +430,24 @@ for _name, _directory in DIRECTORIES.items():
 # Who asks directories, where there are any: it stands above the accounts, which ask it.
 DIRECTORY_DOOR = "gitlab.identity_providers.directories.door"
 SIGNUP_ENABLED = CONFIG.berth.signup_enabled
+SIGNUP_DOMAINS = CONFIG.berth.signup_domains
+SIGNUP_REQUIRES_APPROVAL = CONFIG.berth.signup_requires_approval
+DEACTIVATE_DORMANT_AFTER = CONFIG.berth.deactivate_dormant_after
+INVITATION_EXPIRY = CONFIG.berth.invitation_expiry
+INVITATIONS_MAKE_ACCOUNTS = CONFIG.berth.invitations_make_accounts
 FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins
 FAILED_LOGINS_PER_ADDRESS = CONFIG.berth.rate_limits.failed_logins_per_address
 TRUSTED_PROXIES = CONFIG.berth.trusted_proxies
 
 # Mail.
 _MAIL = CONFIG.gitlab_rails
-MAIL_ENABLED = _MAIL.smtp_enable
-EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if MAIL_ENABLED else 'dummy'}.EmailBackend"
+MAIL_ENABLED = _MAIL.smtp_enable or CONFIG.berth.mail_to_log
+if _MAIL.smtp_enable:
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+elif MAIL_ENABLED:
+    EMAIL_BACKEND = "gitlab.mail.log_backend.EmailBackend"
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 EMAIL_HOST = _MAIL.smtp_address
 EMAIL_PORT = _MAIL.smtp_port
 EMAIL_HOST_USER = _MAIL.smtp_user_name

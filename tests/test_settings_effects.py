@@ -97,6 +97,12 @@ SHOWN_BY: dict[str, str] = {
     "::test_the_installation_requires_it",
     "berth.two_factor_grace_period": "gitlab/accounts/test_required_factors.py"
     "::test_the_installation_requires_it",
+    "berth.signup_domains": "gitlab/accounts/test_sign_up_page.py::test_only_some_domains",
+    "berth.signup_requires_approval": "gitlab/accounts/test_approval.py::test_nobody_comes_in_before",
+    "berth.deactivate_dormant_after": "gitlab/accounts/test_dormancy.py::test_who_is_silent_rests",
+    "berth.invitation_expiry": "gitlab/invitations/test_services.py::test_where_none_are_sent",
+    "berth.invitations_make_accounts": "gitlab/invitations/test_services.py::test_who_makes_accounts",
+    "berth.mail_to_log": "gitlab/mail/test_log.py::test_it_stands_in_the_log",
     "berth.signup_enabled": f"{_NODE}::test_strangers_may_register_and_see_the_registry_that_is_shown",
     "berth.max_manifest_size": f"{_NODE}::test_the_largest_of_each",
     "berth.max_blob_size": f"{_NODE}::test_the_largest_of_each",

@@ -74,6 +74,21 @@ app.conf.update(
             "schedule": 3600.0,
             "options": {"expires": 3600},
         },
+        "end memberships": {
+            "task": "workers.tasks.end_memberships",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
+        "delete users": {
+            "task": "workers.tasks.delete_users",
+            "schedule": 30.0,
+            "options": {"expires": 30},
+        },
+        "deactivate dormant": {
+            "task": "workers.tasks.deactivate_dormant",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
         "deactivate absent": {
             "task": "workers.tasks.deactivate_absent",
             "schedule": 3600.0,

@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 
 from gitlab.access_tokens import expiry, job_tokens
-from gitlab.accounts import login_waits, sessions
+from gitlab.accounts import dormancy, login_waits, sessions
 from gitlab.accounts.password_resets import services as password_resets
 from gitlab.audit import chain, denials, retention, stream
 from gitlab.container_registry import (
@@ -25,12 +25,15 @@ from gitlab.container_registry.layers import jobs as layers
 from gitlab.container_registry.layers import requests as layer_requests
 from gitlab.identity_providers import absence
 from gitlab.identity_providers.directories import sync as directories
+from gitlab.invitations import services as invitations
 from gitlab.jobs import enqueue
 from gitlab.jobs.leases import Outcome
 from gitlab.mail import services as mail
+from gitlab.namespaces import members
 from gitlab.path_changes import services as path_changes
 from gitlab.quotas import notices
 from gitlab.storage import measuring
+from gitlab.user_deletion import services as user_deletion
 from workers import measures
 
 log = logging.getLogger(__name__)
@@ -177,6 +180,29 @@ def sweep_sessions() -> None:
     """Remove what sessions that are over have left, and waits after failed logins."""
     sessions.sweep()
     login_waits.sweep()
+
+
+@shared_task
+def end_memberships() -> None:
+    """End memberships and invitations whose time is over."""
+    members.end_expired()
+    invitations.sweep()
+
+
+@shared_task
+def delete_users() -> None:
+    """Go on with the people who are being deleted with what they own."""
+    gone = user_deletion.sweep()
+    if gone:
+        log.info("%s people are deleted", gone)
+
+
+@shared_task
+def deactivate_dormant() -> None:
+    """Let those rest who have been silent for long."""
+    count = dormancy.sweep()
+    if count:
+        log.info("%s people have been silent for long", count)
 
 
 @shared_task

@@ -15,7 +15,7 @@ from gitlab.access_tokens import checks, credentials, rotation, token_text
 from gitlab.access_tokens.checks import check_name, check_scopes, last_day, limited_expiry, usable
 from gitlab.access_tokens.models import PersonalAccessToken, is_usable
 from gitlab.access_tokens.token_text import Prefix, digest_of
-from gitlab.accounts import bots
+from gitlab.accounts import bots, dormancy
 from gitlab.accounts.rows import PERSON_COLUMNS, PersonRow
 from gitlab.audit.services import record
 from gitlab.principals import Person
@@ -289,6 +289,12 @@ def authenticate(text: str, *, client_ip: str = "") -> TokenRow | None:
     return token
 
 
+def place_of(token: TokenRow) -> tuple[int | None, int | None]:
+    """The ids of the project, or of the group, whose access token it is."""
+    rows = PersonalAccessToken.objects.filter(pk=token.id)
+    return rows.values_list("project_id", "namespace_id").first() or (None, None)
+
+
 def note_use(token: TokenRow, client_ip: str) -> None:
     """Keep when the token was last used and from where: see `checks.is_use_noted`."""
     if not checks.is_use_noted(token.last_used_at, token.last_used_ip, client_ip=client_ip):
@@ -299,6 +305,7 @@ def note_use(token: TokenRow, client_ip: str) -> None:
             by=token.owner,
             credential=credentials.of_token(token.id),
         )
+        dormancy.note(token.owner.pk)
 
 
 def note_refused(token: TokenRow) -> None:

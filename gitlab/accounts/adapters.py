@@ -57,7 +57,7 @@ class AccountAdapter(DefaultAccountAdapter):
         """Refuse who is blocked, or may not come back so, however they have signed in."""
         assert isinstance(user, User)
         if user.is_blocked or user.is_bot:
-            add_toast(request, "Your account is blocked. Ask an administrator.", tone="bad")
+            add_toast(request, services.why_closed(user), tone="bad")
             return redirect("accounts:sign_in")
         try:
             if not user.is_active:

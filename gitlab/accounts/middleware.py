@@ -13,9 +13,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
-from gitlab.accounts import sessions
+from gitlab.accounts import dormancy, sessions
 from gitlab.accounts.factors import standing
-from gitlab.accounts.models import User
+from gitlab.accounts.models import User, today
 from gitlab.audit import origin
 
 _SEEN = "seen_at"
@@ -98,6 +98,9 @@ def _note_seen(request: HttpRequest) -> None:
     if sessions.is_due(seen, now):
         request.session[_SEEN] = int(now.timestamp())
         # At the first request the row is as old as the session.
+        assert isinstance(request.user, User)
+        if request.user.last_activity_on != today():
+            dormancy.note(request.user.pk)
         if seen is not None:
             key = str(request.session.session_key)
             sessions.note_seen(key, request.META.get("REMOTE_ADDR", ""), now)

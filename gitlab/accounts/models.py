@@ -8,6 +8,7 @@ grammar as every other path.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,11 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from gitlab.accounts import registration
+
+
+def today() -> dt.date:
+    """The day in UTC."""
+    return timezone.now().date()
 
 
 class UserManager(BaseUserManager["User"]):
@@ -44,14 +50,16 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin):
     """Somebody who can sign in, or a bot, which nobody can sign in as.
 
-    A blocked one can't, and their tokens are refused. So is what a deactivated one has, who becomes
-    active again by signing in to the pages.
+    A blocked one can't, and their tokens are refused; nor can one who has registered and waits for
+    an administrator's approval. So is what a deactivated one has, who becomes active again by
+    signing in to the pages.
     """
 
     class State(models.TextChoices):
         ACTIVE = "active", "Active"
         BLOCKED = "blocked", "Blocked"
         DEACTIVATED = "deactivated", "Deactivated"
+        PENDING = "blocked_pending_approval", "Pending approval"
 
     class Type(models.TextChoices):
         HUMAN = "human", "Human"
@@ -60,7 +68,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     username = models.CharField(max_length=150, unique=True)
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=255)
-    state = models.CharField(max_length=16, choices=State, default=State.ACTIVE)
+    state = models.CharField(max_length=32, choices=State, default=State.ACTIVE)
     # With a default of the database, for nodes of the version before.
     user_type = models.CharField(
         max_length=16, choices=Type, default=Type.HUMAN, db_default=Type.HUMAN, editable=False
@@ -70,6 +78,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     blocked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # The day on which they were here last, by page, token or password; written once a day. With
+    # nothing for whom a node of the version before has made.
+    last_activity_on = models.DateField(null=True, default=today, editable=False)
     # Whether they have typed their address themselves, and nothing has proven that it is theirs: by
     # such a one nobody is found who comes by an identity provider.
     email_claimed = models.BooleanField(default=False, db_default=False, editable=False)
@@ -105,7 +116,9 @@ class User(AbstractBaseUser, PermissionsMixin):
             ),
             models.CheckConstraint(
                 name="user_state_known",
-                condition=models.Q(state__in=["active", "blocked", "deactivated"]),
+                condition=models.Q(
+                    state__in=["active", "blocked", "deactivated", "blocked_pending_approval"]
+                ),
             ),
             models.CheckConstraint(
                 name="user_type_known", condition=models.Q(user_type__in=["human", "project_bot"])
@@ -115,6 +128,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.Index(fields=["state", "username"], name="user_by_state"),
             models.Index(fields=["name", "id"], name="user_by_name"),
             models.Index(fields=["created_at", "id"], name="user_by_creation"),
+            models.Index(fields=["state", "last_activity_on"], name="user_by_activity"),
         ]
 
     @property
@@ -139,8 +153,13 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_blocked(self) -> bool:
-        """Whether an administrator has locked them out."""
-        return self.state == self.State.BLOCKED
+        """Whether an administrator has locked them out, or has not let them in yet."""
+        return self.state in (self.State.BLOCKED, self.State.PENDING)
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether they have registered, and no administrator has approved that yet."""
+        return self.state == self.State.PENDING
 
     @property
     def is_admin(self) -> bool:

@@ -6,7 +6,7 @@ It stands below the model, which needs it for ``createsuperuser``. What may be t
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
@@ -20,14 +20,20 @@ from gitlab.refusals import Invalid
 
 def insert(user: AbstractBaseUser, password: str | None, *, by: Actor | None) -> None:
     """Write a person. Raises `Invalid` for ``username`` or ``email`` where it is taken."""
-    person = cast(Person, user)
     # Hashed before the transaction: a third of a second is long to hold SQLite's only lock.
     user.set_password(password)
+    write(user, by=by)
+
+
+def write(user: AbstractBaseUser, *, by: Actor | None) -> None:
+    """The same for one whose password is hashed already."""
+    person = cast(Person, user)
     try:
         with transaction.atomic():
             user.save(force_insert=True)
             create_personal_namespace(person)
-            record("user.create", by=by, target=user, admin=person.is_superuser)
+            more: dict[str, Any] = {} if person.is_active else {"state": getattr(user, "state", "")}
+            record("user.create", by=by, target=user, admin=person.is_superuser, **more)
     except IntegrityError as error:
         # A person's name is a route from the moment at which their namespace is there.
         if Route.objects.filter(full_path=person.username).exists():

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -23,7 +22,7 @@ from gitlab.accounts import (
     remembered_passwords,
     sessions,
 )
-from gitlab.accounts.models import User
+from gitlab.accounts.models import User, today
 from gitlab.audit.services import record
 from gitlab.namespaces import members
 from gitlab.namespaces.models import Namespace
@@ -86,6 +85,26 @@ def create_user(  # noqa: PLR0913 - one for each column
     Raises `Invalid` for ``username``, ``email``, ``password``.
     """
     _only_admins(by)
+    user = prepared(
+        username=username,
+        email=email,
+        password=password,
+        name=name,
+        is_superuser=is_superuser,
+        external=external,
+        email_claimed=email_claimed,
+    )
+    registration.write(user, by=by)
+    return user
+
+
+def prepared(
+    *, username: str, email: str, password: str | None, name: str = "", **columns: Any
+) -> User:
+    """A person as `registration.write` writes them: checked, and the password hashed.
+
+    Raises `Invalid` for ``username``, ``email``, ``password``.
+    """
     username = check_segment(username, at_top=True, field="username")
     if len(username) > 150:
         raise Invalid({"username": "At most 150 characters."})
@@ -93,23 +112,12 @@ def create_user(  # noqa: PLR0913 - one for each column
         username=username,
         email=_check_email(email),
         name=(name.strip() or username)[:255],
-        is_superuser=is_superuser,
-        external=external,
-        email_claimed=email_claimed,
+        **columns,
     )
     if password is not None:
         _check_password(password, user)
-    registration.insert(user, password, by=by)
+    user.set_password(password)
     return user
-
-
-def sign_up(*, username: str, email: str, password: str, name: str = "") -> User:
-    """A stranger's own registration. Raises `Forbidden` where the settings don't allow it."""
-    if not settings.SIGNUP_ENABLED:
-        raise Forbidden("Ask an administrator for an account.")
-    return create_user(
-        username=username, email=email, password=password, name=name, email_claimed=True
-    )
 
 
 def has_administrator() -> bool:
@@ -134,6 +142,13 @@ def _keep_an_administrator(user: User) -> None:
     active = User.objects.select_for_update().filter(is_superuser=True, state=User.State.ACTIVE)
     if [found.pk for found in active] == [user.pk]:
         raise Invalid({"is_superuser": f"{user.username} is the last administrator."})
+
+
+def why_closed(user: User) -> str:
+    """What somebody is told whom an administrator keeps out."""
+    if user.is_pending:
+        return "Your account waits for an administrator's approval."
+    return "Your account is blocked. Ask an administrator."
 
 
 @transaction.atomic
@@ -171,10 +186,11 @@ def unblock(user: User, *, by: Person | None) -> User:
 
 
 @transaction.atomic
-def deactivate(user: User, *, by: Person | None) -> User:
+def deactivate(user: User, *, by: Person | None, reason: str = "") -> User:
     """Let somebody rest who is away: until they sign in again, nothing of theirs works.
 
-    Raises `Conflict` for a blocked one.
+    `reason` says in the record why, where nobody has done it by hand. Raises `Conflict` for a
+    blocked one.
     """
     _only_admins(by)
     if by is not None and by.pk == user.pk:
@@ -183,8 +199,9 @@ def deactivate(user: User, *, by: Person | None) -> User:
         raise Conflict({"__all__": "A blocked user can't be deactivated."})
     _keep_an_administrator(user)
     rows = User.objects.filter(pk=user.pk, state=User.State.ACTIVE)
+    why: dict[str, Any] = {"reason": reason} if reason else {}
     if rows.update(state=User.State.DEACTIVATED):
-        record("user.deactivate", by=by, target=user)
+        record("user.deactivate", by=by, target=user, **why)
         sessions.end_all(user, by=by, note=False)
         revocations.end_tokens(subject=user.username)
     user.refresh_from_db()
@@ -222,7 +239,8 @@ def reactivate(user: User) -> User:
 
 def _activate(user: User, by: Person | None) -> User:
     rows = User.objects.filter(pk=user.pk, state=User.State.DEACTIVATED)
-    if rows.update(state=User.State.ACTIVE):
+    # Else a job that looks for who is silent would let them rest again at once.
+    if rows.update(state=User.State.ACTIVE, last_activity_on=today()):
         record("user.activate", by=by, target=user)
     user.refresh_from_db()
     return user
@@ -323,7 +341,7 @@ def reset_password(user: User, new_password: str) -> User:
     _refuse_bots(user)
     _refuse_directory(user)
     if user.is_blocked:
-        raise Forbidden("Your account is blocked. Ask an administrator.")
+        raise Forbidden(why_closed(user))
     _check_password(new_password, user, "new_password")
     User.objects.filter(pk=user.pk, email=user.email).update(email_claimed=False)
     return _set_password(user, make_password(new_password), by=user)

@@ -7,9 +7,16 @@ Who has proven to know the password is told what keeps them out all the same; no
 
 from __future__ import annotations
 
-from gitlab.accounts import directories, failed_logins, login_waits, passwords, services
+from gitlab.accounts import (
+    directories,
+    dormancy,
+    failed_logins,
+    login_waits,
+    passwords,
+    services,
+)
 from gitlab.accounts.factors import standing
-from gitlab.accounts.models import User
+from gitlab.accounts.models import User, today
 from gitlab.audit import denials, origin
 from gitlab.refusals import Forbidden
 
@@ -87,12 +94,14 @@ def _look(
     found = _whose(user, login, password, attempt, anew=second_factor_follows)
     attempt.succeeded()
     if found.is_blocked:
-        raise _of(found, AccountClosed("Your account is blocked. Ask an administrator."))
+        raise _of(found, AccountClosed(services.why_closed(found)))
     if standing.of(found).needs_token and not second_factor_follows:
         text = "Your account has two factors: use an access token in place of it."
         raise _of(found, TokenNeeded(text))
     # Who is still to be asked for a factor becomes active again after it.
     if found.is_active or (reactivates and found.has_factor):
+        if found.is_active and found.last_activity_on != today():
+            dormancy.note(found.pk)
         return found
     if not reactivates:
         text = "Your account is deactivated. Sign in to the pages once to come back."
@@ -157,6 +166,8 @@ def _why(error: Exception, user: User | None, *, withheld: bool) -> str:
     if isinstance(error, TokenNeeded):
         return "the account has two factors, and a password alone was given"
     if isinstance(error, AccountClosed):
+        if user is not None and user.is_pending:
+            return "the account waits for an administrator's approval"
         closed = user is not None and user.is_blocked
         return "the account is blocked" if closed else "the account is deactivated"
     if withheld or not isinstance(error, WrongPassword):

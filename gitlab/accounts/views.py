@@ -7,9 +7,9 @@ from typing import Any
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.utils import perform_login
 from django.conf import settings
-from django.contrib.auth import login, logout, update_session_auth_hash
+from django.contrib.auth import logout, update_session_auth_hash
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
@@ -20,8 +20,9 @@ from django.views.decorators.http import require_http_methods
 from gitlab.accounts import directories, services, sessions
 from gitlab.accounts import sign_in as signing_in
 from gitlab.accounts.failed_logins import TooManyFailedLogins
-from gitlab.accounts.forms import PasswordForm, ProfileForm, SignInForm, SignUpForm
+from gitlab.accounts.forms import PasswordForm, ProfileForm, SignInForm
 from gitlab.accounts.models import User
+from gitlab.audit import denials
 from gitlab.namespaces.sidebars import home_frame
 from gitlab.ui import client_commands, form_errors
 from gitlab.ui.decorators import require_confirmation, signed_in
@@ -56,9 +57,9 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             record_authentication(request, user, "password")
             return perform_login(request, user, redirect_url=back)
         except signing_in.SignInRefused as error:
-            form.add_error(None, str(error))
+            form.add_error(None, denials.told(str(error), error.reference))
         except TooManyFailedLogins as error:
-            form.add_error(None, str(error))
+            form.add_error(None, denials.told(str(error), error.reference))
             wait = error.retry_after
     if form.is_bound:
         form.focus_password()
@@ -121,28 +122,6 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:
         return redirect("accounts:sign_in")
     return render(request, "accounts/sign_out.html")
-
-
-@sensitive_post_parameters("password")
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-def sign_up(request: HttpRequest) -> HttpResponse:
-    """A stranger's registration, where the settings allow it."""
-    if not settings.SIGNUP_ENABLED:
-        raise Http404
-    if request.user.is_authenticated:
-        return redirect("home")
-    form = SignUpForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            user = services.sign_up(**form.cleaned_data)
-        except ValidationError as error:
-            form_errors.show(form, error)
-        else:
-            login(request, user)
-            add_toast(request, f"Welcome, {user.name}.")
-            return redirect("home")
-    return render(request, "accounts/sign_up.html", {"form": form})
 
 
 def _oneself(request: HttpRequest) -> User:

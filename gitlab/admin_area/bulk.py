@@ -16,6 +16,7 @@ from gitlab.accounts import login_waits, sessions
 from gitlab.accounts import services as accounts
 from gitlab.accounts.factors import services as factors
 from gitlab.accounts.password_resets import services as password_resets
+from gitlab.accounts.sign_ups import services as sign_ups
 from gitlab.namespaces import services as namespaces
 from gitlab.namespaces.models import Visibility
 from gitlab.principals import Person
@@ -83,6 +84,21 @@ PEOPLE: Mapping[str, Action] = {
         lambda by, user: accounts.unblock(user, by=by),
         "circle-check",
         danger=False,
+    ),
+    "approve": Action(
+        "Approve",
+        "They have registered, and may sign in from now on. A mail tells them.",
+        "approved",
+        lambda by, user: sign_ups.approve(user, by=by),
+        "circle-check",
+        danger=False,
+    ),
+    "reject": Action(
+        "Reject",
+        "They have registered, and their account is deleted. A mail tells them.",
+        "rejected",
+        lambda by, user: sign_ups.reject(user, by=by),
+        "x",
     ),
     "deactivate": Action(
         "Deactivate",

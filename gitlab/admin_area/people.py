@@ -24,6 +24,7 @@ STATES = [
     ("active", "Active"),
     ("blocked", "Blocked"),
     ("deactivated", "Deactivated"),
+    ("blocked_pending_approval", "Pending approval"),
     ("waiting", "Waiting after failed logins"),
 ]
 ROLES = [("admin", "Administrators"), ("external", "External"), ("bot", "Bots")]

@@ -11,11 +11,10 @@ from rest_framework.response import Response
 from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.fields import Entity, Moment
-from gitlab.api.lookups import routable_for
+from gitlab.api.lookups import administered
 from gitlab.api.pagination import PageParameters, page_of
 from gitlab.api.parameters import choice
 from gitlab.namespaces.models import Project
-from gitlab.namespaces.policies import Ability
 from gitlab.record import denials
 
 _ORDER = list(denials.ORDER)
@@ -71,20 +70,23 @@ class OneDenial(Endpoint):
 
 
 class DenialsOf(Endpoint):
-    """``/projects/:id/denials``"""
+    """``/projects/:id/denials`` and ``/groups/:id/denials``"""
 
     section = "Denials, beyond GitLab"
+    of_both = True
 
     @operation(
-        "List the denials of a project",
+        "List denials",
         takes=PageParameters,
         gives=DenialEntity,
         many=True,
         refuses=[404],
     )
-    def get(self, request: Request, given: dict[str, Any], id: int | str) -> Response:
-        """Everybody's, the latest first, for those who maintain it."""
-        found = routable_for(person(request), "project", id, Ability.ADMIN_PROJECT)
-        assert isinstance(found, Project)
-        page = page_of(request, given, denials.in_project(found), _ORDER)
+    def get(self, request: Request, given: dict[str, Any], kind: str, id: int | str) -> Response:
+        """Everybody's, the latest first, for those who maintain the project; of a group, where
+        there is no project, for its owners.
+        """
+        found = administered(person(request), kind, id)
+        rows = denials.in_project(found) if isinstance(found, Project) else denials.in_group(found)
+        page = page_of(request, given, rows, _ORDER)
         return page.response(DenialEntity(page.rows, many=True).data)

@@ -19,6 +19,10 @@ class SettingsEntity(Entity):
     """GitLab's settings that have a meaning here."""
 
     signup_enabled = serializers.BooleanField()
+    domain_allowlist = serializers.ListField(child=serializers.CharField())
+    require_admin_approval_after_user_signup = serializers.BooleanField()
+    deactivate_dormant_users = serializers.BooleanField()
+    deactivate_dormant_users_period = serializers.IntegerField(help_text="Days.")
     password_authentication_enabled_for_web = serializers.BooleanField()
     default_project_visibility = serializers.CharField()
     default_group_visibility = serializers.CharField()

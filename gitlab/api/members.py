@@ -16,7 +16,7 @@ from gitlab.accounts.models import User
 from gitlab.api.authentication import person
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import ApiError, BadParameter, not_found
-from gitlab.api.fields import Entity, Moment, UserBasic
+from gitlab.api.fields import Moment, UserBasic
 from gitlab.api.lookups import missing, routable_for, user_called
 from gitlab.api.pagination import PageParameters, page_of
 from gitlab.api.parameters import Commas, Day, Parameters, identifier, text
@@ -74,14 +74,16 @@ class ListParameters(PageParameters):
     skip_users = Commas(child=identifier(), required=False)
 
 
-class _LevelParameters(Parameters):
+class LevelParameters(Parameters):
+    """A level, and until when."""
+
     access_level = serializers.ChoiceField(choices=AccessLevel.choices)
     expires_at = Day(
         required=False, allow_null=True, help_text="The first day on which it no longer holds."
     )
 
 
-class AddParameters(_LevelParameters):
+class AddParameters(LevelParameters):
     """Who, and with which level."""
 
     user_id = Commas(child=identifier(), required=False, max_length=100)
@@ -201,7 +203,7 @@ class OneMember(Endpoint):
         routable = routable_for(request.user, kind, id, Ability.READ_MEMBERS)
         return Response(_shown(routable, user_called(user_id)))
 
-    @operation("Change a member", takes=_LevelParameters, gives=MemberEntity, refuses=[404, 409])
+    @operation("Change a member", takes=LevelParameters, gives=MemberEntity, refuses=[404, 409])
     def put(
         self, request: Request, given: dict[str, Any], kind: str, id: int | str, user_id: int
     ) -> Response:
@@ -239,97 +241,3 @@ class OneOfAllMembers(Endpoint):
         """Somebody who belongs here, with the highest level."""
         routable = routable_for(request.user, kind, id, Ability.READ_MEMBERS)
         return Response(_shown(routable, user_called(user_id), inherited=True))
-
-
-class InviteParameters(_LevelParameters):
-    """Whom, and with which level."""
-
-    email = Commas(child=serializers.EmailField(), required=False, max_length=100)
-    user_id = Commas(child=identifier(), required=False, max_length=100)
-
-
-class InvitationEntity(Entity):
-    """An invitation that waits for somebody."""
-
-    invite_email = serializers.CharField()
-    access_level = serializers.IntegerField()
-    created_at = Moment()
-    expires_at = Moment(allow_null=True)
-    user_name = serializers.CharField()
-
-
-class OutcomeEntity(Entity):
-    """Whether everybody was added, and else why not, by address or user name."""
-
-    status = serializers.ChoiceField(choices=["success", "error"])
-    message = serializers.DictField(child=serializers.CharField(), required=False)
-
-
-class Invitations(Endpoint):
-    """``/projects/:id/invitations`` and ``/groups/:id/invitations``"""
-
-    section = "Members"
-    of_both = True
-
-    @operation(
-        "List invitations", takes=PageParameters, gives=InvitationEntity, many=True, refuses=[404]
-    )
-    def get(self, request: Request, given: dict[str, Any], kind: str, id: int | str) -> Response:
-        """None: nobody is invited by mail here, who is added is a member at once."""
-        routable_for(person(request), kind, id, Ability.ADMIN_MEMBERS)
-        page = page_of(request, given, User.objects.none(), ["id"])
-        return page.response([])
-
-    @operation(
-        "Invite people", takes=InviteParameters, gives=OutcomeEntity, status=201, refuses=[404]
-    )
-    def post(self, request: Request, given: dict[str, Any], kind: str, id: int | str) -> Response:
-        """People who have an account become members. By address for administrators alone: whose
-        it is would be told to everybody otherwise.
-        """
-        by = person(request)
-        routable = routable_for(by, kind, id, Ability.ADMIN_MEMBERS)
-        if not given.get("email") and not given.get("user_id"):
-            raise BadParameter(
-                "email, user_id are missing, at least one parameter must be provided"
-            )
-        refused = {}
-        for name in [*given.get("email", []), *given.get("user_id", [])]:
-            try:
-                user = self._whom(name, is_admin=by.is_superuser)
-                members.add_member(
-                    by, routable, user, given["access_level"], given.get("expires_at")
-                )
-            except Invalid as error:
-                refused[str(name)] = " ".join(error.messages)
-        body = {"status": "error", "message": refused} if refused else {"status": "success"}
-        return Response(body, status=201)
-
-    def _whom(self, name: int | str, *, is_admin: bool) -> User:
-        if isinstance(name, int):
-            return user_called(name)
-        if not is_admin:
-            raise Invalid({"email": "Nobody is invited by mail here: add people by user name."})
-        found = User.objects.filter(email=name.lower()).first()
-        if found is None:
-            raise Invalid({"email": "Nobody has this address here."})
-        return found
-
-
-class OneInvitation(Endpoint):
-    """``/projects/:id/invitations/:email`` and ``/groups/:id/invitations/:email``"""
-
-    section = "Members"
-    of_both = True
-
-    @operation("Change an invitation", gives=InvitationEntity, refuses=[404])
-    def put(self, request: Request, kind: str, id: int | str, email: str) -> Response:
-        """Not found: no invitation waits for anybody."""
-        routable_for(person(request), kind, id, Ability.ADMIN_MEMBERS)
-        raise not_found()
-
-    @operation("Take an invitation back", status=204, refuses=[404])
-    def delete(self, request: Request, kind: str, id: int | str, email: str) -> Response:
-        """Not found: no invitation waits for anybody."""
-        routable_for(person(request), kind, id, Ability.ADMIN_MEMBERS)
-        raise not_found()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import Q, QuerySet
-from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gitlab.accounts import services
-from gitlab.accounts.factors import services as factors
 from gitlab.accounts.factors import standing
 from gitlab.accounts.models import User
 from gitlab.api.authentication import person
@@ -26,6 +24,7 @@ from gitlab.api.pagination import page_of, sorting
 from gitlab.api.parameters import Parameters, choice, flag, moment, text
 from gitlab.namespaces import policies, user_access
 from gitlab.refusals import Invalid
+from gitlab.user_deletion import services as user_deletion
 
 
 class UserFull(UserBasic):
@@ -232,7 +231,8 @@ def _filtered(given: Mapping[str, Any], *, all_of_them: bool) -> QuerySet[User]:
 class DeleteParameters(Parameters):
     """How."""
 
-    hard_delete = flag(help_text="Ignored: projects are deleted or transferred first.")
+    hard_delete = flag(help_text="What they own is deleted with them.")
+    move_to = text(help_text="Beyond GitLab: the user name of who gets what they own.")
 
 
 class OneUser(Endpoint):
@@ -241,7 +241,7 @@ class OneUser(Endpoint):
     section = "Users"
     confirmed = ["PUT", "DELETE"]
     reads_with = ("api", "read_api", "read_user")
-    names = {"is_superuser": "admin"}
+    names = {"is_superuser": "admin", "heir": "move_to"}
 
     @operation("Show a person", gives=UserFull, refuses=[404])
     def get(self, request: Request, id: int | str) -> Response:
@@ -264,100 +264,13 @@ class OneUser(Endpoint):
 
     @operation("Delete a person", takes=DeleteParameters, status=204, refuses=[404, 409])
     def delete(self, request: Request, given: dict[str, Any], id: int | str) -> Response:
-        """For administrators. Somebody stays who has projects, or is the only owner of a group."""
+        """For administrators. Who has projects, or is the only owner of a group, stays unless one
+        of the two says what becomes of them: they are blocked then, and go when it is done.
+        """
         if not _is_admin(request):
             raise forbidden()
-        services.delete_user(user_called(id), by=person(request))
+        heir = user_called(given["move_to"].lower()) if given.get("move_to") else None
+        user_deletion.request(
+            person(request), user_called(id), heir=heir, deletes=given.get("hard_delete", False)
+        )
         return Response(status=204)
-
-
-class ChangeState(Endpoint):
-    """``/users/:id/block``, ``/unblock``, ``/ban``, ``/unban``, ``/deactivate``, ``/activate``"""
-
-    section = "Users"
-    administrators = True
-    change: ClassVar[Callable[..., User]]
-
-    def _change(self, request: Request, id: int | str) -> Response:
-        type(self).change(user_called(id), by=person(request))
-        return Response(True, status=201)
-
-
-class Block(ChangeState):
-    """``/users/:id/block``"""
-
-    change = staticmethod(services.block)
-
-    @operation("Block a person", gives=OpenApiTypes.BOOL, status=201, refuses=[400, 404])
-    def post(self, request: Request, id: int | str) -> Response:
-        """No sign-in, and no token works. `true` where that is so now."""
-        return self._change(request, id)
-
-
-class Unblock(ChangeState):
-    """``/users/:id/unblock``"""
-
-    change = staticmethod(services.unblock)
-
-    @operation("Unblock a person", gives=OpenApiTypes.BOOL, status=201, refuses=[404])
-    def post(self, request: Request, id: int | str) -> Response:
-        """They come in again, with the tokens that they had."""
-        return self._change(request, id)
-
-
-class Ban(ChangeState):
-    """``/users/:id/ban``"""
-
-    change = staticmethod(services.block)
-
-    @operation("Ban a person", gives=OpenApiTypes.BOOL, status=201, refuses=[400, 404])
-    def post(self, request: Request, id: int | str) -> Response:
-        """The same as blocking them: nothing here would have to be hidden besides."""
-        return self._change(request, id)
-
-
-class Unban(ChangeState):
-    """``/users/:id/unban``"""
-
-    change = staticmethod(services.unblock)
-
-    @operation("Unban a person", gives=OpenApiTypes.BOOL, status=201, refuses=[404])
-    def post(self, request: Request, id: int | str) -> Response:
-        """The same as unblocking them."""
-        return self._change(request, id)
-
-
-class DisableTwoFactor(Endpoint):
-    """``/users/:id/disable_two_factor``"""
-
-    section = "Users"
-    administrators = True
-
-    @operation("Take a person's factors away", status=204, refuses=[400, 404])
-    def patch(self, request: Request, id: int | str) -> Response:
-        """Their password alone signs in until they set up new ones; their sessions end."""
-        if not factors.remove_all(user_called(id), by=person(request)):
-            raise BadParameter("two-factor authentication is not enabled for this user")
-        return Response(status=204)
-
-
-class Deactivate(ChangeState):
-    """``/users/:id/deactivate``"""
-
-    change = staticmethod(services.deactivate)
-
-    @operation("Deactivate a person", gives=OpenApiTypes.BOOL, status=201, refuses=[400, 404, 409])
-    def post(self, request: Request, id: int | str) -> Response:
-        """Nothing of theirs works until they sign in to the pages again."""
-        return self._change(request, id)
-
-
-class Activate(ChangeState):
-    """``/users/:id/activate``"""
-
-    change = staticmethod(services.activate)
-
-    @operation("Activate a person", gives=OpenApiTypes.BOOL, status=201, refuses=[404, 409])
-    def post(self, request: Request, id: int | str) -> Response:
-        """Ends a deactivation."""
-        return self._change(request, id)

@@ -14,8 +14,10 @@ from gitlab.config.limit_tables import Limits, RateLimits
 from gitlab.config.values import (
     PROJECT,
     AuditStream,
+    DormancyPeriod,
     Duration,
     Listener,
+    MailDomains,
     Networks,
     Origins,
     Roles,
@@ -240,10 +242,59 @@ class Berth(Table):
     """
 
     signup_enabled: bool = False
-    """Strangers may register.
+    """Strangers may register. [How](people.md#registering).
 
     Default: `false`.
     Example: signup_enabled = true
+    """
+
+    signup_domains: MailDomains = []
+    """Only addresses in these domains may register, or be invited by who is no administrator;
+    `*.example.com` are all below one. The address has to be proven by a link that is sent to it;
+    where no mail is sent, an administrator has to approve each.
+
+    Default: none: every address.
+    Example: signup_domains = ["example.com", "*.example.com"]
+    """
+
+    signup_requires_approval: bool = False
+    """Who registers can't sign in before an administrator has approved it.
+
+    Default: `false`.
+    Example: signup_requires_approval = true
+    """
+
+    deactivate_dormant_after: DormancyPeriod = timedelta(0)
+    """Who has neither signed in nor used a token for so long is [deactivated](people.md#silence),
+    and comes back by signing in to the pages; at least a day. `0` never.
+
+    Default: `0`: never.
+    Example: deactivate_dormant_after = "90d"
+    """
+
+    invitation_expiry: Duration = timedelta(days=30)
+    """How long an invitation by mail to a group or project counts; sent again, it begins anew. With
+    `0` nobody is invited by mail. [What they are](people.md#invitations).
+
+    Default: `30d`.
+    Example: invitation_expiry = "7d"
+    """
+
+    invitations_make_accounts: bool = False
+    """Whoever is invited by mail may make an account, though `signup_enabled` is off. An
+    administrator's invitation always does.
+
+    Default: `false`.
+    Example: invitations_make_accounts = true
+    """
+
+    mail_to_log: bool = False
+    """Mail is written into the log of the worker where no mail server is set
+    ([`gitlab_rails.smtp_enable`](#gitlab_railssmtp_enable)), for trying things out. Whoever reads
+    the log can follow the links in it, also those that set another password.
+
+    Default: `false`.
+    Example: mail_to_log = true
     """
 
     password_min_length: int = Field(default=8, ge=8, le=128)

@@ -103,6 +103,22 @@ def _origins(values: list[str]) -> list[str]:
     return values
 
 
+_MAIL_DOMAIN = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
+
+
+def _mail_domains(values: list[str]) -> list[str]:
+    for value in values:
+        if _MAIL_DOMAIN.fullmatch(value) is None:
+            raise ValueError("each is a domain in lower case, as in example.com or *.example.com")
+    return values
+
+
+def _dormancy(value: timedelta) -> timedelta:
+    if timedelta(0) < value < timedelta(days=1):
+        raise ValueError("at least a day, or 0: activity is kept by days")
+    return value
+
+
 def comma_list(value: object) -> object:
     return (
         [part.strip() for part in value.split(",") if part.strip()]
@@ -117,6 +133,8 @@ BareAddress = Annotated[str, AfterValidator(_bare_address)]
 Listener = Annotated[str, AfterValidator(_listener)]
 Names = Annotated[list[str], BeforeValidator(comma_list)]
 Networks = Annotated[Names, AfterValidator(_networks)]
+DormancyPeriod = Annotated[Duration, AfterValidator(_dormancy)]
+MailDomains = Annotated[Names, AfterValidator(_mail_domains)]
 Origins = Annotated[Names, AfterValidator(_origins)]
 Role = Literal["web", "registry"]
 AuditStream = Annotated[str, AfterValidator(_audit_stream)]

@@ -16,6 +16,7 @@ import datetime as dt
 import logging
 import smtplib
 from collections.abc import Iterator
+from typing import Any
 
 from django.conf import settings
 from django.core import mail
@@ -52,7 +53,19 @@ def queue(to: Person, subject: str, text: str) -> Message | None:
     """
     if not is_on() or to.is_bot or not to.is_active:
         return None
-    row = Message.objects.create(user_id=to.pk, subject=_one_line(subject), text=text)
+    return _add(subject, text, user_id=to.pk)
+
+
+def queue_to(email: str, subject: str, text: str) -> Message | None:
+    """Have a mail sent to an address that need be nobody's. None where mail is off.
+
+    Its text is forgotten once it is sent: it may hold a link that lets in whoever has it.
+    """
+    return _add(subject, text, email=email) if is_on() else None
+
+
+def _add(subject: str, text: str, **to: Any) -> Message:
+    row = Message.objects.create(subject=_one_line(subject), text=text, **to)
     enqueue.on_commit(TASK)
     return row
 
@@ -107,7 +120,7 @@ def _take(pk: int) -> Message | None:
 
 def _send(message: Message, connection: BaseEmailBackend) -> bool:
     """Whether it went. Raises `OSError` where the mail server is in trouble."""
-    if not message.user.is_active or not message.user.email:
+    if not message.recipient:
         _done(message, Message.Status.FAILED, "the account gets no mail")
         return False
     try:
@@ -130,7 +143,7 @@ def _as_mail(message: Message, connection: BaseEmailBackend) -> mail.EmailMessag
     return mail.EmailMessage(
         message.subject,
         message.text,
-        to=[message.user.email],
+        to=[message.recipient],
         connection=connection,
         headers={
             "Message-ID": f"<berth-{message.pk}-{message.created_at.timestamp():.0f}@{host}>",
@@ -155,4 +168,5 @@ def _failed(message: Message, error: Exception) -> None:
 
 def _done(message: Message, status: str, reason: str = "") -> None:
     waiting = Message.objects.filter(pk=message.pk, status=Message.Status.WAITING)
-    waiting.update(status=status, done_at=timezone.now(), failure_reason=reason[:255])
+    text = "" if message.email else message.text
+    waiting.update(status=status, done_at=timezone.now(), failure_reason=reason[:255], text=text)

@@ -1,4 +1,4 @@
-"""What the commands ``users``, ``tokens``, ``projects`` and ``garbage`` share.
+"""What ``users``, ``members``, ``groups``, ``tokens``, ``projects`` and ``garbage`` share.
 
 Each has verbs, as in ``manage.py users block bob``. They call the services that pages call, so the
 same rules hold and the same is audited, with "command line" in the place of an address and of the
@@ -12,6 +12,7 @@ import contextlib
 import datetime as dt
 import getpass
 import json
+import keyword
 import os
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,9 @@ Row = Mapping[str, Any]
 
 
 class AdministrationCommand(BaseCommand):
-    """A command with verbs. Subclasses add parsers in `add_verbs` and have a method for each."""
+    """A command with verbs. Subclasses add parsers in `add_verbs` and have a method for each, whose
+    name ends in _ where it is a word of Python's.
+    """
 
     requires_system_checks: list[str] = []
 
@@ -55,7 +58,8 @@ class AdministrationCommand(BaseCommand):
 
         self.as_json = options["format"] == "json"
         with acting_from(ORIGIN, of_shell(_login()), ORIGIN), _refusals():
-            getattr(self, options["verb"].replace("-", "_"))(options)
+            name = options["verb"].replace("-", "_")
+            getattr(self, f"{name}_" if keyword.iskeyword(name) else name)(options)
 
     def show(self, rows: Sequence[Row], nothing: str) -> None:
         """Many: a table with a line each, or a JSON list."""

@@ -184,7 +184,7 @@ class GroupSettingsForm(forms.Form):
         self.fields["visibility"] = _visibility("group", parent)
 
 
-class _Levels(forms.TypedChoiceField):
+class Levels(forms.TypedChoiceField):
     """The roles up to the reader's own."""
 
     def __init__(self, highest: int, **kwargs: Any) -> None:
@@ -197,7 +197,7 @@ class MemberForm(forms.Form):
 
     def __init__(self, highest: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["access_level"] = _Levels(highest, widget=ExplainedRadios(_ROLES))
+        self.fields["access_level"] = Levels(highest, widget=ExplainedRadios(_ROLES))
         tomorrow = timezone.now().date() + dt.timedelta(days=1)
         self.fields["expires_at"] = forms.DateField(
             label="Ends on",
@@ -220,7 +220,7 @@ class NewMemberForm(MemberForm):
     def __init__(self, by: Person, highest: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(highest, *args, **kwargs)
         self._by = by
-        self.fields["access_level"] = _Levels(highest)
+        self.fields["access_level"] = Levels(highest)
         if by.is_superuser:
             self.fields["user"].label = "User name, name or mail address"
 

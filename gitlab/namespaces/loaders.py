@@ -12,17 +12,29 @@ from django.db.models import Q
 
 from gitlab import principals
 from gitlab.namespaces import policies, user_access
-from gitlab.namespaces.models import Namespace, Project, Route
-from gitlab.namespaces.policies import Ability
+from gitlab.namespaces.models import AccessLevel, Namespace, Project, Route
+from gitlab.namespaces.policies import Ability, UserAccess
 from gitlab.principals import Anybody
 from gitlab.refusals import Forbidden, NotFound
 
 
-def _refuse_unless(allowed: frozenset[str], needed: Ability, basic: Ability) -> None:
+def _refuse_unless(
+    allowed: frozenset[str], needed: Ability, basic: Ability, access: UserAccess
+) -> None:
     if basic not in allowed:
         raise NotFound("nothing here")
     if needed not in allowed:
-        raise Forbidden("You may not do this here.")
+        raise Forbidden(_why_not(needed, access, in_group=basic == Ability.READ_GROUP))
+
+
+def _why_not(needed: Ability, access: UserAccess, *, in_group: bool) -> str:
+    """Which role it takes, and which one they have."""
+    role = policies.role_needed(needed, access, in_group=in_group)
+    if role is None:
+        return "You may not do this here."
+    noun = "group" if in_group else "project"
+    own = f"yours is {AccessLevel(access.level).label}" if access.level else "you have none"
+    return f"This takes the role {role.label} in the {noun}, or a higher one; {own}."
 
 
 IdOrPath: TypeAlias = int | str
@@ -73,13 +85,14 @@ def no_project(user: Anybody) -> NotFound:
 
 def require_in_project(user: Anybody, project: Project, ability: Ability) -> Project:
     """`project`, with `abilities` filled. Raises `NotFound`, `Forbidden`."""
+    access = user_access.in_project(user, project)
     project.abilities = policies.project_abilities(
-        user_access.in_project(user, project),
+        access,
         project.visibility,
         project.registry_access,
         archived=project.archived,
     )
-    _refuse_unless(project.abilities, ability, Ability.READ_PROJECT)
+    _refuse_unless(project.abilities, ability, Ability.READ_PROJECT, access)
     return project
 
 
@@ -114,7 +127,7 @@ def require_in_namespace(user: Anybody, namespace: Namespace, ability: Ability) 
     if Ability.READ_GROUP not in abilities and _belongs_below(user, namespace):
         abilities = policies.group_abilities(access, namespace.visibility, belongs_below=True)
     namespace.abilities = abilities
-    _refuse_unless(abilities, ability, Ability.READ_GROUP)
+    _refuse_unless(abilities, ability, Ability.READ_GROUP, access)
     return namespace
 
 

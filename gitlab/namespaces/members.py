@@ -10,14 +10,16 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import (
     Case,
     Exists,
+    F,
     IntegerField,
+    Max,
     OuterRef,
     Q,
     QuerySet,
@@ -131,20 +133,22 @@ def _lasting_owners() -> QuerySet[Member]:
     )
 
 
-def only_owned_by(user: Person) -> Namespace | None:
-    """A group that would have no owner without `user`, None where there is none."""
+def groups_only_owned_by(user: Person) -> QuerySet[Namespace]:
+    """The groups that would have no owner without `user`."""
     others = (
         _lasting_owners().filter(namespace_id=OuterRef("namespace_id")).exclude(user_id=user.pk)
     )
     alone = Member.objects.filter(
-        ~Exists(others),
-        user_id=user.pk,
-        access_level=AccessLevel.OWNER,
-        namespace__isnull=False,
-        namespace__pending_delete_at__isnull=True,
-    ).select_related("namespace")
-    found = alone.first()
-    return found.namespace if found else None
+        ~Exists(others), user_id=user.pk, access_level=AccessLevel.OWNER, namespace__isnull=False
+    )
+    return Namespace.objects.filter(
+        pk__in=alone.values("namespace_id"), pending_delete_at__isnull=True
+    )
+
+
+def only_owned_by(user: Person) -> Namespace | None:
+    """A group that would have no owner without `user`, None where there is none."""
+    return groups_only_owned_by(user).first()
 
 
 @transaction.atomic
@@ -154,8 +158,13 @@ def add_member(
     user: Person,
     access_level: int,
     expires_at: dt.date | None = None,
+    *,
+    accepted: bool = False,
 ) -> Member:
-    """Make `user` a member. Raises `Invalid` for ``user`` where they are one already."""
+    """Make `user` a member. Raises `Invalid` for ``user`` where they are one already.
+
+    Where it is `accepted`, it is `user` who does it, whom `by` has invited.
+    """
     access = require_administered(by, routable)
     level = check_level(access, access_level)
     if user.is_bot:
@@ -170,14 +179,16 @@ def add_member(
         expires_at=check_expiry(expires_at),
         created_by_id=by.person_id,
     )
+    invited: dict[str, Any] = {"invited_by": by.username} if accepted else {}
     record(
         "member.add",
-        by=by,
+        by=user if accepted else by,
         target=routable,
         about=user,
         member=user.username,
         level=int(level),
         expires_at=str(member.expires_at) if member.expires_at else None,
+        **invited,
     )
     return member
 
@@ -224,7 +235,7 @@ def remove_member(by: Person, routable: Routable, user: Person) -> None:
     """End a direct membership; everybody may end their own. Raises `NotFound` for others."""
     _refuse_bots(user)
     if by.pk == user.pk:
-        _hold(routable)
+        hold(routable)
         member = _direct(routable, user)
     else:
         access = require_administered(by, routable)
@@ -245,13 +256,49 @@ def end_tokens_of(user: Person, routable: Routable) -> None:
     revocations.end_tokens(subject=user.username, path="" if invited else routable.full_path)
 
 
+def end_expired(most: int = 500) -> int:
+    """Remove memberships whose last day has passed; how many. May run at any time and twice.
+
+    They have given nothing since that day. A bot's end with its token.
+    """
+    today = timezone.now().date()
+    rows = Member.objects.filter(expires_at__lte=today, user__user_type="human")
+    some = rows.order_by("expires_at", "pk").values_list("pk", flat=True)[:most]
+    return sum(_expire(pk, today) for pk in list(some))
+
+
+@transaction.atomic
+def _expire(pk: int, today: dt.date) -> bool:
+    """Whether it was still there, and its day had not been moved meanwhile."""
+    rows = Member.objects.select_for_update(of=("self",)).filter(pk=pk, expires_at__lte=today)
+    member = rows.select_related("user", "project", "namespace").first()
+    if member is None:
+        return False
+    routable = member.project or member.namespace
+    assert routable is not None
+    level, day = member.access_level, str(member.expires_at)
+    user = member.user
+    member.delete()
+    record(
+        "member.expire",
+        by=None,
+        target=routable,
+        about=user,
+        member=user.username,
+        level=level,
+        expires_at=day,
+    )
+    return True
+
+
 def _refuse_bots(user: Person) -> None:
     """A bot's membership is its token's: raises `Forbidden`."""
     if user.is_bot:
         raise Forbidden("This is a bot: revoke its token, or make another.")
 
 
-def _hold(routable: Routable) -> None:
+def hold(routable: Routable) -> None:
+    """Let nobody else change who belongs here until the end of the transaction."""
     rows = Project.objects if isinstance(routable, Project) else Namespace.objects
     rows.select_for_update().filter(pk=routable.pk).first()
 
@@ -371,7 +418,7 @@ def with_levels(people: QuerySet[Any], routable: Routable) -> QuerySet[Any]:
         rows.filter(user_id=OuterRef("pk")).order_by("-access_level").values("access_level")[:1]
     )
     links = user_access.links_above(routable).values("pk")
-    by_links: Any = user_access.links_with_member(OuterRef("pk")).filter(pk__in=links)
+    by_links = user_access.links_with_member(OuterRef("pk")).filter(pk__in=links)
     highest_by_links = by_links.order_by("-level").values("level")[:1]
     nothing = Value(0, output_field=IntegerField())
     by_both: Any = Greatest(
@@ -389,14 +436,22 @@ def with_levels(people: QuerySet[Any], routable: Routable) -> QuerySet[Any]:
     )
 
 
-class PersonHere(NamedTuple):
-    """Somebody, and the level that they have in the place that is asked about."""
+def highest_of(routable: Routable, count: int) -> list[Membership]:
+    """The first `count` of `members_of`, at a cost that does not grow with how many there are."""
+    rows = user_access.live_members().filter(_where(routable, inherited=True))
+    people = rows.values("user_id").annotate(level=Max("access_level"))
+    some = people.order_by("-level", "user__username")[:count]
+    namespace = routable.namespace if isinstance(routable, Project) else routable
+    owner = {namespace.owner_id} if namespace.owner_id is not None else set()
+    among = {row["user_id"] for row in some} | owner | _first_by_links(routable, count)
+    return members_of(routable, among=among)[:count]
 
-    user: Person
-    level: AccessLevel
 
-
-def highest_of(routable: Routable, count: int) -> list[PersonHere]:
-    """The first `count` of those who belong here, by level, then by name. One query."""
-    people = with_levels(people_of(routable), routable).order_by("-level", "username")[:count]
-    return [PersonHere(user, AccessLevel(user.level)) for user in people]
+def _first_by_links(routable: Routable, count: int) -> set[int]:
+    """The ids of the first `count` people, by level and name, of those who come by invitation."""
+    links = user_access.links_above(routable).values("pk")
+    rows = user_access.links_with_members().filter(pk__in=links)
+    level: Any = F("level")
+    people = rows.values("group__members__user_id").annotate(highest=Max(level))
+    some = people.order_by("-highest", "group__members__user__username")[:count]
+    return {row["group__members__user_id"] for row in some}

@@ -324,6 +324,13 @@ class Member(models.Model):
                 condition=Q(access_level__in=[10, 20, 30, 40, 50]),
             ),
         ]
+        indexes = [
+            models.Index(
+                fields=["expires_at"],
+                name="member_by_end",
+                condition=Q(expires_at__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.namespace_id or self.project_id}: {self.access_level}"

@@ -160,6 +160,18 @@ def group_abilities(
     return frozenset(abilities)
 
 
+def role_needed(ability: Ability, access: UserAccess, *, in_group: bool) -> AccessLevel | None:
+    """The lowest role that gives an ability; None where somebody has that role, or none gives it.
+
+    Of such the reason is another: the project is archived, say, or its registry is off.
+    """
+    table = _GROUP_BY_LEVEL if in_group else _PROJECT_BY_LEVEL | _IMAGES_BY_LEVEL
+    needed = table.get(ability)
+    if needed is None or access.admin or access.level >= needed:
+        return None
+    return needed
+
+
 def may_create_top_level_group(access: UserAccess) -> bool:
     """Whether somebody may open a group at the top."""
     return access.admin or (access.signed_in and not access.external)

@@ -44,6 +44,12 @@ def cleanup_url(routable: Routable) -> str:
         return ""
 
 
+def invitations_url(routable: Routable) -> str:
+    """The page of who is invited to a project or group."""
+    kind = "project" if isinstance(routable, Project) else "group"
+    return reverse(f"invitations:{kind}", kwargs={"path": routable.full_path})
+
+
 def _protection(kind: str, owner: Routable, active: str) -> list[Link]:
     """The pages of what protects images, and of whose signatures count; none where this
     installation has none.
@@ -80,11 +86,11 @@ def _audit(kind: str, owner: Routable, active: str) -> list[Link]:
         url = reverse(f"record:{kind}", kwargs={"path": owner.full_path})
     except NoReverseMatch:
         return []
-    links = [Link("Audit log", url, "scroll-text", active == "audit")]
-    if kind == "project":
-        url = reverse("record:project_denials", kwargs={"path": owner.full_path})
-        links.append(Link("Denials", url, "ban", active == "denials"))
-    return links
+    denials = reverse(f"record:{kind}_denials", kwargs={"path": owner.full_path})
+    return [
+        Link("Audit log", url, "scroll-text", active == "audit"),
+        Link("Denials", denials, "ban", active == "denials"),
+    ]
 
 
 def _administration(user: Anybody, routable: Routable) -> list[Section]:

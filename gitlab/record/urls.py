@@ -22,9 +22,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/inventory/<slug:key>", admin.site.admin_view(inventory.listed), name="inventory"),
     path("-/denials", denials.own, name="own_denials"),
     path("-/denials/<str:reference>", denials.one, name="denial"),
+    # The group's first: its address would be that of a project in a group called groups.
+    path("groups/<full_path:path>/-/denials", denials.group, name="group_denials"),
     path("<full_path:path>/-/denials", denials.project, name="project_denials"),
     path("-/user_settings/audit_log", events.own, name="own"),
-    # The group's first: its address would be that of a project in a group called groups.
     path("groups/<full_path:path>/-/audit_events", events.group, name="group"),
     path("<full_path:path>/-/audit_events", events.project, name="project"),
     path("<full_path:path>/-/audit_events/pulls", pulls.project, name="project_pulls"),

@@ -199,5 +199,7 @@ def configuration(form: Format, level: str) -> dict[str, Any]:
             "kombu": {"level": "INFO" if debugging else "WARNING"},
             # Whether requests are logged is a setting of its own.
             ACCESS: {"level": "INFO"},
+            # So is whether mail stands here.
+            "gitlab.mail.log": {"level": "INFO"},
         },
     }

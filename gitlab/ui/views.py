@@ -102,11 +102,18 @@ def _error(
         errors = [{"code": code, "message": message}]
         return JsonResponse({"message": message, "errors": errors}, status=status)
     context = {
-        "request_id": getattr(request, "request_id", ""),
+        # Named only where a line of the log has it.
+        "request_id": getattr(request, "request_id", "") if _is_logged(status) else "",
         "theme": theme_of(request),
         "reason": reason,
     }
     return HttpResponse(render_to_string(template or f"{status}.html", context), status=status)
+
+
+def _is_logged(status: int) -> bool:
+    """Whether the log has a line for a request that was answered so, as `berth.access_log` says."""
+    found = {"all": True, "errors": status >= 500}
+    return found.get(settings.ACCESS_LOG, False) or status == 500
 
 
 @require_GET

@@ -76,6 +76,7 @@ OF_EVERYBODY = [
 ]  # fmt: skip
 OF_A_PROJECT = [
     "", "/container_registry", "/container_registry/deleted", "/container_registry/help", "/-/project_members", "/edit",
+    "/-/project_members/invitations",
     "/-/activity", "/-/storage", "/-/pushes", "/-/cleanup", "/-/cleanup/policy", "/-/delete", "/-/settings/access_tokens",
 ]  # fmt: skip
 OF_AN_IMAGE = ["", "?q=v&match=pattern", "/untagged", "/tags/v1", "/tags/delete?selected=v1"]

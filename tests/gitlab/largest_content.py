@@ -40,6 +40,7 @@ from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, 
 from gitlab.container_registry.signatures.models import PublicKey
 from gitlab.container_registry.signatures.services import MAX_KEYS
 from gitlab.identity_providers.models import Identity
+from gitlab.invitations.models import Invitation
 from gitlab.namespaces import group_links
 from gitlab.namespaces.models import MAX_PATH_LENGTH, GroupLink, Member, Namespace, Project, Route
 from gitlab.quotas.models import Quota
@@ -130,6 +131,7 @@ def content(
     _public_keys(acme, app, people)
     _sessions(alice)
     _identities(people)
+    _invitations(acme, app, people)
     Quota.objects.bulk_create(
         Quota(max_bytes=10**18, max_images=10**9, **where)
         for where in ({"namespace": acme}, {"project": app})
@@ -183,6 +185,22 @@ def _sessions(alice: User) -> None:
         UserSession(user=alice, session_key=key, ip="2001:db8::1", user_agent="<" * 200)
         for key in keys
     )
+
+
+def _invitations(acme: Namespace, app: Project, people: Sequence[User]) -> None:
+    later = timezone.now() + dt.timedelta(days=1)
+    for number, where in enumerate(({"namespace": acme}, {"project": app})):
+        Invitation.objects.bulk_create(
+            Invitation(
+                email=f"{long('m', n, 230)}@example.com",
+                access_level=30,
+                digest=f"{number}{n:063x}",
+                created_by=people[n],
+                ends_at=later,
+                **where,
+            )
+            for n in range(len(people))
+        )
 
 
 def _identities(people: Sequence[User]) -> None:

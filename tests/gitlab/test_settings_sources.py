@@ -155,6 +155,13 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     "berth.push_creates_projects": (False, "s.PUSH_CREATES_PROJECTS", False),
     "berth.hsts": ("30d", "s.CONFIG.berth.hsts.days", 30),
     "berth.signup_enabled": (True, "s.SIGNUP_ENABLED", True),
+    "berth.signup_domains": (["x.test"], "s.SIGNUP_DOMAINS", ["x.test"]),
+    "berth.signup_requires_approval": (True, "s.SIGNUP_REQUIRES_APPROVAL", True),
+    "berth.deactivate_dormant_after": ("9d", "s.DEACTIVATE_DORMANT_AFTER.days", 9),
+    "berth.invitation_expiry": ("9d", "s.INVITATION_EXPIRY.days", 9),
+    "berth.invitations_make_accounts": (True, "s.INVITATIONS_MAKE_ACCOUNTS", True),
+    # With a mail server, which this file sets as well, it counts for nothing.
+    "berth.mail_to_log": (True, "s.CONFIG.berth.mail_to_log", True),
     "berth.password_min_length": (12, "s.PASSWORD_MIN_LENGTH", 12),
     "berth.require_two_factor": (True, "s.REQUIRE_TWO_FACTOR", True),
     "berth.two_factor_grace_period": ("7d", "s.TWO_FACTOR_GRACE.days", 7),

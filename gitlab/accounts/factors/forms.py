@@ -9,7 +9,11 @@ from allauth.core import context
 from allauth.mfa.base.forms import AuthenticateForm
 from allauth.mfa.base.forms import ReauthenticateForm as ReauthenticateByCode
 from allauth.mfa.totp.forms import ActivateTOTPForm as AllauthActivateTOTPForm
-from allauth.mfa.webauthn.forms import AddWebAuthnForm
+from allauth.mfa.webauthn.forms import (
+    AddWebAuthnForm,
+    AuthenticateWebAuthnForm,
+    LoginWebAuthnForm,
+)
 from django import forms
 from django.core.exceptions import ValidationError
 
@@ -17,6 +21,10 @@ from gitlab.accounts import failed_logins, login_waits
 from gitlab.accounts.directories import DirectoryAway
 from gitlab.accounts.factors import services
 from gitlab.accounts.failed_logins import TooManyFailedLogins
+from gitlab.audit import denials
+
+SECOND_FACTOR = "second factor"
+"""What the record calls a code or a passkey after the password."""
 
 _CODE = {
     "autocomplete": "one-time-code",
@@ -24,6 +32,19 @@ _CODE = {
     "autofocus": True,
     "spellcheck": "false",
 }
+
+
+def _denied(user: Any, text: str, reason: str) -> ValidationError:
+    """What is said; why it was denied is kept for whose account it is, and has an id."""
+    name = user.username
+    reference = denials.login(
+        reason,
+        who=failed_logins.digest_of(name),
+        name=name,
+        credential=SECOND_FACTOR,
+        person_pk=user.pk,
+    )
+    return ValidationError(denials.told(text, reference))
 
 
 class _Counted(forms.Form):
@@ -42,10 +63,13 @@ class _Counted(forms.Form):
         except TooManyFailedLogins as error:
             self.wait = error.retry_after
             login_waits.note(self.user, address, self.wait)
-            raise ValidationError(str(error)) from error
+            raise _denied(
+                self.user, str(error), "too many wrong codes of the second factor"
+            ) from error
         found = services.check_code(self.user, code)
         if found is None:
-            raise ValidationError("This code is wrong, or was used before.")
+            text = "This code is wrong, or was used before."
+            raise _denied(self.user, text, "the code of the second factor is wrong")
         attempt.succeeded()
         found.user = self.user
         self.authenticator = found
@@ -58,6 +82,39 @@ class CodeForm(_Counted, AuthenticateForm):
 
 class ConfirmByCodeForm(_Counted, ReauthenticateByCode):
     """Who is signed in says by a code that it is them."""
+
+
+class _Signed(AuthenticateWebAuthnForm):
+    """What a device has signed."""
+
+    def clean_credential(self) -> Any:
+        """The passkey. At what is none allauth fails where its form is unexpected."""
+        try:
+            return super().clean_credential()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValidationError("This is no passkey.") from error
+
+
+class PasskeyForm(_Signed):
+    """A passkey as the second factor at sign-in."""
+
+    def clean_credential(self) -> Any:
+        """The passkey. A refusal is kept for whose account it is."""
+        try:
+            return super().clean_credential()
+        except ValidationError as error:
+            text = " ".join(error.messages)
+            raise _denied(self.user, text, "the passkey is wrong") from error
+
+
+class ConfirmByPasskeyForm(PasskeyForm):
+    """Who is signed in says by a passkey that it is them."""
+
+    reauthenticated = True
+
+
+class PasskeyAloneForm(_Signed, LoginWebAuthnForm):
+    """A passkey in place of name and password."""
 
 
 class ConfirmByPasswordForm(ReauthenticateForm):

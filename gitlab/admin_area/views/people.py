@@ -33,7 +33,17 @@ _ORDERS: Orders = {
     "name": ("name", "id"),
     "created_at": ("created_at", "id"),
 }
-_OF_MANY = ("block", "unblock", "deactivate", "end_sessions", "unlock", "reset", "delete")
+_OF_MANY = (
+    "approve",
+    "reject",
+    "block",
+    "unblock",
+    "deactivate",
+    "end_sessions",
+    "unlock",
+    "reset",
+    "delete",
+)
 
 
 @require_safe
@@ -119,11 +129,13 @@ def _fitting(user: User) -> list[str]:
     """What can be done to somebody as they are."""
     if user.is_bot:
         return ["unblock" if user.is_blocked else "block"]
+    if user.is_pending:
+        return ["approve", "reject", "block"]
     if user.is_blocked:
-        return ["unblock", "delete"]
+        return ["unblock"]
     if not user.is_active:
-        return ["activate", "block", "delete"]
-    return ["reset", "end_sessions", "deactivate", "block", "delete"]
+        return ["activate", "block"]
+    return ["reset", "end_sessions", "deactivate", "block"]
 
 
 @_FORM

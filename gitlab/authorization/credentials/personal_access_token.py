@@ -22,18 +22,30 @@ def identify(username: str, secret: str, *, client_ip: str) -> Identity | None:
     if token is None:
         failed_logins.note_token(secret, client_ip)
         raise InvalidCredentials("unknown token")
-    owner = token.owner
-    concerned = Concerned(credentials.of_token(token.id), owner.pk, name=owner.label)
     if not token.is_usable:
         access_tokens.note_refused(token)
-        raise InvalidCredentials(_why(token), concerned=concerned)
+        raise InvalidCredentials(_why(token), concerned=_concerned(token))
     abilities = registry_abilities(token.scopes)
     if not abilities:
-        raise InsufficientCredentials("the token has no scope for images", concerned=concerned)
+        text = "the token has no scope for images"
+        raise InsufficientCredentials(text, concerned=_concerned(token))
     access_tokens.note_use(token, client_ip)
     credential = credentials.of_token(token.id)
     ends_at = checks.end_of(token.expires_at)
     return identity_of(token.owner, "personal_access_token", abilities, credential, ends_at)
+
+
+def _concerned(token: access_tokens.TokenRow) -> Concerned:
+    """Its owner; of a bot's, who maintains its project or owns its group."""
+    owner = token.owner
+    project_pk, namespace_pk = access_tokens.place_of(token) if owner.is_bot else (None, None)
+    return Concerned(
+        credentials.of_token(token.id),
+        owner.pk,
+        project_pk=project_pk,
+        namespace_pk=namespace_pk,
+        name=owner.label,
+    )
 
 
 def _why(token: access_tokens.TokenRow) -> str:

@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 
-from gitlab.management.administration import AdministrationCommand, Row, user_named
+from gitlab.management import bulk
+from gitlab.management.administration import (
+    AdministrationCommand,
+    Row,
+    administrator,
+    user_named,
+)
 
 if TYPE_CHECKING:
     from gitlab.accounts.models import User
 
 
-class Command(AdministrationCommand):
-    """list, create, block, unblock, password, admin."""
+_COLUMNS = ("username", "email", "name", "admin", "external", "state")
 
-    help = "List, create, block and unblock users, set passwords, make administrators."
+
+class Command(AdministrationCommand):
+    """list, create, import, export, block, unblock, approve, reject, delete, password, admin."""
+
+    help = "List, create, import, block, approve, delete users, set passwords, make administrators."
 
     def add_verbs(self) -> None:
         listed = self.verb("list", "Everybody, by name.")
         listed.add_argument(
-            "--state", choices=["active", "blocked", "deactivated"], help="only these"
+            "--state",
+            choices=["active", "blocked", "deactivated", "blocked_pending_approval"],
+            help="only these",
         )
         listed.add_argument("--admins", action="store_true", help="only administrators")
         create = self.verb("create", "A new user with a namespace of their own.")
@@ -36,14 +49,30 @@ class Command(AdministrationCommand):
         for name, text in (
             ("block", "No sign-in and no token of theirs works any more; sessions end."),
             ("unblock", "They may sign in again, with the tokens that they had."),
+            ("approve", "They have registered, and may sign in now."),
+            ("reject", "They have registered, and their account is deleted."),
             ("disable_two_factor", "Their password alone signs in; for who has lost the device."),
             ("lift_failed_logins", "They need not wait any longer after failed logins."),
             ("end_sessions", "They are signed out everywhere."),
         ):
             self.verb(name, text).add_argument("username")
+        delete = self.verb("delete", "They are gone; with what they own where one says what of it.")
+        delete.add_argument("username")
+        becomes = delete.add_mutually_exclusive_group()
+        becomes.add_argument("--move-to", metavar="USERNAME", help="who gets projects and groups")
+        becomes.add_argument("--delete-owned", action="store_true", help="they are deleted too")
+        delete.add_argument(
+            "--by", metavar="USERNAME", help="who does it; default: the oldest administrator"
+        )
         password = self.verb("password", "Set a password; their sessions end.")
         password.add_argument("username")
         _add_password(password)
+        taking = self.verb("import", "Make people, all lines of a file or none, without passwords.")
+        bulk.add_arguments(taking, "username, email; name, admin, external, state if wanted")
+        taking.add_argument(
+            "--send-links", action="store_true", help="mail each a link that sets a password"
+        )
+        self.verb("export", "Everybody, as CSV.")
         admin = self.verb("admin", "Make somebody an administrator, or with --revoke no longer.")
         admin.add_argument("username")
         admin.add_argument("--revoke", action="store_true")
@@ -84,6 +113,31 @@ class Command(AdministrationCommand):
         user = services.unblock(user_named(options["username"]), by=None)
         self.show_one(_row(user), f"{user.username} is active.")
 
+    def approve(self, options: dict[str, Any]) -> None:
+        from gitlab.accounts.sign_ups import services
+
+        user = services.approve(user_named(options["username"]), by=None)
+        self.show_one(_row(user), f"{user.username} may sign in.")
+
+    def reject(self, options: dict[str, Any]) -> None:
+        from gitlab.accounts.sign_ups import services
+
+        user = user_named(options["username"])
+        row = _row(user)
+        services.reject(user, by=None)
+        self.show_one(row, f"{user.username} is rejected, and gone.")
+
+    def delete(self, options: dict[str, Any]) -> None:
+        from gitlab.user_deletion import services
+
+        user = user_named(options["username"])
+        row = _row(user)
+        heir = user_named(options["move_to"]) if options["move_to"] else None
+        by = administrator(options["by"])
+        waits = services.request(by, user, heir=heir, deletes=options["delete_owned"])
+        sentence = "is blocked, and gone when what they own is." if waits else "is gone."
+        self.show_one(row, f"{user.username} {sentence}")
+
     def disable_two_factor(self, options: dict[str, Any]) -> None:
         from gitlab.accounts.factors import services
 
@@ -113,6 +167,28 @@ class Command(AdministrationCommand):
         services.change_password(user, password, by=None)
         self._tell(user, generated, f"{user.username} has a new password.")
 
+    def import_(self, options: dict[str, Any]) -> None:
+        from gitlab.accounts.password_resets import services as password_resets
+        from gitlab.mail import services as mail
+
+        if options["send_links"] and not mail.is_on():
+            raise CommandError("No mail is sent here: leave --send-links out, and set passwords.")
+        lines = bulk.read(options["file"], required=_COLUMNS[:2], optional=_COLUMNS[2:])
+        made: list[str] = []
+        taken = bulk.take(lines, lambda line: _make(line, made), dry_run=options["dry_run"])
+        if options["send_links"] and not options["dry_run"]:
+            for email in made:
+                password_resets.ask(email)
+        self.show_one(taken._asdict(), bulk.said(taken, dry_run=options["dry_run"]))
+
+    def export(self, options: dict[str, Any]) -> None:
+        from gitlab.accounts.models import User
+        from gitlab.audit.export import csv_lines
+
+        people = User.objects.filter(user_type=User.Type.HUMAN).order_by("username")
+        for line in csv_lines(map(_as_line, people.iterator(2000)), _COLUMNS):
+            self.stdout.write(line, ending="")
+
     def admin(self, options: dict[str, Any]) -> None:
         from gitlab.accounts import services
 
@@ -140,6 +216,42 @@ def _row(user: User) -> Row:
         "last_login": user.last_login,
         "created_at": user.created_at,
     }
+
+
+def _as_line(user: User) -> dict[str, Any]:
+    return {
+        "username": user.username,
+        "email": user.email,
+        "name": user.name,
+        "admin": "true" if user.is_superuser else "false",
+        "external": "true" if user.external else "false",
+        "state": user.state,
+    }
+
+
+def _make(line: Mapping[str, str], made: list[str]) -> bool:
+    """Make somebody; False where somebody of this name and address is there already."""
+    from gitlab.accounts import services
+    from gitlab.accounts.models import User
+
+    name, email = line["username"].lower(), line["email"].lower()
+    if User.objects.filter(username=name, email=email).exists():
+        return False
+    state = line.get("state", "") or User.State.ACTIVE
+    if state not in (User.State.ACTIVE, User.State.BLOCKED):
+        raise ValidationError({"state": "active or blocked"})
+    user = services.create_user(
+        username=name,
+        email=email,
+        name=line.get("name", ""),
+        is_superuser=bulk.flag("admin", line.get("admin", "")),
+        external=bulk.flag("external", line.get("external", "")),
+    )
+    if state == User.State.BLOCKED:
+        services.block(user, by=None)
+    else:
+        made.append(user.email)
+    return True
 
 
 def _add_password(parser: Any) -> None:

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from gitlab.namespaces import group_links, loaders, members, user_access
+from gitlab.namespaces import group_links, loaders, members, sidebars, user_access
 from gitlab.namespaces.forms import MemberForm, NewMemberForm
 from gitlab.namespaces.members import Membership
 from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project, Routable
@@ -48,6 +48,7 @@ def load(request: HttpRequest, kind: str, path: str, ability: Ability) -> Projec
 
 
 def address(routable: Routable, page: str = "", user: Person | None = None) -> str:
+    """The page of the members of a project or group, or a page about one of them."""
     kind = "project" if isinstance(routable, Project) else "group"
     name = f"namespaces:{kind}_member_{page}" if page else f"namespaces:{kind}_members"
     kwargs = {"path": routable.full_path} | ({"username": user.username} if user else {})
@@ -55,6 +56,7 @@ def address(routable: Routable, page: str = "", user: Person | None = None) -> s
 
 
 def frame(request: HttpRequest, routable: Routable, *more: Crumb) -> dict[str, Any]:
+    """What stands around the pages of members."""
     members_crumb = ("Members", address(routable) if more else "")
     if isinstance(routable, Project):
         return project_frame(routable, request.user, "members", members_crumb, *more)
@@ -103,6 +105,7 @@ def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
         **around(request, people, page, "member", _ORDERS),
         "noun": kind,
         "manages": manages,
+        "invitations_url": sidebars.invitations_url(routable) if manages else "",
     }
     return render(request, "namespaces/members.html", context)
 
@@ -164,11 +167,11 @@ def edit(request: HttpRequest, kind: str, path: str, username: str) -> HttpRespo
     user = person(request)
     routable = load(request, kind, path, Ability.ADMIN_MEMBERS)
     member = _member(routable, username)
-    highest = highest_role(user, routable)
-    if member.access_level > highest:
+    most = highest_role(user, routable)
+    if member.access_level > most:
         raise Forbidden("You can't change somebody above you.")
     initial = {"access_level": member.access_level, "expires_at": member.expires_at}
-    form = MemberForm(highest, request.POST or None, initial=initial)
+    form = MemberForm(most, request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
             members.update_member(user, routable, member.user, **form.cleaned_data)

@@ -17,7 +17,7 @@ from gitlab import pagination
 from gitlab.audit.models import Denial
 from gitlab.namespaces import loaders
 from gitlab.namespaces.policies import Ability
-from gitlab.namespaces.sidebars import home_frame, project_frame
+from gitlab.namespaces.sidebars import group_frame, home_frame, project_frame
 from gitlab.record import denials
 from gitlab.refusals import Invalid
 from gitlab.ui.decorators import person, signed_in
@@ -57,6 +57,15 @@ def project(request: HttpRequest, path: str) -> HttpResponse:
     found = loaders.get_project_for(request.user, path, Ability.ADMIN_PROJECT)
     frame = project_frame(found, request.user, "denials", ("Denials", ""))
     return _list(request, denials.in_project(found), frame)
+
+
+@signed_in
+@require_safe
+def group(request: HttpRequest, path: str) -> HttpResponse:
+    """Those at a group itself, for its owners: of its tokens, and of what is no project yet."""
+    found = loaders.get_group_for(request.user, path, Ability.ADMIN_GROUP)
+    frame = group_frame(found, request.user, "denials", ("Denials", ""))
+    return _list(request, denials.in_group(found), frame)
 
 
 @require_safe

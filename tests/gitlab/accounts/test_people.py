@@ -11,6 +11,7 @@ from django.test import Client
 from gitlab.access_tokens import services as access_tokens
 from gitlab.accounts import services
 from gitlab.accounts.models import User
+from gitlab.accounts.sign_ups import services as sign_ups
 from gitlab.audit.models import AuditEvent
 from gitlab.namespaces.models import Namespace, Route
 from gitlab.refusals import Forbidden, Invalid
@@ -113,6 +114,6 @@ def test_a_blocked_persons_session_ends_and_does_not_come_back(bob: Any, root: A
 def test_sign_up_is_a_setting(settings: Any) -> None:
     settings.SIGNUP_ENABLED = False
     with pytest.raises(Forbidden):
-        services.sign_up(username="dave", email="d@example.com", password=PASSWORD)
+        sign_ups.sign_up(username="dave", email="d@example.com", password=PASSWORD)
     settings.SIGNUP_ENABLED = True
-    assert services.sign_up(username="dave", email="d@example.com", password=PASSWORD).pk
+    assert sign_ups.sign_up(username="dave", email="d@example.com", password=PASSWORD).pk

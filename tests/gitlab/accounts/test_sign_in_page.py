@@ -8,6 +8,8 @@ import pytest
 from django.test import Client
 
 from gitlab.accounts import services
+from gitlab.audit import denials
+from gitlab.audit.models import Denial
 from tests.people import PASSWORD
 
 ADDRESS = "/users/sign_in"
@@ -65,6 +67,13 @@ def test_who_is_blocked_is_told_so_for_the_right_password(client: Client, bob: A
 
     assert "Your account is blocked. Ask an admin" in sign_in(client, "bob").content.decode()
     assert not signed_in(client)
+
+
+@pytest.mark.parametrize("login", ["alice", "nobody"])
+def test_it_shows_the_id_of_the_denial(client: Client, alice: Any, login: str) -> None:
+    page = sign_in(client, login, password="wrong-secret").content.decode()
+    denials.flush()
+    assert f"(denial {Denial.objects.get().reference})" in page
 
 
 def test_it_keeps_the_name_and_not_the_password(client: Client, alice: Any) -> None:

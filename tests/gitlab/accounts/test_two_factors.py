@@ -17,7 +17,8 @@ from django.utils import timezone
 from gitlab.accounts import sign_in
 from gitlab.accounts.adapters import AccountAdapter
 from gitlab.accounts.factors import services
-from gitlab.audit.models import AuditEvent
+from gitlab.audit import denials
+from gitlab.audit.models import AuditEvent, Denial
 from gitlab.refusals import Forbidden
 from tests.gitlab.accounts.factors import code_of, recovery_codes, set_up_app
 from tests.people import PASSWORD, basic
@@ -225,6 +226,23 @@ class TestSigningIn:
         client.post(SECOND, {"code": code_of(secret)})
         assert is_in(client)
 
+    @pytest.mark.parametrize("field", ["code", "credential"])
+    def test_a_wrong_factor_leaves_a_denial(self, client: Client, alice: Any, field: str) -> None:
+        set_up_app(alice)
+        password(client)
+        sent = {"code": "000000", "credential": '{"id": "x"}'}
+        page = client.post(SECOND, {field: sent[field]})
+        assert page.status_code == 200
+        denials.flush()
+        (row,) = Denial.objects.all()
+        assert (row.person_pk, row.name, row.credential) == (alice.pk, "alice", "second factor")
+        assert "wrong" in row.reason
+        if field == "code":
+            assert row.reference in page.content.decode()
+        assert "000000" not in str(vars(row))
+        event = AuditEvent.objects.get(action="user.fail_sign_in")
+        assert event.person_pk == alice.pk
+
     def test_nobody_comes_to_the_second_step_first(self, client: Client, alice: Any) -> None:
         secret = set_up_app(alice)
         assert client.get(SECOND)["Location"] == SIGN_IN
@@ -289,16 +307,19 @@ class TestSigningIn:
         assert is_in(client)
         assert client.session.get_expiry_age() > 86_400
 
-    @pytest.mark.parametrize("state", ["blocked", "deactivated"])
+    @pytest.mark.parametrize("state", ["blocked", "deactivated", "blocked_pending_approval"])
     def test_a_passkey_opens_no_closed_account(self, rf: Any, alice: Any, state: str) -> None:
         """Nor does any other way of signing in: each ends in this."""
         alice.state = state
         request = rf.get("/")
         request._messages = CookieStorage(request)
         refused = AccountAdapter(request).pre_login(request, alice)
-        assert (refused is not None) == (state == "blocked")
+        assert (refused is not None) == (state != "deactivated")
 
-    @pytest.mark.parametrize("sent", ["", "{}", "[]", "null", '{"response": {}}', "x" * 10_000])
+    @pytest.mark.parametrize(
+        "sent",
+        ["", "{}", "[]", "null", "[1]", '"x"', '{"id": "x"}', '{"response": {}}', "x" * 10_000],
+    )
     def test_what_is_no_passkey_is_refused(self, client: Client, alice: Any, sent: str) -> None:
         client.get("/users/sign_in/passkey", headers={"Accept": "application/json"})
         answer = client.post("/users/sign_in/passkey", {"credential": sent})

@@ -16,10 +16,17 @@ def test_settings(api: Api, root: Any, settings: Any) -> None:
     settings.SIGNUP_ENABLED = False
     settings.RATE_LIMITS = {"user": 0, "address": 900}
     settings.UNDO_WINDOW = dt.timedelta(days=1)
+    settings.SIGNUP_DOMAINS = ["example.com"]
+    settings.SIGNUP_REQUIRES_APPROVAL = True
+    settings.DEACTIVATE_DORMANT_AFTER = dt.timedelta(days=90)
     found = api(root).get("application/settings").json()
     assert found["signup_enabled"] is False
     assert found["container_registry_token_expire_delay"] == settings.TOKENS_LIFETIME // 60
     assert found["undo_window_in_seconds"] == 86400
+    assert found["domain_allowlist"] == ["example.com"]
+    assert found["require_admin_approval_after_user_signup"] is True
+    assert found["deactivate_dormant_users"] is True
+    assert found["deactivate_dormant_users_period"] == 90
     assert found["throttle_authenticated_api_enabled"] is False
 
 

@@ -1,11 +1,14 @@
-"""`/projects/:id/invitations` and `/groups/:id/invitations`: who has an account is added."""
+"""`/projects/:id/invitations` and `/groups/:id/invitations`: by id at once, by mail with a link."""
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from gitlab.invitations.models import Invitation
 from gitlab.namespaces.models import Member
 from tests.gitlab.api.conftest import Api, assert_refused
 
@@ -24,29 +27,71 @@ def test_by_id(api: Api, alice: Any, mallory: Any, app: Any) -> None:
 
 
 def test_an_address_is_nobodys_to_look_up(
+    api: Api, alice: Any, root: Any, mallory: Any, app: Any, settings: Any
+) -> None:
+    here = f"projects/{app.pk}/invitations"
+    settings.MAIL_ENABLED = True
+    both = {"email": "Mallory@example.com,nobody@example.com", "access_level": 30}
+    assert api(alice).post(here, both).json() == {"status": "success"}
+    assert Invitation.objects.count() == 2
+    assert not Member.objects.filter(user=mallory).exists()
+    assert [row["user_name"] for row in api(alice).get(here).json()] == [None, None]
+    again = api(alice).post(here, both).json()
+    assert again["message"] == {
+        "Mallory@example.com": "This address is invited already.",
+        "nobody@example.com": "This address is invited already.",
+    }
+
+
+def test_an_administrator_adds_by_address(
     api: Api, alice: Any, root: Any, mallory: Any, app: Any
 ) -> None:
     here = f"projects/{app.pk}/invitations"
-    answers = [
-        api(alice).post(here, {"email": email, "access_level": 30}).json()
-        for email in ("mallory@example.com", "nobody@example.com")
-    ]
-    assert [set(answer["message"].values()) for answer in answers] == [
-        {"Nobody is invited by mail here: add people by user name."}
-    ] * 2
     both = {"email": "Mallory@example.com,nobody@example.com", "access_level": 30}
     found = api(root).post(here, both).json()
-    assert found["message"] == {"nobody@example.com": "Nobody has this address here."}
+    assert found["message"] == {
+        "nobody@example.com": "Nobody is invited by mail here: add people by user name."
+    }
     assert Member.objects.filter(user=mallory).exists()
 
 
-def test_none_waits(api: Api, alice: Any, app: Any) -> None:
+def test_what_waits(api: Api, alice: Any, app: Any, settings: Any) -> None:
+    settings.MAIL_ENABLED = True
     here = "groups/acme/invitations"
-    answer = api(alice).get(here)
-    assert answer.json() == []
-    assert answer.headers["X-Total"] == "0"
-    assert_refused(api(alice).put(f"{here}/a@example.com", {"access_level": 30}), 404)
-    assert_refused(api(alice).delete(f"{here}/a%40example.com"), 404)
+    assert api(alice).get(here).json() == []
+    day = (timezone.now().date() + dt.timedelta(days=9)).isoformat()
+    body = {"email": "dora@example.org", "access_level": 20, "expires_at": day}
+    api(alice).post(here, body)
+    answer = api(alice).get(f"{here}?query=DORA")
+    (found,) = answer.json()
+    assert answer.headers["X-Total"] == "1"
+    created_at = found.pop("created_at")
+    assert created_at.endswith("Z")
+    assert found == {
+        "invite_email": "dora@example.org",
+        "access_level": 20,
+        "expires_at": day,
+        "user_name": None,
+        "created_by_name": "Alice",
+    }
+    assert api(alice).get(f"{here}?query=carol").json() == []
+
+
+def test_it_is_changed_and_taken_back(
+    api: Api, alice: Any, bob: Any, app: Any, settings: Any
+) -> None:
+    settings.MAIL_ENABLED = True
+    here = f"projects/{app.pk}/invitations"
+    api(alice).post(here, {"email": "dora@example.org", "access_level": 20})
+    one = f"{here}/dora%40example.org"
+    assert_refused(api(bob).put(one, {"access_level": 30}), 403)
+    changed = api(alice).put(one, {"access_level": 30})
+    assert (changed.status_code, changed.json()["access_level"]) == (200, 30)
+    assert_refused(api(alice).put(one, {"access_level": 31}), 400)
+    assert_refused(api(bob).delete(one), 403)
+    assert api(alice).delete(one).status_code == 204
+    assert_refused(api(alice).delete(one), 404)
+    assert_refused(api(alice).put(one, {"access_level": 30}), 404)
 
 
 def test_what_is_refused(api: Api, alice: Any, bob: Any, mallory: Any, app: Any) -> None:

@@ -52,6 +52,7 @@ SERVICES: dict[str, str] = {
     "accounts.login_waits.lift": "user.lift_failed_logins",
     "accounts.password_resets.services.send_to": "user.send_reset_link",
     "accounts.registration.insert": "user.create",
+    "accounts.registration.write": "user.create",
     "accounts.services.activate": "user.activate",
     "accounts.services.administer": "user.update",
     "accounts.services.block": "user.block",
@@ -65,6 +66,8 @@ SERVICES: dict[str, str] = {
     "accounts.services.update_user": "user.update",
     "accounts.sessions.end": "user.end_session",
     "accounts.sessions.end_all": "user.end_sessions",
+    "accounts.sign_ups.services.approve": "user.approve",
+    "accounts.sign_ups.services.reject": "user.reject",
     "activity.needs.of": READS,
     # Whose favourites these are is told to nobody.
     "activity.stars.of": READS,
@@ -121,6 +124,12 @@ SERVICES: dict[str, str] = {
     "identity_providers.services.end": "identity.unlink",
     "identity_providers.services.insert": "identity.link",
     "identity_providers.services.unlink": "identity.unlink",
+    "invitations.services.change": "invitation.*",
+    "invitations.services.get_for": READS,
+    "invitations.services.invitations_of": READS,
+    "invitations.services.invite": "invitation.*",
+    "invitations.services.send_again": "invitation.*",
+    "invitations.services.withdraw": "invitation.*",
     # It changes nothing.
     "mail.trial.send": READS,
     "namespaces.group_links.share": "group_link.create",
@@ -154,6 +163,8 @@ SERVICES: dict[str, str] = {
     "trusted_issuers.services.trusts_of": READS,
     "trusted_issuers.services.try_token": READS,
     "trusted_issuers.services.update": "trusted_issuer.*",
+    "user_deletion.services.cancel": "user.keep",
+    "user_deletion.services.request": "user.schedule_deletion",
 }
 """Function → the action of the row that it leaves, with * for what is put together there."""
 
@@ -176,7 +187,9 @@ BY_OTHERS = {
         "container_repository.empty",
     },
     "container_registry.cleanup.runs": {"cleanup.*"},
+    "namespaces.members": {"member.expire"},
     "identity_providers.services": {"identity.link", "identity.gone"},
+    "invitations.services": {"invitation.*"},
     "trusted_issuers.services": {"trusted_issuer.use"},
 }
 

@@ -95,6 +95,9 @@ SWITCHES = dict.fromkeys(
         "berth.delete_enabled",
         "berth.push_creates_projects",
         "berth.signup_enabled",
+        "berth.invitations_make_accounts",
+        "berth.mail_to_log",
+        "berth.signup_requires_approval",
         "berth.debug",
         "gitlab_rails.smtp_enable",
         "gitlab_rails.smtp_tls",
@@ -126,6 +129,7 @@ NUMBERS = dict.fromkeys(
         "berth.audit_events_kept",
         "berth.denials_kept",
         "berth.max_token_lifetime",
+        "berth.invitation_expiry",
         "berth.oidc.name.absent_after",
         "berth.ldap.name.timeout",
         "berth.upload_expiry",
@@ -150,6 +154,8 @@ NUMBERS = dict.fromkeys(
 )
 
 OTHERS = {
+    "berth.deactivate_dormant_after": "90d",
+    "berth.signup_domains": "example.com, *.example.net",
     "berth.password_min_length": "12",
     "berth.require_two_factor": "true",
     "berth.two_factor_grace_period": "7d",

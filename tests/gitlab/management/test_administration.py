@@ -52,7 +52,9 @@ def last_event(action: str) -> AuditEvent:
     "command",
     [
         "users", "users list", "users create", "users block", "users unblock", "users password",
-        "users admin", "tokens", "tokens list", "tokens create", "tokens revoke", "projects",
+        "users admin", "users import", "users export", "users delete", "users approve",
+        "users reject", "members", "members import", "members export", "groups", "groups import",
+        "groups export", "tokens", "tokens list", "tokens create", "tokens revoke", "projects",
         "projects list", "projects create", "projects visibility", "projects rename",
         "projects transfer", "projects delete", "garbage", "garbage status", "garbage run",
         "backup", "doctor", "generate_keys", "registry_verify", "registry_import", "show_config",

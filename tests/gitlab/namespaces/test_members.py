@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from gitlab import pagination
+from gitlab.audit.models import AuditEvent
 from gitlab.namespaces import members, queries, user_access
 from gitlab.namespaces.models import Member, Namespace
 from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
@@ -169,3 +170,41 @@ def test_groups_of_somebody(
     assert _paths(queries.groups_visible_to(bob, top_only=True)) == ["acme"]
     assert _paths(queries.groups_visible_to(mallory)) == []
     assert _paths(queries.namespaces_to_create_in(bob)) == ["bob", "acme/a", "acme/a/b"]
+
+
+def test_what_has_ended_leaves_by_itself(
+    alice: Any, bob: Any, carol: Any, make_project: Any
+) -> None:
+    app = make_project("acme/app", owner=alice, developers=[bob, carol])
+    today = timezone.now().date()
+    Member.objects.filter(user=bob).update(expires_at=today)
+    Member.objects.filter(user=carol).update(expires_at=today + dt.timedelta(days=1))
+    assert members.end_expired() == 1
+    assert members.end_expired() == 0
+    assert set(app.members.values_list("user__username", flat=True)) == {"carol"}
+    event = AuditEvent.objects.get(action="member.expire")
+    assert (event.actor, event.project_pk, event.person_pk) == (None, app.pk, bob.pk)
+    assert event.details == {"member": "bob", "level": 30, "expires_at": str(today)}
+
+
+def test_it_leaves_a_few_at_a_time(alice: Any, bob: Any, carol: Any, make_project: Any) -> None:
+    make_project("acme/app", owner=alice, developers=[bob, carol])
+    Member.objects.filter(user__in=[bob, carol]).update(expires_at=timezone.now().date())
+    assert members.end_expired(1) == 1
+    assert members.end_expired(5) == 1
+
+
+def test_one_whose_day_is_moved_meanwhile_stays(alice: Any, bob: Any, make_project: Any) -> None:
+    make_project("acme/app", owner=alice, developers=[bob])
+    today = timezone.now().date()
+    member = Member.objects.get(user=bob)
+    assert members._expire(member.pk, today) is False
+    assert Member.objects.filter(user=bob).exists()
+
+
+def test_the_members_of_bots_end_with_their_tokens(
+    alice: Any, make_project: Any, make_access_token: Any
+) -> None:
+    bot = make_access_token(make_project("acme/app", owner=alice))[0].user
+    Member.objects.filter(user=bot).update(expires_at=timezone.now().date())
+    assert members.end_expired() == 0

@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 import pytest
 
-from gitlab.access_tokens import deploy_tokens, services
+from gitlab.access_tokens import deploy_tokens, resource_tokens, services
 from gitlab.audit import denials
 from gitlab.audit.models import Denial
 from tests.people import basic
@@ -192,3 +192,25 @@ def test_lists(
     client.force_login(bob)
     assert of_carol not in client.get("/-/denials").content.decode()
     assert client.get("/-/denials?after=x").status_code == 400
+
+
+@pytest.mark.parametrize("kind", ["project", "group"])
+def test_a_token_of_a_project_or_group_is_its_maintainers(
+    client: Any, app: Any, alice: Any, carol: Any, make_access_token: Any, kind: str
+) -> None:
+    owner = app if kind == "project" else app.namespace
+    row, text = make_access_token(owner, "api")
+    resource_tokens.revoke(alice, row)
+    found = Denial.objects.get(reference=reference_in(message(ask(client, "ci", text), 401)))
+    assert (found.project_pk, found.namespace_pk) == (
+        (app.pk, None) if kind == "project" else (None, owner.pk)
+    )
+    page = "/acme/app/-/denials" if kind == "project" else "/groups/acme/-/denials"
+    client.force_login(alice)
+    assert found.reference in client.get(page).content.decode()
+    assert client.get(f"/-/denials/{found.reference}").status_code == 200
+    (listed,) = client.get(f"/api/v4/{kind}s/{owner.pk}/denials").json()
+    assert listed["id"] == found.reference
+    client.force_login(carol)
+    assert client.get(page).status_code == 403
+    assert client.get(f"/-/denials/{found.reference}").status_code == 404

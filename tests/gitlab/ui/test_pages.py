@@ -111,19 +111,25 @@ class TestErrors:
             (500, views.server_error),
         ],
     )
-    def test_say_what_happened_with_an_id(self, status: int, answer: Any) -> None:
+    @pytest.mark.parametrize("log", ["off", "errors", "all"])
+    def test_say_what_happened_with_an_id_that_is_in_the_log(
+        self, status: int, answer: Any, log: str, settings: Any
+    ) -> None:
+        settings.ACCESS_LOG = log
         request = RequestFactory().get("/x")
         request.request_id = "abc123"
         response = answer(request)
 
         assert response.status_code == status
-        assert "abc123" in response.content.decode()
+        assert ("abc123" in response.content.decode()) == (log == "all" or status == 500)
 
     def test_a_refusal_gives_its_reason(self) -> None:
         refusal = PermissionDenied("Only an owner may rename <web>.")
         response = views.permission_denied(RequestFactory().get("/x"), refusal)
 
-        assert "Only an owner may rename &lt;web&gt;." in response.content.decode()
+        page = response.content.decode()
+        assert "Only an owner may rename &lt;web&gt;." in page
+        assert "Ask an owner" not in page, "whoever refuses says what to do"
 
     def test_not_found_says_nothing_of_why(self) -> None:
         response = views.page_not_found(RequestFactory().get("/x"), Http404("secret project"))
