@@ -418,7 +418,7 @@ def with_levels(people: QuerySet[Any], routable: Routable) -> QuerySet[Any]:
         rows.filter(user_id=OuterRef("pk")).order_by("-access_level").values("access_level")[:1]
     )
     links = user_access.links_above(routable).values("pk")
-    by_links = user_access.links_with_member(OuterRef("pk")).filter(pk__in=links)
+    by_links: QuerySet[Any] = user_access.links_with_member(OuterRef("pk")).filter(pk__in=links)
     highest_by_links = by_links.order_by("-level").values("level")[:1]
     nothing = Value(0, output_field=IntegerField())
     by_both: Any = Greatest(
