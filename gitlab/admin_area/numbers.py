@@ -14,9 +14,13 @@ from gitlab.admin_area.counts import counted
 from gitlab.container_registry.cleanup.models import ACTIVE, CleanupRun
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces.models import Namespace, Project
+from gitlab.storage.reading import growth_of_all
+from gitlab.ui.components.values import mebibytes
 
 _Status = ContainerRepository.Status
 _SHOWN = 10
+_GROWTH = 30
+"""Days."""
 
 
 def overview() -> dict[str, Any]:
@@ -30,6 +34,7 @@ def overview() -> dict[str, Any]:
         "health": health,
         "pushes": activity.pushes(),
         "registry": stored.registry(health.registry_answers),
+        "growth": [(day, size, mebibytes(size)) for day, size in growth_of_all(_GROWTH)],
         "failures": failures.failures(counts),
         **_deletions(counts),
     }

@@ -24,6 +24,8 @@ from gitlab.container_registry.client.connection import RegistryRefused, Registr
 from gitlab.container_registry.client.responses import Garbage, Used
 from gitlab.jobs import broker, heartbeat
 from gitlab.mail.models import Message
+from gitlab.storage.models import DailySize
+from gitlab.storage.reading import growth_of_all
 
 pytestmark = pytest.mark.django_db
 
@@ -290,3 +292,21 @@ def test_it_costs_no_more_where_there_is_more(
     pushed(app, root, 20)
     assert AuditEvent.objects.filter(action="tag.push").count() == 21
     assert queries() == few <= 15
+
+
+def test_the_growth_of_all(
+    console: Client, registry: AnsweringRegistry, app: Any, make_project: Any
+) -> None:
+    """Of the namespaces at the top, whose sizes hold those of all below."""
+    other = make_project("tools/lib")
+    today = timezone.now().date()
+    for days_ago, size in ((40, 1), (2, 10), (1, 30)):
+        day = today - dt.timedelta(days=days_ago)
+        for where in (
+            {"namespace": app.namespace},
+            {"namespace": other.namespace},
+            {"project": app},
+        ):
+            DailySize.objects.create(day=day, size_bytes=size * 1024**2, waiting_bytes=0, **where)
+    assert [size for _, size in growth_of_all(30)] == [20 * 1024**2, 60 * 1024**2]
+    assert "60.0 MiB" in page_of(console)
