@@ -25,6 +25,7 @@ from qrcode.image.svg import SvgPathFillImage
 from gitlab.accounts import directories, services
 from gitlab.accounts.factors import standing
 from gitlab.accounts.models import User
+from gitlab.refusals import Forbidden
 from gitlab.ui.decorators import SIGNED_IN_AT
 from gitlab.ui.toasts import add_toast
 
@@ -53,10 +54,16 @@ class AccountAdapter(DefaultAccountAdapter):
     def pre_login(
         self, request: HttpRequest, user: AbstractBaseUser, **more: Any
     ) -> HttpResponse | None:
-        """Refuse who is blocked, however they have signed in."""
+        """Refuse who is blocked, or may not come back so, however they have signed in."""
         assert isinstance(user, User)
         if user.is_blocked or user.is_bot:
             add_toast(request, "Your account is blocked. Ask an administrator.", tone="bad")
+            return redirect("accounts:sign_in")
+        try:
+            if not user.is_active:
+                services.check_return(user)
+        except Forbidden as error:
+            add_toast(request, str(error), tone="bad")
             return redirect("accounts:sign_in")
         return None
 

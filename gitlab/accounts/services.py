@@ -5,6 +5,7 @@ Refusals: `Forbidden`, `Invalid` (by argument).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -199,9 +200,23 @@ def activate(user: User, *, by: Person | None) -> User:
     return _activate(user, by)
 
 
+ASKED_BEFORE_RETURN: list[Callable[[User], None]] = []
+"""What rooms above this one say of who comes back by themselves; each raises `Forbidden`."""
+
+
+def check_return(user: User) -> None:
+    """Whether somebody who is deactivated may come back by signing in. Raises `Forbidden`."""
+    for ask in ASKED_BEFORE_RETURN:
+        ask(user)
+
+
 @transaction.atomic
 def reactivate(user: User) -> User:
-    """End a deactivation for the person themselves, who has just said their password."""
+    """End a deactivation for the person themselves, who has just said their password.
+
+    Raises `Forbidden` as `check_return`.
+    """
+    check_return(user)
     return _activate(user, user)
 
 

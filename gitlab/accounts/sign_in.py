@@ -11,6 +11,7 @@ from gitlab.accounts import directories, failed_logins, login_waits, passwords, 
 from gitlab.accounts.factors import standing
 from gitlab.accounts.models import User
 from gitlab.audit import denials, origin
+from gitlab.refusals import Forbidden
 
 
 class SignInRefused(Exception):
@@ -96,7 +97,10 @@ def _look(
     if not reactivates:
         text = "Your account is deactivated. Sign in to the pages once to come back."
         raise _of(found, AccountClosed(text))
-    return services.reactivate(found)
+    try:
+        return services.reactivate(found)
+    except Forbidden as error:
+        raise _of(found, AccountClosed(str(error))) from error
 
 
 def _whose(

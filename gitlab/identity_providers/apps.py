@@ -18,8 +18,12 @@ class IdentityProvidersConfig(AppConfig):
     verbose_name = "Identity providers"
 
     def ready(self) -> None:
-        """Have commands say what a directory needs and is not there."""
+        """Have commands say what a directory needs and is not there, and keep away who is gone."""
+        from gitlab.accounts import services
+        from gitlab.identity_providers import absence
+
         checks.register(packages_for_directories)
+        services.ASKED_BEFORE_RETURN.append(absence.require_presence)
 
 
 def packages_for_directories(**_: Any) -> list[checks.CheckMessage]:

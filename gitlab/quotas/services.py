@@ -106,6 +106,8 @@ def set_quota(
             "max_images": max_images,
             "set_by_admin": is_admins,
             "updated_at": timezone.now(),
+            # Of another limit; the job looks within the hour.
+            "used_percent": 0,
         },
     )
     record(

@@ -69,14 +69,14 @@ def image_address(page: Page, path: str, name: str = "web") -> str:
 
 
 OF_EVERYBODY = [
-    "/", "/dashboard/groups", "/explore/projects", "/search?q=looked", "/search", "/projects/new",
+    "/", "/dashboard/projects", "/dashboard/groups", "/explore/projects", "/search?q=looked", "/search", "/projects/new",
     "/groups/new", "/-/user_settings/profile", "/-/user_settings/password",
     "/-/user_settings/personal_access_tokens", "/-/user_settings/two_factor",
     "/-/user_settings/two_factor/app", "/-/user_settings/active_sessions", "/nothing/at/all",
 ]  # fmt: skip
 OF_A_PROJECT = [
     "", "/container_registry", "/container_registry/deleted", "/container_registry/help", "/-/project_members", "/edit",
-    "/-/cleanup", "/-/cleanup/policy", "/-/delete", "/-/settings/access_tokens",
+    "/-/activity", "/-/storage", "/-/pushes", "/-/cleanup", "/-/cleanup/policy", "/-/delete", "/-/settings/access_tokens",
 ]  # fmt: skip
 OF_AN_IMAGE = ["", "?q=v&match=pattern", "/untagged", "/tags/v1", "/tags/delete?selected=v1"]
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.views.image_pages import counted, image_url, name_of
-from gitlab.namespaces.models import Namespace, Project, Routable
+from gitlab.namespaces.models import Namespace, Project, RegistryAccess, Routable
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.sidebars import cleanup_url, registry_url, url_of
 from gitlab.storage import reading
@@ -87,7 +87,16 @@ def _noun(holder: Holder) -> str:
 def _area_of_part(part: Measure) -> Area:
     holder = _holder_of(part)
     text = mebibytes(part.alone_bytes)
-    return Area(_name_of(holder), part.alone_bytes, text, url_inside(holder))
+    return Area(_name_of(holder), part.alone_bytes, text, _url_of_part(holder))
+
+
+def _url_of_part(holder: Holder) -> str:
+    """Where a part leads. Of a project where nobody pushes, to its overview."""
+    if isinstance(holder, Project) and (
+        holder.archived or holder.registry_access == RegistryAccess.DISABLED
+    ):
+        return url_of(holder)
+    return url_inside(holder)
 
 
 def _area_of_tag(image: Holder, tag: Tagged) -> Area:
@@ -130,7 +139,7 @@ def rows_of(parts: Sequence[Measure], measure: Measure) -> list[Row]:
         rows.append(
             Row(
                 name=_name_of(holder),
-                url=url_inside(holder),
+                url=_url_of_part(holder),
                 icon=_ICONS[type(holder)],
                 size=part.size_bytes,
                 alone=part.alone_bytes,

@@ -89,6 +89,7 @@ SERVICES: dict[str, str] = {
     "container_registry.layers.requests.request": READS,
     "container_registry.protection.guard.require_image": READS,
     "container_registry.protection.guard.require_path_stays": READS,
+    "container_registry.protection.guard.require_project_may_go": READS,
     "container_registry.protection.guard.require_push": READS,
     "container_registry.protection.services.create_repository_rule": "*.*",
     "container_registry.protection.services.create_tag_rule": "*.*",

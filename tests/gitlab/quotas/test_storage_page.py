@@ -61,6 +61,16 @@ def test_a_group_leads_to_its_projects(
     assert "that several of them hold, once" in page
 
 
+@pytest.mark.parametrize("off", [{"archived": True}, {"registry_access": "disabled"}])
+def test_where_nobody_pushes_a_part_leads_to_the_overview(
+    browser: Any, alice: Any, app: Any, measured: None, played: Any, off: dict[str, Any]
+) -> None:
+    Project.objects.filter(pk=app.pk).update(**off)
+    page = page_of(browser, alice, GROUP)
+    assert f'href="{PROJECT}"' not in page
+    assert page.count('href="/acme/app"') == 3
+
+
 def test_a_project_leads_to_its_images_and_an_image_to_its_tags(
     browser: Any, bob: Any, measured: None, played: Any, web: Any
 ) -> None:
