@@ -275,10 +275,12 @@ def _where(routable: Routable, *, inherited: bool) -> Q:
 def user_ids_of(routable: Routable, *, inherited: bool = True) -> Q:
     """Which people belong here, as a condition on their rows; expired memberships don't count."""
     rows = user_access.live_members().filter(_where(routable, inherited=inherited))
-    found = Q(pk__in=rows.values("user_id"))
+    ids: QuerySet[Any, Any] = rows.values("user_id")
     if inherited:
         groups = user_access.links_above(routable).values("group_id")
-        found |= Q(pk__in=_invited(groups).values("user_id"))
+        # One list of ids and not two: so the people are walked in order, and nothing is sorted.
+        ids = ids.union(_invited(groups).values("user_id"))
+    found = Q(pk__in=ids)
     namespace = routable.namespace if isinstance(routable, Project) else routable
     if namespace.owner_id is not None:
         found |= Q(pk=namespace.owner_id)

@@ -65,6 +65,11 @@ SERVICES: dict[str, str] = {
     "accounts.services.update_user": "user.update",
     "accounts.sessions.end": "user.end_session",
     "accounts.sessions.end_all": "user.end_sessions",
+    "activity.needs.of": READS,
+    # Whose favourites these are is told to nobody.
+    "activity.stars.of": READS,
+    "activity.stars.star": READS,
+    "activity.stars.unstar": READS,
     # Each by the service of what is done.
     "admin_area.bulk.perform": READS,
     "broadcast_messages.services.create": "broadcast_message.create",
