@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Exists, OuterRef, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -35,61 +37,70 @@ def _listed(model: str, query: str = "") -> str:
     return reverse(f"admin:{model}_changelist") + query
 
 
-def failures() -> list[Failure]:
-    """Those there are; an empty list where nobody needs to look."""
+def questions() -> dict[str, QuerySet[Any]]:
+    """What is counted for `failures`, by name."""
     now = timezone.now()
     since = now - RECENT
-    images = "container_registry_containerrepository"
-    runs = CleanupRun.objects.filter(finished_at__gte=since, status=CleanupRun.Status.FAILED)
-    bulk = BulkTagDeletion.objects.filter(
-        finished_at__gte=since, status=BulkTagDeletion.Status.FAILED
-    )
-    mails = Message.objects.filter(done_at__gte=since).aggregate(
-        failed=Count("pk", filter=Q(status=Message.Status.FAILED))
-    )
+    runs, bulk, mails = CleanupRun.Status, BulkTagDeletion.Status, Message.Status
+    waits = LoginWait.objects.filter(user_id=OuterRef("pk"), until__gt=now)
+    return {
+        "approvals": User.objects.filter(state=User.State.PENDING),
+        "images": ContainerRepository.objects.filter(
+            status=ContainerRepository.Status.DELETE_FAILED
+        ),
+        "cleanups": CleanupRun.objects.filter(finished_at__gte=since, status=runs.FAILED),
+        "bulk": BulkTagDeletion.objects.filter(finished_at__gte=since, status=bulk.FAILED),
+        "renames": PathChange.objects.filter(started_at__lt=now - _STUCK),
+        "mails": Message.objects.filter(done_at__gte=since, status=mails.FAILED),
+        "waits": User.objects.filter(Exists(waits)),
+        "denials": Denial.objects.filter(last_at__gte=now - dt.timedelta(days=1)),
+    }
+
+
+def failures(counts: Mapping[str, int]) -> list[Failure]:
+    """Those there are, of the counts of `questions`; an empty list where nobody needs to look."""
+    failed = "?status__exact=failed"
     found = [
         Failure(
-            User.objects.filter(state=User.State.PENDING).count(),
+            counts["approvals"],
             "account{s} waiting for approval: nobody can sign in with one before",
             f"{reverse('admin_area:people')}?state={User.State.PENDING}",
             "warn",
         ),
         Failure(
-            ContainerRepository.objects.filter(
-                status=ContainerRepository.Status.DELETE_FAILED
-            ).count(),
+            counts["images"],
             "image{s} could not be deleted; nobody tries again until somebody says so",
-            _listed(images, "?status__exact=delete_failed"),
+            _listed("container_registry_containerrepository", "?status__exact=delete_failed"),
         ),
         Failure(
-            runs.count(),
+            counts["cleanups"],
             "cleanup{s} failed within a week",
-            _listed("cleanup_cleanuprun", "?status__exact=failed"),
+            _listed("cleanup_cleanuprun", failed),
         ),
         Failure(
-            bulk.count(),
+            counts["bulk"],
             "deletion{s} of tags failed within a week",
-            _listed("container_registry_bulktagdeletion", "?status__exact=failed"),
+            _listed("container_registry_bulktagdeletion", failed),
         ),
         Failure(
-            PathChange.objects.filter(started_at__lt=now - _STUCK).count(),
+            counts["renames"],
             "rename{s} or transfer{s} under way for more than a quarter of an hour",
             "",
         ),
         Failure(
-            mails["failed"],
+            counts["mails"],
             "mail{s} could not be sent within a week",
-            "",
+            reverse("admin_area:mail"),
             "warn",
         ),
         Failure(
-            LoginWait.objects.filter(until__gt=now).values("user").distinct().count(),
+            counts["waits"],
             "{people} to wait after failed logins",
             f"{reverse('admin_area:people')}?state=waiting",
             "warn",
         ),
         Failure(
-            Denial.objects.filter(last_at__gte=now - dt.timedelta(days=1)).count(),
+            counts["denials"],
             "denial{s} of logins and pushes within a day",
             reverse("record:denials"),
             "info",

@@ -10,16 +10,14 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import (
     Case,
     Exists,
-    F,
     IntegerField,
-    Max,
     OuterRef,
     Q,
     QuerySet,
@@ -436,22 +434,14 @@ def with_levels(people: QuerySet[Any], routable: Routable) -> QuerySet[Any]:
     )
 
 
-def highest_of(routable: Routable, count: int) -> list[Membership]:
-    """The first `count` of `members_of`, at a cost that does not grow with how many there are."""
-    rows = user_access.live_members().filter(_where(routable, inherited=True))
-    people = rows.values("user_id").annotate(level=Max("access_level"))
-    some = people.order_by("-level", "user__username")[:count]
-    namespace = routable.namespace if isinstance(routable, Project) else routable
-    owner = {namespace.owner_id} if namespace.owner_id is not None else set()
-    among = {row["user_id"] for row in some} | owner | _first_by_links(routable, count)
-    return members_of(routable, among=among)[:count]
+class PersonHere(NamedTuple):
+    """Somebody, and the level that they have in the place that is asked about."""
+
+    user: Person
+    level: AccessLevel
 
 
-def _first_by_links(routable: Routable, count: int) -> set[int]:
-    """The ids of the first `count` people, by level and name, of those who come by invitation."""
-    links = user_access.links_above(routable).values("pk")
-    rows = user_access.links_with_members().filter(pk__in=links)
-    level: Any = F("level")
-    people = rows.values("group__members__user_id").annotate(highest=Max(level))
-    some = people.order_by("-highest", "group__members__user__username")[:count]
-    return {row["group__members__user_id"] for row in some}
+def highest_of(routable: Routable, count: int) -> list[PersonHere]:
+    """The first `count` of those who belong here, by level, then by name. One query."""
+    people = with_levels(people_of(routable), routable).order_by("-level", "username")[:count]
+    return [PersonHere(user, AccessLevel(user.level)) for user in people]

@@ -134,6 +134,19 @@ def growth_of(owner: Routable) -> list[DailySize]:
     return list(DailySize.objects.filter(day__gt=since, **where).order_by("day"))
 
 
+def growth_of_all(days: int) -> list[tuple[dt.date, int]]:
+    """The last `days` that are known, the oldest first, with what lies in all namespaces.
+
+    What several of them have counts in each.
+    """
+    since = timezone.now().date() - dt.timedelta(days=days)
+    top = DailySize.objects.filter(
+        namespace__isnull=False, namespace__parent__isnull=True, day__gt=since
+    )
+    found = top.values("day").annotate(size=Sum("size_bytes")).order_by("day")
+    return [(row["day"], int(row["size"])) for row in found]
+
+
 @dataclass(frozen=True)
 class Deletable:
     """A candidate, with what its deletion frees as far as the reader may see."""

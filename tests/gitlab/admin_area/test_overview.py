@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from gitlab.accounts.models import LoginWait
 from gitlab.admin_area import activity, failures, parts, stored
+from gitlab.admin_area.counts import counted
 from gitlab.audit.models import AuditEvent, Denial
 from gitlab.audit.services import record
 from gitlab.container_registry.client import chosen as clients
@@ -23,6 +24,8 @@ from gitlab.container_registry.client.connection import RegistryRefused, Registr
 from gitlab.container_registry.client.responses import Garbage, Used
 from gitlab.jobs import broker, heartbeat
 from gitlab.mail.models import Message
+from gitlab.storage.models import DailySize
+from gitlab.storage.reading import growth_of_all
 
 pytestmark = pytest.mark.django_db
 
@@ -251,7 +254,7 @@ def test_what_has_failed(console: Client, registry: AnsweringRegistry, bob: Any)
         Denial.objects.create(
             reference=reference, kind="login", reason="no", first_at=now, last_at=now
         )
-    texts = [one.text for one in failures.failures()]
+    texts = [one.text for one in failures.failures(counted(failures.questions()))]
     assert texts == [
         "1 mail could not be sent within a week",
         "1 person has to wait after failed logins",
@@ -269,7 +272,7 @@ def test_old_failures_are_forgotten(registry: AnsweringRegistry, bob: Any) -> No
         reference="a" * 8, kind="login", reason="no", first_at=long_ago, last_at=long_ago
     )
     LoginWait.objects.create(user=bob, address="", until=long_ago)
-    assert failures.failures() == []
+    assert failures.failures(counted(failures.questions())) == []
 
 
 def test_it_costs_no_more_where_there_is_more(
@@ -288,4 +291,22 @@ def test_it_costs_no_more_where_there_is_more(
         make_image(f"acme/app/x{number}", of=app)
     pushed(app, root, 20)
     assert AuditEvent.objects.filter(action="tag.push").count() == 21
-    assert queries() == few <= 40
+    assert queries() == few <= 15
+
+
+def test_the_growth_of_all(
+    console: Client, registry: AnsweringRegistry, app: Any, make_project: Any
+) -> None:
+    """Of the namespaces at the top, whose sizes hold those of all below."""
+    other = make_project("tools/lib")
+    today = timezone.now().date()
+    for days_ago, size in ((40, 1), (2, 10), (1, 30)):
+        day = today - dt.timedelta(days=days_ago)
+        for where in (
+            {"namespace": app.namespace},
+            {"namespace": other.namespace},
+            {"project": app},
+        ):
+            DailySize.objects.create(day=day, size_bytes=size * 1024**2, waiting_bytes=0, **where)
+    assert [size for _, size in growth_of_all(30)] == [20 * 1024**2, 60 * 1024**2]
+    assert "60.0 MiB" in page_of(console)
