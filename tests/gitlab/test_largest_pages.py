@@ -7,6 +7,7 @@ import json
 import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -42,7 +43,8 @@ from gitlab.container_registry.models import (
 )
 from gitlab.container_registry.protection.models import RepositoryRule, TagRule
 from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, MAX_TAG_RULES
-from gitlab.container_registry.signatures.models import PublicKey
+from gitlab.container_registry.signatures.identities import MAX_IDENTITIES
+from gitlab.container_registry.signatures.models import MAX_IDENTITY, PublicKey, SigningIdentity
 from gitlab.container_registry.signatures.services import MAX_KEYS
 from gitlab.identity_providers.models import Identity
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
@@ -490,6 +492,16 @@ def _public_keys(acme: Namespace, app: Project, people: Sequence[User]) -> None:
             )
             for n in range(MAX_KEYS)
         )
+        SigningIdentity.objects.bulk_create(
+            SigningIdentity(
+                name=f"{n}{TEXT}"[:100],
+                identity="i" * MAX_IDENTITY,
+                issuer="i" * MAX_IDENTITY,
+                created_by=people[n],
+                **where,
+            )
+            for n in range(MAX_IDENTITIES)
+        )
 
 
 def _trust(kind: str) -> int:
@@ -559,6 +571,8 @@ def addresses(files: str) -> dict[str, list[str]]:
         "access_tokens:project_runner_new": [project],
         "signatures:group_keys": [group],
         "signatures:project_keys": [project],
+        "signatures:group_identities": [group],
+        "signatures:project_identities": [project],
         "api:description": [{}],
         "api:openapi": [{}],
         "cleanup:project": [project],
@@ -664,6 +678,7 @@ ELSEWHERE = {
     **{f"protection:{kind}_delete": "one rule" for kind in ("group", "project")},
     "layers:list": "a POST",
     **{f"signatures:{kind}_key_delete": "one key" for kind in ("group", "project")},
+    **{f"signatures:{kind}_identity_delete": "one" for kind in ("group", "project")},
     "container_registry:compare_files": "a POST",
     "container_registry:events": "takes notifications",
     "container_registry:restore": "a POST",
@@ -713,7 +728,8 @@ def assert_ends(client: Client, path: str) -> None:
         tracemalloc.stop()
 
 
-def test_every_page_ends(files: str, alice: User) -> None:
+def test_every_page_ends(files: str, alice: User, settings: Any) -> None:
+    settings.SIGSTORE_TRUST_ROOT = Path("nowhere")
     asked = addresses(files)
     assert set(routes()) == asked.keys() | ELSEWHERE.keys(), "a new page is asked here too"
     client = Client()

@@ -2,7 +2,7 @@
 
 Found by the Referrers API and by cosign's tags, ``sha256-….sig`` and ``.att``. What a signature
 says never changes, so what came of it is remembered by three digests: that of the image, of the
-manifest that holds the signature, and of the keys.
+manifest that holds the signature, and of the keys, identities and trust root it is checked by.
 """
 
 from __future__ import annotations
@@ -21,8 +21,13 @@ from gitlab.container_registry.contents import manifest as manifests
 from gitlab.container_registry.contents import reading
 from gitlab.container_registry.contents.manifest import Descriptor
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.container_registry.signatures import services, statements
-from gitlab.container_registry.signatures.statements import Checked, NamedKey, State
+from gitlab.container_registry.signatures import certificates, identities, services, statements
+from gitlab.container_registry.signatures.statements import (
+    Checked,
+    NamedIdentity,
+    NamedKey,
+    State,
+)
 
 MAX_CHECKED = 20
 """Manifests that hold signatures, and signatures in each, that are looked at."""
@@ -54,12 +59,14 @@ class Signature:
 class Verified:
     """What an image is signed by, the best first. `has_more` where not all were looked at.
 
-    `keys_count` is how many keys were tried.
+    `keys_count` is how many keys and identities were tried; `has_trust_root` says whether there is
+    one by which certificates are checked.
     """
 
     signatures: Sequence[Signature] = ()
     keys_count: int = 0
     has_more: bool = False
+    has_trust_root: bool = False
 
     @property
     def state(self) -> State | None:
@@ -72,8 +79,8 @@ class Verified:
         return next((state for state in _ORDER if state in found), None)
 
     @property
-    def signers(self) -> list[NamedKey]:
-        """The keys that have signed the image itself, each once."""
+    def signers(self) -> list[NamedKey | NamedIdentity]:
+        """The keys and identities that have signed the image itself, each once."""
         found = (
             each.checked.key
             for each in self.signatures
@@ -128,25 +135,44 @@ def of_image(
     `holding` are the manifests that may hold signatures, where they are known already. Raises
     `RegistryUnavailable`, `RegistryRefused`.
     """
-    keys = services.named_keys(repository.project)
-    known = "".join(sorted(f"{key.fingerprint} {key.of} {key.name}\n" for key in keys))
-    keys_digest = hashlib.sha256(known.encode()).hexdigest()
+    held = _held(repository)
     path = repository.path
     more = False
     if holding is None:
         holding, more = _holding(registry, path, digest)
     looked_at = list(dict.fromkeys(holding))[:MAX_CHECKED]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = pool.map(
-            lambda each: _checked(registry, path, digest, each, keys, keys_digest), looked_at
-        )
+        answers = pool.map(lambda each: _checked(registry, path, digest, each, held), looked_at)
         found = [
             Signature(each, checked)
             for each, answer in zip(looked_at, answers, strict=True)
             for checked in answer
         ]
     found.sort(key=lambda each: (bool(each.checked.what), _ORDER.index(each.checked.state)))
-    return Verified(found, len(keys), more or len(set(holding)) > MAX_CHECKED)
+    return Verified(
+        found,
+        len(held.keys) + len(held.identities),
+        more or len(set(holding)) > MAX_CHECKED,
+        certificates.is_set(),
+    )
+
+
+@dataclass(frozen=True)
+class _Held:
+    """By what signatures are checked; `digest` is that of all of it."""
+
+    keys: Sequence[NamedKey]
+    identities: Sequence[NamedIdentity]
+    digest: str
+
+
+def _held(repository: ContainerRepository) -> _Held:
+    keys = services.named_keys(repository.project)
+    named = identities.named_identities(repository.project) if certificates.is_set() else []
+    every: list[NamedKey | NamedIdentity] = [*keys, *named]
+    known = [f"{each.fingerprint} {each.of} {each.name}\n" for each in every]
+    text = "".join(sorted(known)) + certificates.stamp()
+    return _Held(keys, named, hashlib.sha256(text.encode()).hexdigest())
 
 
 def _holding(registry: Registry, path: str, digest: str) -> tuple[list[str], bool]:
@@ -186,21 +212,20 @@ def _checked(
     path: str,
     digest: str,
     holding: str,
-    keys: Sequence[NamedKey],
-    keys_digest: str,
+    held: _Held,
 ) -> tuple[Checked, ...]:
     """What came of the signatures that one manifest holds."""
-    known = _remembered.get((digest, holding, keys_digest))
+    known = _remembered.get((digest, holding, held.digest))
     if known is not None:
         return known
     stored = reading.manifest(registry, path, holding)
     if stored is None:
         return ()
     layers = manifests.read(stored).layers(0, MAX_CHECKED)
-    answers = [_of_layer(registry, path, digest, layer, keys) for layer in layers]
+    answers = [_of_layer(registry, path, digest, layer, held) for layer in layers]
     found = tuple(answer for answer in answers if answer is not None)
     if not any(answer.sentence == _NOT_HERE for answer in found):
-        _remembered.put((digest, holding, keys_digest), found)
+        _remembered.put((digest, holding, held.digest), found)
     return found
 
 
@@ -209,7 +234,7 @@ def _of_layer(
     path: str,
     digest: str,
     layer: Descriptor,
-    keys: Sequence[NamedKey],
+    held: _Held,
 ) -> Checked | None:
     """None for what is no signature."""
     kind = layer.part.media_type
@@ -221,9 +246,9 @@ def _of_layer(
     if kind.startswith(_SIMPLE_SIGNING):
         signature = layer.annotations.get(_SIGNATURE)
         text = signature if isinstance(signature, str) else ""
-        return statements.simple_signing(content, text, digest, keys)
+        return statements.simple_signing(content, text, digest, held.keys)
     if kind.startswith(_ENVELOPE):
-        return statements.envelope(content, digest, keys)
+        return statements.envelope(content, digest, held.keys)
     subject: StoredManifest | None = reading.manifest(registry, path, digest)
     payload = subject.payload if subject else b""
-    return statements.bundle(content, payload, digest, keys)
+    return statements.bundle(content, payload, digest, held.keys, held.identities)
