@@ -9,6 +9,7 @@ RUN_STAMP := $(VENV)/.stamp-run
 DEV_STAMP := $(VENV)/.stamp-dev
 PYTHON_GITLAB_STAMP := .venv-python-gitlab/.stamp
 SCHEMATHESIS_STAMP := .venv-schemathesis/.stamp
+LDAP_STAMP := $(VENV)/.stamp-ldap
 OIDC_PROVIDER_STAMP := .venv-oidc-provider/.stamp
 AUDIT_VENV := .venv-audit
 # One more than the two cores that it should do with: many tests wait for a clock or a client.
@@ -24,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help audit openapi reference faults run test e2e e2e-all compose-test monitoring-test bench timing lint format typecheck coverage requirements install install-dev \
-	test-packages check-packages python-gitlab schemathesis oidc-provider clean
+	test-packages check-packages python-gitlab schemathesis oidc-provider ldap clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -74,7 +75,7 @@ audit: ## Ask the advisory service about all requirements (REQUIRE_AUDIT=1: fail
 	@out=$$(scripts/make-environment $(AUDIT_VENV) --package "pip-audit>=2.10" 2>&1) \
 		|| echo "pip-audit can't be installed: $$(echo "$$out" | tail -n 1)"; \
 	AUDIT_PYTHON=$(AUDIT_VENV)/bin/python scripts/audit-requirements \
-		requirements.txt requirements-sigstore.txt requirements-dev.txt
+		requirements.txt requirements-sigstore.txt requirements-dev.txt requirements-ldap.txt
 
 bench: $(DEV_STAMP) test-packages ## Measure the hot paths beside docker-registry (some 12 minutes)
 	@scripts/install-test-packages wrk apache2-utils
@@ -95,6 +96,7 @@ requirements: $(DEV_STAMP) ## Pin the requirements anew (UPGRADE=1 takes the new
 	$(PIP_COMPILE) --generate-hashes --output-file requirements.txt requirements.in
 	$(PIP_COMPILE) --generate-hashes --output-file requirements-sigstore.txt requirements-sigstore.in
 	$(PIP_COMPILE) --output-file requirements-dev.txt requirements-dev.in
+	$(PIP_COMPILE) --generate-hashes --output-file requirements-ldap.txt requirements-ldap.in
 
 reference: $(RUN_STAMP) ## Write the reference in docs/configuration.md anew, from the tables in gitlab/config
 	@{ sed '/^<!-- Everything below/q' docs/configuration.md; printf '\n## The addresses\n\n'; \
@@ -120,6 +122,8 @@ schemathesis: $(SCHEMATHESIS_STAMP) ## An environment of its own for schemathesi
 
 oidc-provider: $(OIDC_PROVIDER_STAMP) ## npm's provider of OpenID Connect, for its tests (needs node and npm)
 
+ldap: $(LDAP_STAMP) ## What directories (LDAP) need, into the same environment (needs a compiler)
+
 clean: ## Remove caches and reports; the environment and the state folder stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache htmlcov .coverage .coverage.* tests/.artifacts
 	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
@@ -131,6 +135,11 @@ $(RUN_STAMP): requirements.txt scripts/make-environment
 $(DEV_STAMP): requirements-dev.txt requirements.txt scripts/make-environment
 	@scripts/make-environment $(VENV) requirements.txt requirements-dev.txt
 	@touch $(RUN_STAMP) $@
+
+# python-ldap comes as source alone: docs/sign-in.md says what Debian has to have for it.
+$(LDAP_STAMP): requirements-ldap.txt requirements.txt scripts/make-environment | $(RUN_STAMP)
+	@scripts/make-environment $(VENV) requirements-ldap.txt
+	@touch $@
 
 # It is imported as `gitlab`, as our own package is, so the two never share an environment.
 $(PYTHON_GITLAB_STAMP): scripts/make-environment

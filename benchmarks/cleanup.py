@@ -56,6 +56,7 @@ from gitlab.container_registry.cleanup import cadence, plan, requests, runs
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
 from gitlab.container_registry.client import chosen
 from gitlab.jobs import enqueue
+from gitlab.jobs.leases import Outcome
 from gitlab.namespaces.models import Project
 enqueue.now = lambda *arguments: None
 registry = chosen.for_jobs()
@@ -84,7 +85,7 @@ row = requests.request(alice, large)
 started, cpu = time.perf_counter(), time.process_time()
 outcome = runs.run(row.pk, registry)
 whole, used = time.perf_counter() - started, time.process_time() - cpu
-assert outcome is runs.Outcome.DONE, outcome
+assert outcome is Outcome.DONE, outcome
 row.refresh_from_db()
 found = {
     "tags seen": row.seen_count, "tags that go": row.going_count,
@@ -99,7 +100,7 @@ found = {
 requests.approve(alice, row)
 before = resident()
 started = time.perf_counter()
-while runs.run(row.pk, registry) is runs.Outcome.MORE:
+while runs.run(row.pk, registry) is Outcome.MORE:
     pass
 row.refresh_from_db()
 assert (row.status, row.deleted_count) == ("finished", row.going_count), (row.status, row.failure_reason)

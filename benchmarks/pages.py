@@ -120,8 +120,11 @@ def _pages(image: str) -> list[str]:
     middle = f"v{_TAGS // 2:06}"
     return [
         "/",
-        "/?sort=-updated_at",
-        "/?q=p0001",
+        "/dashboard/projects",
+        "/dashboard/projects?sort=-updated_at",
+        "/dashboard/projects?q=p0001",
+        "/groups/g000/-/activity",
+        "/g000/p0000/-/activity",
         "/explore/projects",
         "/dashboard/groups",
         "/dashboard/groups?sort=-updated_at",

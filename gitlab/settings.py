@@ -71,12 +71,15 @@ _WEB_APPS = [
     "gitlab.container_registry.layers",
     "gitlab.container_registry.protection",
     "gitlab.container_registry.signatures",
+    "gitlab.storage",
     "gitlab.quotas",
+    "gitlab.activity",
     "gitlab.search",
     "gitlab.audit",
     "gitlab.record",
     "gitlab.revocations",
     "gitlab.mail",
+    "gitlab.broadcast_messages",
     "gitlab.ui",
     "gitlab.api",
 ]
@@ -145,6 +148,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "gitlab.ui.context_processors.frame",
+                "gitlab.broadcast_messages.context_processors.broadcasts",
             ],
         },
     },
@@ -283,7 +287,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     # What is worked out may be left out, where nobody asked for it.
     "COMPONENT_NO_READ_ONLY_REQUIRED": True,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
-    "ENUM_NAME_OVERRIDES": {"ProtectionLevel": ["maintainer", "owner", "admin"]},
+    "ENUM_NAME_OVERRIDES": {
+        "ProtectionLevel": ["maintainer", "owner", "admin"],
+        # Parameters call it by two names.
+        "AccessLevelEnum": "gitlab.namespaces.models.AccessLevel",
+    },
 }
 CSRF_FAILURE_VIEW = "gitlab.ui.views.csrf_failure"
 LOGIN_URL = "accounts:sign_in"
@@ -411,6 +419,12 @@ IDENTITY_PROVIDERS = CONFIG.berth.oidc
 for _name, _provider in IDENTITY_PROVIDERS.items():
     if _provider.faults:
         sys.exit(f"berth.oidc.{_name} has no {' and no '.join(_provider.faults)}")
+DIRECTORIES = CONFIG.berth.ldap
+for _name, _directory in DIRECTORIES.items():
+    if _directory.faults:
+        sys.exit(f"berth.ldap.{_name} has {' and '.join(_directory.faults)}")
+# Who asks directories, where there are any: it stands above the accounts, which ask it.
+DIRECTORY_DOOR = "gitlab.identity_providers.directories.door"
 SIGNUP_ENABLED = CONFIG.berth.signup_enabled
 FAILED_LOGIN_LIMIT = CONFIG.berth.rate_limits.failed_logins
 FAILED_LOGINS_PER_ADDRESS = CONFIG.berth.rate_limits.failed_logins_per_address

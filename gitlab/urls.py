@@ -7,18 +7,19 @@ urlpatterns: list[URLPattern | URLResolver] = []
 if "registry" in settings.ROLES:
     urlpatterns += [path("", include("registry.urls"))]
 if "web" in settings.ROLES:
+    from gitlab.activity.views import home
     from gitlab.admin_area import site
-    from gitlab.namespaces.views import lists
     from gitlab.search import views as search
 
     urlpatterns += [
         path("", include("tokens.urls")),
-        path("", lists.home, name="home"),
+        path("", home.home, name="home"),
         path("search", search.index, name="search"),
         path("", include("gitlab.admin_area.urls")),
         path("", include("gitlab.record.urls")),
         path("admin/", site.discover().urls),
         path("", include("gitlab.ui.urls")),
+        path("", include("gitlab.broadcast_messages.urls")),
         path("", include("gitlab.accounts.urls")),
         path("", include("gitlab.accounts.factors.urls")),
         path("", include("gitlab.accounts.password_resets.urls")),
@@ -32,6 +33,7 @@ if "web" in settings.ROLES:
         path("", include("gitlab.container_registry.signatures.urls")),
         path("", include("gitlab.quotas.urls")),
         path("", include("gitlab.path_changes.urls")),
+        path("", include("gitlab.activity.urls")),
         path("", include("gitlab.api.urls")),
         # Last, since a group's or project's page is any path that is left.
         path("", include("gitlab.namespaces.urls")),

@@ -18,6 +18,8 @@ class Actor:
     `project_id` is GitLab's id of the project for whose image the token is; None where it does not
     say. See `Caller.acting_in`.
     `rules` are those of the token about the tags of that image, `quotas` what it limits.
+    `cause` is what GitLab's side calls the job that acts, "" where it says none: what is collected
+    because of it is told by that word.
     """
 
     name: str = ""
@@ -26,3 +28,4 @@ class Actor:
     project_id: int | None = None
     rules: TagRules = NO_RULES
     quotas: Quotas = NO_QUOTAS
+    cause: str = ""

@@ -18,6 +18,7 @@ from django.conf import settings
 
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
+from registry.models import CAUSE_LENGTH
 from registry.quotas import NO_QUOTAS, Quotas
 from registry.services import revocations
 from registry.services.protection import NO_RULES, TagRules
@@ -122,6 +123,7 @@ class Meta:
     root_namespace_id: int | None = None
     rules: TagRules = NO_RULES
     quotas: Quotas = NO_QUOTAS
+    cause: str = ""
 
     @classmethod
     def read(cls, meta: Mapping[str, Any]) -> Meta:
@@ -129,13 +131,14 @@ class Meta:
 
         Not so the rules about tags and the quotas: raises DENIED where those can't be read.
         """
-        path = meta.get("project_path")
+        path, cause = meta.get("project_path"), meta.get("cause")
         return cls(
             _id(meta.get("project_id")),
             path if isinstance(path, str) else "",
             _id(meta.get("root_namespace_id")),
             TagRules.read(meta),
             Quotas.read(meta),
+            _legible(cause)[:CAUSE_LENGTH] if isinstance(cause, str) else "",
         )
 
 
@@ -177,6 +180,11 @@ class Caller:
         return self._claims
 
     @property
+    def is_own_job(self) -> bool:
+        """Whether it is GitLab itself, for nobody: its tokens alone have no subject."""
+        return self._claims is not None and self._claims.subject is None
+
+    @property
     def actor(self) -> Actor:
         """Who the registry notes as having done something."""
         if self._claims is None:
@@ -187,10 +195,16 @@ class Caller:
 
     def acting_in(self, name: str) -> Actor:
         """As `actor`, with the project for which the token lets the caller act on a repository,
-        and the rules and quotas by which.
+        the rules and quotas by which, and the job that it is for.
         """
         meta = self.meta(name)
-        return replace(self.actor, project_id=meta.project_id, rules=meta.rules, quotas=meta.quotas)
+        return replace(
+            self.actor,
+            project_id=meta.project_id,
+            rules=meta.rules,
+            quotas=meta.quotas,
+            cause=meta.cause,
+        )
 
     def meta(self, name: str) -> Meta:
         """What the token says of the repository `name`; nothing where it has no entry for it."""
@@ -210,7 +224,7 @@ class Caller:
         """
         if self._claims is None:
             return Visible((), ())
-        own = self._claims.subject is None
+        own = self.is_own_job
         if own and self._claims.grants(STATISTICS):
             return EVERYTHING
         return Visible.by(self._claims.access, wildcards=own)
@@ -234,6 +248,17 @@ def _legible(text: str) -> str:
     return whole.replace("\0", "")
 
 
+_DESCRIBED = 500
+"""Characters of a reason in a header."""
+
+
+def _described(reason: str) -> str:
+    """`reason` in the letters that RFC 6750, section 3, has for it."""
+    return "".join(
+        sign if " " <= sign <= "~" and sign not in '"\\' else "'" for sign in reason[:_DESCRIBED]
+    )
+
+
 def _challenge(needed: Access | None, error: str, reason: str = "") -> RegistryError:
     parts = [f'realm="{settings.REGISTRY_TOKEN_REALM}"', f'service="{SERVICE}"']
     details: dict[str, Any] = {}
@@ -242,6 +267,9 @@ def _challenge(needed: Access | None, error: str, reason: str = "") -> RegistryE
         details = {"type": needed.type, "name": needed.name, "actions": list(needed.actions)}
     if error:
         parts.append(f'error="{error}"')
+    if error and reason:
+        # What docker shows of a refused push: it has its own words where there is none.
+        parts.append(f'error_description="{_described(reason)}"')
     return RegistryError(
         Code.UNAUTHORIZED,
         reason or None,

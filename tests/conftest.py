@@ -134,10 +134,14 @@ def _load_django(home: Path) -> None:
     django.setup()
 
     from gitlab.audit import denials
+    from gitlab.broadcast_messages import services as broadcast_messages
     from gitlab.node import preparation
     from registry.services import pull_counts
 
     # A thread would write into the databases of tests. They write down what was pulled themselves.
+    # No page asks the database for announcements but where a test forgets that there are none.
+    broadcast_messages.REMEMBERED = float("inf")
+    broadcast_messages._known[:] = [(0.0, [])]
     pull_counts.Writer.start = lambda self: None  # type: ignore[method-assign]
     denials.Writer.start = lambda self: None  # type: ignore[method-assign]
 

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.engineless
 
 TESTS = Path(__file__).parent
 _PROVIDERS = "gitlab/identity_providers"
+_DIRECTORIES = f"{_PROVIDERS}/directories"
 _NODE = "system/test_settings.py"
 
 SHOWN_BY: dict[str, str] = {
@@ -146,6 +147,29 @@ SHOWN_BY: dict[str, str] = {
     "berth.oidc.name.memberships": f"{_PROVIDERS}/test_people.py::test_they_give_and_take",
     "berth.oidc.name.second_factor": f"{_PROVIDERS}/test_people.py::test_unless_the_provider_asks_for_one",
     "berth.oidc.name.absent_after": f"{_PROVIDERS}/test_absence.py::test_who_stays_away_is_deactivated",
+    "berth.ldap.name.label": f"{_DIRECTORIES}/test_door.py::test_on_the_page",
+    "berth.ldap.name.servers": "e2e/test_ldap.py::test_the_next_server_is_asked",
+    "berth.ldap.name.start_tls": "e2e/test_ldap.py::test_start_tls",
+    "berth.ldap.name.ca_file": "e2e/test_ldap.py::test_an_authority_that_is_not_known",
+    "berth.ldap.name.bind_dn": "e2e/test_ldap.py::test_the_doctor",
+    "berth.ldap.name.bind_password_file": "e2e/test_ldap.py::test_a_file_that_others_can_read",
+    "berth.ldap.name.users_base": "e2e/test_ldap.py::test_a_base_that_is_not_there_is_no_empty_answer",
+    "berth.ldap.name.user_filter": "e2e/test_ldap.py::test_the_doctor",
+    "berth.ldap.name.login_attributes": f"{_DIRECTORIES}/test_door.py::test_other_attributes",
+    "berth.ldap.name.id_attribute": f"{_DIRECTORIES}/test_names.py::test_an_id_of_active_directory",
+    "berth.ldap.name.username_attribute": f"{_DIRECTORIES}/test_door.py::test_other_attributes",
+    "berth.ldap.name.email_attribute": f"{_DIRECTORIES}/test_door.py::test_other_attributes",
+    "berth.ldap.name.name_attribute": f"{_DIRECTORIES}/test_door.py::test_other_attributes",
+    "berth.ldap.name.groups_base": "e2e/test_ldap.py::test_groups",
+    "berth.ldap.name.group_filter": "e2e/test_ldap.py::test_groups",
+    "berth.ldap.name.group_member": "e2e/test_ldap.py::test_groups",
+    "berth.ldap.name.nested_groups": "e2e/test_ldap.py::test_groups",
+    "berth.ldap.name.create_users": f"{_DIRECTORIES}/test_door.py::test_nobody_is_made_where_that_is_off",
+    "berth.ldap.name.link_by_email": f"{_DIRECTORIES}/test_door.py::test_unless_the_settings_say_so",
+    "berth.ldap.name.allowed_groups": f"{_DIRECTORIES}/test_door.py::test_those_that_may_come_in",
+    "berth.ldap.name.admin_group": f"{_DIRECTORIES}/test_door.py::test_administrators",
+    "berth.ldap.name.memberships": f"{_DIRECTORIES}/test_door.py::test_they_give_and_take",
+    "berth.ldap.name.timeout": "e2e/test_ldap.py::test_one_that_says_nothing",
 }
 
 

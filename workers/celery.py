@@ -79,6 +79,11 @@ app.conf.update(
             "schedule": 3600.0,
             "options": {"expires": 3600},
         },
+        "sync directories": {
+            "task": "workers.tasks.sync_directories",
+            "schedule": 3600.0,
+            "options": {"expires": 3600},
+        },
         "sweep jobs": {
             "task": "workers.tasks.sweep_jobs",
             "schedule": 300.0,
@@ -103,6 +108,11 @@ app.conf.update(
             "task": "workers.tasks.warn_of_quotas",
             "schedule": 3600.0,
             "options": {"expires": 3600},
+        },
+        "measure storage": {
+            "task": "workers.tasks.measure_storage",
+            "schedule": 60.0,
+            "options": {"expires": 60},
         },
         "send mail": {
             "task": "workers.tasks.send_mail",

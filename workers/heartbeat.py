@@ -8,12 +8,12 @@ the schedule or the pool of threads does, which a look at the process alone woul
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
 from celery.signals import after_task_publish, task_postrun
-from django.conf import settings
 
-FILE = Path(settings.HOME) / "alive"
+from gitlab.jobs import heartbeat
+
+FILE = heartbeat.file()
 
 
 @task_postrun.connect

@@ -32,8 +32,8 @@ from prometheus_client import (
     start_http_server,
 )
 
-from gitlab.container_registry.deletion import Outcome
 from gitlab.jobs.enqueue import ENQUEUED_AT
+from gitlab.jobs.leases import Outcome
 from gitlab.server import metrics
 
 INTERVAL = 5.0
@@ -67,7 +67,7 @@ DELETIONS = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
-for _outcome in Outcome:
+for _outcome in set(Outcome) - {Outcome.MORE}:
     # From the beginning: a number that is not there yet can't be told from one that is gone.
     DELETIONS.labels(_outcome.name.lower())
 SEEN = Gauge(

@@ -18,16 +18,19 @@ from gitlab.container_registry import (
     revocations,
     untagged,
 )
-from gitlab.container_registry.cleanup import cadence, requests
+from gitlab.container_registry.cleanup import cadence, collecting, requests
 from gitlab.container_registry.cleanup import runs as cleanup
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.layers import jobs as layers
 from gitlab.container_registry.layers import requests as layer_requests
 from gitlab.identity_providers import absence
+from gitlab.identity_providers.directories import sync as directories
 from gitlab.jobs import enqueue
+from gitlab.jobs.leases import Outcome
 from gitlab.mail import services as mail
 from gitlab.path_changes import services as path_changes
 from gitlab.quotas import notices
+from gitlab.storage import measuring
 from workers import measures
 
 log = logging.getLogger(__name__)
@@ -38,7 +41,7 @@ def delete_container_repository(pk: int) -> None:
     """Delete one image, if it waits for that and nobody else is at it."""
     outcome = deletion.delete_repository(pk)
     measures.DELETIONS.labels(outcome.name.lower()).inc()
-    if outcome is not deletion.Outcome.NOT_OURS:
+    if outcome is not Outcome.NOT_OURS:
         log.info("deletion of container repository %s: %s", pk, outcome.value)
 
 
@@ -55,7 +58,7 @@ def sweep_deletions() -> None:
 def delete_tags_in_bulk(pk: int) -> None:
     """Delete the tags that somebody has asked for by criteria, if nobody else is at it."""
     outcome = bulk_deletion.run(pk)
-    if outcome is not bulk_deletion.Outcome.NOT_OURS:
+    if outcome is not Outcome.NOT_OURS:
         log.info("bulk deletion of tags %s: %s", pk, outcome.value)
 
 
@@ -73,7 +76,7 @@ def sweep_cleanups() -> None:
 def run_cleanup(pk: int) -> None:
     """Give a cleanup its turn, if nobody else is at it."""
     outcome = cleanup.run(pk)
-    if outcome is not cleanup.Outcome.NOT_OURS:
+    if outcome is not Outcome.NOT_OURS:
         log.info("cleanup %s: %s", pk, outcome.value)
 
 
@@ -88,7 +91,7 @@ def sweep_file_jobs() -> None:
 def read_layers(pk: int) -> None:
     """Read what is in an image's layers, if nobody else is at it."""
     outcome = layers.run(pk)
-    if outcome is not layers.Outcome.NOT_OURS:
+    if outcome is not Outcome.NOT_OURS:
         log.info("reading of layers %s: %s", pk, outcome.value)
 
 
@@ -117,7 +120,7 @@ def read_events() -> None:
     New ones are then told what their project wants kept.
     """
     try:
-        events.read()
+        events.read(readers={**events.READERS, "storage": measuring.note})
         untagged.tell()
     except (RegistryUnavailable, RegistryRefused) as error:
         log.warning("the registry's events were not read: %s", error)
@@ -125,9 +128,13 @@ def read_events() -> None:
 
 @shared_task
 def review_garbage() -> None:
-    """Have the registry review what is due. A registry that does not answer is asked next time."""
+    """Have the registry review what is due, and note of cleanups what has really gone.
+
+    A registry that does not answer is asked next time.
+    """
     try:
         garbage.collect()
+        collecting.note_collected()
     except RegistryUnavailable as error:
         log.warning("garbage was not reviewed: %s", error)
     except RegistryRefused as error:
@@ -155,6 +162,14 @@ def deactivate_absent() -> None:
     count = absence.sweep()
     if count:
         log.info("%s people have not come by their provider for long", count)
+
+
+@shared_task
+def sync_directories() -> None:
+    """Let people have what directories say of them by now, and block who is gone there."""
+    count = directories.sync()
+    if count:
+        log.info("%s people were looked up in directories", count)
 
 
 @shared_task
@@ -188,6 +203,18 @@ def warn_of_quotas() -> None:
         return
     if told:
         log.info("people are told of %s limits that are nearly used up", told)
+
+
+@shared_task
+def measure_storage() -> None:
+    """Measure what is stored where that is due."""
+    try:
+        done = measuring.measure()
+    except (RegistryUnavailable, RegistryRefused) as error:
+        log.warning("what is stored was not measured: %s", error)
+        return
+    if done:
+        log.info("what is stored was measured of %s projects, groups and images", done)
 
 
 @shared_task

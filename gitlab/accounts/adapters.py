@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import qrcode
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.utils import get_login_redirect_url
 from allauth.mfa.adapter import DefaultMFAAdapter
 from cryptography.fernet import Fernet
@@ -21,9 +22,10 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from qrcode.image.svg import SvgPathFillImage
 
-from gitlab.accounts import services
+from gitlab.accounts import directories, services
 from gitlab.accounts.factors import standing
 from gitlab.accounts.models import User
+from gitlab.refusals import Forbidden
 from gitlab.ui.decorators import SIGNED_IN_AT
 from gitlab.ui.toasts import add_toast
 
@@ -52,10 +54,16 @@ class AccountAdapter(DefaultAccountAdapter):
     def pre_login(
         self, request: HttpRequest, user: AbstractBaseUser, **more: Any
     ) -> HttpResponse | None:
-        """Refuse who is blocked, however they have signed in."""
+        """Refuse who is blocked, or may not come back so, however they have signed in."""
         assert isinstance(user, User)
         if user.is_blocked or user.is_bot:
             add_toast(request, "Your account is blocked. Ask an administrator.", tone="bad")
+            return redirect("accounts:sign_in")
+        try:
+            if not user.is_active:
+                services.check_return(user)
+        except Forbidden as error:
+            add_toast(request, str(error), tone="bad")
             return redirect("accounts:sign_in")
         return None
 
@@ -77,7 +85,10 @@ class AccountAdapter(DefaultAccountAdapter):
         return redirect(get_login_redirect_url(request, more.get("redirect_url")))
 
     def reauthenticate(self, user: AbstractBaseUser, password: str) -> bool:
-        """Whether this is their own password. Raises `failed_logins.TooManyFailedLogins`."""
+        """Whether this is their own password.
+
+        Raises `failed_logins.TooManyFailedLogins`, `directories.DirectoryAway`.
+        """
         assert isinstance(user, User)
         return services.knows_own_password(user, password)
 
@@ -87,8 +98,21 @@ class AccountAdapter(DefaultAccountAdapter):
         assert isinstance(user, User)
         if user.has_usable_password() or standing.of(user).has_factor:
             return True
+        if directories.label(user):
+            return not self._has_said_password(user)
         age = time.time() - self.request.session.get(SIGNED_IN_AT, 0.0)
         return not 0 <= age < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+
+    def _has_said_password(self, user: User) -> bool:
+        """Whether somebody has said their directory's password lately.
+
+        allauth counts that for whom it knows a password of alone.
+        """
+        since = time.time() - settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+        return any(
+            said.get("method") == "password" and said.get("reauthenticated") and said["at"] > since
+            for said in get_authentication_records(self.request, user)
+        )
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
         """allauth's; where there is none, the page that says what to do."""

@@ -218,6 +218,21 @@ def note_challenge(address: str) -> None:
         raise TooManyRequests(max(full.values()))
 
 
+_QUESTIONS = Kind("provider_questions", (Rate(120, MINUTE),))
+
+
+def note_question(address: str) -> None:
+    """Count that a visitor is sent to an identity provider, which is asked for its configuration
+    first, and leaves a row of a session.
+
+    Raises `TooManyRequests` for an address from which that is more than 120 times in a minute.
+    """
+    source = addresses.source(address)
+    full = _limiter.take(_QUESTIONS.of(source)) if source else {}
+    if full:
+        raise TooManyRequests(max(full.values()), "Too many attempts. Try again in {} seconds.")
+
+
 _LINKS = Kind("links", (Rate(3, HOUR),))
 _LINKS_ASKED = Kind("links_asked", (Rate(20, HOUR),))
 

@@ -70,6 +70,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     blocked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Whether they have typed their address themselves, and nothing has proven that it is theirs: by
+    # such a one nobody is found who comes by an identity provider.
+    email_claimed = models.BooleanField(default=False, db_default=False, editable=False)
     # Sessions from before have ended: it is a part of what each session is signed with.
     sessions_ended_at = models.DateTimeField(null=True, blank=True, editable=False)
     # When they were told that a second factor is required. The grace begins then.

@@ -22,9 +22,12 @@ log = logging.getLogger(__name__)
 
 SECONDS = 300
 
+DIRECTORY = "directory"
+"""Where a password was verified that is not ours."""
 
-def _key(user: User) -> str:
-    return f"verified-password:{user.pk}"
+
+def _key(user: User, at: str = "") -> str:
+    return f"verified-password:{user.pk}{at and ':'}{at}"
 
 
 def _digest(user: User, password: str) -> str:
@@ -32,20 +35,20 @@ def _digest(user: User, password: str) -> str:
     return hmac.new(settings.SECRET_KEY.encode(), text, hashlib.sha256).hexdigest()
 
 
-def knows(user: User, password: str) -> bool:
-    """Whether exactly this password was verified in the last five minutes."""
+def knows(user: User, password: str, *, at: str = "") -> bool:
+    """Whether exactly this password was verified in the last five minutes, by us or `at` others."""
     try:
-        kept = cache.get(_key(user))
+        kept = cache.get(_key(user, at))
     except _redis_error() as error:
         _warn(error)
         return False
     return isinstance(kept, str) and hmac.compare_digest(kept, _digest(user, password))
 
 
-def remember(user: User, password: str) -> None:
+def remember(user: User, password: str, *, at: str = "") -> None:
     """Keep that this password is right."""
     try:
-        cache.set(_key(user), _digest(user, password), SECONDS)
+        cache.set(_key(user, at), _digest(user, password), SECONDS)
     except _redis_error() as error:
         _warn(error)
 
@@ -57,7 +60,7 @@ def forget(user: User) -> None:
     is blocked is refused before.
     """
     try:
-        cache.delete(_key(user))
+        cache.delete_many([_key(user), _key(user, DIRECTORY)])
     except _redis_error() as error:
         _warn(error)
 

@@ -5,6 +5,7 @@ Refusals: `Forbidden`, `Invalid` (by argument).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +16,13 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from gitlab.accounts import failed_logins, registration, remembered_passwords, sessions
+from gitlab.accounts import (
+    directories,
+    failed_logins,
+    registration,
+    remembered_passwords,
+    sessions,
+)
 from gitlab.accounts.models import User
 from gitlab.audit.services import record
 from gitlab.namespaces import members
@@ -39,6 +46,13 @@ def _refuse_bots(user: User) -> None:
         raise Forbidden("A bot is changed by its token: rotate it, revoke it, make another.")
 
 
+def _refuse_directory(user: User) -> None:
+    """A password of one's own would outlive the one in the directory: raises `Forbidden`."""
+    label = "" if user.has_usable_password() else directories.label(user)
+    if label:
+        raise Forbidden(f"Your password is the one of {label}: change it there.")
+
+
 def _check_email(email: str) -> str:
     email = email.strip().lower()
     try:
@@ -55,7 +69,7 @@ def _check_password(password: str, user: User, field: str = "password") -> None:
         raise Invalid({field: error.messages}) from error
 
 
-def create_user(
+def create_user(  # noqa: PLR0913 - one for each column
     *,
     username: str,
     email: str,
@@ -63,10 +77,12 @@ def create_user(
     name: str = "",
     is_superuser: bool = False,
     external: bool = False,
+    email_claimed: bool = False,
     by: Person | None = None,
 ) -> User:
     """A person with their own namespace. Without a password they can't sign in yet.
 
+    `email_claimed`: the address is their own word, and nothing has proven it.
     Raises `Invalid` for ``username``, ``email``, ``password``.
     """
     _only_admins(by)
@@ -79,6 +95,7 @@ def create_user(
         name=(name.strip() or username)[:255],
         is_superuser=is_superuser,
         external=external,
+        email_claimed=email_claimed,
     )
     if password is not None:
         _check_password(password, user)
@@ -90,7 +107,9 @@ def sign_up(*, username: str, email: str, password: str, name: str = "") -> User
     """A stranger's own registration. Raises `Forbidden` where the settings don't allow it."""
     if not settings.SIGNUP_ENABLED:
         raise Forbidden("Ask an administrator for an account.")
-    return create_user(username=username, email=email, password=password, name=name)
+    return create_user(
+        username=username, email=email, password=password, name=name, email_claimed=True
+    )
 
 
 def has_administrator() -> bool:
@@ -181,9 +200,23 @@ def activate(user: User, *, by: Person | None) -> User:
     return _activate(user, by)
 
 
+ASKED_BEFORE_RETURN: list[Callable[[User], None]] = []
+"""What rooms above this one say of who comes back by themselves; each raises `Forbidden`."""
+
+
+def check_return(user: User) -> None:
+    """Whether somebody who is deactivated may come back by signing in. Raises `Forbidden`."""
+    for ask in ASKED_BEFORE_RETURN:
+        ask(user)
+
+
 @transaction.atomic
 def reactivate(user: User) -> User:
-    """End a deactivation for the person themselves, who has just said their password."""
+    """End a deactivation for the person themselves, who has just said their password.
+
+    Raises `Forbidden` as `check_return`.
+    """
+    check_return(user)
     return _activate(user, user)
 
 
@@ -240,12 +273,12 @@ def set_administrator(user: User, *, is_administrator: bool, by: Person | None) 
 
 
 def knows_own_password(user: User, password: str) -> bool:
-    """Whether somebody who is signed in knows their password.
+    """Whether somebody who is signed in knows their password, or the one of their directory.
 
-    Raises `failed_logins.TooManyFailedLogins`.
+    Raises `failed_logins.TooManyFailedLogins`, `directories.DirectoryAway`.
     """
     attempt = failed_logins.begin_own(user, password)
-    if not user.check_password(password):
+    if not user.check_password(password) and not directories.is_password_of(user, password):
         return False
     attempt.succeeded()
     return True
@@ -267,10 +300,12 @@ def change_password(
     """Set a password; other sessions of the user end. Oneself has to know the current one.
 
     A page keeps `this_session`, its own, with ``update_session_auth_hash(request, user)``.
-    Raises `Invalid` for ``current_password``, ``new_password``; `Forbidden`;
-    `failed_logins.TooManyFailedLogins`.
+    Raises `Invalid` for ``current_password``, ``new_password``; `Forbidden`, also for oneself whose
+    password a directory has; `failed_logins.TooManyFailedLogins`.
     """
     _refuse_bots(user)
+    if by is not None and by.pk == user.pk:
+        _refuse_directory(user)
     if by is not None and by.pk == user.pk:
         _check_current_password(user, current_password)
     else:
@@ -282,12 +317,15 @@ def change_password(
 def reset_password(user: User, new_password: str) -> User:
     """Set the password of somebody who has shown that they read the account's mail.
 
-    Raises `Invalid` for ``new_password``, `Forbidden` for a blocked one.
+    Raises `Invalid` for ``new_password``, `Forbidden` for a blocked one, and for one whose password
+    a directory has.
     """
     _refuse_bots(user)
+    _refuse_directory(user)
     if user.is_blocked:
         raise Forbidden("Your account is blocked. Ask an administrator.")
     _check_password(new_password, user, "new_password")
+    User.objects.filter(pk=user.pk, email=user.email).update(email_claimed=False)
     return _set_password(user, make_password(new_password), by=user)
 
 
@@ -324,9 +362,11 @@ def update_user(
     }
     if not changes:
         return user
+    if "email" in changes:
+        user.email_claimed = by is not None and by.pk == user.pk
     try:
         with transaction.atomic():
-            user.save(update_fields=["name", "email"])
+            user.save(update_fields=["name", "email", "email_claimed"])
             record("user.update", by=by, target=user, **changes)
     except IntegrityError as error:
         raise Invalid({"email": "Somebody has this address already."}, code="taken") from error

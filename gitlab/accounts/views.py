@@ -17,14 +17,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from gitlab.accounts import services, sessions
+from gitlab.accounts import directories, services, sessions
 from gitlab.accounts import sign_in as signing_in
 from gitlab.accounts.failed_logins import TooManyFailedLogins
 from gitlab.accounts.forms import PasswordForm, ProfileForm, SignInForm, SignUpForm
 from gitlab.accounts.models import User
 from gitlab.namespaces.sidebars import home_frame
 from gitlab.ui import client_commands, form_errors
-from gitlab.ui.decorators import signed_in
+from gitlab.ui.decorators import require_confirmation, signed_in
 from gitlab.ui.toasts import add_toast
 
 
@@ -68,6 +68,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         "signup": settings.SIGNUP_ENABLED,
         "reset": settings.MAIL_ENABLED,
         "providers": _providers(back),
+        "directories": directories.names(),
     }
     return waiting(render(request, "accounts/sign_in.html", context), wait)
 
@@ -157,6 +158,9 @@ def profile(request: HttpRequest) -> HttpResponse:
     user = _oneself(request)
     form = ProfileForm(request.POST or None, initial={"name": user.name, "email": user.email})
     if request.method == "POST" and form.is_valid():
+        if form.cleaned_data["email"].strip().lower() != user.email:
+            # Who reads mails to it can set another password.
+            require_confirmation(request)
         try:
             services.update_user(user, by=user, **form.cleaned_data)
         except ValidationError as error:
@@ -198,6 +202,7 @@ def password(request: HttpRequest) -> HttpResponse:
             add_toast(request, "Your password is changed. Other sessions have ended.")
             return redirect("accounts:password")
     context = _page(request, "password", "Password", form)
+    context["directory"] = "" if user.has_usable_password() else directories.label(user)
     return waiting(render(request, "accounts/password.html", context), wait)
 
 

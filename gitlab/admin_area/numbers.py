@@ -1,12 +1,17 @@
-"""The numbers of the overview. A handful of counts, each on an index."""
+"""The numbers of the overview. A handful of queries, each on an index."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from gitlab.accounts.models import User
+from gitlab.admin_area import activity, failures, parts, stored
+from gitlab.admin_area.counts import counted
+from gitlab.container_registry.cleanup.models import ACTIVE, CleanupRun
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces.models import Namespace, Project
 
@@ -15,27 +20,61 @@ _SHOWN = 10
 
 
 def overview() -> dict[str, Any]:
-    """People, groups and projects, images; deletions that wait or have failed."""
-    images = ContainerRepository.objects.all()
-    waiting = images.filter(status__in=[_Status.DELETE_SCHEDULED, _Status.DELETE_ONGOING])
-    failed = images.filter(status=_Status.DELETE_FAILED)
-    listed = reverse("admin:container_registry_containerrepository_changelist")
+    """How the parts are and how much there is; what was pushed, stored, removed; what has failed
+    or waits.
+    """
+    health = parts.health()
+    counts = counted(_questions() | failures.questions())
     return {
-        "figures": [
-            ("Users", User.objects.count(), _changelist("accounts_user")),
-            (
-                "Groups",
-                Namespace.objects.filter(kind=Namespace.Kind.GROUP).count(),
-                f"{_changelist('namespaces_namespace')}?kind__exact={Namespace.Kind.GROUP}",
-            ),
-            ("Projects", Project.objects.count(), _changelist("namespaces_project")),
-            ("Images", images.count(), listed),
-        ],
-        "waiting_count": waiting.count(),
-        "failed_count": failed.count(),
-        "failed": failed.order_by("-status_changed_at")[:_SHOWN],
-        "failed_url": f"{listed}?status__exact={_Status.DELETE_FAILED}",
+        "figures": _figures(counts),
+        "health": health,
+        "pushes": activity.pushes(),
+        "registry": stored.registry(health.registry_answers),
+        "failures": failures.failures(counts),
+        **_deletions(counts),
+    }
+
+
+def _questions() -> dict[str, QuerySet[Any]]:
+    return {
+        "people": User.objects.filter(user_type="human"),
+        "groups": Namespace.objects.filter(kind=Namespace.Kind.GROUP),
+        "projects": Project.objects.all(),
+        "all_images": ContainerRepository.objects.all(),
+        "deletions": _waiting(),
+        "under_way": CleanupRun.objects.filter(status__in=ACTIVE),
+    }
+
+
+def _waiting() -> QuerySet[ContainerRepository]:
+    return ContainerRepository.objects.filter(
+        status__in=[_Status.DELETE_SCHEDULED, _Status.DELETE_ONGOING]
+    )
+
+
+def _figures(counts: Mapping[str, int]) -> list[tuple[str, int, str]]:
+    only_groups = f"?kind__exact={Namespace.Kind.GROUP}"
+    images = _changelist("container_registry_containerrepository")
+    return [
+        ("People", counts["people"], reverse("admin_area:people")),
+        ("Groups", counts["groups"], _changelist("namespaces_namespace") + only_groups),
+        ("Projects", counts["projects"], reverse("admin_area:projects")),
+        ("Images", counts["all_images"], images),
+    ]
+
+
+def _deletions(counts: Mapping[str, int]) -> dict[str, Any]:
+    """Deletions that wait or have failed, and cleanups that are under way."""
+    failed = ContainerRepository.objects.filter(status=_Status.DELETE_FAILED)
+    listed = _changelist("container_registry_containerrepository")
+    since = _waiting().order_by("status_changed_at").values_list("status_changed_at", flat=True)
+    return {
+        "waiting_count": counts["deletions"],
+        "waiting_first": since.first() if counts["deletions"] else None,
+        "cleanups_count": counts["under_way"],
+        "failed": failed.order_by("-status_changed_at")[:_SHOWN] if counts["images"] else [],
         "waiting_url": f"{listed}?status__exact={_Status.DELETE_SCHEDULED}",
+        "cleanups_url": _changelist("cleanup_cleanuprun"),
     }
 
 

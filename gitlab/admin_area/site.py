@@ -22,8 +22,8 @@ from gitlab.ui.decorators import require_confirmation
 from gitlab.ui.navigation import Heading, Link, Section
 
 _SECTIONS = {
-    "People": {"User": "users", "PersonalAccessToken": "key-round"},
-    "Groups and projects": {"Namespace": "folder", "Project": "package", "Member": "user-plus"},
+    "People": {"PersonalAccessToken": "key-round"},
+    "Groups": {"Namespace": "folder", "Member": "user-plus"},
     "Registry": {
         "ContainerRepository": "container",
         "CleanupPolicy": "brush-cleaning",
@@ -97,6 +97,9 @@ def _sidebar(apps: list[dict[str, Any]], path: str, home: str) -> list[Section]:
             title, icon = _place(model["object_name"])
             url = model["admin_url"]
             links[title].append(Link(str(model["name"]), url, icon, path.startswith(url)))
+    people, projects = reverse("admin_area:people"), reverse("admin_area:projects")
+    announcements = reverse("admin_area:announcements")
+    mail, settings_url = reverse("admin_area:mail"), reverse("admin_area:settings")
     doctor, cleanup = reverse("admin_area:doctor"), reverse("admin_area:cleanup")
     inventory = reverse("record:inventories")
     audit, denials = reverse("record:instance"), reverse("record:denials")
@@ -104,11 +107,16 @@ def _sidebar(apps: list[dict[str, Any]], path: str, home: str) -> list[Section]:
         "",
         [
             Link("Overview", home, "gauge", path == home),
+            Link("People", people, "users", path.startswith(people)),
+            Link("Projects", projects, "package", path.startswith(projects)),
             Link("Doctor", doctor, "shield-check", path == doctor),
             Link("Audit log", audit, "scroll-text", path == audit),
             Link("Inventory", inventory, "list", path.startswith(inventory)),
             Link("Denials", denials, "ban", path == denials),
+            Link("Announcements", announcements, "bell", path.startswith(announcements)),
             Link("Cleanup policy", cleanup, "sliders-horizontal", path == cleanup),
+            Link("Mail", mail, "file-text", path == mail),
+            Link("Settings", settings_url, "settings", path == settings_url),
         ],
     )
     return [overview, *(Section(title, found) for title, found in links.items() if found)]

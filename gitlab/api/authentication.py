@@ -17,6 +17,7 @@ from gitlab.access_tokens.services import TokenRow
 from gitlab.api import errors
 from gitlab.authorization import bearers
 from gitlab.principals import Person
+from gitlab.ui.decorators import is_confirmed
 from tokens.authorizer import InvalidCredentials
 
 
@@ -96,6 +97,18 @@ def person(request: Request) -> Person:
 def credential(request: Request) -> Credential | None:
     """What they asked with; None for a visitor."""
     return request.auth if isinstance(request.auth, Credential) else None
+
+
+def require_confirmation(request: Request) -> None:
+    """Before what the pages ask for a password or a factor again for: the session of a page alone
+    is not enough, since somebody may have found the screen unlocked.
+
+    A token is: it was given the scope for that, and no screen shows it. Raises `ApiError` 403.
+    """
+    if credential(request) is SESSION and not is_confirmed(request):
+        raise errors.forbidden(
+            "say again that it is you: open /users/confirm, or send an access token"
+        )
 
 
 def require_own_job(request: Request, project_id: int) -> None:

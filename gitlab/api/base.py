@@ -28,6 +28,7 @@ from gitlab.api.authentication import (
     SessionAuthentication,
     TokenAuthentication,
     credential,
+    require_confirmation,
 )
 from gitlab.api.parameters import JSONParser, Parameters, sent_with, take_body
 from gitlab.principals import Anybody
@@ -60,6 +61,10 @@ class Endpoint(APIView):
 
     administrators = False
     """Whether it is for administrators alone."""
+
+    confirmed: Sequence[str] = ()
+    """The methods before which the pages ask for a password or a factor again: see
+    `authentication.require_confirmation`. Whatever administrators alone may change has it too."""
 
     reads_with: Sequence[str] = ("api", "read_api")
     """The scopes one of which a token needs for reading."""
@@ -122,6 +127,8 @@ class Endpoint(APIView):
             raise errors.insufficient_scope(" ".join(wanted))
         if self.administrators and not request.user.is_superuser:
             raise errors.forbidden()
+        if request.method in self.confirmed or (self.administrators and not reading):
+            require_confirmation(request)
 
     def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Refuse what there is no operation for."""

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gitlab import principals
-from gitlab.api.authentication import person
+from gitlab.api.authentication import person, require_confirmation
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import BadParameter
 from gitlab.api.fields import Entity, Moment, web_url
@@ -20,6 +20,7 @@ from gitlab.api.lookups import group_for
 from gitlab.api.pagination import ordering as order_of
 from gitlab.api.pagination import page_of, sorting
 from gitlab.api.parameters import Commas, Parameters, choice, flag, identifier, text
+from gitlab.api.shared_groups import SharedGroupEntity, shared_with
 from gitlab.container_registry import repositories
 from gitlab.namespaces import queries, services
 from gitlab.namespaces.models import AccessLevel, Namespace, Visibility
@@ -58,11 +59,14 @@ class GroupEntity(Entity):
     project_creation_level = serializers.SerializerMethodField()
     subgroup_creation_level = serializers.SerializerMethodField()
     archived = serializers.SerializerMethodField()
+    shared_with_groups = serializers.SerializerMethodField()
     statistics = serializers.SerializerMethodField()
 
     def to_representation(self, group: Namespace) -> Any:
-        """Without the statistics that nobody asked for."""
+        """Without the statistics that nobody asked for, and in lists without invited groups."""
         shown = super().to_representation(group)
+        if "shared" not in self.context:
+            del shown["shared_with_groups"]
         if group.pk not in self.context.get("statistics", {}):
             del shown["statistics"]
         return shown
@@ -91,6 +95,11 @@ class GroupEntity(Entity):
     def get_archived(self, group: Namespace) -> bool:
         """False: projects are archived, groups are not."""
         return False
+
+    @extend_schema_field(SharedGroupEntity(many=True))
+    def get_shared_with_groups(self, group: Namespace) -> list[dict[str, Any]]:
+        """The groups that are invited to it, where it is shown alone."""
+        return list(self.context.get("shared", []))
 
     @extend_schema_field(GroupStatistics)
     def get_statistics(self, group: Namespace) -> dict[str, Any]:
@@ -148,7 +157,9 @@ def _context(user: Anybody, groups: Iterable[Namespace], *, statistics: bool) ->
 
 def shown(user: Anybody, group: Namespace, *, statistics: bool = False) -> dict[str, Any]:
     """A group as `user` sees it."""
-    return dict(GroupEntity(group, context=_context(user, [group], statistics=statistics)).data)
+    context = _context(user, [group], statistics=statistics)
+    context["shared"] = shared_with(user, group)
+    return dict(GroupEntity(group, context=context).data)
 
 
 class CreateParameters(Parameters):
@@ -223,6 +234,7 @@ class OneGroup(Endpoint):
 
     section = "Groups"
     visitors = True
+    confirmed = ["DELETE"]
 
     @operation("Show a group", takes=ShowParameters, gives=GroupEntity, refuses=[404])
     def get(self, request: Request, given: dict[str, Any], id: int | str) -> Response:
@@ -240,6 +252,8 @@ class OneGroup(Endpoint):
         group = group_for(by, id, Ability.ADMIN_GROUP)
         path = given.pop("path", group.path)
         arguments = {name: value for name, value in given.items() if value is not None}
+        if arguments.get("visibility") == Visibility.PUBLIC != group.visibility:
+            require_confirmation(request)
         if path != group.path and arguments:
             raise BadParameter("path has to be changed alone")
         if path != group.path:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.conf import settings
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from gitlab import application_settings
 from gitlab.accounts.models import User
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import ApiError
@@ -35,25 +33,6 @@ class SettingsEntity(Entity):
     undo_window_in_seconds = serializers.IntegerField(help_text="Ours.")
 
 
-def _settings() -> dict[str, Any]:
-    by_user, by_address = (settings.RATE_LIMITS.get(kind, 0) for kind in ("user", "address"))
-    return {
-        "signup_enabled": settings.SIGNUP_ENABLED,
-        "password_authentication_enabled_for_web": True,
-        "default_project_visibility": "private",
-        "default_group_visibility": "private",
-        "container_registry_token_expire_delay": settings.TOKENS_LIFETIME // 60,
-        "throttle_authenticated_api_enabled": bool(by_user),
-        "throttle_authenticated_api_requests_per_period": by_user,
-        "throttle_authenticated_api_period_in_seconds": 60,
-        "throttle_unauthenticated_api_enabled": bool(by_address),
-        "throttle_unauthenticated_api_requests_per_period": by_address,
-        "throttle_unauthenticated_api_period_in_seconds": 60,
-        "push_creates_projects": settings.PUSH_CREATES_PROJECTS,
-        "undo_window_in_seconds": int(settings.UNDO_WINDOW.total_seconds()),
-    }
-
-
 class ApplicationSettings(Endpoint):
     """``/application/settings``"""
 
@@ -63,7 +42,7 @@ class ApplicationSettings(Endpoint):
     @operation("Show the settings", gives=SettingsEntity)
     def get(self, request: Request) -> Response:
         """As the file and the environment of this node say them."""
-        return Response(_settings())
+        return Response(application_settings.as_gitlab())
 
     @operation("Change the settings", gives=SettingsEntity, refuses=[405])
     def put(self, request: Request) -> Response:

@@ -8,13 +8,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from gitlab import version
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.fields import Entity
 
 VERSION = "18.9.0-berth"
 """The version of GitLab whose API this is like: clients compare it with what they need."""
 
-REVISION = "0.1.0"
+REVISION = version.VERSION
 """Our own version."""
 
 

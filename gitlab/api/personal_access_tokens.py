@@ -156,6 +156,7 @@ class RotateToken(Endpoint):
     """``/personal_access_tokens/:id/rotate``"""
 
     section = "Personal access tokens"
+    confirmed = ["POST"]
 
     @operation("Rotate a token", takes=RotateParameters, gives=NewTokenEntity, refuses=[404])
     def post(self, request: Request, given: dict[str, Any], id: int) -> Response:
@@ -210,6 +211,7 @@ class TokensOfOneself(Endpoint):
     """``/user/personal_access_tokens``"""
 
     section = "Personal access tokens"
+    confirmed = ["POST"]
 
     @operation("Create a token", takes=CreateParameters, gives=NewTokenEntity, status=201)
     def post(self, request: Request, given: dict[str, Any]) -> Response:
@@ -223,6 +225,7 @@ class TokensOfUser(Endpoint):
     """``/users/:user_id/personal_access_tokens``"""
 
     section = "Personal access tokens"
+    confirmed = ["POST"]
 
     @operation(
         "Create a token for somebody",

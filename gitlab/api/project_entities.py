@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from gitlab.api.fields import Entity, Moment, UserBasic, api_url, web_url
 from gitlab.api.namespaces import NamespaceBasic
+from gitlab.api.shared_groups import SharedGroupEntity
 from gitlab.container_registry.cleanup import services as cleanup
 from gitlab.container_registry.cleanup.models import Cadence
 from gitlab.namespaces import queries
@@ -135,6 +136,7 @@ class ProjectEntity(ProjectSimple):
     )
     container_expiration_policy = serializers.SerializerMethodField()
     permissions = serializers.SerializerMethodField()
+    shared_with_groups = serializers.SerializerMethodField()
     statistics = serializers.SerializerMethodField()
     _links = serializers.SerializerMethodField()
 
@@ -145,6 +147,8 @@ class ProjectEntity(ProjectSimple):
             del shown["owner"]
         if "statistics" not in self.context:
             del shown["statistics"]
+        if "shared" not in self.context:
+            del shown["shared_with_groups"]
         return shown
 
     def get_empty_repo(self, project: Project) -> bool:
@@ -171,6 +175,11 @@ class ProjectEntity(ProjectSimple):
         roles: Roles = self.context["roles"]
         direct = roles.projects.get(project.pk, 0)
         return _permissions(direct, roles.level_above(project))
+
+    @extend_schema_field(SharedGroupEntity(many=True))
+    def get_shared_with_groups(self, project: Project) -> list[dict[str, Any]]:
+        """The groups that are invited to it, where it is shown alone."""
+        return list(self.context.get("shared", []))
 
     @extend_schema_field(StatisticsEntity)
     def get_statistics(self, project: Project) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from gitlab.api.authentication import person
+from gitlab.api.authentication import person, require_confirmation
 from gitlab.api.base import Endpoint, operation
 from gitlab.api.errors import BadParameter
 from gitlab.api.lookups import as_id_or_path, group_for, namespace_for, project_for, user_called
@@ -19,6 +19,7 @@ from gitlab.api.pagination import ordering as order_of
 from gitlab.api.pagination import page_of, sorting
 from gitlab.api.parameters import Parameters, choice, flag, identifier, moment, text
 from gitlab.api.project_entities import ProjectEntity, ProjectSimple, context_for
+from gitlab.api.shared_groups import shared_with
 from gitlab.container_registry import repositories
 from gitlab.container_registry.cleanup import services as cleanup
 from gitlab.container_registry.cleanup.models import Cadence
@@ -116,7 +117,9 @@ def shown(user: Anybody, project: Project, *, statistics: bool = False) -> dict[
     """A project as it is now, as `user` sees it."""
     project = Project.objects.select_related("namespace__owner").get(pk=project.pk)
     sizes = _sizes(user, [project]) if statistics else None
-    return dict(ProjectEntity(project, context=context_for(user, [project], sizes)).data)
+    context = context_for(user, [project], sizes)
+    context["shared"] = shared_with(user, project)
+    return dict(ProjectEntity(project, context=context).data)
 
 
 _KEEP_N = f"One of {', '.join(map(str, cleanup.GITLAB_KEEP_N))}, or nothing."
@@ -256,6 +259,7 @@ class OneProject(Endpoint):
     section = "Projects"
     visitors = True
     names = _NAMES
+    confirmed = ["DELETE"]
 
     @operation("Show a project", takes=ShowParameters, gives=ProjectEntity, refuses=[404])
     def get(self, request: Request, given: dict[str, Any], id: int | str) -> Response:
@@ -274,6 +278,8 @@ class OneProject(Endpoint):
         by = person(request)
         project = project_for(by, id, Ability.ADMIN_PROJECT)
         arguments = _arguments(given)
+        if arguments.get("visibility") == Visibility.PUBLIC != project.visibility:
+            require_confirmation(request)
         path = given.get("path", project.path)
         if path != project.path and (arguments or _POLICY in given):
             raise BadParameter("path has to be changed alone")

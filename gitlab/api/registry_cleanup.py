@@ -82,7 +82,9 @@ class PolicyParameters(Parameters):
 
 
 class RunEntity(Entity):
-    """A cleanup: its plan, how far it is, and what came of it. Bytes are those of the plan."""
+    """A cleanup: its plan, how far it is, and what came of it. Bytes are those of the plan, but for
+    those that the collector has freed.
+    """
 
     id = serializers.IntegerField()
     status = serializers.ChoiceField(choices=CleanupRun.Status.choices)
@@ -105,7 +107,13 @@ class RunEntity(Entity):
     restored_count = serializers.IntegerField()
     freed_bytes = serializers.IntegerField()
     shared_bytes = serializers.IntegerField()
-    exact = serializers.BooleanField(source="is_exact")
+    exact = serializers.BooleanField(
+        source="is_exact", help_text="Where it is false, at least so many bytes are freed."
+    )
+    collected_bytes = serializers.IntegerField(
+        allow_null=True, help_text="What really went; null until the collector is done."
+    )
+    collected_at = Moment(allow_null=True)
     complete = serializers.SerializerMethodField()
     failure_reason = serializers.CharField()
     undo_until = serializers.SerializerMethodField()

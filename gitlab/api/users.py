@@ -179,6 +179,7 @@ class Users(Endpoint):
     """``/users``"""
 
     section = "Users"
+    confirmed = ["POST"]
     reads_with = ("api", "read_api", "read_user")
     names = {"is_superuser": "admin"}
 
@@ -238,6 +239,7 @@ class OneUser(Endpoint):
     """``/users/:id``"""
 
     section = "Users"
+    confirmed = ["PUT", "DELETE"]
     reads_with = ("api", "read_api", "read_user")
     names = {"is_superuser": "admin"}
 

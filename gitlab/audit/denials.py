@@ -29,6 +29,7 @@ from gitlab.audit import origin
 from gitlab.audit.models import Denial
 from gitlab.audit.services import record
 from gitlab.server import request_id
+from tokens import addresses
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Gathered:
             if entry is None:
                 if len(self._entries) >= MAX_KEYS:
                     self._forget_old(clock)
-                ones = (f"address {denied.address}", f"name {denied.who}")
+                ones = _ones(denied)
                 full = any(self._of_one[one] >= MOST_OF_ONE for one in ones)
                 if full or len(self._entries) >= MAX_KEYS:
                     return ""
@@ -152,8 +153,13 @@ class Gathered:
 
     def _forget(self, denied: Denied) -> None:
         del self._entries[denied]
-        self._of_one.subtract((f"address {denied.address}", f"name {denied.who}"))
+        self._of_one.subtract(_ones(denied))
         self._of_one += Counter()
+
+
+def _ones(denied: Denied) -> tuple[str, str]:
+    """Whom a denial counts for. Of IPv6 it is a whole /64: each has more addresses than rooms."""
+    return f"address {addresses.source(denied.address)}", f"name {denied.who}"
 
 
 _gathered = Gathered()

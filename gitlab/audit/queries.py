@@ -30,6 +30,11 @@ class Filter:
     after: dt.datetime | None = None
     before: dt.datetime | None = None
 
+    @property
+    def by_origin(self) -> bool:
+        """Whether it looks for where something was done from."""
+        return bool(self.address or self.credential or self.request_id)
+
     def of(self, rows: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
         """Those of `rows` that fit."""
         exact = {

@@ -138,20 +138,21 @@ def to_push(name: str, image: ImagePath | None, reader: UserAccess | None) -> st
 
 
 def _of_nowhere(name: str) -> str:
-    top, below, _ = name.partition("/")
-    if not below:
+    """The same for what is not there, what is hidden, and what is seen and nobody may add to.
+
+    No word shows how much of the name is there: a private group may be in a public one.
+    """
+    if "/" not in name:
         return f"{name} is no name for an image: it begins with a group or a user, then a project"
-    return f"there is no group and no user {top} here in which you may push"
+    return f"there is no group, user or project here in which you may push {name}"
 
 
 def _of_new_project(image: ImagePath, reader: UserAccess) -> str:
     may = policies.group_abilities(reader, image.namespace.visibility)
-    if Ability.READ_GROUP not in may:
+    if not {Ability.READ_GROUP, Ability.CREATE_PROJECT} <= may:
         return _of_nowhere(image.path)
     if image.namespace.pending_delete_at is not None:
         return f"{image.namespace.full_path} is being deleted"
-    if Ability.CREATE_PROJECT not in may:
-        return f"there is no project {image.project_path}, and you may make none there"
     if image.is_too_deep:
         return _too_deep(image)
     if not settings.PUSH_CREATES_PROJECTS:

@@ -150,7 +150,7 @@ class Configuration(Table):
         addresses.
         """
         tables: list[Table] = [self, self.registry, self.registry.storage, self.gitlab_rails]
-        tables += [self.berth, *self.berth.oidc.values()]
+        tables += [self.berth, *self.berth.oidc.values(), *self.berth.ldap.values()]
         fields = [value for table in tables for _, value in table]
         given = [value.get_secret_value() for value in fields if isinstance(value, SecretStr)]
         passwords = [password for text in given if (password := _password_in(text))]

@@ -13,7 +13,7 @@ from gitlab.config.values import Duration, Names, Table, check_address
 
 _LEVELS = {"guest": 10, "reporter": 20, "developer": 30, "maintainer": 40, "owner": 50}
 _MEMBERSHIP = re.compile(rf"(?P<group>\S.*?) +-> +(?P<path>\S+) +(?P<level>{'|'.join(_LEVELS)})")
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class Membership(NamedTuple):
@@ -38,7 +38,7 @@ def _issuer(value: str) -> str:
     """As it is: some issuers end in a slash, and say so."""
     check_address(value)
     split = urlsplit(value)
-    if split.scheme == "http" and split.hostname not in _LOOPBACK:
+    if split.scheme == "http" and split.hostname not in LOOPBACK:
         raise ValueError("an issuer is reached by https, unless it is on loopback")
     return value
 

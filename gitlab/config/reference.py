@@ -18,6 +18,9 @@ from gitlab.config.configuration import Configuration
 NAME = "name"
 """Stands in a key for the name that somebody gives one of several tables of a kind."""
 
+_QUOTED = set(" ()&")
+"""What a shell would read for itself."""
+
 FILES = {"registry.internal_certificate"}
 """Keys whose values are no secrets, and too long for the environment all the same."""
 
@@ -69,7 +72,7 @@ def pattern(key: str) -> str:
     return key
 
 
-_SEVERAL = ("berth.oidc",)
+_SEVERAL = ("berth.oidc", "berth.ldap")
 """The tables of which each holds several of a kind."""
 
 
@@ -88,7 +91,7 @@ def _in_environment(key: str, field: FieldInfo, value: Any) -> str:
     if isinstance(value, bool):
         value = str(value).lower()
     text = ",".join(value) if isinstance(value, list) else str(value)
-    return f"{variable}='{text}'" if " " in text else f"{variable}={text}"
+    return f"{variable}='{text}'" if set(text) & _QUOTED else f"{variable}={text}"
 
 
 def _types_of(field: FieldInfo) -> tuple[Any, ...]:

@@ -2,23 +2,21 @@
 
     schedule ──► scheduled ── take ──► ongoing ──► finished
                      ▲                   │ │
-                     └──── _give_back ───┘ └─────► failed
+                     └──── give_back ────┘ └─────► failed
 
 Which tags go is decided when the job runs, and again by whoever takes a job over: what has gone
-changes nothing about the rest. A worker owns a row by its lease, as in `deletion`. `by` is who does
-it. Refusals: `Forbidden`, `Conflict`, `Invalid` (by argument).
+changes nothing about the rest. A worker owns a row by its lease (`gitlab.jobs.leases`). `by` is who
+does it. Refusals: `Forbidden`, `Conflict`, `Invalid` (by argument).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from collections.abc import Sequence
-from enum import Enum
+from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from gitlab.audit.services import record
@@ -29,6 +27,7 @@ from gitlab.container_registry.models import BulkTagDeletion, ContainerRepositor
 from gitlab.container_registry.protection import guard
 from gitlab.container_registry.tag_criteria import Candidate, Criteria
 from gitlab.jobs import crash_points, enqueue
+from gitlab.jobs.leases import Leases, Outcome
 from gitlab.namespaces import queries
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.policies import Ability
@@ -37,29 +36,17 @@ from gitlab.refusals import Conflict, Forbidden, NotFound
 
 TASK = "workers.tasks.delete_tags_in_bulk"
 ONCE_IN = dt.timedelta(hours=1)
-STALE = dt.timedelta(minutes=5)
 KEPT = dt.timedelta(days=30)
 """How long it is kept what became of a job."""
 
-MAX_FAILURES = 5
 MAX_TAGS = 100_000
 """That one job looks at. The rest is for the next."""
 
 _PAGE = 1000
 _AT_ONCE = 100
 _SWEPT_AT_ONCE = 50
-_FIRST_DELAY = dt.timedelta(seconds=15)
 _Status = BulkTagDeletion.Status
-_UNOWNED: dict[str, Any] = {"lease": None, "lease_renewed_at": None}
-
-
-class Outcome(Enum):
-    """What came of one attempt."""
-
-    DONE = "done"
-    NOT_OURS = "nothing to do, or somebody else is at it"
-    LATER = "failed, to be tried again"
-    FAILED = "failed for good"
+_LEASES = Leases(BulkTagDeletion.objects, active=(_Status.SCHEDULED, _Status.ONGOING))
 
 
 class TooSoon(Conflict):
@@ -124,28 +111,12 @@ def due() -> list[int]:
     now = timezone.now()
     old = BulkTagDeletion.objects.filter(finished_at__lt=now - KEPT).order_by("finished_at")
     BulkTagDeletion.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:_PAGE])).delete()
-    waiting = BulkTagDeletion.objects.filter(_takeable(now)).order_by("requested_at")
-    return list(waiting.values_list("pk", flat=True)[:_SWEPT_AT_ONCE])
-
-
-def _takeable(now: dt.datetime) -> Q:
-    waiting = Q(status=_Status.SCHEDULED) & (
-        Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
-    )
-    return waiting | Q(status=_Status.ONGOING, lease_renewed_at__lt=now - STALE)
+    return _LEASES.due("requested_at", _SWEPT_AT_ONCE)
 
 
 def take(pk: int) -> BulkTagDeletion | None:
-    """Make the job ours by one conditional update; None where it does not wait."""
-    now, lease = timezone.now(), uuid.uuid4()
-    rows = BulkTagDeletion.objects.filter(_takeable(now), pk=pk)
-    if not rows.update(status=_Status.ONGOING, lease=lease, lease_renewed_at=now):
-        return None
-    return (
-        BulkTagDeletion.objects.select_related("repository__project__namespace", "by")
-        .filter(pk=pk, lease=lease)
-        .first()
-    )
+    """Make the job ours; None where it does not wait, or another worker was faster."""
+    return _LEASES.take(pk, "repository__project__namespace", "by", status=_Status.ONGOING)
 
 
 def run(pk: int, registry: Registry | None = None) -> Outcome:
@@ -211,7 +182,7 @@ def _candidates(
         last = page.next_last
         if not last or seen >= MAX_TAGS:
             return found
-        if not _renew(row):
+        if not _LEASES.renew(row):
             return None
 
 
@@ -232,35 +203,17 @@ def _delete_some(
         row.deleted_count += len(deleted)
         if deleted:
             record("tag.delete", by=by, target=row.repository, tags=deleted)
-        ours = _renew(row, deleted_count=row.deleted_count, refused_count=row.refused_count)
+        counts = {"deleted_count": row.deleted_count, "refused_count": row.refused_count}
+        ours = _LEASES.renew(row, **counts)
     return ours
 
 
-def _ours(row: BulkTagDeletion) -> QuerySet[BulkTagDeletion]:
-    return BulkTagDeletion.objects.filter(pk=row.pk, lease=row.lease)
-
-
-def _renew(row: BulkTagDeletion, **columns: Any) -> bool:
-    """Whether the job is still ours."""
-    return bool(_ours(row).update(lease_renewed_at=timezone.now(), **columns))
-
-
 def _end(row: BulkTagDeletion, status: _Status, **columns: Any) -> Outcome:
-    ended = {**_UNOWNED, "status": status, "finished_at": timezone.now(), **columns}
-    if not _ours(row).update(**ended):
+    if not _LEASES.release(row, status=status, finished_at=timezone.now(), **columns):
         return Outcome.NOT_OURS
     return Outcome.FAILED if status == _Status.FAILED else Outcome.DONE
 
 
 def _give_back(row: BulkTagDeletion, reason: str, *, counts: bool = True) -> Outcome:
-    failures = row.failures + (1 if counts else 0)
-    if failures >= MAX_FAILURES:
-        return _end(row, _Status.FAILED, failures=failures, failure_reason=reason[:500])
-    changed = _ours(row).update(
-        **_UNOWNED,
-        status=_Status.SCHEDULED,
-        failures=failures,
-        failure_reason=reason[:500],
-        next_attempt_at=timezone.now() + _FIRST_DELAY * 3 ** max(0, failures - 1),
-    )
-    return Outcome.LATER if changed else Outcome.NOT_OURS
+    fail = partial(_end, row, _Status.FAILED)
+    return _LEASES.give_back(row, reason, fail, counts=counts, status=_Status.SCHEDULED)

@@ -4,25 +4,23 @@
     (at rest) ──────────────► scheduled ───────────────► ongoing ──batches──► _finish: no row, or
         ▲  ▲                   ▲  │  ▲                    │ │ │               _rest: pushed anew
         │  └──── take_back ────┼──┘  └── _wait: renamed ──┘ │ │
-        │                      └──────── _give_back ────────┘ │  unavailable: later
-        │    retry             ┌──────── _give_back ──────────┘  refused, or five times unavailable
+        │                      └───────── give_back ────────┘ │  unavailable: later
+        │    retry             ┌─────────── _fail ────────────┘  refused, or five times unavailable
         └── take_back ──── failed ── retry ──► scheduled
 
-A worker owns a row by its lease, and renews it with each batch. One that was killed stops renewing,
-and after `STALE` another takes over; a worker that finds its lease gone lets go at once. Each step
+A worker owns a row by its lease (`gitlab.jobs.leases`), and renews it with each batch. Each step
 may run twice: a batch deletes what is there, and what is gone counts as deleted.
 
-Only `_to` writes a status. `by` is who does it. Refusals: `Forbidden`, `Conflict`.
+Whatever changes a status does so with `_to`. `by` is who does it. Refusals: `Forbidden`,
+`Conflict`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
-import random
-import uuid
 from contextlib import suppress
-from enum import Enum
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -37,6 +35,7 @@ from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.models import ContainerRepository, DeletedImage
 from gitlab.container_registry.protection import guard
 from gitlab.jobs import crash_points, enqueue
+from gitlab.jobs.leases import UNOWNED, Leases, Outcome
 from gitlab.namespaces import queries
 from gitlab.namespaces import services as namespaces
 from gitlab.namespaces.loaders import require_in_project
@@ -49,18 +48,17 @@ log = logging.getLogger(__name__)
 
 TASK = "workers.tasks.delete_container_repository"
 BATCH = 100
-MAX_FAILURES = 5
-STALE = dt.timedelta(minutes=5)
-"""Longer than one batch may take with all its attempts, so that nobody is robbed while at work."""
-
 WHILE_RENAMED = dt.timedelta(seconds=5)
-FIRST_DELAY = dt.timedelta(seconds=15)
 _SWEPT_AT_ONCE = 50
 _LOOKED_AT_ONCE = 2000
 _Status = ContainerRepository.Status
 _Rows = QuerySet[ContainerRepository]
 
-_UNOWNED: dict[str, Any] = {"lease": None, "lease_renewed_at": None}
+_LEASES = Leases(
+    ContainerRepository.objects,
+    active=(_Status.DELETE_SCHEDULED, _Status.DELETE_ONGOING),
+    failures="failed_deletion_count",
+)
 _FRESH: dict[str, Any] = {
     "failed_deletion_count": 0,
     "failure_reason": "",
@@ -68,19 +66,9 @@ _FRESH: dict[str, Any] = {
 }
 
 
-class Outcome(Enum):
-    """What came of one attempt."""
-
-    DONE = "done"
-    NOT_OURS = "nothing to do, or somebody else is at it"
-    LATER = "failed, to be tried again"
-    FAILED = "failed for good"
-
-
-def _to(status: _Status | None, rows: _Rows, **columns: Any) -> int:
-    """Give `rows` a status, by one conditional update. Answers how many had it coming."""
-    owned = {} if status == _Status.DELETE_ONGOING else _UNOWNED
-    return rows.update(status=status, status_changed_at=timezone.now(), **owned, **columns)
+def _to(status: _Status | None) -> dict[str, Any]:
+    """The columns that give a row its status."""
+    return {"status": status, "status_changed_at": timezone.now()}
 
 
 # Asked for, and taken back
@@ -150,7 +138,7 @@ def _queue(rows: _Rows, by: Actor | None) -> int:
     """Into the queue, where it is neither there nor under way."""
     resting = rows.filter(Q(status__isnull=True) | Q(status=_Status.DELETE_FAILED))
     by_id = by.person_id if by else None
-    return _to(_Status.DELETE_SCHEDULED, resting, **_FRESH, deleted_by_id=by_id)
+    return resting.update(**_to(_Status.DELETE_SCHEDULED), **_FRESH, deleted_by_id=by_id)
 
 
 def take_back(by: Person, project: Project, pk: int) -> ContainerRepository | None:
@@ -158,7 +146,7 @@ def take_back(by: Person, project: Project, pk: int) -> ContainerRepository | No
     rows = ContainerRepository.objects.filter(pk=pk, project=project)
     waiting = rows.filter(status__in=[_Status.DELETE_SCHEDULED, _Status.DELETE_FAILED])
     with transaction.atomic():
-        changed = _to(None, waiting, **_FRESH, deleted_by=None)
+        changed = waiting.update(**_to(None), **UNOWNED, **_FRESH, deleted_by=None)
         row = rows.first()
         if changed and row:
             record("container_repository.keep", by=by, target=row)
@@ -177,27 +165,12 @@ def due(registry: Registry | None = None) -> list[int]:
     """
     schedule_those_of_deleted_projects()
     finish_projects(registry)
-    rows = ContainerRepository.objects.filter(_takeable(timezone.now()))
-    return list(rows.order_by("status_changed_at").values_list("pk", flat=True)[:_SWEPT_AT_ONCE])
-
-
-def _takeable(now: dt.datetime) -> Q:
-    waiting = Q(status=_Status.DELETE_SCHEDULED) & (
-        Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
-    )
-    return waiting | Q(status=_Status.DELETE_ONGOING, lease_renewed_at__lt=now - STALE)
+    return _LEASES.due("status_changed_at", _SWEPT_AT_ONCE)
 
 
 def take(pk: int) -> ContainerRepository | None:
-    """Make the row ours by one conditional update, so that two workers never both have it.
-
-    Answers None where it does not wait for deletion, or another worker was faster.
-    """
-    now, lease = timezone.now(), uuid.uuid4()
-    takeable = ContainerRepository.objects.filter(_takeable(now), pk=pk)
-    if not _to(_Status.DELETE_ONGOING, takeable, started_at=now, lease=lease, lease_renewed_at=now):
-        return None
-    return ContainerRepository.objects.filter(pk=pk, lease=lease).first()
+    """Make the row ours; None where it does not wait, or another worker was faster."""
+    return _LEASES.take(pk, **_to(_Status.DELETE_ONGOING), started_at=timezone.now())
 
 
 def delete_repository(pk: int, registry: Registry | None = None) -> Outcome:
@@ -214,14 +187,15 @@ def delete_repository(pk: int, registry: Registry | None = None) -> Outcome:
         rules = _rules(row, registry)
         _remember(row, registry)
         while registry.delete_batch(row.path, BATCH, project=row.project_id, rules=rules):
-            if not _renew(row):
+            if not _LEASES.renew(row):
                 return Outcome.NOT_OURS
         crash_points.reached("image_deleted")
         return _finish(row, registry)
     except RegistryUnavailable as error:
-        return _give_back(row, str(error), for_good=False)
+        waits = _to(_Status.DELETE_SCHEDULED)
+        return _LEASES.give_back(row, str(error), partial(_fail, row), **waits)
     except (RegistryRefused, Forbidden, Conflict) as error:
-        return _give_back(row, _why(error), for_good=True)
+        return _fail(row, failure_reason=_why(error)[:500])
 
 
 def _rules(row: ContainerRepository, registry: Registry) -> dict[str, Any]:
@@ -248,10 +222,6 @@ def _why(error: RegistryRefused | Forbidden | Conflict) -> str:
     return f"DENIED: {' '.join(error.messages) if isinstance(error, Conflict) else error}"
 
 
-def _ours(row: ContainerRepository) -> _Rows:
-    return ContainerRepository.objects.filter(pk=row.pk, lease=row.lease)
-
-
 def _remember(row: ContainerRepository, registry: Registry) -> None:
     """Keep what an undo of the deletion needs, before anything is deleted. Twice is once."""
     if registry.own is None or not settings.UNDO_WINDOW:
@@ -272,35 +242,23 @@ def _remember(row: ContainerRepository, registry: Registry) -> None:
     )
 
 
-def _renew(row: ContainerRepository) -> bool:
-    """Whether the row is still ours."""
-    return bool(_ours(row).update(lease_renewed_at=timezone.now()))
-
-
 def _wait(row: ContainerRepository) -> Outcome:
     """Back into the queue, for the moment that a change of the path takes. No failure."""
     later = timezone.now() + WHILE_RENAMED
-    _to(_Status.DELETE_SCHEDULED, _ours(row), next_attempt_at=later)
+    _LEASES.release(row, **_to(_Status.DELETE_SCHEDULED), next_attempt_at=later)
     return Outcome.LATER
 
 
-def _give_back(row: ContainerRepository, reason: str, *, for_good: bool) -> Outcome:
-    count = row.failed_deletion_count + 1
-    for_good = for_good or count >= MAX_FAILURES
-    delay = FIRST_DELAY * 3 ** (count - 1) * random.uniform(0.8, 1.2)  # noqa: S311
+def _fail(row: ContainerRepository, **columns: Any) -> Outcome:
+    """For good, until somebody tries it again."""
+    columns = {"failed_deletion_count": row.failed_deletion_count + 1, **columns}
+    columns |= {**_to(_Status.DELETE_FAILED), "next_attempt_at": None}
     with transaction.atomic():
-        changed = _to(
-            _Status.DELETE_FAILED if for_good else _Status.DELETE_SCHEDULED,
-            _ours(row),
-            failed_deletion_count=count,
-            failure_reason=reason[:500],
-            next_attempt_at=None if for_good else timezone.now() + delay,
-        )
-        if changed and for_good:
-            record("container_repository.delete_failed", by=None, target=row, reason=reason[:500])
-    if not changed:
-        return Outcome.NOT_OURS
-    return Outcome.FAILED if for_good else Outcome.LATER
+        if not _LEASES.release(row, **columns):
+            return Outcome.NOT_OURS
+        reason = columns["failure_reason"]
+        record("container_repository.delete_failed", by=None, target=row, reason=reason)
+    return Outcome.FAILED
 
 
 def _finish(row: ContainerRepository, registry: Registry) -> Outcome:
@@ -309,7 +267,7 @@ def _finish(row: ContainerRepository, registry: Registry) -> Outcome:
     Unless the image has been pushed anew meanwhile, with a token from before the deletion was asked
     for: then the row rests. A push that is told of while we look makes us look again.
     """
-    ours = _ours(row)
+    ours = _LEASES.ours(row)
     while (seen := ours.values_list("last_published_at").first()) is not None:
         details = registry.repository(row.path, size=False)
         if details is not None and details.tags_count:
@@ -328,7 +286,8 @@ def _rest(row: ContainerRepository) -> Outcome:
     """What was to be deleted is deleted; the row is that of what was pushed since."""
     with transaction.atomic():
         # The registry's row is another one, which was told nothing yet of what is kept.
-        changed = _to(None, _ours(row), **_FRESH, deleted_by=None, keeps_untagged=False)
+        rests = {**_to(None), **_FRESH, "deleted_by": None, "keeps_untagged": False}
+        changed = _LEASES.release(row, **rests)
         if changed:
             record("container_repository.delete", by=row.deleted_by, target=row, pushed_again=True)
     return Outcome.DONE if changed else Outcome.NOT_OURS

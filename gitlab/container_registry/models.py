@@ -10,7 +10,7 @@
                  └── retry (admin, person) ◄── delete_failed ◄────┘ after several
 
 The status is the queue: a worker that dies leaves the row where another one finds it. Whoever
-holds `lease` owns the deletion; a lease that has not moved for a while is taken over.
+holds `lease` owns the deletion: see `gitlab.jobs.leases`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce, Lower
 from django.utils import timezone
 
+from gitlab.jobs.leases import LeasedJob
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Project
 
 
-class ContainerRepository(models.Model):
+class ContainerRepository(LeasedJob):
     """An image of a project. `name` is what follows the project's path, "" for its root."""
 
     class Status(models.TextChoices):
@@ -41,11 +42,7 @@ class ContainerRepository(models.Model):
     status = models.CharField(max_length=16, choices=Status, null=True, blank=True)
     status_changed_at = models.DateTimeField(default=timezone.now, editable=False)
     failed_deletion_count = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(null=True, blank=True, editable=False)
-    failure_reason = models.CharField(max_length=500, blank=True)
     started_at = models.DateTimeField(null=True, blank=True, editable=False)
-    lease = models.UUIDField(null=True, blank=True, editable=False)
-    lease_renewed_at = models.DateTimeField(null=True, blank=True, editable=False)
     deleted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -142,7 +139,7 @@ class DeletedImage(models.Model):
         return self.name or str(self.project)
 
 
-class BulkTagDeletion(models.Model):
+class BulkTagDeletion(LeasedJob):
     """Tags of an image that somebody wants deleted by criteria. The status is the queue."""
 
     class Status(models.TextChoices):
@@ -163,11 +160,7 @@ class BulkTagDeletion(models.Model):
     older_than = models.DurationField(null=True, blank=True)
     status = models.CharField(max_length=16, choices=Status, default=Status.SCHEDULED)
     requested_at = models.DateTimeField(default=timezone.now, editable=False)
-    lease = models.UUIDField(null=True, blank=True, editable=False)
-    lease_renewed_at = models.DateTimeField(null=True, blank=True, editable=False)
-    next_attempt_at = models.DateTimeField(null=True, blank=True, editable=False)
     failures = models.PositiveSmallIntegerField(default=0)
-    failure_reason = models.CharField(max_length=500, blank=True)
     deleted_count = models.PositiveIntegerField(default=0)
     refused_count = models.PositiveIntegerField(default=0)
     finished_at = models.DateTimeField(null=True, blank=True, editable=False)

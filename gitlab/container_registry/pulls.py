@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from gitlab.container_registry import repositories
+from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.client.responses import DailyPulls, TagDetails
+from gitlab.container_registry.models import ContainerRepository
 
 DAYS = 30
 """Days that a page shows, today included."""
@@ -48,6 +51,19 @@ class Shown:
 def of_tag(details: TagDetails, found: Iterable[DailyPulls]) -> Shown | None:
     """Of the manifest that a tag points at, by whatever reference; None where none are counted."""
     return None if details.pulls_counted_since is None else _shown(found)
+
+
+def of_images(rows: Sequence[ContainerRepository]) -> dict[str, Shown | None]:
+    """Of whole images, by path; None where the registry counts none.
+
+    Raises `RegistryUnavailable`, `RegistryRefused`.
+    """
+    return repositories.ask_of_each(rows, _of_image)
+
+
+def _of_image(registry: Registry, path: str) -> Shown | None:
+    own = registry.own
+    return _shown(own.pulls(path, days=DAYS)) if own is not None else None
 
 
 def _shown(found: Iterable[DailyPulls]) -> Shown:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gitlab.config import Configuration
-from gitlab.doctor import node, registry, route
+from gitlab.doctor import directories, node, registry, route
 from gitlab.doctor.findings import Finding
 
 
@@ -17,6 +17,7 @@ def examine(config: Configuration, addresses: Sequence[str] = ()) -> list[Findin
         node.token_lifetime(config),
         node.migrations(config),
         node.issuers(config),
+        *(directories.examine(config) if "web" in config.roles else []),
     ]
     # Only GitLab's side can sign a token, and only with a key that can be used.
     if "web" not in config.roles or not own[0].ok or not config.gitlab_rails.registry_enabled:

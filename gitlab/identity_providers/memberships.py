@@ -13,8 +13,8 @@ from django.db.models import Max
 from gitlab.audit.services import record
 from gitlab.config.identity_tables import Membership
 from gitlab.identity_providers.models import GivenMembership, Identity
+from gitlab.namespaces import members
 from gitlab.namespaces.models import Member, Namespace, Project, Routable, Route
-from gitlab.revocations import services as revocations
 
 
 def wanted(mapping: Iterable[Membership], groups: Collection[str]) -> dict[str, int]:
@@ -89,7 +89,7 @@ def _settle(member: Member, where: Routable, identity: Identity) -> None:
         Member.objects.filter(pk=member.pk).update(access_level=level)
         _record("member.update", identity, where, level=[before, level])
     if level is None or level < before:
-        revocations.end_tokens(subject=identity.user.username, path=where.full_path)
+        members.end_tokens_of(identity.user, where)
 
 
 def _record(action: str, identity: Identity, where: Namespace | Project, **details: Any) -> None:

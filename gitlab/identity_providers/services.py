@@ -12,8 +12,8 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from gitlab.accounts import remembered_passwords, sessions
 from gitlab.accounts import services as accounts
-from gitlab.accounts import sessions
 from gitlab.accounts.models import User
 from gitlab.audit.services import record
 from gitlab.identity_providers import memberships
@@ -92,9 +92,12 @@ def _link(profile: Profile, terms: Terms) -> Identity | None:
         raise ProviderRefused("somebody has the address, and link_by_email is off")
     if user.is_superuser or user.is_blocked:
         raise ProviderRefused("who has the address administers, or is blocked")
+    if user.email_claimed:
+        # Else whoever types somebody's address first is who that person becomes, with their groups.
+        raise ProviderRefused("who has the address has typed it, and nothing has proven it")
     if user.identities.filter(**_key(profile)).exists():
         raise ProviderRefused("who has the address is another subject of this provider")
-    return _insert(user, profile, made_user=False)
+    return insert(user, profile, made_user=False)
 
 
 def _make(profile: Profile, terms: Terms) -> Identity:
@@ -108,14 +111,15 @@ def _make(profile: Profile, terms: Terms) -> Identity:
         )
     except ValidationError as error:
         raise ProviderRefused(f"no account can be made: {'; '.join(error.messages)}") from error
-    return _insert(user, profile, made_user=True)
+    return insert(user, profile, made_user=True)
 
 
-def _insert(user: User, profile: Profile, *, made_user: bool) -> Identity:
+def insert(user: User, profile: Profile, *, made_user: bool, by: Person | None = None) -> Identity:
+    """Let a provider's subject be `user` from now on: by its word alone, or `by` themselves."""
     identity = Identity.objects.create(
         user=user, **_key(profile), subject=profile.subject, made_user=made_user
     )
-    record("identity.link", by=None, target=user, provider=profile.provider, made=made_user)
+    record("identity.link", by=by, target=user, provider=profile.provider, made=made_user)
     return identity
 
 
@@ -166,6 +170,7 @@ def gone(identity: Identity) -> None:
     identity = Identity.objects.select_for_update(of=("self",)).select_related("user").get(
         pk=identity.pk
     )  # fmt: skip
+    remembered_passwords.forget(identity.user)
     memberships.apply(identity, {})
     if identity.made_admin:
         _set_administrator(identity, wants=False)
@@ -183,11 +188,17 @@ def unlink(identity: Identity, *, by: Person) -> None:
     """
     if not (by.is_superuser and by.is_active):
         raise Forbidden("Only administrators may do this.")
+    end(identity, by=by)
+
+
+def end(identity: Identity, *, by: Person, keep: str | None = None) -> None:
+    """The same, whoever may. Within a transaction; the session of the key `keep` goes on."""
     memberships.apply(identity, {})
     if identity.made_admin:
         _set_administrator(identity, wants=False)
     record("identity.unlink", by=by, target=identity.user, provider=identity.provider)
-    sessions.end_all(identity.user, by=by, note=False)
+    remembered_passwords.forget(identity.user)
+    sessions.end_all(identity.user, by=by, keep=keep, note=False)
     identity.delete()
 
 

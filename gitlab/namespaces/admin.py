@@ -1,4 +1,7 @@
-"""Groups, projects and members in the console. Paths are shown, not edited: routes follow them."""
+"""Groups and members in the console. Paths are shown, not edited: routes follow them.
+
+Projects and people have pages of their own there: see `gitlab.admin_area.views`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from gitlab.namespaces import services
-from gitlab.namespaces.models import Member, Namespace, Project
+from gitlab.namespaces.models import Member, Namespace
 from gitlab.ui.console import ReadOnlyAdmin, ServiceAdmin, ServiceForm
 
 
@@ -55,51 +58,6 @@ class NamespaceAdmin(ServiceAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Namespace | None = None) -> bool:
         """A group's, while it is not being deleted."""
         if obj is not None and not (obj.is_group and obj.pending_delete_at is None):
-            return False
-        return super().has_change_permission(request, obj)
-
-
-class ProjectForm(ServiceForm):
-    """What may be changed of a project."""
-
-    instance: Project
-
-    def perform(self, given: dict[str, Any]) -> Project:
-        """Change what differs."""
-        return services.update_project(self.by, self.instance, **given)
-
-
-@admin.register(Project)
-class ProjectAdmin(ServiceAdmin):
-    """Projects."""
-
-    form = ProjectForm
-    list_display = ["full_path", "visibility", "registry_access", "created_at", "pending_delete_at"]
-    list_filter = ["visibility", "registry_access"]
-    search_fields = ["full_path", "name"]
-    fields = [
-        "full_path",
-        "name",
-        "description",
-        "visibility",
-        "registry_access",
-        "namespace",
-        "creator",
-        "created_at",
-        "pending_delete_at",
-    ]
-    readonly_fields = [
-        "full_path",
-        "visibility",
-        "namespace",
-        "creator",
-        "created_at",
-        "pending_delete_at",
-    ]
-
-    def has_change_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
-        """While it is not being deleted."""
-        if obj is not None and obj.pending_delete_at is not None:
             return False
         return super().has_change_permission(request, obj)
 

@@ -235,6 +235,35 @@ class NewMemberForm(MemberForm):
         return found[0]
 
 
+class GroupLinkForm(MemberForm):
+    """Which group is invited, with which highest role, and until when."""
+
+    group = forms.CharField(
+        label="Group",
+        max_length=255,
+        help_text="Its full path. Who is a direct member of it gets their role there, but no higher"
+        " than the one below.",
+        widget=forms.TextInput(
+            {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+    )
+    field_order = ["group", "access_level", "expires_at"]
+
+    def __init__(self, by: Person, highest: int, *args: Any, **kwargs: Any) -> None:
+        super().__init__(highest, *args, **kwargs)
+        self._by = by
+        self.fields["access_level"].label = "Highest role"
+        self.order_fields(self.field_order)
+
+    def clean_group(self) -> Namespace:
+        """A group that they may see."""
+        path = str(self.cleaned_data["group"]).strip().strip("/").replace("\0", "").lower()
+        found = queries.groups_visible_to(self._by).filter(full_path=path).first()
+        if found is None:
+            raise forms.ValidationError(f"There is no group “{path}” here.")
+        return found
+
+
 class NewPathForm(forms.Form):
     """What a project or group shall be called where it is."""
 

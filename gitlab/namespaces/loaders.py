@@ -124,14 +124,13 @@ def _belongs_below(user: Anybody, namespace: Namespace) -> bool:
     if person is None:
         return False
     below = f"{namespace.full_path}/"
-    return (
-        user_access.live_members()
-        .filter(
-            Q(namespace__full_path__startswith=below) | Q(project__full_path__startswith=below),
-            user_id=person.pk,
-        )
-        .exists()
-    )
+    there = Q(namespace__full_path__startswith=below) | Q(project__full_path__startswith=below)
+    direct = user_access.live_members().filter(there, user_id=person.pk)
+    found = direct.order_by().values_list("pk")
+    if not person.is_bot:
+        invited = user_access.links_with_member(person.pk).filter(there)
+        found = found.union(invited.order_by().values_list("pk"), all=True)
+    return bool(found[:1])
 
 
 def find(full_path: str) -> Namespace | Project:

@@ -7,9 +7,10 @@ stays. `by` is who does it; refusals as in `services`.
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
@@ -17,7 +18,6 @@ from django.db.models import (
     Case,
     Exists,
     IntegerField,
-    Max,
     OuterRef,
     Q,
     QuerySet,
@@ -25,12 +25,13 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from gitlab.audit.services import record
 from gitlab.namespaces import user_access
 from gitlab.namespaces.loaders import require_in_namespace, require_in_project
-from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project, Routable
+from gitlab.namespaces.models import AccessLevel, GroupLink, Member, Namespace, Project, Routable
 from gitlab.namespaces.paths import prefixes
 from gitlab.namespaces.policies import Ability, UserAccess
 from gitlab.principals import Person
@@ -43,7 +44,8 @@ class Membership:
     """A person's level in a project or group, and the group, namespace or project that it comes
     from.
 
-    `member` is None for the owner of a personal namespace, who is no member of it.
+    `member` is None for the owner of a personal namespace, who is no member of it. `is_invited`:
+    they are a member of `source`, which is invited here or above.
     """
 
     user: Person
@@ -52,13 +54,14 @@ class Membership:
     is_inherited: bool
     expires_at: dt.date | None = None
     member: Member | None = None
+    is_invited: bool = False
 
 
 def _of(routable: Routable) -> Q:
     return Q(project=routable) if isinstance(routable, Project) else Q(namespace=routable)
 
 
-def _require(by: Person, routable: Routable) -> UserAccess:
+def require_administered(by: Person, routable: Routable) -> UserAccess:
     """How `by` stands, where they may manage members. The routable is held until the end.
 
     Raises `NotFound`, `Forbidden`.
@@ -99,7 +102,8 @@ def check_level(access: UserAccess, level: int) -> AccessLevel:
     return known
 
 
-def _check_expiry(expires_at: dt.date | None) -> dt.date | None:
+def check_expiry(expires_at: dt.date | None) -> dt.date | None:
+    """The first day on which something no longer holds. Raises `Invalid` for one that has come."""
     if expires_at is not None and expires_at <= timezone.now().date():
         raise Invalid({"expires_at": "A day in the future."})
     return expires_at
@@ -152,7 +156,7 @@ def add_member(
     expires_at: dt.date | None = None,
 ) -> Member:
     """Make `user` a member. Raises `Invalid` for ``user`` where they are one already."""
-    access = _require(by, routable)
+    access = require_administered(by, routable)
     level = check_level(access, access_level)
     if user.is_bot:
         raise Invalid({"user": f"{user.username} is a bot: it belongs to its token's place."})
@@ -163,7 +167,7 @@ def add_member(
         project=routable if isinstance(routable, Project) else None,
         namespace=None if isinstance(routable, Project) else routable,
         access_level=level,
-        expires_at=_check_expiry(expires_at),
+        expires_at=check_expiry(expires_at),
         created_by_id=by.person_id,
     )
     record(
@@ -187,13 +191,13 @@ def update_member(
     expires_at: dt.date | None = None,
 ) -> Member:
     """Give a direct member another level and another last day. Raises `NotFound` for others."""
-    access = _require(by, routable)
+    access = require_administered(by, routable)
     member = _direct(routable, user)
     _refuse_bots(user)
     if not access.admin and member.access_level > access.level:
         raise Forbidden("You can't change somebody above you.")
     level = check_level(access, access_level)
-    expires_at = _check_expiry(expires_at)
+    expires_at = check_expiry(expires_at)
     if level != AccessLevel.OWNER or expires_at is not None:
         _keep_an_owner(member)
     before, ended = member.access_level, member.expires_at
@@ -211,7 +215,7 @@ def update_member(
         **moved,
     )
     if level < before:
-        revocations.end_tokens(subject=user.username, path=routable.full_path)
+        end_tokens_of(user, routable)
     return member
 
 
@@ -223,14 +227,22 @@ def remove_member(by: Person, routable: Routable, user: Person) -> None:
         _hold(routable)
         member = _direct(routable, user)
     else:
-        access = _require(by, routable)
+        access = require_administered(by, routable)
         member = _direct(routable, user)
         if not access.admin and member.access_level > access.level:
             raise Forbidden("You can't remove somebody above you.")
     _keep_an_owner(member)
     member.delete()
     record("member.remove", by=by, target=routable, about=user, member=user.username)
-    revocations.end_tokens(subject=user.username, path=routable.full_path)
+    end_tokens_of(user, routable)
+
+
+def end_tokens_of(user: Person, routable: Routable) -> None:
+    """Somebody is less than they were in a group or project, and so wherever that is invited."""
+    invited = (
+        not isinstance(routable, Project) and GroupLink.objects.filter(group=routable).exists()
+    )
+    revocations.end_tokens(subject=user.username, path="" if invited else routable.full_path)
 
 
 def _refuse_bots(user: Person) -> None:
@@ -263,11 +275,48 @@ def _where(routable: Routable, *, inherited: bool) -> Q:
 def user_ids_of(routable: Routable, *, inherited: bool = True) -> Q:
     """Which people belong here, as a condition on their rows; expired memberships don't count."""
     rows = user_access.live_members().filter(_where(routable, inherited=inherited))
-    found = Q(pk__in=rows.values("user_id"))
+    ids: QuerySet[Any, Any] = rows.values("user_id")
+    if inherited:
+        groups = user_access.links_above(routable).values("group_id")
+        # One list of ids and not two: so the people are walked in order, and nothing is sorted.
+        ids = ids.union(_invited(groups).values("user_id"))
+    found = Q(pk__in=ids)
     namespace = routable.namespace if isinstance(routable, Project) else routable
     if namespace.owner_id is not None:
         found |= Q(pk=namespace.owner_id)
     return found
+
+
+def _invited(groups: Any) -> QuerySet[Member]:
+    """The people of groups, by their ids, who belong wherever the groups are invited: no bots."""
+    return user_access.live_members().filter(namespace_id__in=groups, user__user_type="human")
+
+
+def _by_link(link: GroupLink, row: Member) -> Membership:
+    """What somebody is by an invitation, as a member of the group that is invited."""
+    return Membership(
+        user=row.user,
+        level=AccessLevel(min(row.access_level, link.group_access)),
+        source=link.group,
+        is_inherited=True,
+        expires_at=min(filter(None, (row.expires_at, link.expires_at)), default=None),
+        member=row,
+        is_invited=True,
+    )
+
+
+def _by_links(routable: Routable, among: Collection[int] | None) -> list[Membership]:
+    """Who belongs here by a group that is invited here or above, once for each such group."""
+    links = list(user_access.links_above(routable).select_related("group"))
+    if not links:
+        return []
+    rows = _invited({link.group_id for link in links}).select_related("user", "created_by")
+    if among is not None:
+        rows = rows.filter(user_id__in=among)
+    of_group: dict[int | None, list[Member]] = defaultdict(list)
+    for row in rows:
+        of_group[row.namespace_id].append(row)
+    return [_by_link(link, row) for link in links for row in of_group[link.group_id]]
 
 
 def members_of(
@@ -277,7 +326,7 @@ def members_of(
 
     `among` limits to people of these ids; without `inherited` only those are there who belong to
     the project or group itself, the owner of a personal namespace included. Of two equal levels the
-    nearer one is shown. Expired memberships are left out.
+    nearer one is shown, and a membership before an invitation. What has expired is left out.
     """
     namespace = routable.namespace if isinstance(routable, Project) else routable
     rows = user_access.live_members().filter(_where(routable, inherited=inherited))
@@ -299,7 +348,9 @@ def members_of(
     owner = namespace.owner
     if owner is not None and (among is None or owner.pk in among):
         found.append(Membership(owner, AccessLevel.OWNER, namespace, namespace != routable))
-    found.sort(key=lambda one: (one.level, len(one.source.full_path)))
+    if inherited:
+        found += _by_links(routable, among)
+    found.sort(key=lambda one: (one.level, not one.is_invited, len(one.source.full_path)))
     highest = {one.user.pk: one for one in found}
     return sorted(highest.values(), key=lambda one: (-one.level, one.user.username))
 
@@ -319,22 +370,33 @@ def with_levels(people: QuerySet[Any], routable: Routable) -> QuerySet[Any]:
     highest = (
         rows.filter(user_id=OuterRef("pk")).order_by("-access_level").values("access_level")[:1]
     )
+    links = user_access.links_above(routable).values("pk")
+    by_links: Any = user_access.links_with_member(OuterRef("pk")).filter(pk__in=links)
+    highest_by_links = by_links.order_by("-level").values("level")[:1]
+    nothing = Value(0, output_field=IntegerField())
+    by_both: Any = Greatest(
+        Coalesce(Subquery(highest, output_field=IntegerField()), nothing),
+        Coalesce(Subquery(highest_by_links, output_field=IntegerField()), nothing),
+    )
     namespace = routable.namespace if isinstance(routable, Project) else routable
     owner: Any = Value(int(AccessLevel.OWNER), output_field=IntegerField())
     return people.annotate(
         level=Case(
             When(pk=namespace.owner_id or 0, then=owner),
-            default=Subquery(highest),
+            default=by_both,
             output_field=IntegerField(),
         )
     )
 
 
-def highest_of(routable: Routable, count: int) -> list[Membership]:
-    """The first `count` of `members_of`, at a cost that does not grow with how many there are."""
-    rows = user_access.live_members().filter(_where(routable, inherited=True))
-    people = rows.values("user_id").annotate(level=Max("access_level"))
-    some = people.order_by("-level", "user__username")[:count]
-    namespace = routable.namespace if isinstance(routable, Project) else routable
-    owner = {namespace.owner_id} if namespace.owner_id is not None else set()
-    return members_of(routable, among={row["user_id"] for row in some} | owner)[:count]
+class PersonHere(NamedTuple):
+    """Somebody, and the level that they have in the place that is asked about."""
+
+    user: Person
+    level: AccessLevel
+
+
+def highest_of(routable: Routable, count: int) -> list[PersonHere]:
+    """The first `count` of those who belong here, by level, then by name. One query."""
+    people = with_levels(people_of(routable), routable).order_by("-level", "username")[:count]
+    return [PersonHere(user, AccessLevel(user.level)) for user in people]

@@ -5,6 +5,7 @@
         │  └───────────── Project            exactly one namespace
         │                    ▲
         └──── Member ────────┘               a person in exactly one of the two, with a level
+        ├── GroupLink ───────┤               a group whose direct members belong there too
         ├──── Route ─────────┤               one row for each full path, unique over both
         └──── PathChange ────┘               a path that is being changed, with its images
 
@@ -331,3 +332,61 @@ class Member(models.Model):
     def is_expired(self) -> bool:
         """Whether the last day has passed."""
         return self.expires_at is not None and self.expires_at <= timezone.now().date()
+
+
+class GroupLink(models.Model):
+    """A group that is invited to another group, or to a project: GitLab's "share".
+
+    Who is a direct member of `group` has in the other, and below it, the lower of their level there
+    and `group_access`. It goes one step: who is invited to `group` is not invited on.
+    """
+
+    group = models.ForeignKey(Namespace, on_delete=models.CASCADE, related_name="links_elsewhere")
+    namespace = models.ForeignKey(
+        Namespace, on_delete=models.CASCADE, null=True, blank=True, related_name="group_links"
+    )
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, null=True, blank=True, related_name="group_links"
+    )
+    group_access = models.PositiveSmallIntegerField(choices=AccessLevel)
+    expires_at = models.DateField(
+        null=True, blank=True, help_text="The first day on which it no longer holds."
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.CheckConstraint(
+                name="group_link_to_exactly_one",
+                condition=Q(namespace__isnull=False, project__isnull=True)
+                | Q(namespace__isnull=True, project__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="group_link_to_another",
+                condition=Q(namespace__isnull=True) | ~Q(namespace=models.F("group")),
+            ),
+            models.UniqueConstraint(
+                fields=["namespace", "group"],
+                condition=Q(namespace__isnull=False),
+                name="group_link_once_to_namespace",
+            ),
+            models.UniqueConstraint(
+                fields=["project", "group"],
+                condition=Q(project__isnull=False),
+                name="group_link_once_to_project",
+            ),
+            models.CheckConstraint(
+                name="group_link_level_known", condition=Q(group_access__in=[10, 20, 30, 40, 50])
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group_id} to {self.namespace_id or self.project_id}: {self.group_access}"

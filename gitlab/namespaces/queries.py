@@ -11,7 +11,6 @@ from typing import TypeVar
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 from django.db.models.expressions import RawSQL
-from django.utils import timezone
 
 from gitlab import principals
 from gitlab.namespaces import user_access
@@ -35,40 +34,39 @@ MAX_CHOICES = 500
 
 # Followed by ids, level by level: a condition for each group would grow with how many there are,
 # and SQLite takes a thousand.
-_MEMBER = """
-user_id = %s AND access_level >= %s AND (expires_at IS NULL OR expires_at > %s)
-"""
-_BELOW = f"""
+_BELOW = """
 WITH RECURSIVE below(id) AS (
-    SELECT namespace_id FROM namespaces_member WHERE {_MEMBER} AND namespace_id IS NOT NULL
+    SELECT namespace_id FROM ({}) AS own WHERE access_level >= %s AND namespace_id IS NOT NULL
     UNION SELECT n.id FROM namespaces_namespace n JOIN below ON n.parent_id = below.id
 ) SELECT id FROM below
 """
-_ABOVE = f"""
+_ABOVE = """
 WITH RECURSIVE above(id) AS (
-    SELECT COALESCE(g.parent_id, p.namespace_id) FROM namespaces_member m
-    LEFT JOIN namespaces_namespace g ON g.id = m.namespace_id
-    LEFT JOIN namespaces_project p ON p.id = m.project_id
-    WHERE {_MEMBER}
+    SELECT COALESCE(g.parent_id, p.namespace_id) FROM ({}) AS own
+    LEFT JOIN namespaces_namespace g ON g.id = own.namespace_id
+    LEFT JOIN namespaces_project p ON p.id = own.project_id
+    WHERE own.access_level >= %s
     UNION SELECT n.parent_id FROM namespaces_namespace n JOIN above ON n.id = above.id
 ) SELECT id FROM above WHERE id IS NOT NULL
 """
 
+_PROJECTS = "SELECT project_id FROM ({}) AS own WHERE access_level >= %s AND project_id IS NOT NULL"
+
 
 def _of_member(sql: str, person: Person, lowest: int = AccessLevel.GUEST) -> RawSQL:
-    """Ids of namespaces: those at and below a person's groups, or above what they belong to."""
-    today = timezone.now().date().isoformat()
-    return RawSQL(sql, [person.pk, int(lowest), today])  # noqa: S611  (the two above)
+    """Ids of namespaces at and below a person's groups, or above what they belong to; of projects.
+
+    They belong to a group or project by membership, or by a group of theirs that is invited.
+    """
+    own, parameters = user_access.own_levels(person)
+    return RawSQL(sql.format(own), [*parameters, int(lowest)])  # noqa: S611  (the three above)
 
 
 def _member_of(person: Person, lowest: int = AccessLevel.GUEST) -> Q:
     """A project that is somebody's own, or that they belong to, also by a group above it."""
-    direct = user_access.live_members().filter(
-        user_id=person.pk, access_level__gte=lowest, project_id__isnull=False
-    )
     return (
         Q(namespace__owner_id=person.pk)
-        | Q(pk__in=direct.values("project_id"))
+        | Q(pk__in=_of_member(_PROJECTS, person, lowest))
         | Q(namespace_id__in=_of_member(_BELOW, person, lowest))
     )
 

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from gitlab import principals
 from gitlab.namespaces import policies, user_access
 from gitlab.namespaces.models import AccessLevel, Project, Routable
 from gitlab.namespaces.paths import prefixes
 from gitlab.namespaces.policies import Ability
 from gitlab.principals import Anybody
+from gitlab.server.databases import rows
+
+
+class _Role(NamedTuple):
+    full_path: str | None
+    project_id: int | None
+    access_level: int
+
+
+_ROLES = """
+SELECT n.full_path, own.project_id, own.access_level FROM ({}) AS own
+LEFT JOIN namespaces_namespace n ON n.id = own.namespace_id
+"""
 
 
 class Roles:
@@ -20,14 +35,12 @@ class Roles:
         person = principals.somebody(user)
         if person is None:
             return
-        rows = user_access.live_members().filter(user_id=person.pk)
-        for path, project, level in rows.values_list(
-            "namespace__full_path", "project_id", "access_level"
-        ):
+        own, parameters = user_access.own_levels(person)
+        for path, project, level in rows.read(_Role, _ROLES.format(own), parameters):
             if path:
-                self.groups[path] = level
-            else:
-                self.projects[project] = level
+                self.groups[path] = max(level, self.groups.get(path, 0))
+            elif project:
+                self.projects[project] = max(level, self.projects.get(project, 0))
         # One's own namespace, whose path is one's name. A bot has none.
         if not person.is_bot:
             self.groups[person.username] = AccessLevel.OWNER

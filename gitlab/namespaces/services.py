@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from gitlab.audit.services import record
 from gitlab.jobs import enqueue
-from gitlab.namespaces import policies, user_access
+from gitlab.namespaces import group_links, policies, user_access
 from gitlab.namespaces.loaders import require_in_namespace, require_in_project
 from gitlab.namespaces.models import (
     AccessLevel,
@@ -335,18 +335,26 @@ def hold_project(project: Project) -> Project:
     return row
 
 
-@transaction.atomic
+BEFORE_DELETION: list[Callable[[Person, Project], None]] = []
+"""What is asked before a project goes, by those who know what is in it; each may refuse."""
+
+
 def delete_project(by: Person, project: Project) -> None:
     """Hide the project at once; the worker deletes its images, then the row goes.
 
-    Until then its path stays taken, and nobody can push to it or pull from it.
+    Until then its path stays taken, and nobody can push to it or pull from it. Raises what those
+    `BEFORE_DELETION` do: `Forbidden`, `Conflict`.
     """
-    project = require_in_project(by, hold_project(project), Ability.REMOVE_PROJECT)
-    project.pending_delete_at = timezone.now()
-    project.save(update_fields=["pending_delete_at", "updated_at"])
-    record("project.delete", by=by, target=project)
-    revocations.end_tokens(path=project.full_path)
-    enqueue.on_commit("workers.tasks.sweep_deletions")
+    require_in_project(by, project, Ability.REMOVE_PROJECT)
+    for may_refuse in BEFORE_DELETION:
+        may_refuse(by, project)
+    with transaction.atomic():
+        project = require_in_project(by, hold_project(project), Ability.REMOVE_PROJECT)
+        project.pending_delete_at = timezone.now()
+        project.save(update_fields=["pending_delete_at", "updated_at"])
+        record("project.delete", by=by, target=project)
+        revocations.end_tokens(path=project.full_path)
+        enqueue.on_commit("workers.tasks.sweep_deletions")
 
 
 @transaction.atomic
@@ -378,6 +386,7 @@ def delete_group(by: Person, group: Namespace) -> None:
     group.save(update_fields=["pending_delete_at", "updated_at"])
     record("group.delete", by=by, target=group)
     revocations.end_tokens(path=group.full_path)
+    group_links.end_tokens_elsewhere(group)
     enqueue.on_commit("workers.tasks.sweep_deletions")
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 from typing import Any
+from urllib.parse import urlencode
 
+from django.conf import settings
 from django.urls import NoReverseMatch, reverse
 
 from gitlab.namespaces.models import Namespace, Project, Routable
@@ -57,6 +59,12 @@ def _protection(kind: str, owner: Routable, active: str) -> list[Link]:
     ]
 
 
+def _activity(kind: str, owner: Routable, active: str) -> Link:
+    """The page of what happened lately."""
+    url = reverse(f"activity:{kind}", kwargs={"path": owner.full_path})
+    return Link("Activity", url, "activity", active == "activity")
+
+
 def _storage(kind: str, owner: Routable, active: str) -> list[Link]:
     """The page of what is used and limited; none where this installation has none."""
     try:
@@ -79,6 +87,23 @@ def _audit(kind: str, owner: Routable, active: str) -> list[Link]:
     return links
 
 
+def _administration(user: Anybody, routable: Routable) -> list[Section]:
+    """For administrators, the way back to where all of them are listed."""
+    if user is None or not user.is_authenticated or not getattr(user, "is_superuser", False):
+        return []
+    try:
+        if isinstance(routable, Project):
+            url = f"{reverse('admin_area:projects')}?{urlencode({'q': routable.full_path})}"
+        elif routable.is_group:
+            listed = reverse("admin:namespaces_namespace_changelist")
+            url = f"{listed}?{urlencode({'q': routable.full_path})}"
+        else:
+            url = reverse("admin_area:person", args=[routable.path])
+    except NoReverseMatch:
+        return []
+    return [Section("Administration", [Link("In the admin area", url, "gauge")])]
+
+
 def breadcrumbs_for(routable: Routable, *more: Crumb) -> list[Crumb]:
     """The path as docker names it, a link each, and `more` below it. The last is the page."""
     crumbs = [
@@ -94,11 +119,12 @@ def project_heading(project: Project) -> Heading:
 
 
 def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[Section]:
-    """Active: ``overview registry cleanup members storage settings protection audit denials``,
-    or a page of `_credentials`.
+    """Active: ``overview activity registry cleanup members storage settings protection audit``,
+    ``denials``, or a page of `_credentials`.
     """
     at = {"path": project.full_path}
     links = [Link("Overview", url_of(project), "package", active == "overview")]
+    links.append(_activity("project", project, active))
     registry = registry_url(project)
     if registry and Ability.READ_IMAGE in project.abilities:
         links.append(Link("Container registry", registry, "container", active == "registry"))
@@ -114,7 +140,8 @@ def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[S
         links.append(Link("Settings", url, "settings", active == "settings"))
         links += _protection("project", project, active)
         links += _audit("project", project, active)
-    return [Section("", links), *_credentials("project", project, active)]
+    credentials = _credentials("project", project, active)
+    return [Section("", links), *credentials, *_administration(user, project)]
 
 
 def _credentials(kind: str, owner: Routable, active: str) -> list[Section]:
@@ -152,15 +179,17 @@ def project_frame(project: Project, user: Anybody, active: str, *more: Crumb) ->
 def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Section]:
     """Of a group or a person's own namespace.
 
-    Active: ``overview cleanup members storage settings protection audit``, or a page of
+    Active: ``overview activity cleanup members storage settings protection audit``, or a page of
     `_credentials`.
     """
     links = [Link("Overview", url_of(group), "folder", active == "overview")]
     if not group.is_group and Ability.CREATE_PROJECT in group.abilities:
+        links.append(_activity("group", group, active))
         links += _storage("group", group, active)
     if group.is_group:
         at = {"path": group.full_path}
         if Ability.READ_MEMBERS in group.abilities:
+            links.append(_activity("group", group, active))
             links += _storage("group", group, active)
             url = reverse("namespaces:group_members", kwargs=at)
             links.append(Link("Members", url, "users", active == "members"))
@@ -173,7 +202,7 @@ def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Sec
             links += _protection("group", group, active)
             links += _audit("group", group, active)
     credentials = _credentials("group", group, active) if group.is_group else []
-    return [Section("", links), *credentials]
+    return [Section("", links), *credentials, *_administration(user, group)]
 
 
 def group_frame(group: Namespace, user: Anybody, active: str, *more: Crumb) -> dict[str, Any]:
@@ -188,13 +217,14 @@ def group_frame(group: Namespace, user: Anybody, active: str, *more: Crumb) -> d
 
 
 def home_sidebar(user: Anybody, active: str = "") -> list[Section]:
-    """Active: ``projects groups explore``, ``profile password factors sessions tokens audit
-    denials``.
+    """Active: ``home projects groups explore``, ``profile password factors providers sessions
+    tokens audit denials``.
     """
     if user is None or not user.is_authenticated:
         return []
     work = [
-        Link("Projects", reverse("home"), "package", active == "projects"),
+        Link("Home", reverse("home"), "house", active == "home"),
+        Link("Projects", reverse("namespaces:projects"), "package", active == "projects"),
         Link("Groups", reverse("namespaces:groups"), "folder", active == "groups"),
         Link("Explore", reverse("namespaces:explore"), "globe", active == "explore"),
     ]
@@ -205,6 +235,9 @@ def home_sidebar(user: Anybody, active: str = "") -> list[Section]:
         Link("Sessions", reverse("accounts:sessions"), "monitor", active == "sessions"),
         Link("Access tokens", reverse("access_tokens:index"), "key-round", active == "tokens"),
     ]
+    if settings.IDENTITY_PROVIDERS:
+        url = reverse("identity_providers:own")
+        account.insert(3, Link("Providers", url, "badge-check", active == "providers"))
     with contextlib.suppress(NoReverseMatch):
         account.append(Link("Audit log", reverse("record:own"), "scroll-text", active == "audit"))
         account.append(Link("Denials", reverse("record:own_denials"), "ban", active == "denials"))

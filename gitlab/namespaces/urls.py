@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from gitlab.namespaces import converters  # noqa: F401  (registers full_path)
-from gitlab.namespaces.views import creation, lists, members, overview, settings
+from gitlab.namespaces.views import creation, group_links, lists, members, overview, settings
 
 app_name = "namespaces"
 
@@ -35,6 +35,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
         _OF_GROUP,
         name="group_member_remove",
     ),
+    path(f"{_GROUP}/group_links/new", group_links.new, _OF_GROUP, name="group_link_new"),
+    path(
+        f"{_GROUP}/group_links/<int:pk>/remove",
+        group_links.remove,
+        _OF_GROUP,
+        name="group_link_remove",
+    ),
     path("groups/<full_path:path>", overview.group_address),
     path(f"{_PROJECT}/-/archive", settings.project_archive, name="project_archive"),
     path(f"{_PROJECT}/-/delete", settings.project_delete, name="project_delete"),
@@ -50,6 +57,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
         members.remove,
         _OF_PROJECT,
         name="project_member_remove",
+    ),
+    path(f"{_PROJECT}/-/group_links/new", group_links.new, _OF_PROJECT, name="project_link_new"),
+    path(
+        f"{_PROJECT}/-/group_links/<int:pk>/remove",
+        group_links.remove,
+        _OF_PROJECT,
+        name="project_link_remove",
     ),
     path(f"{_PROJECT}/edit", settings.project_edit, name="project_edit"),
     path(_PROJECT, overview.overview, name="overview"),

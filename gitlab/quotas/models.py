@@ -18,8 +18,8 @@ from gitlab.namespaces.models import Namespace, Project, Routable
 class Quota(models.Model):
     """The limits of one project or namespace, None for what is not limited.
 
-    What an administrator has set only administrators change. `warned_percent` is what its owners
-    have been told of last, as of `looked_at`: see `notices`.
+    What an administrator has set only administrators change. `used_percent` is how much of it was
+    used at `looked_at`, and `warned_percent` what its owners have been told of: see `notices`.
     """
 
     project = models.OneToOneField(
@@ -32,6 +32,8 @@ class Quota(models.Model):
     max_images = models.IntegerField(null=True, blank=True)
     set_by_admin = models.BooleanField(default=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
+    # With a default of the database, for nodes of the version before.
+    used_percent = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     warned_percent = models.PositiveSmallIntegerField(default=0, editable=False)
     looked_at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
 

@@ -1,7 +1,8 @@
 """Limits that are nearly used up: their owners are told by mail, once at each of `WARNINGS`.
 
-A job looks at a part of the quotas, those first that were looked at longest ago. What falls below a
-percent may reach it once more, and is told again.
+How much is used is noted for home, where mail is off too. A job looks at a part of the quotas,
+those first that were looked at longest ago. What falls below a percent may reach it once more, and
+is told again.
 """
 
 from __future__ import annotations
@@ -33,15 +34,16 @@ _ASKED = 50
 TOLD = 20
 """People who are told of one limit."""
 
+_MOST_PERCENT = 999_999
+"""That of which no more is said: a limit may be a byte."""
+
 
 def warn(registry: Registry | None = None) -> int:
     """Tell the owners of what is nearly used up; how many limits that were.
 
-    Nothing where mail is off: the pages warn all the same. Raises `RegistryUnavailable`,
+    Nobody where mail is off: the pages warn all the same. Raises `RegistryUnavailable`,
     `RegistryRefused`.
     """
-    if not mail.is_on():
-        return 0
     _note_defaults()
     rows = Quota.objects.select_related("project__namespace", "namespace").order_by("looked_at")
     if not _has_default():
@@ -80,8 +82,14 @@ def _look(quota: Quota, size: int | None, images: int | None) -> bool:
     uses = [Use(limit, size, images) for limit in limits_at(owner.full_path, quota, is_top=is_top)]
     use = max(uses, key=lambda each: each.percent, default=None)
     reached = use.warning if use is not None else 0
+    # Whoever is told later, once mail is on, is told then.
+    told = reached if mail.is_on() else min(reached, quota.warned_percent)
     known = Quota.objects.filter(pk=quota.pk, warned_percent=quota.warned_percent)
-    if not known.update(warned_percent=reached, looked_at=timezone.now()):
+    percent = min(use.percent, _MOST_PERCENT) if use is not None else 0
+    if (
+        not known.update(used_percent=percent, warned_percent=told, looked_at=timezone.now())
+        or not mail.is_on()
+    ):
         return False
     if use is None or reached <= quota.warned_percent:
         return False

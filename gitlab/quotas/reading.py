@@ -95,7 +95,8 @@ def limits_at(path: str, row: QuotaRow | Quota | None, *, is_top: bool) -> list[
 def holding(owner: Routable) -> list[Limit]:
     """The limits of a project or namespace and of all above it, the highest first. One query."""
     found: Mapping[str, Quota] = {
-        quota.owner.full_path: quota for quota in _rows_around(owner).select_related()
+        quota.owner.full_path: quota
+        for quota in _rows_around(owner).select_related("project", "namespace")
     }
     paths = prefixes(owner.full_path)
     return [

@@ -66,12 +66,11 @@ def require_reading(by: Anybody, owner: Routable) -> None:
         require_in_namespace(by, owner, needed)
 
 
-def may_set(by: Person, owner: Routable) -> bool:
-    """Whether somebody may set the limits of what they have been let see."""
+def may_set(by: Person, owner: Routable, existing: Quota | None) -> bool:
+    """Whether somebody may set the limits, now `existing`, of what they have been let see."""
     if by.is_superuser:
         return True
     needed = Ability.REMOVE_PROJECT if isinstance(owner, Project) else Ability.REMOVE_GROUP
-    existing = of(owner)
     return needed in owner.abilities and not (existing and existing.set_by_admin)
 
 
@@ -91,7 +90,7 @@ def set_quota(
     """Limit a project or namespace; None is no limit. Twice is as once."""
     held: Routable = hold_project(owner) if isinstance(owner, Project) else hold_namespace(owner)
     require_reading(by, held)
-    if not may_set(by, held):
+    if not may_set(by, held, of(held)):
         raise Forbidden("Only administrators change this limit, and owners what is theirs to set.")
     _check(max_bytes, MAX_BYTES, "max_bytes")
     _check(max_images, MAX_IMAGES, "max_images")
@@ -107,6 +106,8 @@ def set_quota(
             "max_images": max_images,
             "set_by_admin": is_admins,
             "updated_at": timezone.now(),
+            # Of another limit; the job looks within the hour.
+            "used_percent": 0,
         },
     )
     record(

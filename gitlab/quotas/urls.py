@@ -6,7 +6,7 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, path
 
 from gitlab.namespaces import converters  # noqa: F401  (registers full_path)
-from gitlab.quotas import views
+from gitlab.quotas.views import storage
 
 app_name = "quotas"
 
@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = []
 if settings.CONTAINER_REGISTRY_ENABLED:
     # The group's first: its address would be that of a project in a group called groups.
     urlpatterns = [
-        path("groups/<full_path:path>/-/storage", views.storage, {"kind": "group"}, name="group"),
-        path("<full_path:path>/-/storage", views.storage, {"kind": "project"}, name="project"),
+        path("groups/<full_path:path>/-/storage", storage.storage, {"kind": "group"}, name="group"),
+        path("<full_path:path>/-/storage/<int:pk>", storage.image, name="image"),
+        path("<full_path:path>/-/storage", storage.storage, {"kind": "project"}, name="project"),
     ]

@@ -19,7 +19,9 @@ ORDER = ("-last_at", "-id")
 
 def find_for(by: Person, reference: str) -> Denial:
     """A denial by its id, in any case. Raises `NotFound`."""
-    found = Denial.objects.filter(reference=reference.strip().upper()[:16]).first()
+    found = Denial.objects.filter(
+        reference=reference.replace("\0", "").strip().upper()[:16]
+    ).first()
     # Of another where there is none, so that the time tells nothing.
     other = Denial.objects.order_by("-last_at", "-id").first()
     asked = found or other or Denial(project_pk=0)

@@ -135,7 +135,7 @@ def _trust(row: TrustedIssuer) -> Line:
 
 def _person(row: User) -> Line:
     scope = "administrator" if row.is_superuser else "external" if row.external else ""
-    url = _change(User, row.pk)
+    url = reverse("admin_area:person", args=[row.username])
     return Line(row.pk, row.username, row.email, scope, row.created_at, row.last_login, None, url)
 
 

@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, path
 from django.views.generic import RedirectView
 
 from gitlab.namespaces import converters  # noqa: F401  (registers full_path)
-from gitlab.record.views import denials, events, inventory
+from gitlab.record.views import denials, events, inventory, pulls
 
 app_name = "record"
 
@@ -27,4 +27,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # The group's first: its address would be that of a project in a group called groups.
     path("groups/<full_path:path>/-/audit_events", events.group, name="group"),
     path("<full_path:path>/-/audit_events", events.project, name="project"),
+    path("<full_path:path>/-/audit_events/pulls", pulls.project, name="project_pulls"),
 ]

@@ -39,24 +39,32 @@ SIGNED_IN_AT = "signed_in_at"
 """In the session: when somebody signed in, in seconds since the epoch."""
 
 
+def is_confirmed(request: HttpRequest) -> bool:
+    """Whether somebody has signed in, or given their password or a factor, within
+    `ACCOUNT_REAUTHENTICATION_TIMEOUT`.
+    """
+    signed_in_at = request.session.get(SIGNED_IN_AT, 0.0)
+    if 0 <= time.time() - signed_in_at < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT:
+        return True
+    try:
+        reauthentication_required(_nothing)(request)
+    except ReauthenticationRequired:
+        return False
+    return True
+
+
 def require_confirmation(request: HttpRequest) -> None:
-    """Before what is dangerous: who has neither signed in nor given their password or a factor
-    within `ACCOUNT_REAUTHENTICATION_TIMEOUT` is asked for it, and what they have sent goes on then.
+    """Before what is dangerous: who has not is asked for it, and what they have sent goes on then.
 
     What holds a password is not kept meanwhile: they come back to the form. Raises what allauth's
     middleware makes an answer of.
     """
-    signed_in_at = request.session.get(SIGNED_IN_AT, 0.0)
-    if 0 <= time.time() - signed_in_at < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT:
+    if is_confirmed(request):
         return
-    try:
-        reauthentication_required(_nothing)(request)
-    except ReauthenticationRequired:
-        if any("password" in name for name in request.POST):
-            back = urlencode({"next": request.get_full_path()})
-            confirm = redirect(f"{reverse('account_reauthenticate')}?{back}")
-            raise ImmediateHttpResponse(confirm) from None
-        raise
+    if any("password" in name for name in request.POST):
+        back = urlencode({"next": request.get_full_path()})
+        raise ImmediateHttpResponse(redirect(f"{reverse('account_reauthenticate')}?{back}"))
+    raise ReauthenticationRequired
 
 
 def _nothing(request: HttpRequest) -> HttpResponse:

@@ -15,6 +15,8 @@ from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
+from .components.charts import Point
+from .components.treemaps import Area
 from .context_processors import THEME_COOKIE, THEMES, theme_of
 from .toasts import Toast
 from .widgets import About, ExplainedRadios
@@ -173,12 +175,27 @@ def _samples() -> dict[str, Any]:
         "rows": rows,
         "now": now,
         "soon": now + timedelta(days=3, hours=2),
+        "areas": [
+            Area("tools", 900, "900.0 MiB", "#tools"),
+            Area("web", 500, "500.0 MiB", "#web"),
+            Area("worker", 230, "230.0 MiB", "#worker"),
+            Area("12 others", 120, "120.0 MiB", kind="others"),
+            Area("shared", 400, "400.0 MiB", kind="shared"),
+        ],
+        "points": [
+            ((now - timedelta(days=30 - day)).date(), size, f"{size} MiB")
+            for day, size in enumerate((410, 430, 470, 465, 520, 610, 600, 655))
+        ],
         "digest": rows[0]["digest"],
         "sort": "-pushed",
         "tabs": [
             {"label": "Tags", "url": "#tags", "active": True, "count": 128},
             {"label": "Untagged", "url": "#untagged", "count": 3},
             {"label": "Settings", "url": "#settings"},
+        ],
+        "sample_points": [
+            Point(f"{day} Nov", count, str(count))
+            for day, count in enumerate([4, 9, 0, 12, 31, 26, 3, 1, 17, 22, 40, 38, 6, 2], 16)
         ],
         "numbers": [("Tags", "3"), ("Frees", "218.0 MiB"), ("Undo until", "Mon 14:00 UTC")],
         "sample_toasts": [

@@ -24,10 +24,10 @@ def flag(request: HttpRequest, parameter: str) -> bool:
     return value == "true"
 
 
-def json_object(request: HttpRequest) -> dict[str, Any]:
-    """The body where it is a JSON object of moderate size. Raises UNSUPPORTED with 400."""
+def json_object(request: HttpRequest, most: int = _MAX_JSON) -> dict[str, Any]:
+    """The body where it is a JSON object of at most so many bytes. Raises UNSUPPORTED with 400."""
     try:
-        body = json.loads(Body(request.META).read_whole(_MAX_JSON))
+        body = json.loads(Body(request.META).read_whole(most))
     except (ValueError, RecursionError) as error:
         raise RegistryError(Code.UNSUPPORTED, "the body is not JSON", status=400) from error
     if not isinstance(body, dict):

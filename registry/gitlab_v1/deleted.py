@@ -19,6 +19,10 @@ from registry.v2.pages import fitting, next_link
 from tokens.access import Access
 
 _MAX_FREED_TAGS = 1000
+_MAX_PLANNED_TAGS = 10_000
+_MAX_PLAN = 2 * 1024 * 1024
+"""Bytes of a body that names so many."""
+
 _MAX_RESTORED_TAGS = 1000
 
 
@@ -40,10 +44,10 @@ class FreedView(RegistryView):
         return _freed(caller, name, names)
 
     def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-        """The same, with the ``tags`` in the body: more than an address takes. Or with ``digests``,
-        of manifests that nothing holds.
+        """The same, with the ``tags`` in the body: more than an address takes, and of GitLab's own
+        jobs up to 10,000. Or with ``digests``, of manifests that nothing holds.
         """
-        match json_object(request):
+        match json_object(request, _MAX_PLAN) if caller.is_own_job else json_object(request):
             case {"tags": [*names]} if names and all(isinstance(tag, str) for tag in names):
                 return _freed(caller, name, names)
             case {"digests": [*wanted]} if 0 < len(wanted) <= _MAX_FREED_TAGS:
@@ -55,12 +59,14 @@ class FreedView(RegistryView):
 
 def _freed(caller: Caller, name: str, names: list[str]) -> HttpResponse:
     repository_id = repositories.get_id(name)
-    if len(names) > _MAX_FREED_TAGS:
-        raise RegistryError(Code.UNSUPPORTED, f"at most {_MAX_FREED_TAGS} tags at once", status=400)
+    most = _MAX_PLANNED_TAGS if caller.is_own_job else _MAX_FREED_TAGS
+    if len(names) > most:
+        raise RegistryError(Code.UNSUPPORTED, f"at most {most} tags at once", status=400)
     for tag in names:
         tags.check(tag)
     if names:
-        found = freed.by_tags(repository_id, names, caller.visible)
+        bounds = freed.PLANNED if len(names) > _MAX_FREED_TAGS else freed.WAITED_FOR
+        found = freed.by_tags(repository_id, names, caller.visible, bounds)
         return _as_json(found, freed.missing(repository_id, names))
     return _as_json(freed.by_repository(repository_id, caller.visible))
 

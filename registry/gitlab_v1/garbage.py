@@ -13,9 +13,10 @@ from registry.auth import Caller
 from registry.errors import Code, RegistryError
 from registry.gitlab_v1 import verifications
 from registry.gitlab_v1.base import GarbageView, cursor
+from registry.models import CAUSE_LENGTH
 from registry.services import exporting, repositories, retention, upload_expiry, usage
+from registry.services.garbage import causes, forecast, holders, leases, removals, reviews
 from registry.services.garbage import collection as garbage
-from registry.services.garbage import forecast, holders, leases, reviews
 from registry.services.garbage.batches import receipts_after
 from registry.timestamps import timestamp
 from registry.v2.base import RegistryView, empty, page_size
@@ -99,7 +100,7 @@ class QueueView(GarbageView):
     """``GET /gitlab/v1/garbage/``."""
 
     def get(self, request: HttpRequest, caller: Caller) -> HttpResponse:
-        """How much waits for review."""
+        """How much waits for review, and what went lately, by day."""
         lease = leases.current()
         return JsonResponse(
             {
@@ -108,6 +109,10 @@ class QueueView(GarbageView):
                 "paused_until": timestamp(lease.until if lease else None),
                 "paused_because": lease.reason if lease else "",
                 "verification": verifications.findings(),
+                "removed": [
+                    {"day": each.day.isoformat(), "count": each.removed, "bytes": each.bytes}
+                    for each in removals.by_day()
+                ],
             }
         )
 
@@ -121,6 +126,26 @@ class ReceiptsView(GarbageView):
         found = receipts_after(cursor(request), limit)
         body = (exporting.receipt(receipt) for receipt in found)
         return JsonResponse(fitting(body)[0], safe=False)
+
+
+class CausesView(GarbageView):
+    """``GET /gitlab/v1/garbage/causes/<cause>``."""
+
+    def get(self, request: HttpRequest, caller: Caller, cause: str) -> HttpResponse:
+        """What was removed because of a job of GitLab's side, which its token has named.
+
+        ``waiting`` reviews are still to come because of it: at 0 the collector is done. ``bytes``
+        are those of blobs. Of a cause that nobody has named all is 0.
+        """
+        found = causes.collected(cause[:CAUSE_LENGTH])
+        return JsonResponse(
+            {
+                "waiting": found.waiting,
+                "removed": found.removed,
+                "bytes": found.bytes,
+                "last_removed_at": timestamp(found.at),
+            }
+        )
 
 
 class WhyView(GarbageView):

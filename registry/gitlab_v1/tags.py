@@ -30,6 +30,9 @@ from registry.v2.base import RegistryView, last_entry, page_size
 from registry.v2.pages import fitting, next_link
 from tokens.access import Access
 
+_LAST_SECOND = 2**33
+"""Since the epoch, in the year 2242."""
+
 _BELONGINGS = 100
 """Tags of a page whose belongings are looked up."""
 
@@ -245,13 +248,19 @@ class DeleteTagsView(RegistryView):
     def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """Delete ``tags``, each a ``name`` with the ``digest`` that it has to point at still.
 
-        Of each is told whether it was ``deleted``, has ``moved``, is ``protected`` by a rule of the
-        token or was ``gone``, with the interval of its history that says so; what moved or is
-        protected stays. Twice is once.
+        With ``unless_pulled_since``, in seconds since the epoch, none whose manifest was pulled
+        behind that. Of each is told whether it was ``deleted``, has ``moved``, is ``protected`` by
+        a rule of the token, was ``pulled`` or was ``gone``, with the interval of its history that
+        says so; what moved, is protected or was pulled stays. Twice is once.
         """
-        wanted = _wanted(json_object(request))
-        found = tag_deletion.delete_unmoved(name, wanted, caller.acting_in(name))
-        body = [
+        body = json_object(request)
+        found = tag_deletion.delete_unmoved(
+            name,
+            _wanted(body),
+            caller.acting_in(name),
+            unless_pulled_since=_since_epoch(body.get("unless_pulled_since")),
+        )
+        told = [
             {
                 "name": tag.name,
                 "outcome": tag.outcome.value,
@@ -262,7 +271,16 @@ class DeleteTagsView(RegistryView):
             }
             for tag in found
         ]
-        return JsonResponse(body, safe=False)
+        return JsonResponse(told, safe=False)
+
+
+def _since_epoch(seconds: Any) -> dt.datetime | None:
+    """A moment by the seconds since the epoch. Raises UNSUPPORTED (400)."""
+    if seconds is None:
+        return None
+    if type(seconds) not in (int, float) or not 0 <= seconds < _LAST_SECOND:
+        raise RegistryError(Code.UNSUPPORTED, "unless_pulled_since is no time", status=400)
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
 def _wanted(body: dict[str, Any]) -> list[tuple[str, str]]:

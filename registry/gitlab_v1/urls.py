@@ -18,6 +18,7 @@ from registry.gitlab_v1 import (
     search,
     statistics,
     tags,
+    under_way,
     verifications,
 )
 from registry.v2.base import UnknownView
@@ -32,6 +33,7 @@ urlpatterns = [
     path("gitlab/v1/garbage/lease/", garbage.LeaseView()),
     path("gitlab/v1/garbage/verifications/", verifications.VerificationsView()),
     path("gitlab/v1/garbage/why/<reference:digest>", garbage.WhyView()),
+    path("gitlab/v1/garbage/causes/<str:cause>", garbage.CausesView()),
     path("gitlab/v1/revocations/", revocations.RevocationsView()),
     path("gitlab/v1/statistics/", statistics.StatisticsView()),
     path("gitlab/v1/usage/", statistics.UsageView()),
@@ -50,6 +52,8 @@ urlpatterns = [
     path("gitlab/v1/berth/history/<name:name>/", tags.HistoryView()),
     path("gitlab/v1/berth/pulls/<name:name>/", pulls.PullsView()),
     path("gitlab/v1/berth/freed/<name:name>/", deleted.FreedView()),
+    path("gitlab/v1/berth/shares/<name:name>/", statistics.SharesView()),
+    path("gitlab/v1/berth/under-way/<name:name>/", under_way.UnderWayView()),
     path("gitlab/v1/berth/holders/<name:name>/", garbage.HoldersView()),
     path("gitlab/v1/berth/untagged/<name:name>/", deleted.UntaggedView()),
     path("gitlab/v1/berth/delete-untagged/<name:name>/", deleted.DeleteUntaggedView()),

@@ -52,6 +52,7 @@ def receipt(row: Receipt) -> Row:
         "garbage_since": timestamp(row.garbage_since),
         "removed_at": timestamp(row.removed_at),
         "run": str(row.run),
+        "cause": row.cause,
     }
 
 

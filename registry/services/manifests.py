@@ -372,7 +372,11 @@ def delete(name: str, digest: str, actor: Actor) -> None:
             ended_at=now, ended_by=actor.name
         )
         reviews.queue(
-            Review.Kind.MANIFEST, [manifest.pk], "manifest deleted", after=reviews.window()
+            Review.Kind.MANIFEST,
+            [manifest.pk],
+            "manifest deleted",
+            after=reviews.window(),
+            cause=actor.cause,
         )
         events.record(
             Event.Action.DELETE, name, actor, digest=digest, media_type=manifest.media_type

@@ -203,7 +203,7 @@ def signatures_of(manifests: Sequence[tuple[int, str]]) -> list[Tag]:
 
 
 def end_signatures(
-    repositories: Mapping[int, Repository], manifests: Sequence[tuple[int, str]]
+    repositories: Mapping[int, Repository], manifests: Sequence[tuple[int, str]], cause: str = ""
 ) -> None:
     """End the tags by which cosign finds what belongs to manifests, which have gone.
 
@@ -213,7 +213,9 @@ def end_signatures(
     for tag in signatures_of(manifests):
         Tag.objects.filter(pk=tag.pk).update(ended_at=timezone.now())
         if tag.manifest_id is not None:
-            reviews.queue(Review.Kind.MANIFEST, [tag.manifest_id], "signed image removed")
+            reviews.queue(
+                Review.Kind.MANIFEST, [tag.manifest_id], "signed image removed", cause=cause
+            )
         name = repositories[tag.repository_id].name
         events.record(Event.Action.DELETE, name, Actor(), tag=tag.name, digest=tag.digest)
 

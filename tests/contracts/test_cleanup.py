@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from gitlab.container_registry.cleanup import plan, requests, runs, services
+from gitlab.container_registry.cleanup import collecting, plan, requests, runs, services
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
-from gitlab.container_registry.cleanup.runs import Outcome
 from gitlab.container_registry.client.berth import BerthRegistry
+from gitlab.jobs.leases import Outcome
 from registry.models import Blob, Manifest, Receipt, Tag
-from registry.services import repositories
+from registry.services import repositories, tags
 from registry.services.garbage import collection as garbage
 from tests.contracts.test_registry_client import InProcess, _registry  # noqa: F401
 from tests.gitlab.factories import *  # noqa: F403
@@ -100,6 +100,7 @@ def test_the_bytes_of_the_plan_are_those_that_the_collector_frees(
         images.push_image(PATH, f"v{number}", layers=[b"shared", bytes([number]) * 1000])
         clock.advance(days=1)
     images.push_image(PATH, "kept", layers=[b"shared"])
+    images.push_image(PATH, "other", layers=[b"shared", b"another's"], config=b"{}")
     services.save_policy(alice, app, rules=[{"name_regex_delete": "v.*"}])
     clock.advance(days=10)
     run = requests.request(alice, app)
@@ -108,15 +109,23 @@ def test_the_bytes_of_the_plan_are_those_that_the_collector_frees(
     runs.run(run.pk, registry)
     run.refresh_from_db()
     before = sum(Blob.objects.values_list("size", flat=True))
+    # Somebody else deletes at the same time: that is not this run's work.
+    tags.delete(PATH, "other", images.ALICE)
     clock.advance(days=30)
+    assert collecting.note_collected(registry) == 0
     for _ in range(5):
         garbage.review(1000)
         clock.advance(days=2)
     after = sum(Blob.objects.values_list("size", flat=True))
-    assert before - after == run.freed_bytes
+    assert before - after == run.freed_bytes + len(b"another's{}")
     assert run.is_exact
+    assert collecting.note_collected(registry) == 1
+    run.refresh_from_db()
+    assert run.collected_bytes == run.freed_bytes
+    assert run.collected_at is not None
     assert there() == {"kept"}
-    assert Receipt.objects.filter(kind="manifest").count() == 3
+    assert Receipt.objects.filter(kind="manifest").count() == 4
+    assert Receipt.objects.filter(kind="manifest", cause=run.cause).count() == 3
     assert Manifest.objects.count() == 1
 
 

@@ -18,8 +18,11 @@ from django.test import Client
 from gitlab.container_registry import bulk_deletion, deletion
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.berth import BerthRegistry
+from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
 from gitlab.container_registry.protection import services
+from gitlab.container_registry.protection.models import TagRule
+from gitlab.jobs.leases import Outcome
 from gitlab.namespaces.models import Member, Namespace
 from registry import media_types
 from registry.models import Repository, Tag
@@ -146,7 +149,7 @@ def _in_bulk(world: World) -> Answer:
     asked = _image_api(world, "DELETE", "/tags?name_regex_delete=.*")
     assert asked.status == 202
     (job,) = BulkTagDeletion.objects.all()
-    assert bulk_deletion.run(job.pk) == bulk_deletion.Outcome.DONE
+    assert bulk_deletion.run(job.pk) == Outcome.DONE
     job.refresh_from_db()
     assert not Tag.objects.filter(name="free", ended_at=None).exists()
     return Answer(403 if job.refused_count else 200, f"{job.refused_count} refused")
@@ -194,6 +197,8 @@ WAYS: dict[str, Callable[[World], Answer]] = {
 _COUNTED = {"7 delete tags in bulk by the API"}
 """Whose refusal is a number and no sentence."""
 
+_LATER = {*_COUNTED, "15 the worker, after a rule was made"}
+
 _PUSHES = ("1 ", "2 ", "9 ", "14 ")
 
 
@@ -206,6 +211,18 @@ def _there(world: World) -> bool:
         digest=world.image.digest,
         ended_at=None,
     ).exists()
+
+
+def _assert_in_the_page(way: str, answer: Answer) -> None:
+    """The documentation shows this way with this answer."""
+    number, _, name = way.partition(" ")
+    page = Path(__file__).resolve().parents[2] / "docs" / "protection.md"
+    start = f"| {number} | {name} | "
+    (row,) = [line for line in page.read_text().splitlines() if line.startswith(start)]
+    status, said = row.removeprefix(start).rstrip(" |").split(" | ", 1)
+    # What a job does later has no answer of its own, and what it spares it counts.
+    assert way in _LATER or status == str(answer.status)
+    assert said.split("`")[1] in answer.text.replace("&quot;", '"')
 
 
 def _immutable(world: World) -> None:
@@ -234,6 +251,7 @@ def test_nothing_deletes_or_moves_an_immutable_tag(world: World, way: str) -> No
     _immutable(world)
     answer = WAYS[way](world)
     _assert_refused(way, answer, f'ag {TAG} is immutable by rule "{PATTERN}"')
+    _assert_in_the_page(way, answer)
     assert _there(world)
 
 
@@ -306,11 +324,68 @@ def test_the_same_image_may_be_pushed_again(world: World) -> None:
     assert _there(world)
 
 
-def test_the_worker_takes_the_images_of_a_deleted_project(world: World) -> None:
-    """Whoever deletes a project deletes its rules with it."""
-    from gitlab.namespaces import services as namespaces
+class TestDeletingTheProject:
+    """It takes the images along."""
 
-    _immutable(world)
-    namespaces.delete_project(world.alice, world.app)
-    deletion.schedule_those_of_deleted_projects()
-    assert deletion.delete_repository(world.row.pk) == deletion.Outcome.DONE
+    def delete(self, world: World) -> Answer:
+        Member.objects.filter(user=world.carol).update(access_level=50)
+        return _api(world, "DELETE", "")
+
+    def test_nobody_takes_an_immutable_tag_along(self, world: World) -> None:
+        _immutable(world)
+        answer = self.delete(world)
+        assert answer.status == 403
+        assert f'Tag {TAG} is immutable by rule "{PATTERN}"' in answer.text
+        _assert_in_the_page("16 delete the project by the API", answer)
+        world.app.refresh_from_db()
+        assert world.app.pending_delete_at is None
+        assert _there(world)
+
+    def test_nobody_below_the_role_takes_a_protected_tag_along(self, world: World) -> None:
+        services.create_tag_rule(
+            world.alice,
+            Namespace.objects.get(full_path="acme"),
+            tag_name_pattern=PATTERN,
+            minimum_access_level_for_push=50,
+            minimum_access_level_for_delete=60,
+        )
+        answer = self.delete(world)
+        assert answer.status == 403
+        assert "deleting takes an administrator" in answer.text
+        assert _there(world)
+
+    def test_its_page_says_so(self, world: World) -> None:
+        _immutable(world)
+        Member.objects.filter(user=world.carol).update(access_level=50)
+        browser = Client()
+        browser.force_login(world.carol)
+        page = browser.post("/acme/app/-/delete", {"path": "acme/app"})
+        assert page.status_code in (200, 302, 403)
+        assert _there(world)
+        world.app.refresh_from_db()
+        assert world.app.pending_delete_at is None
+
+    def test_a_registry_that_does_not_answer_is_no_permission(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def no_answer(*_: Any, **__: Any) -> Any:
+            raise RegistryUnavailable("no answer")
+
+        _immutable(world)
+        monkeypatch.setattr(clients.for_pages(), "tags", no_answer)
+        answer = self.delete(world)
+        assert answer.status == 409
+        assert "does not tell whether a rule protects a tag" in answer.text
+
+    def test_without_a_rule_that_matches_it_goes(self, world: World) -> None:
+        services.create_tag_rule(world.carol, world.app, tag_name_pattern="^release-")
+        assert self.delete(world).status == 202
+        world.app.refresh_from_db()
+        assert world.app.pending_delete_at is not None
+
+    def test_the_worker_takes_what_is_in_a_deleted_one(self, world: World) -> None:
+        """Whatever rule was made since, and what was pushed with an older token."""
+        assert self.delete(world).status == 202
+        TagRule.objects.create(project=world.app, tag_name_pattern=PATTERN)
+        deletion.schedule_those_of_deleted_projects()
+        assert deletion.delete_repository(world.row.pk) == Outcome.DONE

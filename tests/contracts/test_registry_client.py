@@ -21,7 +21,7 @@ from gitlab.container_registry.client.berth import BerthRegistry
 from gitlab.container_registry.client.capabilities import Capabilities
 from gitlab.container_registry.client.connection import Connection, RegistryRefused
 from gitlab.container_registry.client.responses import Ended
-from registry.models import Review, Revocation
+from registry.models import Receipt, Review, Revocation
 from registry.services import manifests, pull_counts
 from registry.services.garbage import collection as garbage
 from tests.registry import images
@@ -135,6 +135,42 @@ def test_pulls(client: BerthRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     ages = client.tag_ages(APP)
     assert [age.last_pulled_at for age in ages.tags] == [tag.last_pulled_at]
     assert ages.pulls_counted_since == tag.pulls_counted_since
+
+
+def test_what_is_stored(client: BerthRegistry) -> None:
+    common = images.content(1000)
+    images.push_image(f"{APP}/web", "v1", config=b"{}", layers=[common, images.content(70)])
+    images.push_image(f"{APP}/web", "v2", config=b"{}", layers=[common])
+    images.push_image("acme/other", "v1", config=b"{}", layers=[common])
+    found = client.stored(APP)
+    assert (found.size_bytes, found.alone_bytes, found.images, found.tags) == (1072, 1072, 1, 2)
+    assert found.is_exact
+    assert client.stored(APP, seen=["acme/*"]).alone_bytes == 70
+    assert client.stored("acme").images == 2
+    assert client.delete_tag(f"{APP}/web", "v1")
+    found = client.stored(APP)
+    assert (found.waiting_tags, found.waiting_images) == (1, 0)
+    assert found.first_until == found.last_until
+    assert found.last_until is not None
+    (share,) = client.shares(f"{APP}/web")
+    assert (share.names, share.tags, share.alone_bytes, share.size_bytes) == (
+        ("v2",),
+        1,
+        1002,
+        1002,
+    )
+    assert client.shares("acme/nothing") == []
+
+
+def test_what_is_being_pushed(client: BerthRegistry) -> None:
+    images.push_blob(f"{APP}/web", images.content(7))
+    (one,) = client.under_way(APP).arriving
+    assert (one.path, one.blobs, one.size_bytes) == (f"{APP}/web", 1, 7)
+    assert client.under_way(APP, below=False).arriving == ()
+    images.push_image(APP, "v1")
+    (pushed,) = client.under_way(APP, below=False).pushed
+    assert (pushed.path, pushed.tag, pushed.actor) == (APP, "v1", "alice")
+    assert client.under_way("acme/nothing").pulls_today == 0
 
 
 def test_a_tag_goes_and_comes_back(client: BerthRegistry) -> None:
@@ -271,6 +307,10 @@ def test_collecting_and_verifying(client: BerthRegistry, settings: Any) -> None:
     while client.garbage().due:
         client.review_garbage()
     assert not garbage.review(100).reviewed
+    found = client.garbage()
+    assert sum(day.count for day in found.removed) == Receipt.objects.count() > 0
+    assert sum(day.bytes for day in found.removed) > 0
+    assert (found.faults, found.paused_until) == (0, None)
     images.push_image(APP, "v1")
     assert client.verify_slice() == 0
 

@@ -41,6 +41,7 @@ _NEEDS = {
     "capabilities": ("setpriv",),
     "promtool": ("promtool",),
     "node": ("node",),
+    "slapd": ("slapd", "slapadd"),
 }
 _NEED_ROOT = {"docker", "podman", "buildah", "own-names", "namespaces", "compose", "snapshots"}
 

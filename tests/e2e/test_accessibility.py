@@ -69,14 +69,14 @@ def image_address(page: Page, path: str, name: str = "web") -> str:
 
 
 OF_EVERYBODY = [
-    "/", "/dashboard/groups", "/explore/projects", "/search?q=looked", "/search", "/projects/new",
+    "/", "/dashboard/projects", "/dashboard/groups", "/explore/projects", "/search?q=looked", "/search", "/projects/new",
     "/groups/new", "/-/user_settings/profile", "/-/user_settings/password",
     "/-/user_settings/personal_access_tokens", "/-/user_settings/two_factor",
     "/-/user_settings/two_factor/app", "/-/user_settings/active_sessions", "/nothing/at/all",
 ]  # fmt: skip
 OF_A_PROJECT = [
     "", "/container_registry", "/container_registry/deleted", "/container_registry/help", "/-/project_members", "/edit",
-    "/-/cleanup", "/-/cleanup/policy", "/-/delete", "/-/settings/access_tokens",
+    "/-/activity", "/-/storage", "/-/pushes", "/-/cleanup", "/-/cleanup/policy", "/-/delete", "/-/settings/access_tokens",
 ]  # fmt: skip
 OF_AN_IMAGE = ["", "?q=v&match=pattern", "/untagged", "/tags/v1", "/tags/delete?selected=v1"]
 
@@ -219,7 +219,7 @@ def test_pages_of_administrators(page: Page, chromium: Browser, berth: Installat
     context = chromium.new_context(base_url=berth.url, viewport=size)
     console = context.new_page()
     sign_in(console, Person("root", berth.root_password))
-    for address in ("/admin/", "/admin/accounts/user/", "/admin/audit/auditevent/"):
+    for address in ("/admin/", "/admin/people/", "/admin/projects/", "/admin/audit/auditevent/"):
         console.goto(address)
         assert_accessible(console)
     context.close()

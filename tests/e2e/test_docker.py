@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e import images
+from tests.e2e.browsing import Browser
 from tests.e2e.clients import Docker, Refused
 from tests.e2e.conftest import Person, person_at
 from tests.e2e.images import Image, digest_of
@@ -179,11 +180,26 @@ def test_nobody_pulls_from_a_private_project(
 def test_a_stranger_may_not_push(
     docker: Docker, berth: Installation, alice: Person, project: str
 ) -> None:
+    """docker says why in a line, with an id; its page tells it to the two whom it concerns."""
     berth.create_project(project, owner=alice.username, visibility="public")
-    berth.create_user("mallory")
-    login(docker, berth, Person("mallory", alice.password))
-    with pytest.raises(Refused, match="denied"):
+    carol, mallory = person_at(berth, "carol"), person_at(berth, "mallory")
+    login(docker, berth, carol)
+    with pytest.raises(Refused, match="denied") as refused:
         push(docker, berth, images.tiny("not welcome"), project)
+    said = str(refused.value)
+    assert f"pushing to {project} takes the role Developer there" in said
+    found = DENIAL.search(said)
+    assert found, said
+    page = f"/-/denials/{found[0].split()[1].rstrip(')')}"
+    concerned = Browser(berth, carol)
+    wait_until(lambda: concerned.http.get(page).status_code == 200)
+    for reader in (concerned, Browser(berth, alice)):
+        words = reader.read(page)
+        for told in (project, "carol", "push", "Developer"):
+            assert told in words, words
+    stranger = Browser(berth, mallory)
+    assert stranger.http.get(page).status_code == 404
+    assert stranger.http.get("/-/denials/AAAAAAAAAA").status_code == 404
 
 
 def _protect(berth: Installation, project: str, code: str) -> None:

@@ -30,7 +30,7 @@ from tests.faults.test_running import SECONDS, SEED
 
 pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.engineless]
 
-SNAPSHOTS = int(os.environ.get("SNAPSHOTS", round(SECONDS * 0.75)))
+SNAPSHOTS = int(os.environ.get("SNAPSHOTS", max(3, round(SECONDS * 0.75))))
 _PROMISED = 2.0
 """Seconds for which an acknowledged blob is certainly kept without a manifest: see `_SETTINGS`."""
 

@@ -37,8 +37,8 @@ from tests.faults.load import (
 pytestmark = [pytest.mark.faults, pytest.mark.system, pytest.mark.engineless]
 
 SEED = int(os.environ.get("SEED", "20261124"))
-SECONDS = float(os.environ.get("SECONDS", "5"))
-KILLS = float(os.environ.get("KILLS", "8"))
+SECONDS = float(os.environ.get("SECONDS", "3"))
+KILLS = float(os.environ.get("KILLS", "5"))
 """Seconds in which any process of the node is killed at any time."""
 WRITES = 5
 """Fewer under a load show nothing."""
@@ -92,7 +92,7 @@ def test_f08_kill_celery(node: Installation, journal: Journal) -> None:
     """The node stops and is started again. I5: garbage goes all the same."""
     with Load(node, journal, seed=SEED, clients=4) as load:
         for _ in range(max(1, round(SECONDS / 15))):
-            time.sleep(4)
+            time.sleep(2)
             nodes.kill_one(nodes.celery_processes(node), random.Random(SEED))
             node.wait(90)
             node.start()
@@ -107,7 +107,7 @@ def test_f08_kill_celery(node: Installation, journal: Journal) -> None:
 def test_f05_kill_everything(node: Installation, journal: Journal) -> None:
     with Load(node, journal, seed=SEED, clients=4) as load:
         for _ in range(max(1, round(SECONDS / 15))):
-            time.sleep(4)
+            time.sleep(2)
             nodes.kill_all(node)
             journal.injections += 1
         time.sleep(2)

@@ -21,6 +21,7 @@ from gitlab.container_registry.client.connection import AnswerTooLarge, Registry
 from gitlab.container_registry.client.overview import Overview, Part, Signature
 from gitlab.container_registry.client.responses import (
     AgesPage,
+    Collected,
     DailyPulls,
     DeletedTag,
     FoundTag,
@@ -32,12 +33,15 @@ from gitlab.container_registry.client.responses import (
     Referrer,
     ReferrersPage,
     RepositoryDetails,
+    Share,
     SharedBlob,
+    Stored,
     StoredManifest,
     TagAge,
     TagDeletion,
     TagDetails,
     TagsPage,
+    UnderWay,
     Used,
 )
 from gitlab.container_registry.contents import manifest as manifests
@@ -79,14 +83,32 @@ class PlayedRegistry:
         self.seen: list[str] = []
         self.revoked: list[tuple[list[Any], float]] = []
         self.used: dict[str, Used] = {}
+        self.lying: dict[str, Stored] = {}
+        self.going_on: dict[str, UnderWay] = {}
+        self.sharing: dict[str, list[Share]] = {}
         self.searched: list[str] = []
         self.loose: list[tuple[str, int]] = []
+        self.causes: list[str] = []
+        self.collected_of: dict[str, Collected] = {}
         self.freed_bytes = Freed(218 * 1024 * 1024, 40 * 1024 * 1024, 3)
 
     def usage(self, paths: Sequence[str]) -> list[Used]:
         if self.trouble is not None:
             raise self.trouble
         return [self.used.get(path, Used(path, 0, 0, True)) for path in paths]
+
+    def stored(self, path: str, *, seen: Sequence[str] = ()) -> Stored:
+        self._answer()
+        self.seen = list(seen)
+        return self.lying.get(path, Stored(path))
+
+    def shares(self, path: str, n: int = 50) -> list[Share]:
+        self._answer()
+        return self.sharing.get(path, [])[:n]
+
+    def under_way(self, path: str, *, below: bool = True) -> UnderWay:
+        self._answer()
+        return self.going_on.get(path, UnderWay())
 
     # What tests put in
 
@@ -401,15 +423,24 @@ class PlayedRegistry:
         by: str = "",
         project: int | None = None,
         rules: Mapping[str, Any] | None = None,
+        cause: str = "",
+        unless_pulled_since: dt.datetime | None = None,
     ) -> list[TagDeletion]:
         self._answer()
         self.calls.append(("delete unmoved", path, [name for name, _ in tags], by))
-        return [self._delete_unmoved(path, name, digest, by) for name, digest in tags]
+        self.causes.append(cause)
+        since = unless_pulled_since
+        return [self._delete_unmoved(path, name, digest, by, since) for name, digest in tags]
 
-    def _delete_unmoved(self, path: str, name: str, digest: str, by: str) -> TagDeletion:
+    def _delete_unmoved(
+        self, path: str, name: str, digest: str, by: str, since: dt.datetime | None
+    ) -> TagDeletion:
         current = self.now.get(path, {}).get(name)
         if current is not None and current.digest != digest:
             return TagDeletion(name, "moved", current.digest)
+        pulled = current.last_pulled_at if current is not None else None
+        if since is not None and pulled is not None and pulled > since:
+            return TagDeletion(name, "pulled", digest)
         if current is not None:
             del self.now[path][name]
             self._end(path, name, by, timezone.now())
@@ -420,6 +451,10 @@ class PlayedRegistry:
         return TagDeletion(
             name, outcome, past[0].digest, past[0].id, past[0].until, past[0].ended_by
         )
+
+    def collected(self, cause: str) -> Collected | None:
+        self._answer()
+        return self.collected_of.get(cause)
 
     def restore_tags(
         self,

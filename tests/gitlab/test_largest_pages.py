@@ -2,63 +2,33 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 import time
 import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from allauth.usersessions.models import UserSession
 from django.contrib import admin
-from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, get_resolver, reverse
-from django.utils import timezone
 
-from gitlab.access_tokens.models import (
-    DeployToken,
-    Job,
-    JobTokenAllowance,
-    PersonalAccessToken,
-    Runner,
-)
 from gitlab.accounts.models import User
 from gitlab.api import description
-from gitlab.audit.models import AuditEvent, Denial
-from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupPolicy, CleanupRun
-from gitlab.container_registry.client import chosen as clients
-from gitlab.container_registry.client.responses import Referrer, SharedBlob, StoredManifest
-from gitlab.container_registry.contents.image_config import MAX_CONFIG
-from gitlab.container_registry.layers.models import Difference, FileJob
+from gitlab.container_registry.cleanup.models import CleanupRun
 from gitlab.container_registry.models import (
-    BulkTagDeletion,
     ContainerRepository,
-    DeletedImage,
 )
-from gitlab.container_registry.protection.models import RepositoryRule, TagRule
-from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, MAX_TAG_RULES
-from gitlab.container_registry.signatures.identities import MAX_IDENTITIES
-from gitlab.container_registry.signatures.models import MAX_IDENTITY, PublicKey, SigningIdentity
-from gitlab.container_registry.signatures.services import MAX_KEYS
-from gitlab.identity_providers.models import Identity
-from gitlab.namespaces.models import MAX_PATH_LENGTH, Member, Namespace, Project, Route
-from gitlab.quotas.models import Quota
+from gitlab.namespaces.models import GroupLink
 from gitlab.record.inventory import INVENTORIES
-from gitlab.trusted_issuers.models import TrustedIssuer
-from tests.gitlab.container_registry.layers.archives import archive, digest_of, gzipped, member
-from tests.gitlab.container_registry.layers.played_layers import push, read_all
-from tests.gitlab.container_registry.signatures.signing import new_pem
-from tests.gitlab.played_registry import MANIFEST, PlayedRegistry, digest
+from tests.gitlab.largest_content import *  # noqa: F403
+from tests.gitlab.largest_content import GROUP, PROJECT, long, other_image, rules_of, trust_of
+from tests.gitlab.played_registry import digest
 
 pytestmark = pytest.mark.django_db
-
-ROWS = 1000
 MAX_ANSWER = 2 * 1024 * 1024
 MAX_QUERIES = 15
 MAX_SECONDS = 20.0
@@ -66,448 +36,6 @@ MAX_SECONDS = 20.0
 fast the machine is. Times are measured in `benchmarks/`."""
 
 MAX_MEMORY = 50 * 1024 * 1024
-NAME = "💥<&\"'" * 51
-TEXT = "💥<&\"'" * 100
-GROUP, PROJECT = "acme", "acme/app"
-LONG_RULE = {
-    "name_regex_delete": "x" * 255,
-    "name_regex_keep": "x" * 255,
-    "keep_n": 100_000,
-    "older_than": "365d",
-    "not_pulled_for": "365d",
-    "never_pulled": True,
-    "untagged": False,
-}
-
-
-def long(beginning: str, number: int, length: int = MAX_PATH_LENGTH) -> str:
-    """A path of exactly so many characters, a segment of which has at most 100."""
-    start = f"{beginning}{number:04}"
-    return start + "x" * (length - len(start))
-
-
-@pytest.fixture
-def people(alice: User) -> Sequence[User]:
-    """Alice, and everybody else that there is room for."""
-    User.objects.bulk_create(
-        User(username=long("p", n, 150), email=f"{long('m', n, 200)}@example.com", name=NAME)
-        for n in range(ROWS)
-    )
-    return list(User.objects.exclude(pk=alice.pk))
-
-
-@pytest.fixture
-def content(
-    alice: User, people: Sequence[User], make_group: Any, make_project: Any, make_image: Any
-) -> None:
-    """A thousand of everything that pages list, and an image with as many tags."""
-    acme = make_group(GROUP, owner=alice)
-    app = make_project(PROJECT, owner=alice)
-    image = make_image(f"{PROJECT}/web", of=app)
-    _groups(acme)
-    _projects(acme)
-    Member.objects.bulk_create(
-        Member(user=user, access_level=30, **where)
-        for user in people
-        for where in ({"namespace": acme}, {"project": app})
-    )
-    owned = Namespace.objects.filter(parent=acme)
-    Member.objects.bulk_create(
-        Member(user=alice, namespace=each, access_level=50) for each in owned
-    )
-    PersonalAccessToken.objects.bulk_create(
-        PersonalAccessToken(
-            user=alice, name=NAME, digest=f"{n:064x}", scopes=["api", "read_registry"]
-        )
-        for n in range(ROWS)
-    )
-    _machines(alice, acme, app, people)
-    _images(app, people)
-    _protection(acme, app)
-    _denials(alice, acme, app)
-    _public_keys(acme, app, people)
-    _sessions(alice)
-    _identities(people)
-    Quota.objects.bulk_create(
-        Quota(max_bytes=10**18, max_images=10**9, **where)
-        for where in ({"namespace": acme}, {"project": app})
-    )
-    AuditEvent.objects.bulk_create(
-        AuditEvent(
-            actor=alice,
-            actor_name=NAME,
-            action="tag.delete",
-            target_type="container_repository",
-            target_id=image.pk,
-            target_path=image.path,
-            details={"tags": [long("t", tag, 128) for tag in range(100)]},
-            credential=f"access_token:{10**17}",
-            project_pk=app.pk,
-            namespace_pk=acme.pk,
-            person_pk=alice.pk,
-        )
-        for _ in range(ROWS)
-    )
-
-
-def _denials(alice: User, acme: Namespace, app: Project) -> None:
-    now = timezone.now()
-    Denial.objects.bulk_create(
-        Denial(
-            reference=f"D{n:04}",
-            kind="scope",
-            name=NAME,
-            credential="c" * 80,
-            address="a" * 64,
-            path=long("i", n),
-            actions="pull,push,delete",
-            reason=TEXT[:255],
-            person_pk=alice.pk,
-            project_pk=app.pk,
-            namespace_pk=acme.pk,
-            first_at=now,
-            last_at=now,
-        )
-        for n in range(ROWS)
-    )
-
-
-def _sessions(alice: User) -> None:
-    keys = [f"{n:032}" for n in range(ROWS)]
-    later = timezone.now() + dt.timedelta(days=1)
-    Session.objects.bulk_create(Session(session_key=key, expire_date=later) for key in keys)
-    UserSession.objects.bulk_create(
-        UserSession(user=alice, session_key=key, ip="2001:db8::1", user_agent="<" * 200)
-        for key in keys
-    )
-
-
-def _identities(people: Sequence[User]) -> None:
-    Identity.objects.bulk_create(
-        Identity(user=user, provider="p" * 32, issuer="https://x", subject=long("<", n))
-        for n, user in enumerate(people)
-    )
-
-
-def _machines(alice: User, acme: Namespace, app: Project, people: Sequence[User]) -> None:
-    """Deploy tokens, access tokens of bots, runners with a job each, and what jobs may pull."""
-    for number, where in enumerate(({"namespace": acme}, {"project": app})):
-        DeployToken.objects.bulk_create(
-            DeployToken(
-                name=NAME,
-                description=TEXT[:255],
-                digest=f"de{number}{n:061x}",
-                scopes=["read_registry", "write_registry"],
-                chosen_username="u" * 255,
-                created_by=people[n],
-                **where,
-            )
-            for n in range(ROWS - 1)
-        )
-        PersonalAccessToken.objects.bulk_create(
-            PersonalAccessToken(
-                user=people[n],
-                name=NAME,
-                description=TEXT[:255],
-                digest=f"ac{number}{n:061x}",
-                scopes=["api", "read_registry"],
-                access_level=30,
-                **where,
-            )
-            for n in range(ROWS - 1)
-        )
-        TrustedIssuer.objects.bulk_create(
-            TrustedIssuer(
-                name=NAME,
-                issuer=f"https://{'i' * 247}",
-                audience="a" * 255,
-                conditions={f"{'c' * 98}{condition:02}": "<" * 500 for condition in range(20)},
-                actions=["pull", "push", "delete"],
-                images="x" * 255,
-                created_by=people[n],
-                **where,
-            )
-            for n in range(ROWS - 1)
-        )
-    Runner.objects.bulk_create(
-        Runner(name=NAME, digest=f"4a{n:062x}", project=app, created_by=people[n])
-        for n in range(ROWS - 1)
-    )
-    now = timezone.now()
-    Job.objects.bulk_create(
-        Job(
-            runner=runner,
-            project=app,
-            user=alice,
-            name=NAME[:255],
-            digest=f"70{runner.pk:062x}",
-            ends_at=now,
-        )
-        for runner in Runner.objects.all()
-    )
-    JobTokenAllowance.objects.bulk_create(
-        JobTokenAllowance(project=app, source=source)
-        for source in Project.objects.exclude(pk=app.pk)
-    )
-
-
-def _groups(acme: Namespace) -> None:
-    Namespace.objects.bulk_create(
-        Namespace(
-            kind="group",
-            path=(path := long("g", n, 250)),
-            full_path=f"{GROUP}/{path}",
-            name=NAME,
-            description=TEXT,
-            parent=acme,
-            visibility="public",
-        )
-        for n in range(ROWS)
-    )
-    Route.objects.bulk_create(
-        Route(full_path=each.full_path, namespace=each)
-        for each in Namespace.objects.filter(parent=acme)
-    )
-
-
-def _projects(acme: Namespace) -> None:
-    Project.objects.bulk_create(
-        Project(
-            namespace=acme,
-            path=(path := long("r", n, 250)),
-            full_path=f"{GROUP}/{path}",
-            name=NAME,
-            description=TEXT,
-            visibility="public",
-        )
-        for n in range(ROWS)
-    )
-    added = Project.objects.exclude(full_path=PROJECT)
-    Route.objects.bulk_create(Route(full_path=each.full_path, project=each) for each in added)
-
-
-def _images(app: Project, people: Sequence[User]) -> None:
-    names = [long("i", n, MAX_PATH_LENGTH - len(PROJECT) - 1) for n in range(ROWS)]
-    ContainerRepository.objects.bulk_create(
-        ContainerRepository(
-            project=app,
-            path=f"{PROJECT}/{name}",
-            name=name,
-            status="delete_failed",
-            failure_reason=TEXT,
-            deleted_by=people[0],
-        )
-        for name in names
-    )
-    BulkTagDeletion.objects.bulk_create(
-        BulkTagDeletion(
-            repository=each,
-            by=people[0],
-            name_regex_delete="x" * 255,
-            name_regex_keep="x" * 255,
-            status="failed",
-            failure_reason=TEXT[:500],
-        )
-        for each in ContainerRepository.objects.filter(project=app)
-    )
-    CleanupPolicy.objects.bulk_create(
-        CleanupPolicy(project=each, rules=[LONG_RULE] * 10) for each in Project.objects.all()
-    )
-    CleanupRun.objects.bulk_create(
-        CleanupRun(
-            project=app,
-            status="finished",
-            rules=[LONG_RULE] * 10,
-            requested_by=people[n],
-            approved_by=people[n],
-            ended_by=people[n],
-            going_count=ROWS,
-            deleted_count=ROWS,
-            failure_reason=TEXT[:500],
-        )
-        for n in range(ROWS - 1)
-    )
-    run = CleanupRun.objects.latest("pk")
-    entries = [
-        [long("t", n, 128), 10, "x" * 400, "x" * 135, n, "spared", "x" * 200] for n in range(ROWS)
-    ]
-    CleanupBatch.objects.bulk_create(
-        CleanupBatch(
-            run=run,
-            path=long("i", 0),
-            number=number,
-            goes=True,
-            spared_count=ROWS,
-            entries=entries,
-        )
-        for number in range(1, 11)
-    )
-    DeletedImage.objects.bulk_create(
-        DeletedImage(
-            project=app,
-            row=n,
-            name=name,
-            registry_id=n,
-            deleted_at=timezone.now() - dt.timedelta(minutes=n),
-            deleted_by=people[0],
-        )
-        for n, name in enumerate(names)
-    )
-
-
-@pytest.fixture
-def tags(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thousand tags of an image, and a thousand deleted ones."""
-    played = PlayedRegistry()
-    monkeypatch.setattr(clients, "for_pages", lambda: played)
-    path = f"{PROJECT}/web"
-    words = [f"{'o' * 255}/{'a' * 255}/{n}" for n in range(64)]
-    for number in range(ROWS):
-        played.push(path, long("t", number, 128), by=long("p", 0, 150), platforms=words)
-    for number in range(ROWS):
-        played.push(path, long("d", number, 128))
-        played.delete_tag(path, long("d", number, 128), by=long("p", 0, 150))
-    _put_image(played)
-    _put_sbom(played)
-
-
-def _put_image(played: PlayedRegistry) -> None:
-    """The image of all these tags, with as much to say as is read, and a thousand referrers."""
-    words = [TEXT] * 110
-    named = {f"{number}{TEXT}": TEXT for number in range(110)}
-    said: dict[str, Any] = {"os": "linux", "author": TEXT}
-    said["config"] = {
-        **dict.fromkeys(("Entrypoint", "Cmd", "Shell", "OnBuild", "Env"), words),
-        **dict.fromkeys(("Labels", "Volumes"), named),
-    }
-    steps = [{"created_by": f"RUN {TEXT * 2}"}] * 150 + [{"created_by": "RUN x"}] * 10_000
-    said["history"] = steps
-    body = json.dumps(said, ensure_ascii=False).encode()
-    assert len(body) < MAX_CONFIG
-    played.blobs[digest("c")] = body
-    config = {
-        "digest": digest("c"),
-        "size": len(body),
-        "mediaType": "application/vnd.oci.image.config.v1+json",
-    }
-    layers = [
-        {"digest": f"sha256:{n:064x}", "size": 1, "mediaType": "x/image.layer"}
-        for n in range(10_000)
-    ]
-    document = {"config": config, "layers": layers, "annotations": said["config"]["Labels"]}
-    played.manifests[digest("a")] = StoredManifest(MANIFEST, json.dumps(document).encode())
-    many = [
-        Referrer(f"sha256:{n:064x}", MANIFEST, 1, NAME, {"predicateType": TEXT})
-        for n in range(ROWS)
-    ]
-    played.referring = {digest("a"): many, **{each.digest: many for each in many}}
-    played.shared = {
-        layer["digest"]: SharedBlob(layer["digest"], ROWS, (long("i", 0),) * 5) for layer in layers
-    }
-
-
-def _put_sbom(played: PlayedRegistry) -> None:
-    """An SBOM of as many packages as are read."""
-    package = {"name": NAME, "versionInfo": TEXT, "licenseDeclared": TEXT}
-    said = {"spdxVersion": "SPDX-2.3", "packages": [package] * 5000}
-    played.blobs[digest("5")] = json.dumps(said, ensure_ascii=False).encode()
-    layer = {"digest": digest("5"), "size": 1, "mediaType": "application/spdx+json"}
-    document = json.dumps({"layers": [layer] * ROWS, "artifactType": TEXT}).encode()
-    played.manifests[digest("b")] = StoredManifest(MANIFEST, document)
-
-
-@pytest.fixture
-def files(content: None, tags: None) -> str:
-    """An image of as many layers as there may be, whose files have been listed."""
-    played: Any = clients.for_pages()
-    names = [f"{n:04}{TEXT[:240]}" for n in range(ROWS // 10)]
-    common = archive(*(member(f"{name}/{TEXT[:200]}") for name in names))
-    layers = [common, *(archive(member(f"f{n}{TEXT}")) for n in range(126))]
-    steps = [{"created_by": TEXT} for _ in layers]
-    digest = push(played, *layers, config={"history": steps})
-    row = ContainerRepository.objects.get(path=f"{PROJECT}/web")
-    digests = [digest_of(gzipped(layer)) for layer in layers]
-    read_all(played, digests)
-    FileJob.objects.create(repository=row, digest=digest, layers=digests, status="finished")
-    changed = [f"{TEXT}{'p' * 3000}{n}" for n in range(100)]
-    job = FileJob.objects.create(
-        repository=row,
-        digest=digest,
-        other=row,
-        other_digest=other_image(),
-        status="finished",
-        totals={kind: {"count": 10**6, "bytes": 2**62} for kind in ("added", "removed", "changed")},
-    )
-    Difference.objects.bulk_create(
-        Difference(
-            job=job,
-            change="changed",
-            number=number,
-            entries=[[path, "file", "link", 1, 2**62, 1, 127, ["content"]] for path in changed],
-        )
-        for number in range(2)
-    )
-    return digest
-
-
-def other_image() -> str:
-    """One that differs in all from the first."""
-    words = {f"{n}{TEXT}": TEXT for n in range(ROWS)}
-    config = {
-        "config": {"Env": [f"V{n}={TEXT}" for n in range(ROWS)], "Labels": words},
-        "history": [],
-    }
-    layers = (archive(member(f"g{n}")) for n in range(127))
-    return push(clients.for_pages(), *layers, config=config)
-
-
-def _rules(path: str) -> list[dict[str, Any]]:
-    """One rule of each kind of a group or project, of as many as there may be."""
-    where = {"project__full_path": path} if "/" in path else {"namespace__full_path": path}
-    kinds = (("tags", TagRule), ("images", RepositoryRule))
-    return [{"of": of, "pk": kind.objects.filter(**where).latest("pk").pk} for of, kind in kinds]
-
-
-def _protection(acme: Namespace, app: Project) -> None:
-    for where in ({"namespace": acme}, {"project": app}):
-        TagRule.objects.bulk_create(
-            TagRule(tag_name_pattern=long("x", n, 100), **where) for n in range(MAX_TAG_RULES)
-        )
-        RepositoryRule.objects.bulk_create(
-            RepositoryRule(below=f"/{long('*', n, 240)}", minimum_access_level_for_push=40, **where)
-            for n in range(MAX_REPOSITORY_RULES)
-        )
-
-
-def _public_keys(acme: Namespace, app: Project, people: Sequence[User]) -> None:
-    for where in ({"namespace": acme}, {"project": app}):
-        PublicKey.objects.bulk_create(
-            PublicKey(
-                name=f"{n}{TEXT}"[:100],
-                pem=new_pem(),
-                fingerprint=f"{n:064x}",
-                algorithm="ECDSA P-256",
-                created_by=people[n],
-                **where,
-            )
-            for n in range(MAX_KEYS)
-        )
-        SigningIdentity.objects.bulk_create(
-            SigningIdentity(
-                name=f"{n}{TEXT}"[:100],
-                identity="i" * MAX_IDENTITY,
-                issuer="i" * MAX_IDENTITY,
-                created_by=people[n],
-                **where,
-            )
-            for n in range(MAX_IDENTITIES)
-        )
-
-
-def _trust(kind: str) -> int:
-    """One of the largest trusts."""
-    of = {"project": {"project__isnull": False}, "group": {"namespace__isnull": False}}[kind]
-    return TrustedIssuer.objects.filter(**of).latest("pk").pk
 
 
 def addresses(files: str) -> dict[str, list[str]]:
@@ -517,6 +45,10 @@ def addresses(files: str) -> dict[str, list[str]]:
     group, project = {"path": GROUP}, {"path": PROJECT}
     own = {"path": PROJECT, "pk": image.pk}
     member = {"username": long("p", 0, 150)}
+
+    def link(**where: str) -> int:
+        return GroupLink.objects.filter(**where).latest("pk").pk
+
     tag = {"tag": long("t", 0, 128)}
     asked: dict[str, list[dict[str, Any]]] = {
         "namespaces:projects": [{}],
@@ -530,6 +62,10 @@ def addresses(files: str) -> dict[str, list[str]]:
         "namespaces:group_members": [group],
         "namespaces:group_member_edit": [{**group, **member}],
         "namespaces:group_member_remove": [{**group, **member}],
+        "namespaces:group_link_new": [group],
+        "namespaces:group_link_remove": [{**group, "pk": link(namespace__full_path=GROUP)}],
+        "namespaces:project_link_new": [project],
+        "namespaces:project_link_remove": [{**project, "pk": link(project__full_path=PROJECT)}],
         "namespaces:project_edit": [project],
         "namespaces:project_delete": [project],
         "namespaces:project_members": [project],
@@ -537,6 +73,11 @@ def addresses(files: str) -> dict[str, list[str]]:
         "namespaces:project_member_remove": [{**project, **member}],
         "quotas:group": [group],
         "quotas:project": [project],
+        "quotas:image": [own],
+        "activity:group": [group],
+        "activity:project": [project],
+        "activity:pushes": [project],
+        "activity:image_pushes": [own],
         "path_changes:group": [group],
         "path_changes:group_transfer": [group],
         "path_changes:project": [project],
@@ -558,7 +99,7 @@ def addresses(files: str) -> dict[str, list[str]]:
             for page in ("trusted_issuers", "trusted_issuer_new")
         },
         **{
-            f"trusted_issuers:{kind}_trusted_issuer": [{**where, "pk": _trust(kind)}]
+            f"trusted_issuers:{kind}_trusted_issuer": [{**where, "pk": trust_of(kind)}]
             for kind, where in (("group", group), ("project", project))
         },
         "record:own": [{}],
@@ -567,6 +108,7 @@ def addresses(files: str) -> dict[str, list[str]]:
         "record:project_denials": [project],
         "record:group": [group],
         "record:project": [project],
+        "record:project_pulls": [project],
         "access_tokens:project_runners": [project],
         "access_tokens:project_runner_new": [project],
         "signatures:group_keys": [group],
@@ -603,7 +145,7 @@ def addresses(files: str) -> dict[str, list[str]]:
             for page, some in (
                 ("index", [{}]),
                 ("new", [{"of": "tags"}, {"of": "images"}]),
-                ("edit", _rules(where["path"])),
+                ("edit", rules_of(where["path"])),
                 ("matches", [{"of": "tags"}, {"of": "images"}]),
             )
         },
@@ -631,6 +173,9 @@ def addresses(files: str) -> dict[str, list[str]]:
 
 ELSEWHERE = {
     "accounts:sign_in": "lists nothing",
+    "identity_providers:own": "one row a provider, and there are at most twenty",
+    "identity_providers:link": "lists nothing",
+    "identity_providers:unlink": "lists nothing",
     "identity_providers:begin": "leads to a provider",
     "identity_providers:callback": "comes from a provider",
     "accounts:sign_out": "lists nothing",
@@ -672,6 +217,7 @@ ELSEWHERE = {
     "access_tokens:project_runner_allow": "a POST",
     "access_tokens:project_runner_disallow": "a POST",
     "namespaces:project_archive": "a POST",
+    "activity:star": "a POST",
     "cleanup:plan": "a POST",
     "cleanup:choose": "a POST",
     **{f"cleanup:{verb}": "a POST" for verb in ("approve", "cancel", "undo")},
@@ -693,6 +239,19 @@ ELSEWHERE = {
     "record:instance": "asked with the console",
     "record:denials": "asked with the console",
     "admin_area:doctor": "asks other processes",
+    "admin_area:mail": "a few settings",
+    "admin_area:settings": "a few settings",
+    "admin_area:announcements": "asked with the console",
+    "admin_area:announcement": "one form",
+    "admin_area:announcement_new": "one form",
+    "admin_area:announcement_delete": "one question",
+    "broadcast_messages:dismiss": "a POST",
+    "admin_area:people": "asked with the console",
+    "admin_area:person": "asked with the console",
+    "admin_area:person_new": "an empty form",
+    "admin_area:people_act": "asked with the console",
+    "admin_area:projects": "asked with the console",
+    "admin_area:projects_act": "asked with the console",
 }
 
 
@@ -741,10 +300,20 @@ def test_every_page_ends(files: str, alice: User, settings: Any) -> None:
 def test_every_list_of_the_console_ends(content: None, root: User) -> None:
     client = Client()
     client.force_login(root)
-    for page in ("admin:index", "record:instance", "record:denials"):
+    for page in ("admin:index", "admin_area:announcements", "record:instance", "record:denials"):
         assert_ends(client, reverse(page))
     for key in INVENTORIES:
         assert_ends(client, reverse("record:inventory", args=[key]))
+    for name in ("people", "projects"):
+        listed = reverse(f"admin_area:{name}")
+        for path in (listed, f"{listed}?q=x", f"{listed}?sort=-created_at"):
+            assert_ends(client, path)
+    for username in User.objects.order_by("-pk").values_list("username", flat=True)[:2]:
+        assert_ends(client, reverse("admin_area:person", args=[username]))
+    chosen = urlencode([("selected", "x" * 255)] * 200)
+    for name in ("people_act", "projects_act"):
+        asked = client.get(reverse(f"admin_area:{name}", args=["delete"]) + f"?{chosen}")
+        assert asked.status_code == 302
     for model in admin.site._registry:
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
         listed = reverse(f"{name}_changelist")

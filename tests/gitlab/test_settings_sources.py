@@ -247,6 +247,73 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     ),
     "berth.oidc.name.second_factor": (True, "s.IDENTITY_PROVIDERS['name'].second_factor", True),
     "berth.oidc.name.absent_after": ("30d", "s.IDENTITY_PROVIDERS['name'].absent_after.days", 30),
+    "berth.ldap.name.label": ("Directory", "s.DIRECTORIES['name'].label", "Directory"),
+    "berth.ldap.name.servers": (
+        ["ldap://l.test"],
+        "s.DIRECTORIES['name'].servers",
+        ["ldap://l.test"],
+    ),
+    "berth.ldap.name.start_tls": (True, "s.DIRECTORIES['name'].start_tls", True),
+    "berth.ldap.name.ca_file": ("/c/l.crt", "s.DIRECTORIES['name'].ca_file.name", "l.crt"),
+    "berth.ldap.name.bind_dn": ("cn=berth,dc=x", "s.DIRECTORIES['name'].bind_dn", "cn=berth,dc=x"),
+    "berth.ldap.name.bind_password_file": (
+        "/c/l.password",
+        "s.DIRECTORIES['name'].bind_password_file.name",
+        "l.password",
+    ),
+    "berth.ldap.name.users_base": (
+        "ou=people,dc=x",
+        "s.DIRECTORIES['name'].users_base",
+        "ou=people,dc=x",
+    ),
+    "berth.ldap.name.user_filter": ("(a=b)", "s.DIRECTORIES['name'].user_filter", "(a=b)"),
+    "berth.ldap.name.login_attributes": (
+        ["uid"],
+        "s.DIRECTORIES['name'].login_attributes",
+        ["uid"],
+    ),
+    "berth.ldap.name.id_attribute": (
+        "objectGUID",
+        "s.DIRECTORIES['name'].id_attribute",
+        "objectGUID",
+    ),
+    "berth.ldap.name.username_attribute": ("cn", "s.DIRECTORIES['name'].username_attribute", "cn"),
+    "berth.ldap.name.email_attribute": (
+        "address",
+        "s.DIRECTORIES['name'].email_attribute",
+        "address",
+    ),
+    "berth.ldap.name.name_attribute": (
+        "displayName",
+        "s.DIRECTORIES['name'].name_attribute",
+        "displayName",
+    ),
+    "berth.ldap.name.groups_base": (
+        "ou=groups,dc=x",
+        "s.DIRECTORIES['name'].groups_base",
+        "ou=groups,dc=x",
+    ),
+    "berth.ldap.name.group_filter": ("(c=d)", "s.DIRECTORIES['name'].group_filter", "(c=d)"),
+    "berth.ldap.name.group_member": (
+        "uniqueMember",
+        "s.DIRECTORIES['name'].group_member",
+        "uniqueMember",
+    ),
+    "berth.ldap.name.nested_groups": (True, "s.DIRECTORIES['name'].nested_groups", True),
+    "berth.ldap.name.create_users": (True, "s.DIRECTORIES['name'].create_users", True),
+    "berth.ldap.name.link_by_email": (True, "s.DIRECTORIES['name'].link_by_email", True),
+    "berth.ldap.name.allowed_groups": (
+        ["staff"],
+        "s.DIRECTORIES['name'].allowed_groups",
+        ["staff"],
+    ),
+    "berth.ldap.name.admin_group": ("admins", "s.DIRECTORIES['name'].admin_group", "admins"),
+    "berth.ldap.name.memberships": (
+        ["a b -> acme/app owner"],
+        "s.DIRECTORIES['name'].given",
+        [["a b", "acme/app", 50]],
+    ),
+    "berth.ldap.name.timeout": ("3s", "s.DIRECTORIES['name'].seconds", 3.0),
 }
 
 

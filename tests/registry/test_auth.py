@@ -153,6 +153,19 @@ def test_a_token_for_deletion_does_not_push(nobody: Person) -> None:
     assert_challenged(response, f"repository:{APP}:pull,push", "insufficient_scope")
 
 
+def test_why_stands_in_the_challenge_too(nobody: Person) -> None:
+    """docker shows what it finds there, and its own words in place of the body's."""
+    why = 'pushing to "acme" takes the rôle\\\r\nX: y, (denial ABC)'
+    token = issue([], subject="x", lifetime=60, refusals={APP: why}).text
+    response = nobody.send("POST", f"/v2/{APP}/blobs/uploads/", token=token)
+    assert assert_refused(response, "UNAUTHORIZED", 401)["message"] == why
+    said = "pushing to 'acme' takes the r'le'''X: y, (denial ABC)"
+    challenge = response.headers["WWW-Authenticate"]
+    assert challenge.endswith(f',error="insufficient_scope",error_description="{said}"')
+    response = nobody.send("POST", f"/v2/{APP}/other/blobs/uploads/", token=token)
+    assert "error_description" not in response.headers["WWW-Authenticate"]
+
+
 def test_actions_of_two_entries_do_not_add_up(nobody: Person) -> None:
     """One entry has to cover all of what a request needs."""
     token = mint("x", Access.repository(APP, "pull"), Access.repository(APP, "push"))

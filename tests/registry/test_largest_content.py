@@ -90,7 +90,11 @@ def addresses(content: Content) -> dict[str, list[str]]:
             f"gitlab/v1/garbage/why/{digest}"
             for digest in (*known, largest.digest_of(0), digests.of(images.EMPTY_CONFIG))
         ],
-        "gitlab/v1/statistics/": [f"gitlab/v1/statistics/?path={APP}&path=acme"],
+        "gitlab/v1/statistics/": [
+            f"gitlab/v1/statistics/?path={APP}&path=acme{query}" for query in ("", "&waiting=true")
+        ],
+        f"{own}/under-way/<name:name>/": [f"{own}/under-way/{APP}/", f"{own}/under-way/acme/"],
+        f"{own}/shares/<name:name>/": [f"{own}/shares/{APP}/?n=100"],
         "gitlab/v1/usage/": [f"gitlab/v1/usage/?path={APP}&path=acme"],
         f"{own}/repository/<name:name>/": [
             f"{own}/repository/{APP}/?size=self_with_descendants",
@@ -146,6 +150,7 @@ ELSEWHERE = {
     "gitlab/v1/berth/": "says nothing of content",
     "^/+": "leads to the others",
     "gitlab/v1/garbage/lease/": "says nothing of content",
+    "gitlab/v1/garbage/causes/<str:cause>": "answers with counts",
     "gitlab/v1/revocations/": "says nothing of content",
     "gitlab/v1/garbage/verifications/": "answers with counts",
     "gitlab/v1/berth/restore/<name:name>/": "names at most what was asked for",
@@ -168,7 +173,7 @@ def test_every_address_ends(content: Content, gitlab: Person) -> None:
     access = [Access("registry", kind, ("*",)) for kind in ("catalog", "events", "garbage")]
     token = mint(
         None,
-        *(Access.repository(name, "pull") for name in (APP, f"{APP}/*", "acme")),
+        *(Access.repository(name, "pull") for name in (APP, f"{APP}/*", "acme", "acme/*")),
         *access,
         Access("registry", "statistics", ("*",)),
     )

@@ -14,9 +14,9 @@ from django.utils import timezone
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.cleanup import plan, requests, runs, services
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
-from gitlab.container_registry.cleanup.runs import Outcome
 from gitlab.container_registry.client.responses import AgesPage, Freed, TagAge, TagDeletion
-from gitlab.jobs import crash_points
+from gitlab.jobs import crash_points, leases
+from gitlab.jobs.leases import Outcome
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 PLANNED = [f"v{number}" for number in range(6)]
@@ -98,7 +98,7 @@ def dies(pk: int, registry: Any, settings: Any, point: str) -> None:
 def succeed(pk: int, registry: Any) -> Outcome:
     """The lease of the dead is over, and another worker takes over."""
     assert runs.run(pk, registry) is Outcome.NOT_OURS
-    long_ago = timezone.now() - runs.STALE - dt.timedelta(seconds=1)
+    long_ago = timezone.now() - leases.STALE - dt.timedelta(seconds=1)
     CleanupRun.objects.update(lease_renewed_at=long_ago)
     assert runs.due() == [pk]
     return runs.run(pk, registry)

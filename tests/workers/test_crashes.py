@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from gitlab.container_registry import bulk_deletion, deletion
 from gitlab.container_registry.client.responses import TagDetails, TagsPage
-from gitlab.container_registry.deletion import Outcome
 from gitlab.container_registry.layers import jobs as file_jobs
 from gitlab.container_registry.layers.models import FileJob
 from gitlab.container_registry.models import BulkTagDeletion, ContainerRepository
-from gitlab.jobs import crash_points
+from gitlab.jobs import crash_points, leases
+from gitlab.jobs.leases import Outcome
 from gitlab.mail import services as mail
 from gitlab.mail.models import Message
 from tests.gitlab.container_registry.layers.archives import digest_of, of_files
@@ -40,7 +40,7 @@ def test_what_a_dead_worker_had_deleted_is_finished_by_another(
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == crash_points.EXIT_CODE
     assert deletion.delete_repository(row.pk, fake_registry) is Outcome.NOT_OURS
-    long_ago = timezone.now() - deletion.STALE - dt.timedelta(seconds=1)
+    long_ago = timezone.now() - leases.STALE - dt.timedelta(seconds=1)
     ContainerRepository.objects.update(lease_renewed_at=long_ago)
     assert deletion.due() == [row.pk]
     assert deletion.delete_repository(row.pk, fake_registry) is Outcome.DONE
@@ -82,10 +82,10 @@ def test_tags_that_a_dead_worker_has_left_are_deleted_by_another(
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == crash_points.EXIT_CODE
     assert len(list(tmp_path.iterdir())) == 50
-    assert bulk_deletion.run(job.pk, registry) is bulk_deletion.Outcome.NOT_OURS
-    long_ago = timezone.now() - bulk_deletion.STALE - dt.timedelta(seconds=1)
+    assert bulk_deletion.run(job.pk, registry) is Outcome.NOT_OURS
+    long_ago = timezone.now() - leases.STALE - dt.timedelta(seconds=1)
     BulkTagDeletion.objects.update(lease_renewed_at=long_ago)
-    assert bulk_deletion.run(job.pk, registry) is bulk_deletion.Outcome.DONE
+    assert bulk_deletion.run(job.pk, registry) is Outcome.DONE
     assert not list(tmp_path.iterdir())
     job.refresh_from_db()
     assert (job.status, job.deleted_count) == ("finished", 150)
@@ -154,9 +154,9 @@ def test_layers_that_a_dead_worker_has_read_are_not_read_again(
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == crash_points.EXIT_CODE
-    assert file_jobs.run(job.pk, registry) is file_jobs.Outcome.NOT_OURS
-    long_ago = timezone.now() - file_jobs.STALE - dt.timedelta(seconds=1)
+    assert file_jobs.run(job.pk, registry) is Outcome.NOT_OURS
+    long_ago = timezone.now() - leases.STALE - dt.timedelta(seconds=1)
     FileJob.objects.update(lease_renewed_at=long_ago)
     assert file_jobs.due() == [job.pk]
-    assert file_jobs.run(job.pk, registry) is file_jobs.Outcome.DONE
+    assert file_jobs.run(job.pk, registry) is Outcome.DONE
     assert [file.read_text() for file in tmp_path.iterdir()] == ["x", "x"]

@@ -13,6 +13,7 @@ from gitlab.access_tokens import services as access_tokens
 from gitlab.container_registry import bulk_deletion, deletion
 from gitlab.container_registry.cleanup import cadence, requests, runs
 from gitlab.jobs import broker, enqueue
+from gitlab.jobs.leases import Outcome
 from workers import tasks
 
 
@@ -58,7 +59,7 @@ def test_the_sweep_rings_for_each_cleanup(monkeypatch: pytest.MonkeyPatch, enque
 
 def test_the_task_gives_a_cleanup_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    done = runs.Outcome.DONE
+    done = Outcome.DONE
     monkeypatch.setattr(runs, "run", lambda pk: asked.append(pk) or done)
     tasks.run_cleanup(7)
     assert asked == [7]
@@ -66,7 +67,7 @@ def test_the_task_gives_a_cleanup_its_turn(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_task_deletes_the_tags_that_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    done = bulk_deletion.Outcome.DONE
+    done = Outcome.DONE
     monkeypatch.setattr(bulk_deletion, "run", lambda pk: asked.append(pk) or done)
     tasks.delete_tags_in_bulk(7)
     assert asked == [7]
@@ -74,9 +75,7 @@ def test_the_task_deletes_the_tags_that_it_is_for(monkeypatch: pytest.MonkeyPatc
 
 def test_the_task_deletes_the_image_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(
-        deletion, "delete_repository", lambda pk: asked.append(pk) or deletion.Outcome.DONE
-    )
+    monkeypatch.setattr(deletion, "delete_repository", lambda pk: asked.append(pk) or Outcome.DONE)
     tasks.delete_container_repository(7)
     assert asked == [7]
 

@@ -18,7 +18,7 @@ from gitlab.access_tokens.views import new_text, suggestions
 from gitlab.namespaces.sidebars import home_frame
 from gitlab.principals import Person
 from gitlab.ui import client_commands, form_errors
-from gitlab.ui.decorators import person, signed_in
+from gitlab.ui.decorators import person, require_confirmation, signed_in
 from gitlab.ui.toasts import add_toast
 
 SHOWN = 200
@@ -79,6 +79,8 @@ def new(request: HttpRequest) -> HttpResponse:
     user = person(request)
     form = TokenForm(request.POST or None, initial=suggestions.of(request))
     if request.method == "POST" and form.is_valid():
+        # It may all that its owner may, and goes on when they have closed their screen.
+        require_confirmation(request)
         try:
             _, text = services.create(user, **form.cleaned_data)
         except ValidationError as error:
@@ -125,6 +127,7 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     here = reverse("access_tokens:index")
     form = RotateForm(token, request.POST or None)
     if request.method == "POST" and form.is_valid():
+        require_confirmation(request)
         try:
             _, text = services.rotate(user, token, **form.cleaned_data)
         except ValidationError as error:

@@ -14,6 +14,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from gitlab.accounts import failed_logins, login_waits
+from gitlab.accounts.directories import DirectoryAway
 from gitlab.accounts.factors import services
 from gitlab.accounts.failed_logins import TooManyFailedLogins
 
@@ -73,6 +74,8 @@ class ConfirmByPasswordForm(ReauthenticateForm):
         """The password. Counted with those typed when it is changed."""
         try:
             return super().clean_password()
+        except DirectoryAway as error:
+            raise ValidationError(str(error)) from error
         except TooManyFailedLogins as error:
             self.wait = error.retry_after
             raise ValidationError(str(error)) from error

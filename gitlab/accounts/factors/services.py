@@ -28,6 +28,12 @@ def of(user: User) -> list[Authenticator]:
     return list(Authenticator.objects.filter(user_id=user.pk).order_by("created_at", "pk"))
 
 
+def has_passkey_alone(user: User) -> bool:
+    """Whether a passkey signs them in without a password."""
+    rows = Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.WEBAUTHN)
+    return any(row.wrap().is_passwordless for row in rows)
+
+
 @transaction.atomic
 def check_code(user: User, code: str) -> Authenticator | None:
     """The factor whose code this is, of the app or for recovery; None for a wrong one.

@@ -16,6 +16,7 @@ from django.db.models.functions import Coalesce, Concat
 from django.utils import timezone
 
 from gitlab.accounts.models import User
+from gitlab.namespaces import user_access
 from gitlab.namespaces.models import Member, Namespace
 
 PROVING = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
@@ -85,9 +86,18 @@ def _shortest_grace() -> QuerySet[Namespace, int]:
         )
         .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now().date()))
     )
+    # Who comes by a group that is invited belongs there as well.
+    invited = (
+        user_access.links_with_member(OuterRef(OuterRef("pk")))
+        .annotate(of=Coalesce("namespace__full_path", "project__full_path"))
+        .filter(
+            Q(of=OuterRef("full_path"))
+            | Q(of__startswith=Concat(OuterRef("full_path"), Value("/")))
+        )
+    )
     groups = Namespace.objects.filter(require_two_factor_authentication=True)
     return (
-        groups.filter(Exists(belongs))
+        groups.filter(Exists(belongs) | Exists(invited))
         .order_by("two_factor_grace_period")
         .values_list("two_factor_grace_period", flat=True)[:1]
     )

@@ -30,7 +30,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from gitlab.accounts import failed_logins
+from gitlab.accounts import directories, failed_logins
 from gitlab.accounts.factors import services, standing
 from gitlab.accounts.models import User
 from gitlab.accounts.views import go_on, waiting
@@ -206,6 +206,13 @@ class Confirm(_Waiting, _Framed, ReauthenticateView):
     """The password once more, before what somebody at an unlocked screen must not do."""
 
     title = "Confirm that it is you"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Whether there is a password to ask for, and which."""
+        found = super().get_context_data(**kwargs)
+        user = oneself(self.request)
+        label = "" if user.has_usable_password() else directories.label(user)
+        return found | {"directory": label, "asks": bool(label) or user.has_usable_password()}
 
 
 class ConfirmByCode(_Waiting, _Framed, ReauthenticateByCodeView):

@@ -17,10 +17,13 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from gitlab.accounts import passwords
+from gitlab.accounts import directories, passwords
 from gitlab.accounts.models import ResetRequest, User
+from gitlab.audit.services import record
 from gitlab.jobs import enqueue
 from gitlab.mail import services as mail
+from gitlab.principals import Person
+from gitlab.refusals import Conflict, Forbidden
 
 AT_ONCE = 50
 """Requests that a run looks at."""
@@ -48,12 +51,34 @@ def _answer(row: ResetRequest) -> bool:
     if not ResetRequest.objects.filter(pk=row.pk).delete()[0]:
         return False
     user = passwords.find(row.email)
+    if user is not None and not user.has_usable_password() and directories.label(user):
+        return True  # Their password is the directory's.
     if user is not None and user.is_active and timezone.now() - row.created_at < STALE:
-        text = render_to_string(
-            "accounts/mail/reset.txt", {"username": user.username, "link": link_for(user)}
-        )
-        mail.queue(user, "Set another password", text)
+        _send(user)
     return True
+
+
+def _send(user: User) -> None:
+    text = render_to_string(
+        "accounts/mail/reset.txt", {"username": user.username, "link": link_for(user)}
+    )
+    mail.queue(user, "Set another password", text)
+
+
+@transaction.atomic
+def send_to(user: User, *, by: Person | None) -> None:
+    """An administrator has a link sent to somebody, who sets another password by it.
+
+    Raises `Forbidden`; `Conflict` where no mail is sent, or where it would not let them in.
+    """
+    if by is not None and not (by.is_superuser and by.is_active):
+        raise Forbidden("Only administrators may do this.")
+    if user.is_bot or not user.is_active:
+        raise Conflict({"__all__": "Only somebody who is active can set a password."})
+    if not mail.is_on():
+        raise Conflict({"__all__": "No mail is sent here: give them a new password."})
+    _send(user)
+    record("user.send_reset_link", by=by, target=user)
 
 
 def link_for(user: User) -> str:

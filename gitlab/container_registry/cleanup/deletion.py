@@ -1,7 +1,8 @@
 """The step of a run that deletes: one batch of the plan, each tag looked at again.
 
-Our registry deletes a tag only while it points at the digest of the plan, in one transaction.
-Another one is asked before; between that and the deletion somebody may push, for a moment.
+Our registry deletes a tag only while it points at the digest of the plan and nothing has pulled
+that since, in one transaction. Another one is asked before; between that and the deletion somebody
+may push, for a moment.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ DELETED, SPARED = "deleted", "spared"
 _SPARED = {
     "moved": "points elsewhere since it was planned",
     "protected": "a rule protects it since it was planned",
+    "pulled": "pulled since it was planned",
     "held": "has a tag since, or something refers to it",
     "gone": "was gone already",
 }
@@ -86,7 +88,7 @@ def _done(
     if image is None or image.is_being_deleted:
         return [entry.ended(SPARED, "the image is gone or being deleted") for entry in entries]
     path = image.path
-    spared = dict(_spared(run, path, entries, registry))
+    spared = dict(_spared(run, path, entries))
     wanted = [entry for entry in entries if entry.name not in spared]
     own = registry.own
     if not wanted:
@@ -101,24 +103,12 @@ def _done(
     ]
 
 
-def _spared(
-    run: CleanupRun, path: str, entries: Sequence[Entry], registry: Registry
-) -> Iterator[tuple[str, str]]:
-    """Names of tags that stay by now, and why."""
+def _spared(run: CleanupRun, path: str, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+    """Names of tags that a rule protects by now, and why."""
     protects = protects_in(run.project)(path)
-    planned = run.planned_at or run.requested_at
     for entry in entries:
-        if is_digest(entry.name):
-            continue
-        if why := protects(entry.name):
+        if not is_digest(entry.name) and (why := protects(entry.name)):
             yield entry.name, f"protected since: {why}"
-        elif run.watches_pulls and _was_pulled(registry, path, entry.name, planned):
-            yield entry.name, "pulled since it was planned"
-
-
-def _was_pulled(registry: Registry, path: str, name: str, since: dt.datetime) -> bool:
-    tag = registry.tag(path, name)
-    return tag is not None and tag.last_pulled_at is not None and tag.last_pulled_at > since
 
 
 def _username(run: CleanupRun) -> str:
@@ -130,15 +120,19 @@ def _by_our_registry(
 ) -> dict[str, Entry]:
     pairs = [(entry.name, entry.digest) for entry in wanted if not is_digest(entry.name)]
     digests = [entry.digest for entry in wanted if is_digest(entry.name)]
-    by, project = _username(run), run.project_id
+    told: dict[str, Any] = {
+        "by": _username(run), "project": run.project_id, "cause": run.cause
+    }  # fmt: skip
     found = []
     if pairs:
+        since = (run.planned_at or run.requested_at) if run.watches_pulls else None
         rules = rules_of(run.project)
-        found += own.delete_unmoved(path, pairs, by=by, project=project, rules=rules)
-    found += own.delete_untagged(path, digests, by=by, project=project) if digests else []
-    told = {each.name: each for each in found}
+        found += own.delete_unmoved(path, pairs, **told, rules=rules, unless_pulled_since=since)
+    if digests:
+        found += own.delete_untagged(path, digests, **told)
+    by_name = {each.name: each for each in found}
     return {
-        entry.name: _ended(run, entry, told[entry.name], was_begun=was_begun) for entry in wanted
+        entry.name: _ended(run, entry, by_name[entry.name], was_begun=was_begun) for entry in wanted
     }
 
 

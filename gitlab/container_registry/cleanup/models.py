@@ -22,6 +22,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.jobs.leases import LeasedJob
 from gitlab.namespaces.models import MAX_PATH_LENGTH, Namespace, Project
 
 
@@ -97,13 +98,14 @@ class CleanupPolicy(models.Model):
         return owner.full_path if owner is not None else "the installation"
 
 
-class CleanupRun(models.Model):
+class CleanupRun(LeasedJob):
     """A plan of what is cleaned up in a project, and how far its execution is.
 
     `rules` are those that it was planned by, whatever became of the policy. `requested_by` is
     empty where the policy's cadence asked. Bytes are what the registry said when it was planned:
     `freed_bytes` go, `shared_bytes` stay since something else needs them; the least that it is
-    where not `is_exact`.
+    where not `is_exact`. `collected_bytes` are what really went, noted when the collector was done
+    at `collected_at`; None of a run of which nobody knows.
     """
 
     class Status(models.TextChoices):
@@ -148,19 +150,17 @@ class CleanupRun(models.Model):
     freed_bytes = models.BigIntegerField(default=0)
     shared_bytes = models.BigIntegerField(default=0)
     is_exact = models.BooleanField(default=True)
+    collected_bytes = models.BigIntegerField(null=True, blank=True, editable=False)
+    collected_at = models.DateTimeField(null=True, blank=True, editable=False)
     # There are more tags than one plan looks at, or more go than one run deletes.
     is_cut = models.BooleanField(default=False)
     watches_pulls = models.BooleanField(default=False)
     # Of a run under way: its worker ends it behind the batch that it is at.
     cancel_asked = models.BooleanField(default=False)
 
-    lease = models.UUIDField(null=True, blank=True, editable=False)
-    lease_renewed_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Since when it waits for its turn: who has had one waits behind the others.
     turn_at = models.DateTimeField(default=timezone.now, editable=False)
-    next_attempt_at = models.DateTimeField(null=True, blank=True, editable=False)
     failures = models.PositiveSmallIntegerField(default=0)
-    failure_reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
         ordering = ["-id"]
@@ -191,6 +191,15 @@ class CleanupRun(models.Model):
                 fields=["project"], name="cleanup_run_waiting", condition=Q(status="planned")
             ),
             models.Index(fields=["finished_at"], name="cleanup_run_over"),
+            models.Index(
+                fields=["finished_at"],
+                name="cleanup_run_uncollected",
+                condition=Q(
+                    status__in=["finished", "failed", "cancelled"],
+                    deleted_count__gt=0,
+                    collected_at=None,
+                ),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -202,6 +211,11 @@ class CleanupRun(models.Model):
         return self.status in ACTIVE
 
     @property
+    def cause(self) -> str:
+        """What the registry's collector calls it."""
+        return f"cleanup-{self.pk}"
+
+    @property
     def kept_count(self) -> int:
         """How many tags stay by the plan."""
         return self.seen_count - self.going_count
@@ -211,6 +225,13 @@ class CleanupRun(models.Model):
         """What stands with the bytes: that they are the least, where they are."""
         return "" if self.is_exact else "at least"
 
+
+ENDED = (
+    CleanupRun.Status.FINISHED,
+    CleanupRun.Status.FAILED,
+    CleanupRun.Status.CANCELLED,
+)
+"""What was deleted is deleted, until that is undone."""
 
 ACTIVE = (
     CleanupRun.Status.PLANNING,

@@ -17,8 +17,9 @@ from gitlab.container_registry.cleanup import choosing
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
 from gitlab.container_registry.cleanup.policy import Judge, Protects, Verdict, read_rules
 from gitlab.container_registry.client.registry import Registry
-from gitlab.container_registry.client.responses import AgesPage
+from gitlab.container_registry.client.responses import AgesPage, Freed
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.jobs.leases import LeaseLost
 from gitlab.refusals import Invalid
 
 MAX_TAGS = 100_000
@@ -31,7 +32,8 @@ GOING_IN_BATCH = 100
 KEPT_IN_BATCH = 1000
 _PAGE_OF_OURS = 4000
 _PAGE = 1000
-_FORECAST = 1000
+_FORECAST = MAX_GOING
+_FORECAST_UNTAGGED = 1000
 _WRITTEN_AT_ONCE = 20
 
 
@@ -149,10 +151,8 @@ class Made:
     is_exact: bool = True
     is_cut: bool = False
     counts_pulls: bool = False
-
-
-class Interrupted(Exception):
-    """The run is not ours any more."""
+    images_going: int = 0
+    """Of how many images some tags go."""
 
 
 def make(
@@ -165,7 +165,7 @@ def make(
 ) -> Made:
     """Write the batches of a run anew, and say what they come to.
 
-    `still_ours` is asked between pages. Raises `Interrupted`, and what the registry's client does.
+    `still_ours` is asked between pages. Raises `LeaseLost`, and what the registry's client does.
     """
     CleanupBatch.objects.filter(run=run).delete()
     made = Made()
@@ -174,6 +174,7 @@ def make(
         judged = _chosen if run.selection and not run.rules else _judged
         going, kept = judged(run, image, registry, protects_in(image.path), made, still_ours)
         made.going += len(going)
+        made.images_going += bool(going)
         _forecast(going, image, registry, made)
         rows = [
             CleanupBatch(
@@ -184,9 +185,11 @@ def make(
         ]  # fmt: skip
         number += len(rows)
         if not still_ours():
-            raise Interrupted
+            raise LeaseLost
         CleanupBatch.objects.bulk_create(rows, batch_size=_WRITTEN_AT_ONCE)
     made.is_cut |= made.going >= MAX_GOING
+    # Each image is counted as if the others stayed as they are.
+    made.is_exact &= made.images_going <= 1 or not made.shared_bytes
     return made
 
 
@@ -243,7 +246,7 @@ def _look(
         made.seen += len(page.tags)
         made.is_cut |= bool(page.next_last) and made.seen >= MAX_TAGS
         if page.next_last and not still_ours():
-            raise Interrupted
+            raise LeaseLost
 
 
 def _pages(registry: Registry, path: str, most: int) -> Iterator[AgesPage]:
@@ -280,7 +283,7 @@ def _look_at_untagged(
         if not after:
             return
         if not still_ours():
-            raise Interrupted
+            raise LeaseLost
 
 
 def _tags(registry: Registry, path: str, left: int, last: str) -> AgesPage:
@@ -295,8 +298,8 @@ def _forecast(
 ) -> None:
     """Add what deleting these tags frees: shared layers once, and what stays since it is shared.
 
-    Of more tags than the registry counts at once it is the least, since their parts are counted
-    as if the others stayed.
+    Of more than the registry counts at once it is the least, since the parts are counted as if the
+    others stayed.
     """
     own = registry.own
     if own is None:
@@ -306,13 +309,20 @@ def _forecast(
     seen = [project, f"{project}/*"]
     tags = [each.name for each in going if not is_digest(each.name)]
     digests = [each.name for each in going if is_digest(each.name)]
-    made.is_exact &= max(len(tags), len(digests)) <= _FORECAST and not (tags and digests)
-    for names, ask in ((tags, own.freed_by_many), (digests, own.freed_by_manifests)):
-        for start in range(0, len(names), _FORECAST):
-            freed = ask(image.path, names[start : start + _FORECAST], seen=seen)
-            made.freed_bytes += freed.alone_bytes
-            made.shared_bytes += freed.shared_bytes
-            made.is_exact &= freed.is_exact
+    parts: list[tuple[Callable[..., Freed], Sequence[str]]] = [
+        (own.freed_by_many, some) for some in _pieces(tags, _FORECAST)
+    ]
+    parts += [(own.freed_by_manifests, some) for some in _pieces(digests, _FORECAST_UNTAGGED)]
+    made.is_exact &= len(parts) <= 1
+    for ask, names in parts:
+        freed = ask(image.path, names, seen=seen)
+        made.freed_bytes += freed.alone_bytes
+        made.shared_bytes += freed.shared_bytes
+        made.is_exact &= freed.is_exact
+
+
+def _pieces(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (names[start : start + size] for start in range(0, len(names), size))
 
 
 def _parts(

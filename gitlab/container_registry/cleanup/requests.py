@@ -17,11 +17,12 @@ from django.utils import timezone
 from gitlab.audit.services import record
 from gitlab.container_registry.cleanup import restoring, services
 from gitlab.container_registry.cleanup.choosing import Selection
-from gitlab.container_registry.cleanup.models import CleanupPolicy, CleanupRun
+from gitlab.container_registry.cleanup.models import ENDED, CleanupPolicy, CleanupRun
 from gitlab.container_registry.cleanup.policy import read_rules
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.protection import guard
 from gitlab.jobs import enqueue
+from gitlab.jobs.leases import UNOWNED
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.models import Project
 from gitlab.namespaces.policies import Ability
@@ -31,8 +32,6 @@ from gitlab.refusals import Conflict, NotFound
 TASK = "workers.tasks.run_cleanup"
 _Status = CleanupRun.Status
 _NOT_BEGUN = (_Status.PLANNING, _Status.PLANNED, _Status.APPROVED)
-_ENDED = (_Status.FINISHED, _Status.FAILED, _Status.CANCELLED)
-_UNOWNED: dict[str, Any] = {"lease": None, "lease_renewed_at": None}
 
 
 def request(by: Person, project: Project) -> CleanupRun:
@@ -136,7 +135,7 @@ def cancel(by: Person, run: CleanupRun) -> CleanupRun:
         changed = rows.filter(status=_Status.RUNNING).update(
             cancel_asked=True, ended_by_id=by.person_id
         ) or rows.filter(status__in=_NOT_BEGUN).update(
-            **_UNOWNED,
+            **UNOWNED,
             status=_Status.CANCELLED,
             finished_at=timezone.now(),
             ended_by_id=by.person_id,
@@ -156,7 +155,7 @@ def undo(by: Person, run: CleanupRun) -> CleanupRun:
     if until is None or until <= timezone.now():
         raise Conflict({"__all__": "There is nothing that could still be brought back."})
     with transaction.atomic():
-        rows = CleanupRun.objects.filter(pk=run.pk, status__in=_ENDED)
+        rows = CleanupRun.objects.filter(pk=run.pk, status__in=ENDED)
         try:
             with transaction.atomic():
                 changed = rows.update(
@@ -182,7 +181,7 @@ def undo_until(run: CleanupRun) -> dt.datetime | None:
 
     What went first is the first to go for good.
     """
-    if run.status not in _ENDED or run.started_at is None or not settings.UNDO_WINDOW:
+    if run.status not in ENDED or run.started_at is None or not settings.UNDO_WINDOW:
         return None
     may_have = run.deleted_count or (run.status == _Status.FAILED and restoring.is_unclear(run))
     if not may_have:

@@ -4,9 +4,9 @@
                              └──────── without approval ─────────┘                        │
     cancel: until it is finished                             undo: undoing ──► undone ◄───┘
 
-A worker owns a row by its lease, for a turn of `TURN` at most; then the row goes to the end of the
-queue, so that a large project keeps no other waiting. A worker that was killed stops renewing, and
-after `STALE` another takes over, at the batch that was not done. Each step may run twice.
+A worker owns a row by its lease (`gitlab.jobs.leases`), for a turn of `TURN` at most; then the row
+goes to the end of the queue, so that a large project keeps no other waiting. Whoever takes over
+from a worker that was killed does so at the batch that was not done. Each step may run twice.
 
 Running executes the plan and nothing else. Each tag is asked for again when its turn comes: one
 that points elsewhere, has been pulled since, or is protected by now is spared, and the plan says
@@ -19,12 +19,10 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-import uuid
-from enum import Enum
+from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from gitlab.audit.services import record
@@ -38,6 +36,7 @@ from gitlab.container_registry.client.connection import RegistryRefused, Registr
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.jobs import crash_points, enqueue
+from gitlab.jobs.leases import LeaseLost, Leases, Outcome
 from gitlab.namespaces import queries
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.models import Project, RegistryAccess
@@ -51,26 +50,13 @@ TURN = 60.0
 AT_ONCE = 4
 """Runs that are worked at, over all workers."""
 
-STALE = dt.timedelta(minutes=5)
-MAX_FAILURES = 5
 KEPT = dt.timedelta(days=90)
 """How long the receipts of runs are kept."""
 
-_FIRST_DELAY = dt.timedelta(seconds=15)
 _SWEPT_AT_ONCE = 50
 _REMOVED_AT_ONCE = 20
 _Status = CleanupRun.Status
-_UNOWNED: dict[str, Any] = {"lease": None, "lease_renewed_at": None}
-
-
-class Outcome(Enum):
-    """What came of one turn."""
-
-    DONE = "done"
-    MORE = "goes on at its next turn"
-    NOT_OURS = "nothing to do, or somebody else is at it"
-    LATER = "failed, to be tried again"
-    FAILED = "failed for good"
+_LEASES = Leases(CleanupRun.objects, active=ACTIVE)
 
 
 def due() -> list[int]:
@@ -79,34 +65,15 @@ def due() -> list[int]:
     old = CleanupRun.objects.filter(finished_at__lt=now - KEPT).exclude(status__in=ACTIVE)
     ids = list(old.order_by("finished_at").values_list("pk", flat=True)[:_REMOVED_AT_ONCE])
     CleanupRun.objects.filter(pk__in=ids).delete()
-    room = AT_ONCE - _worked_at(now)
-    if room <= 0:
-        return []
-    waiting = CleanupRun.objects.filter(_takeable(now)).order_by("turn_at")
-    return list(waiting.values_list("pk", flat=True)[:room])
-
-
-def _worked_at(now: dt.datetime) -> int:
-    held = CleanupRun.objects.filter(status__in=ACTIVE, lease_renewed_at__gte=now - STALE)
-    return held.count()
-
-
-def _takeable(now: dt.datetime) -> Q:
-    rests = Q(lease=None) & (Q(next_attempt_at=None) | Q(next_attempt_at__lte=now))
-    return Q(status__in=ACTIVE) & (rests | Q(lease_renewed_at__lt=now - STALE))
+    room = AT_ONCE - _LEASES.held_count()
+    return _LEASES.due("turn_at", room) if room > 0 else []
 
 
 def take(pk: int) -> CleanupRun | None:
-    """Make the run ours by one conditional update; None where it does not wait, or it is full."""
-    now, lease = timezone.now(), uuid.uuid4()
-    if _worked_at(now) >= AT_ONCE:
+    """Make the run ours; None where it does not wait, or as many as may be are worked at."""
+    if _LEASES.held_count() >= AT_ONCE:
         return None
-    if not CleanupRun.objects.filter(_takeable(now), pk=pk).update(
-        lease=lease, lease_renewed_at=now
-    ):
-        return None
-    rows = CleanupRun.objects.select_related("project__namespace", "approved_by", "ended_by")
-    return rows.filter(pk=pk, lease=lease).first()
+    return _LEASES.take(pk, "project__namespace", "approved_by", "ended_by")
 
 
 def run(pk: int, registry: Registry | None = None) -> Outcome:
@@ -120,7 +87,7 @@ def run(pk: int, registry: Registry | None = None) -> Outcome:
         outcome = _step(row, registry or clients.for_jobs())
     except (Forbidden, NotFound) as error:
         outcome = _end(row, _Status.FAILED, failure_reason=f"not allowed: {error}"[:500])
-    except plan.Interrupted:
+    except LeaseLost:
         outcome = Outcome.NOT_OURS
     except RegistryUnavailable as error:
         outcome = _give_back(row, str(error))
@@ -163,7 +130,7 @@ def _plan(row: CleanupRun, registry: Registry) -> Outcome:
         [_of(row.project, image) for image in images],
         registry,
         protects_in=protects_in(row.project),
-        still_ours=lambda: _renew(row),
+        still_ours=lambda: _LEASES.renew(row),
     )
     crash_points.reached("cleanup_planned")
     now = timezone.now()
@@ -182,7 +149,7 @@ def _plan(row: CleanupRun, registry: Registry) -> Outcome:
     if not made.going:
         return _end(row, _Status.FINISHED, **columns)
     status = _Status.PLANNED if row.requires_approval else _Status.APPROVED
-    if not _ours(row).update(**_UNOWNED, status=status, turn_at=now, **columns):
+    if not _LEASES.release(row, status=status, turn_at=now, **columns):
         return Outcome.NOT_OURS
     return Outcome.DONE if row.requires_approval else Outcome.MORE
 
@@ -199,19 +166,19 @@ def _execute(row: CleanupRun, registry: Registry, ends: float) -> Outcome:
     _require_project(row, row.approved_by)
     if row.status == _Status.APPROVED:
         row.started_at = timezone.now()
-        if not _renew(row, status=_Status.RUNNING, started_at=row.started_at):
+        if not _LEASES.renew(row, status=_Status.RUNNING, started_at=row.started_at):
             return Outcome.NOT_OURS
     while (batch := deletion.next_batch(row)) is not None:
         # One that was begun is brought to its end whatever else is asked: what was deleted is told.
         if batch.status == CleanupBatch.Status.WAITING:
-            if _ours(row).filter(cancel_asked=True).exists():
+            if _LEASES.ours(row).filter(cancel_asked=True).exists():
                 return _end(row, _Status.CANCELLED)
             if time.monotonic() >= ends:
                 return _yield(row)
-        if not _renew(row):
+        if not _LEASES.renew(row):
             return Outcome.NOT_OURS
         deletion.delete(row, batch, registry)
-        if not _renew(row, **deletion.counts_of(row), failures=0, failure_reason=""):
+        if not _LEASES.renew(row, **deletion.counts_of(row), failures=0, failure_reason=""):
             return Outcome.NOT_OURS
         crash_points.reached("cleanup_counted")
     return _finish(row)
@@ -236,36 +203,29 @@ def _restore(row: CleanupRun, registry: Registry, ends: float) -> Outcome:
     while (batch := restoring.next_batch(row)) is not None:
         if time.monotonic() >= ends:
             return _yield(row)
-        if not _renew(row):
+        if not _LEASES.renew(row):
             return Outcome.NOT_OURS
         restoring.restore(row, batch, registry)
-        if not _renew(row, restored_count=restoring.count_of(row), failures=0, failure_reason=""):
+        if not _LEASES.renew(
+            row, restored_count=restoring.count_of(row), failures=0, failure_reason=""
+        ):
             return Outcome.NOT_OURS
         crash_points.reached("cleanup_counted")
     return _end(row, _Status.UNDONE, undone_at=timezone.now())
 
 
-def _ours(row: CleanupRun) -> QuerySet[CleanupRun]:
-    return CleanupRun.objects.filter(pk=row.pk, lease=row.lease, status__in=ACTIVE)
-
-
-def _renew(row: CleanupRun, **columns: Any) -> bool:
-    """Whether the run is still ours."""
-    return bool(_ours(row).update(lease_renewed_at=timezone.now(), **columns))
-
-
 def _yield(row: CleanupRun) -> Outcome:
     """To the end of the queue."""
-    changed = _ours(row).update(**_UNOWNED, turn_at=timezone.now())
+    changed = _LEASES.release(row, turn_at=timezone.now())
     return Outcome.MORE if changed else Outcome.NOT_OURS
 
 
 def _end(row: CleanupRun, status: _Status, **columns: Any) -> Outcome:
-    ended = {**_UNOWNED, "status": status, **columns}
+    ended = {"status": status, **columns}
     if status != _Status.UNDONE:
         ended["finished_at"] = timezone.now()
     with transaction.atomic():
-        if not _ours(row).update(**ended):
+        if not _LEASES.release(row, **ended):
             return Outcome.NOT_OURS
         row.refresh_from_db()
         record(
@@ -282,14 +242,5 @@ def _end(row: CleanupRun, status: _Status, **columns: Any) -> Outcome:
 
 
 def _give_back(row: CleanupRun, reason: str, *, counts: bool = True) -> Outcome:
-    failures = row.failures + (1 if counts else 0)
-    if failures >= MAX_FAILURES:
-        return _end(row, _Status.FAILED, failures=failures, failure_reason=reason[:500])
-    changed = _ours(row).update(
-        **_UNOWNED,
-        failures=failures,
-        failure_reason=reason[:500],
-        turn_at=timezone.now(),
-        next_attempt_at=timezone.now() + _FIRST_DELAY * 3 ** max(0, failures - 1),
-    )
-    return Outcome.LATER if changed else Outcome.NOT_OURS
+    fail = partial(_end, row, _Status.FAILED)
+    return _LEASES.give_back(row, reason, fail, counts=counts, turn_at=timezone.now())

@@ -18,6 +18,7 @@ from gitlab.audit.services import record
 from gitlab.container_registry.cleanup.models import Cadence, CleanupPolicy, CleanupRun
 from gitlab.container_registry.cleanup.policy import Rule, age_text, read_rules
 from gitlab.container_registry.tag_criteria import duration
+from gitlab.jobs.leases import UNOWNED
 from gitlab.namespaces.loaders import require_in_namespace, require_in_project
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.namespaces.paths import prefixes
@@ -180,8 +181,7 @@ def _cancel_waiting(owner: Owner) -> None:
             status=CleanupRun.Status.CANCELLED,
             finished_at=timezone.now(),
             failure_reason="The policy was changed.",
-            lease=None,
-            lease_renewed_at=None,
+            **UNOWNED,
         )
 
 

@@ -18,6 +18,7 @@ from gitlab.container_registry.client.connection import MAX_ANSWER, RegistryRefu
 from gitlab.container_registry.client.overview import Overview, Part
 from gitlab.container_registry.client.responses import (
     AgesPage,
+    Collected,
     DailyPulls,
     DeletedTag,
     Ended,
@@ -31,12 +32,15 @@ from gitlab.container_registry.client.responses import (
     ReferrersPage,
     RepositoryDetails,
     ReviewRun,
+    Share,
     SharedBlob,
+    Stored,
     StoredManifest,
     TagAge,
     TagDeletion,
     TagDetails,
     TagsPage,
+    UnderWay,
     Used,
 )
 
@@ -198,7 +202,7 @@ class OwnApi(Registry, Protocol):
         """Thousands of tags by name, with what a cleanup asks of them: digest, size and times."""
 
     def freed_by_many(self, path: str, tags: Sequence[str], *, seen: Sequence[str] = ()) -> Freed:
-        """As `freed`, of up to a thousand tags with names of any length."""
+        """As `freed`, of up to ten thousand tags with names of any length."""
 
     def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
         """Manifests that no tag, index or subject holds: named by their digest, published when the
@@ -212,7 +216,13 @@ class OwnApi(Registry, Protocol):
         """As `freed`, of up to a thousand manifests that nothing holds."""
 
     def delete_untagged(
-        self, path: str, digests: Sequence[str], *, by: str = "", project: int | None = None
+        self,
+        path: str,
+        digests: Sequence[str],
+        *,
+        by: str = "",
+        project: int | None = None,
+        cause: str = "",
     ) -> list[TagDeletion]:
         """Delete those of up to a hundred manifests that nothing holds by now: ``deleted``,
         ``held``, ``gone``.
@@ -231,9 +241,13 @@ class OwnApi(Registry, Protocol):
         by: str = "",
         project: int | None = None,
         rules: Mapping[str, Any] | None = None,
+        cause: str = "",
+        unless_pulled_since: dt.datetime | None = None,
     ) -> list[TagDeletion]:
         """Remove those of up to a hundred tags that still point at the digest beside their name,
-        unless one of the `rules` (see `delete_batch`) protects it.
+        unless one of the `rules` (see `delete_batch`) protects it, or it has been pulled since.
+
+        `cause` is what the job is called by which `collected` tells what came of it.
         """
 
     def deleted_tags(
@@ -281,6 +295,18 @@ class OwnApi(Registry, Protocol):
     def usage(self, paths: Sequence[str]) -> list[Used]:
         """What is used at and below each path."""
 
+    def stored(self, path: str, *, seen: Sequence[str] = ()) -> Stored:
+        """What lies at and below a path and what waits there for the collector.
+
+        As shared counts what the images `seen` have too, where ``group/*`` means all below a path.
+        """
+
+    def shares(self, path: str, n: int = 50) -> list[Share]:
+        """The manifests with tags that hold most bytes which no other of their image does."""
+
+    def under_way(self, path: str, *, below: bool = True) -> UnderWay:
+        """What is being pushed at a path, and `below` it; what was last; the pulls of today."""
+
     def search(
         self, repositories: Sequence[str], *, tag: str = "", digest: str = ""
     ) -> list[FoundTag]:
@@ -299,6 +325,9 @@ class OwnApi(Registry, Protocol):
 
     def garbage(self) -> Garbage:
         """How much waits for review, and when the next is due."""
+
+    def collected(self, cause: str) -> Collected | None:
+        """What was collected because of a job; None of a registry that does not know jobs."""
 
     def verify_slice(self, n: int = 100) -> int:
         """Have the next `n` things verified against the store; how many faults that showed."""

@@ -7,14 +7,12 @@ hundred small files; what else an archive may hold is passed over.
 
 from __future__ import annotations
 
-import io
-import tarfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gitlab.container_registry.contents import documents
+from gitlab.container_registry.contents import archives, documents
 from gitlab.container_registry.contents.documents import Some, link, shown, visible
 
 CONFIG = "application/vnd.cncf.helm.config.v1+json"
@@ -84,15 +82,13 @@ def files_in(packed: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
         unpacked = zlib.decompressobj(wbits=31).decompress(packed, MAX_UNPACKED)
-        with tarfile.open(fileobj=io.BytesIO(unpacked), mode="r|") as archive:
-            for number, entry in enumerate(archive):
-                if number >= MAX_ENTRIES or len(found) == len(_WANTED):
-                    break
-                name = entry.name.split("/")
-                if entry.isreg() and len(name) == 2 and name[1] in _WANTED:
-                    file = archive.extractfile(entry)
-                    body = file.read(MAX_FILE * 4) if file else b""
-                    found.setdefault(name[1], visible(body.decode(errors="replace")[:MAX_FILE]))
-    except (zlib.error, tarfile.TarError, OSError, ValueError, EOFError, OverflowError):
+    except zlib.error:
         return found
+    for path, body in archives.files(unpacked, MAX_ENTRIES):
+        name = path.split("/")
+        if len(name) == 2 and name[1] in _WANTED:
+            text = body[: MAX_FILE * 4].decode(errors="replace")[:MAX_FILE]
+            found.setdefault(name[1], visible(text))
+        if len(found) == len(_WANTED):
+            break
     return found

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
 from gitlab.container_registry.layers.entries import Entry, Kind
-from gitlab.container_registry.layers.merging import Placed
+from gitlab.container_registry.layers.merging import Placed, WalkedFar
 
 MAX_KEPT = 10_000
 """Differences of one kind that are kept. The rest is counted."""
@@ -74,10 +74,11 @@ def compare(before: Iterator[Placed], after: Iterator[Placed], *, most: int) -> 
         kind: [] for kind in ChangeKind
     }
     found = Compared(counts=dict.fromkeys(ChangeKind, 0), byte_counts=dict.fromkeys(ChangeKind, 0))
-    for number, (old, new) in enumerate(_side_by_side(before, after)):
-        if number >= most:
+    for number, pair in enumerate(_until_far(_side_by_side(before, after))):
+        if number >= most or pair is None:
             found.is_cut = True
             break
+        old, new = pair
         change = _change(old, new)
         if change is None:
             continue
@@ -94,6 +95,16 @@ def compare(before: Iterator[Placed], after: Iterator[Placed], *, most: int) -> 
         heap.sort(key=lambda ranked: (-ranked[0][0], -ranked[0][1], ranked[1]))
         found.largest[kind] = [change for _, _, change in heap]
     return found
+
+
+def _until_far(
+    pairs: Iterator[tuple[Placed | None, Placed | None]],
+) -> Iterator[tuple[Placed | None, Placed | None] | None]:
+    """The pairs, and None at last where the walk ended before the files did."""
+    try:
+        yield from pairs
+    except WalkedFar:
+        yield None
 
 
 def _side_by_side(

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from gitlab.container_registry.layers import storing
 from gitlab.container_registry.layers.entries import end_of, key_of, start_of
-from gitlab.container_registry.layers.merging import Placed, Seen, in_order
+from gitlab.container_registry.layers.merging import (
+    Keyed,
+    Placed,
+    Seen,
+    WalkedFar,
+    at_most,
+    in_order,
+)
 from gitlab.container_registry.layers.models import ListedLayer
 from gitlab.refusals import NotFound
 
 MAX_SEARCHED = 100_000
 """Entries that a search looks at."""
 
+MAX_WALKED = 500_000
+"""Records of all layers that a page looks at, those too that cannot be seen: a second or three."""
+
 
 @dataclass(frozen=True)
 class FilesPage:
-    """Some files. `next_after` is the key to go on after, b"" at the end; `is_cut` says that a
-    search ended before the files did.
+    """Some files. `next_after` is the key to go on after, b"" at the end; `is_cut` says that the
+    walk ended before the files did.
     """
 
     files: Sequence[Placed]
@@ -36,10 +46,18 @@ def in_folder(
     """
     seen = Seen({folder: _floor(layers, folder)})
     ranges = [_hiding(folder), (_behind(folder, after), end_of(folder))]
-    picked = seen.pick(in_order(storing.records_of_each(layers, ranges)))
-    found = list(islice(picked, limit + 1))
+    found: list[Placed] = []
+    try:
+        found += islice(seen.pick(_walked(layers, ranges)), limit + 1)
+    except WalkedFar:
+        return FilesPage(found, is_cut=True)
     more = len(found) > limit
     return FilesPage(found[:limit], found[limit - 1].entry.name if more else b"")
+
+
+def _walked(layers: Sequence[ListedLayer], ranges: storing.Ranges) -> Iterator[Keyed]:
+    """The records of all layers in order. Raises `WalkedFar` behind `MAX_WALKED`."""
+    return at_most(in_order(storing.records_of_each(layers, ranges)), MAX_WALKED)
 
 
 def search(
@@ -59,16 +77,18 @@ def search(
         (start_of(folder), end_of(folder)),
         (b"%b/" % folder, b"%b0" % folder) if folder else (end_of(b""), None),
     ]
-    records = storing.records_of_each(layers, ranges)
     wanted = text.lower()
     found: list[Placed] = []
-    for number, placed in enumerate(seen.pick(in_order(records))):
-        if number >= MAX_SEARCHED:
-            return FilesPage(found, is_cut=True)
-        if placed.entry.key > after and wanted in placed.entry.path.lower():
-            if len(found) == limit:
-                return FilesPage(found, found[-1].entry.key)
-            found.append(placed)
+    try:
+        for number, placed in enumerate(seen.pick(_walked(layers, ranges))):
+            if number >= MAX_SEARCHED:
+                return FilesPage(found, is_cut=True)
+            if placed.entry.key > after and wanted in placed.entry.path.lower():
+                if len(found) == limit:
+                    return FilesPage(found, found[-1].entry.key)
+                found.append(placed)
+    except WalkedFar:
+        return FilesPage(found, is_cut=True)
     return FilesPage(found)
 
 
@@ -76,17 +96,26 @@ def _floor(layers: Sequence[ListedLayer], folder: bytes) -> int:
     """The lowest layer that is seen in a folder. Raises `NotFound` where there is none."""
     seen = Seen()
     for above, name in _way_to(folder):
+        if above not in seen.floors:
+            # Nothing is below what is not there, however long a path somebody asks for.
+            break
         ranges = [_hiding(above), _named(above, name)]
-        for _ in seen.pick(in_order(storing.records_of_each(layers, ranges))):
-            pass
+        try:
+            for _ in seen.pick(_walked(layers, ranges)):
+                pass
+        except WalkedFar:
+            break
     if folder not in seen.floors:
         raise NotFound("no such folder")
     return seen.floors[folder]
 
 
-def everything(layers: Sequence[ListedLayer]) -> Iterator[Placed]:
-    """All files of an image in order."""
-    return Seen().pick(in_order(storing.records_of_each(layers, [(b"", None)])))
+def everything(
+    layers: Sequence[ListedLayer],
+    passing: Callable[[Iterable[Keyed]], Iterator[Keyed]] = iter,
+) -> Iterator[Placed]:
+    """All files of an image in order. Each record goes through `passing`, hidden ones too."""
+    return Seen().pick(passing(in_order(storing.records_of_each(layers, [(b"", None)]))))
 
 
 def _way_to(folder: bytes) -> Iterator[tuple[bytes, bytes]]:

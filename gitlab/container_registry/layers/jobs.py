@@ -2,23 +2,21 @@
 
     request ──► scheduled ── take ──► ongoing ── each layer ──► finished
                     ▲                   │ │
-                    └──── _give_back ───┘ └──────────────────► failed
+                    └──── give_back ────┘ └──────────────────► failed
 
 A layer that has been read is kept by its digest, so whoever takes a job over goes on with the next
-one. A worker owns a row by its lease, as in `deletion`.
+one. A worker owns a row by its lease (`gitlab.jobs.leases`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import time
-import uuid
-from collections.abc import Iterator, Sequence
-from enum import Enum
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from gitlab.container_registry.client import chosen as clients
@@ -26,45 +24,41 @@ from gitlab.container_registry.client.connection import RegistryRefused, Registr
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.layers import image_files, storing
 from gitlab.container_registry.layers.comparing import Compared, compare
+from gitlab.container_registry.layers.merging import Keyed, at_most
 from gitlab.container_registry.layers.models import Difference, FileJob
 from gitlab.container_registry.layers.reading import WrongBytes, read_layer
 from gitlab.container_registry.layers.requests import LIMITS, PAGE
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.jobs import crash_points
+from gitlab.jobs.leases import LeaseLost, Leases, Outcome
 from gitlab.namespaces import queries
 from gitlab.namespaces.loaders import require_in_project
 from gitlab.namespaces.policies import Ability
 from gitlab.refusals import Forbidden, NotFound
 
-STALE = dt.timedelta(minutes=5)
 KEPT = dt.timedelta(days=7)
 """How long an answer that nobody looks at is kept."""
 
-MAX_FAILURES = 5
 MAX_COMPARED = 2_000_000
 """Paths of two images that a comparison looks at."""
+
+MAX_WALKED = 10_000_000
+"""Records of all layers of one image that it looks at, those too that cannot be seen."""
+
+MAX_SECONDS = 1800.0
+"""After which a job begins no further layer. Each of 127 may take the whole of its own time, and a
+worker has more to do: to tell the registry of tokens that have ended, say."""
 
 _RENEWED_EVERY = 3.0
 """Seconds."""
 
 _SWEPT_AT_ONCE = 50
-_FIRST_DELAY = dt.timedelta(seconds=15)
-
 _Status = FileJob.Status
-_UNOWNED: dict[str, Any] = {"lease": None, "lease_renewed_at": None}
+_LEASES = Leases(FileJob.objects, active=(_Status.SCHEDULED, _Status.ONGOING))
 
 
-class Outcome(Enum):
-    """What came of one attempt."""
-
-    DONE = "done"
-    NOT_OURS = "nothing to do, or somebody else is at it"
-    LATER = "failed, to be tried again"
-    FAILED = "failed for good"
-
-
-class _Lost(Exception):
-    """Somebody else has taken the job over."""
+class _TooLong(Exception):
+    """The job has had its time. What it has read is kept."""
 
 
 # Under way, in a worker
@@ -77,25 +71,13 @@ def due() -> list[int]:
     ids = list(old.order_by("used_at").values_list("pk", flat=True)[:_SWEPT_AT_ONCE])
     FileJob.objects.filter(pk__in=ids).delete()
     storing.sweep()
-    waiting = FileJob.objects.filter(_takeable(now)).order_by("requested_at")
-    return list(waiting.values_list("pk", flat=True)[:_SWEPT_AT_ONCE])
-
-
-def _takeable(now: dt.datetime) -> Q:
-    waiting = Q(status=_Status.SCHEDULED) & (
-        Q(next_attempt_at__isnull=True) | Q(next_attempt_at__lte=now)
-    )
-    return waiting | Q(status=_Status.ONGOING, lease_renewed_at__lt=now - STALE)
+    return _LEASES.due("requested_at", _SWEPT_AT_ONCE)
 
 
 def take(pk: int) -> FileJob | None:
-    """Make the job ours by one conditional update; None where it does not wait."""
-    now, lease = timezone.now(), uuid.uuid4()
-    rows = FileJob.objects.filter(_takeable(now), pk=pk)
-    if not rows.update(status=_Status.ONGOING, lease=lease, lease_renewed_at=now):
-        return None
+    """Make the job ours; None where it does not wait, or another worker was faster."""
     related = ("repository__project__namespace", "other__project__namespace", "by")
-    return FileJob.objects.select_related(*related).filter(pk=pk, lease=lease).first()
+    return _LEASES.take(pk, *related, status=_Status.ONGOING)
 
 
 def run(pk: int, registry: Registry | None = None) -> Outcome:
@@ -110,17 +92,17 @@ def run(pk: int, registry: Registry | None = None) -> Outcome:
         _require_may(row, images)
         _read(row, registry or clients.for_jobs())
         return _finish(row)
-    except _Lost:
+    except LeaseLost:
         return Outcome.NOT_OURS
     except RegistryUnavailable as error:
         return _give_back(row, str(error))
-    except (Forbidden, NotFound, WrongBytes, RegistryRefused) as error:
+    except (Forbidden, NotFound, WrongBytes, RegistryRefused, _TooLong) as error:
         return _end(row, _Status.FAILED, failure_reason=_why(error)[:500])
 
 
 def _why(error: Exception) -> str:
     """In words, why a job has failed for good."""
-    if isinstance(error, WrongBytes):
+    if isinstance(error, WrongBytes | _TooLong):
         return str(error)
     if isinstance(error, RegistryRefused):
         return f"A layer can't be read: {error}."
@@ -137,9 +119,11 @@ def _require_may(row: FileJob, images: Sequence[ContainerRepository]) -> None:
 
 def _read(row: FileJob, registry: Registry) -> None:
     """Read the layers that have not been read; of the others the registry says whether it serves
-    them to this image: once for all of them.
+    them to this image: once for all of them. Raises `_TooLong` before the layer that would begin
+    behind `MAX_SECONDS`.
     """
-    row.done_bytes = 0
+    row.done_bytes, ends = 0, time.monotonic() + MAX_SECONDS
+    has_read = False
     for image, digests in ((row.repository, row.layers), (row.other, row.other_layers)):
         if image is None:
             continue
@@ -150,10 +134,14 @@ def _read(row: FileJob, registry: Registry) -> None:
             raise NotFound("a layer is not in this image")
         row.done_bytes += sum(row.sizes.get(digest, 0) for digest in known)
         for digest in wanted:
-            if digest in unread:
-                _read_layer(row, registry, image.path, digest)
-                crash_points.reached("layer_read")
-    _renew(row, done_bytes=min(row.done_bytes, row.total_bytes))
+            if digest not in unread:
+                continue
+            if has_read and time.monotonic() >= ends:
+                raise _TooLong("It takes too long: ask again, and it goes on with the next layer.")
+            _read_layer(row, registry, image.path, digest)
+            has_read = True
+            crash_points.reached("layer_read")
+    _LEASES.require(row, done_bytes=min(row.done_bytes, row.total_bytes))
 
 
 def _read_layer(row: FileJob, registry: Registry, path: str, digest: str) -> None:
@@ -162,12 +150,12 @@ def _read_layer(row: FileJob, registry: Registry, path: str, digest: str) -> Non
 
 
 def _counted(row: FileJob, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks, while the row tells how many bytes there were. Raises `_Lost`."""
+    """The chunks, while the row tells how many bytes there were. Raises `LeaseLost`."""
     told = time.monotonic()
     for chunk in chunks:
         row.done_bytes += len(chunk)
         if time.monotonic() - told > _RENEWED_EVERY:
-            _renew(row, done_bytes=min(row.done_bytes, row.total_bytes))
+            _LEASES.require(row, done_bytes=min(row.done_bytes, row.total_bytes))
             told = time.monotonic()
         yield chunk
 
@@ -180,8 +168,7 @@ def _finish(row: FileJob) -> Outcome:
     if row.other_id is None:
         return _end(row, _Status.FINISHED)
     found = compare(
-        _renewing(row, image_files.everything(layers)),
-        image_files.everything(others),
+        *(image_files.everything(each, partial(_passing, row)) for each in (layers, others)),
         most=MAX_COMPARED,
     )
     with transaction.atomic():
@@ -192,11 +179,12 @@ def _finish(row: FileJob) -> Outcome:
     return ended
 
 
-def _renewing(row: FileJob, walked: Iterator[Any]) -> Iterator[Any]:
+def _passing(row: FileJob, records: Iterable[Keyed]) -> Iterator[Keyed]:
+    """Records of an image as they pass, and the row is renewed. Raises `LeaseLost`, `WalkedFar`."""
     told = time.monotonic()
-    for each in walked:
+    for each in at_most(records, MAX_WALKED):
         if time.monotonic() - told > _RENEWED_EVERY:
-            _renew(row)
+            _LEASES.require(row)
             told = time.monotonic()
         yield each
 
@@ -217,32 +205,12 @@ def _store(row: FileJob, found: Compared) -> None:
     )
 
 
-def _ours(row: FileJob) -> QuerySet[FileJob]:
-    return FileJob.objects.filter(pk=row.pk, lease=row.lease)
-
-
-def _renew(row: FileJob, **columns: Any) -> None:
-    """Raises `_Lost` where the job is not ours any more."""
-    if not _ours(row).update(lease_renewed_at=timezone.now(), **columns):
-        raise _Lost
-
-
 def _end(row: FileJob, status: _Status, **columns: Any) -> Outcome:
-    ended = {**_UNOWNED, "status": status, "finished_at": timezone.now(), **columns}
-    if not _ours(row).update(**ended):
+    if not _LEASES.release(row, status=status, finished_at=timezone.now(), **columns):
         return Outcome.NOT_OURS
     return Outcome.FAILED if status == _Status.FAILED else Outcome.DONE
 
 
 def _give_back(row: FileJob, reason: str, *, counts: bool = True) -> Outcome:
-    failures = row.failures + (1 if counts else 0)
-    if failures >= MAX_FAILURES:
-        return _end(row, _Status.FAILED, failures=failures, failure_reason=reason[:500])
-    changed = _ours(row).update(
-        **_UNOWNED,
-        status=_Status.SCHEDULED,
-        failures=failures,
-        failure_reason=reason[:500],
-        next_attempt_at=timezone.now() + _FIRST_DELAY * 3 ** max(0, failures - 1),
-    )
-    return Outcome.LATER if changed else Outcome.NOT_OURS
+    fail = partial(_end, row, _Status.FAILED)
+    return _LEASES.give_back(row, reason, fail, counts=counts, status=_Status.SCHEDULED)

@@ -35,6 +35,21 @@ def in_order(layers: Iterable[Iterable[bytes]]) -> Iterator[Keyed]:
     return heapq.merge(*(keyed(number, records) for number, records in enumerate(layers)))
 
 
+class WalkedFar(Exception):
+    """There are more records than are looked at."""
+
+
+def at_most(records: Iterable[Keyed], most: int) -> Iterator[Keyed]:
+    """The first `most` records. Raises `WalkedFar` where there are more.
+
+    What can be seen is no measure of a walk: a hostile image hides all that it has, many times.
+    """
+    for number, record in enumerate(records):
+        if number >= most:
+            raise WalkedFar
+        yield record
+
+
 class Seen:
     """What can be seen in an image, found while its records pass by in order.
 

@@ -21,6 +21,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.jobs.leases import LeasedJob
 
 MAX_DIGEST = 255
 
@@ -59,7 +60,7 @@ class LayerPart(models.Model):
         return f"{self.layer_id}: {self.number}"
 
 
-class FileJob(models.Model):
+class FileJob(LeasedJob):
     """The files of one image, or those of `repository` compared with those of `other`.
 
     `layers` and `other_layers` are the digests from the lowest up, and `sizes` what each has.
@@ -94,11 +95,7 @@ class FileJob(models.Model):
     # How a comparison came out: by change, how many and how many bytes.
     totals = models.JSONField(default=dict)
     is_cut = models.BooleanField(default=False)
-    lease = models.UUIDField(null=True, blank=True, editable=False)
-    lease_renewed_at = models.DateTimeField(null=True, blank=True, editable=False)
-    next_attempt_at = models.DateTimeField(null=True, blank=True, editable=False)
     failures = models.PositiveSmallIntegerField(default=0)
-    failure_reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
         constraints = [

@@ -133,9 +133,14 @@ class _Placing:
         self._left_out: Counter[str] = Counter()
         self._folders: set[bytes] = {b""}
         self._bytes = 0
+        self._members = 0
 
     def place(self, member: tar.Member) -> None:
         """Take a member in. Raises `LayerFault` where there are too many."""
+        self._members += 1
+        if self._members > self._limits.entries:
+            # Those too that are left out: each costs the time of one that is not.
+            raise LayerFault(f"The layer has more than {self._limits.entries:,} entries.")
         parts, why_not = _parts(member.name, self._limits)
         if why_not:
             self._left_out[why_not] += 1
@@ -189,6 +194,9 @@ def _parts(name: bytes, limits: Limits) -> tuple[list[bytes], str]:
         return [], "nameless"
     if len(name) > limits.path:
         return [], "long"
+    if b"\0" in name:
+        # It ends a name in a record: no file system and no reader of archives has such a name.
+        return [], "nameless"
     parts: list[bytes] = []
     for part in name.split(b"/"):
         if part in (b"", b"."):

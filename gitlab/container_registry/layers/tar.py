@@ -22,6 +22,8 @@ _NO_CONTENT = frozenset(b"123456")
 """Links, devices, folders and pipes. A size that these tell is ignored, as GNU's tar does."""
 
 _XATTR = b"SCHILY.xattr."
+_NAMES = (b"path", b"linkpath", b"GNU.sparse.name")
+"""Records of pax that name a file."""
 
 
 class Member(NamedTuple):
@@ -195,7 +197,7 @@ def _pax_records(content: bytes) -> dict[bytes, bytes]:
         is_there = space < at + length <= len(content)
         if not is_there or not record.endswith(b"\n") or not equals:
             raise LayerFault("An entry's extended header can't be read.")
-        if key in (b"path", b"linkpath") and b"\0" in value:
+        if key in _NAMES and b"\0" in value:
             raise LayerFault("An entry's name has a zero byte.")
         found[key] = value
         at += length

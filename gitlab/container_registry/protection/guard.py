@@ -11,6 +11,10 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
+from django.conf import settings
+
+from gitlab.container_registry.client import chosen as clients
+from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.registry import Registry
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.protection import reading
@@ -126,6 +130,21 @@ class TooManyTags(Conflict):
                 " protects one: delete tags first, or take the rules away for a moment."
             }
         )
+
+
+def require_project_may_go(by: Person, project: Project, registry: Registry | None = None) -> None:
+    """Raises `Forbidden` where a rule keeps somebody from deleting an image of a project, or a tag
+    of one: with the project all of them go. `Conflict` where the registry can't tell its tags.
+    """
+    if not (settings.CONTAINER_REGISTRY_ENABLED and reading.has_rules_around(project.full_path)):
+        return
+    images = ContainerRepository.objects.filter(project=project).order_by("path")
+    related = images.select_related("project__namespace")
+    try:
+        require_path_stays(by, project.full_path, related, registry or clients.for_pages())
+    except (RegistryUnavailable, RegistryRefused) as error:
+        text = f"The registry does not tell whether a rule protects a tag: {error}. Try again."
+        raise Conflict({"__all__": text}) from error
 
 
 def require_path_stays(

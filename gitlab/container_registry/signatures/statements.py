@@ -29,6 +29,9 @@ from gitlab.container_registry.signatures.keys import PublicKey, made
 MAX_SIGNATURES = 20
 """In one envelope."""
 
+MAX_TRIED = 200
+"""Keys times signatures of one envelope: each try takes up to a millisecond."""
+
 _SIMPLE_SIGNING = ("cosign container image signature", "atomic container signature")
 _STATEMENT = "application/vnd.in-toto+json"
 _OF_IMAGE = "https://sigstore.dev/cosign/sign/v1"
@@ -217,7 +220,9 @@ def _pre_authenticated(kind: str, payload: bytes) -> bytes:
 def _signer(
     message: bytes, signatures: Sequence[bytes], keys: Sequence[NamedKey]
 ) -> NamedKey | None:
-    """The first key that has made one of the signatures."""
+    """The first key that has made one of the signatures. Raises `_Malformed`."""
+    if len(signatures) > 1 and len(signatures) * len(keys) > MAX_TRIED:
+        raise _Malformed("It has more signatures than are tried with so many keys.")
     for named in keys:
         if any(made(named.key, signature, message) for signature in signatures):
             return named

@@ -35,6 +35,11 @@ MAX_CHECKED = 20
 MAX_BLOB = 4 * 1024 * 1024
 """Bytes of what was signed."""
 
+MAX_READ = 60
+MAX_BYTES = 16 * 1024 * 1024
+"""Signatures of one image that are read at a time, and their bytes: twenty manifests may hold
+twenty each, of four megabytes."""
+
 _REMEMBERED = 2000
 _AT_ONCE = 4
 _SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
@@ -90,7 +95,10 @@ class Verified:
 
     @property
     def in_words(self) -> str:
-        """For a badge: ``signed by release``, ``signature invalid``, ``not signed``."""
+        """For a badge: ``signed by release``, ``signature invalid``, ``not signed``.
+
+        The last only where all was looked at.
+        """
         if self.signers:
             return f"signed by {', '.join(key.name for key in self.signers)}"
         own = [each for each in self.signatures if not each.checked.what]
@@ -98,7 +106,7 @@ class Verified:
             return "signature invalid"
         if own:
             return "signed, by no key held here"
-        return "not signed"
+        return "not all signatures were looked at" if self.has_more else "not signed"
 
 
 class _Remembered:
@@ -135,30 +143,34 @@ def of_image(
     `holding` are the manifests that may hold signatures, where they are known already. Raises
     `RegistryUnavailable`, `RegistryRefused`.
     """
-    held = _held(repository)
+    by = _by(repository)
     path = repository.path
     more = False
     if holding is None:
         holding, more = _holding(registry, path, digest)
     looked_at = list(dict.fromkeys(holding))[:MAX_CHECKED]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = pool.map(lambda each: _checked(registry, path, digest, each, held), looked_at)
-        found = [
-            Signature(each, checked)
-            for each, answer in zip(looked_at, answers, strict=True)
-            for checked in answer
-        ]
+        held = list(
+            pool.map(lambda each: _held(registry, path, digest, each, by.digest), looked_at)
+        )
+        is_cut = _cut(held)
+        answers = pool.map(lambda each: _checked(registry, path, digest, each, by), held)
+        found = []
+        for each, answer in zip(held, answers, strict=True):
+            found += [Signature(each.digest, checked) for checked in answer]
+            if each.is_whole and not any(one.sentence == _NOT_HERE for one in answer):
+                _remembered.put((digest, each.digest, by.digest), answer)
     found.sort(key=lambda each: (bool(each.checked.what), _ORDER.index(each.checked.state)))
     return Verified(
         found,
-        len(held.keys) + len(held.identities),
-        more or len(set(holding)) > MAX_CHECKED,
+        len(by.keys) + len(by.identities),
+        more or is_cut or len(set(holding)) > MAX_CHECKED,
         certificates.is_set(),
     )
 
 
 @dataclass(frozen=True)
-class _Held:
+class _By:
     """By what signatures are checked; `digest` is that of all of it."""
 
     keys: Sequence[NamedKey]
@@ -166,13 +178,13 @@ class _Held:
     digest: str
 
 
-def _held(repository: ContainerRepository) -> _Held:
+def _by(repository: ContainerRepository) -> _By:
     keys = services.named_keys(repository.project)
     named = identities.named_identities(repository.project) if certificates.is_set() else []
     every: list[NamedKey | NamedIdentity] = [*keys, *named]
     known = [f"{each.fingerprint} {each.of} {each.name}\n" for each in every]
     text = "".join(sorted(known)) + certificates.stamp()
-    return _Held(keys, named, hashlib.sha256(text.encode()).hexdigest())
+    return _By(keys, named, hashlib.sha256(text.encode()).hexdigest())
 
 
 def _holding(registry: Registry, path: str, digest: str) -> tuple[list[str], bool]:
@@ -207,26 +219,53 @@ def _may_be_one(artifact_type: str) -> bool:
     )
 
 
-def _checked(
-    registry: Registry,
-    path: str,
-    digest: str,
-    holding: str,
-    held: _Held,
-) -> tuple[Checked, ...]:
-    """What came of the signatures that one manifest holds."""
-    known = _remembered.get((digest, holding, held.digest))
+@dataclass
+class _Held:
+    """What a manifest holds: `layers` that are signatures, or where it is `remembered` what came
+    of them. Where not all of them are looked at it is not `is_whole`.
+    """
+
+    digest: str
+    layers: Sequence[Descriptor] = ()
+    remembered: tuple[Checked, ...] | None = None
+    is_whole: bool = True
+
+
+def _held(registry: Registry, path: str, digest: str, holding: str, keys_digest: str) -> _Held:
+    known = _remembered.get((digest, holding, keys_digest))
     if known is not None:
-        return known
+        return _Held(holding, remembered=known)
     stored = reading.manifest(registry, path, holding)
     if stored is None:
-        return ()
+        return _Held(holding, is_whole=False)
     layers = manifests.read(stored).layers(0, MAX_CHECKED)
-    answers = [_of_layer(registry, path, digest, layer, held) for layer in layers]
-    found = tuple(answer for answer in answers if answer is not None)
-    if not any(answer.sentence == _NOT_HERE for answer in found):
-        _remembered.put((digest, holding, held.digest), found)
-    return found
+    kinds = (_SIMPLE_SIGNING, _ENVELOPE, _BUNDLE)
+    return _Held(holding, [each for each in layers if each.part.media_type.startswith(kinds)])
+
+
+def _cut(held: Sequence[_Held]) -> bool:
+    """Leave of all what may be read at a time; whether something is left out by that."""
+    count, size, is_cut = MAX_READ, MAX_BYTES, False
+    for each in held:
+        kept: list[Descriptor] = []
+        for layer in each.layers:
+            read = min(layer.part.size_bytes, MAX_BLOB)
+            if not count or read > size:
+                each.is_whole, is_cut = False, True
+                break
+            count, size = count - 1, size - read
+            kept.append(layer)
+        each.layers = kept
+    return is_cut
+
+
+def _checked(
+    registry: Registry, path: str, digest: str, held: _Held, by: _By
+) -> tuple[Checked, ...]:
+    """What came of the signatures that one manifest holds."""
+    if held.remembered is not None:
+        return held.remembered
+    return tuple(_of_layer(registry, path, digest, layer, by) for layer in held.layers)
 
 
 def _of_layer(
@@ -234,21 +273,21 @@ def _of_layer(
     path: str,
     digest: str,
     layer: Descriptor,
-    held: _Held,
-) -> Checked | None:
-    """None for what is no signature."""
+    by: _By,
+) -> Checked:
     kind = layer.part.media_type
-    if not kind.startswith((_SIMPLE_SIGNING, _ENVELOPE, _BUNDLE)):
-        return None
-    content = reading.blob(registry, path, layer.part.digest, max_bytes=MAX_BLOB)
+    # What is larger than its descriptor says is not what was counted.
+    most = min(layer.part.size_bytes, MAX_BLOB)
+    content = reading.blob(registry, path, layer.part.digest, max_bytes=most)
     if content is None:
         return Checked(State.INVALID, _NOT_HERE)
     if kind.startswith(_SIMPLE_SIGNING):
         signature = layer.annotations.get(_SIGNATURE)
         text = signature if isinstance(signature, str) else ""
-        return statements.simple_signing(content, text, digest, held.keys)
+        return statements.simple_signing(content, text, digest, by.keys)
     if kind.startswith(_ENVELOPE):
-        return statements.envelope(content, digest, held.keys)
+        return statements.envelope(content, digest, by.keys)
     subject: StoredManifest | None = reading.manifest(registry, path, digest)
-    payload = subject.payload if subject else b""
-    return statements.bundle(content, payload, digest, held.keys, held.identities)
+    if subject is None:
+        return Checked(State.INVALID, _NOT_HERE)
+    return statements.bundle(content, subject.payload, digest, by.keys, by.identities)

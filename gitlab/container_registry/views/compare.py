@@ -48,7 +48,7 @@ def compare_url(image: ContainerRepository, **asked: str) -> str:
 
 
 def _asked(given: QueryDict) -> dict[str, str]:
-    return {key: given.get(key, "")[:512].strip() for key in _ASKED}
+    return {key: given.get(key, "").replace("\0", "")[:512].strip() for key in _ASKED}
 
 
 @require_safe

@@ -152,7 +152,9 @@ def belongings(
     }
     if not found.manifest.is_image and not found.manifest.is_index:
         return context
-    holding = [each.digest for each in known.found if each.how != "index"]
+    # cosign's tags first: whoever may push can put any number of referrers before them.
+    told = sorted(known.found, key=lambda each: each.how != "tag")
+    holding = [each.digest for each in told if each.how != "index"]
     return context | _verified(registry, image, found.digest, holding)
 
 

@@ -36,7 +36,7 @@ def project_new(request: HttpRequest) -> HttpResponse:
             add_toast(request, f"{project.full_path} is created.")
             return redirect(url_of(project))
     within = next((namespace for namespace in namespaces if namespace.full_path == asked), None)
-    crumbs = breadcrumbs_for(within) if within else [("Projects", reverse("home"))]
+    crumbs = breadcrumbs_for(within) if within else [("Projects", reverse("namespaces:projects"))]
     context = {
         **home_frame(user, "projects", *crumbs, ("New project", "")),
         "form": form,

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from gitlab.namespaces import loaders, members, user_access
+from gitlab.namespaces import group_links, loaders, members, user_access
 from gitlab.namespaces.forms import MemberForm, NewMemberForm
 from gitlab.namespaces.members import Membership
 from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project, Routable
@@ -40,28 +40,28 @@ class Line:
     is_oneself: bool = False
 
 
-def _load(request: HttpRequest, kind: str, path: str, ability: Ability) -> Project | Namespace:
+def load(request: HttpRequest, kind: str, path: str, ability: Ability) -> Project | Namespace:
     """The project or group, for somebody who may do `ability`. Raises `NotFound`, `Forbidden`."""
     if kind == "project":
         return loaders.get_project_for(request.user, path, ability)
     return loaders.get_group_for(request.user, path, ability)
 
 
-def _address(routable: Routable, page: str = "", user: Person | None = None) -> str:
+def address(routable: Routable, page: str = "", user: Person | None = None) -> str:
     kind = "project" if isinstance(routable, Project) else "group"
     name = f"namespaces:{kind}_member_{page}" if page else f"namespaces:{kind}_members"
     kwargs = {"path": routable.full_path} | ({"username": user.username} if user else {})
     return reverse(name, kwargs=kwargs)
 
 
-def _frame(request: HttpRequest, routable: Routable, *more: Crumb) -> dict[str, Any]:
-    members_crumb = ("Members", _address(routable) if more else "")
+def frame(request: HttpRequest, routable: Routable, *more: Crumb) -> dict[str, Any]:
+    members_crumb = ("Members", address(routable) if more else "")
     if isinstance(routable, Project):
         return project_frame(routable, request.user, "members", members_crumb, *more)
     return group_frame(routable, request.user, "members", members_crumb, *more)
 
 
-def _highest(user: Person, routable: Routable) -> int:
+def highest_role(user: Person, routable: Routable) -> int:
     """The highest role that somebody may give here."""
     if user.is_superuser:
         return AccessLevel.OWNER
@@ -76,18 +76,18 @@ def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
     """Everybody who belongs here, by pages; those who may manage members add one above."""
     adding = request.method == "POST"
     needed = Ability.ADMIN_MEMBERS if adding else Ability.READ_MEMBERS
-    routable = _load(request, kind, path, needed)
+    routable = load(request, kind, path, needed)
     manages = Ability.ADMIN_MEMBERS in routable.abilities
-    context = _frame(request, routable)
+    context = frame(request, routable)
     if manages:
         form = NewMemberForm(
             person(request),
-            _highest(person(request), routable),
+            highest_role(person(request), routable),
             request.POST or None,
             initial={"access_level": AccessLevel.DEVELOPER},
         )
         if adding and form.is_valid() and _add(request, routable, form):
-            return redirect(_address(routable))
+            return redirect(address(routable))
         context["form"] = form
     people = members.people_of(routable, search=search_of(request))
     by_level = sort_of(request, _ORDERS).endswith("level")
@@ -98,6 +98,8 @@ def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
     shown.sort(key=lambda one: places[one.user.pk])
     context |= {
         "lines": [_line(request, routable, one, manages) for one in shown],
+        "invited": _invited_groups(request, routable, manages),
+        "invite_url": reverse(f"namespaces:{kind}_link_new", kwargs={"path": path}),
         **around(request, people, page, "member", _ORDERS),
         "noun": kind,
         "manages": manages,
@@ -116,14 +118,33 @@ def _add(request: HttpRequest, routable: Routable, form: NewMemberForm) -> bool:
     return True
 
 
+def _invited_groups(
+    request: HttpRequest, routable: Routable, manages: bool
+) -> list[dict[str, Any]]:
+    """The groups that are invited here, as far as the reader may see them."""
+    kind = "project" if isinstance(routable, Project) else "group"
+    return [
+        {
+            "link": link,
+            "url": url_of(link.group),
+            "remove_url": manages
+            and reverse(
+                f"namespaces:{kind}_link_remove",
+                kwargs={"path": routable.full_path, "pk": link.pk},
+            ),
+        }
+        for link in group_links.links_of(request.user, routable)
+    ]
+
+
 def _line(request: HttpRequest, routable: Routable, one: Membership, manages: bool) -> Line:
     oneself = one.user == request.user
     direct = one.member is not None and not one.is_inherited and not one.user.is_bot
     return Line(
         one,
         url_of(one.source),
-        _address(routable, "edit", one.user) if direct and manages else "",
-        _address(routable, "remove", one.user) if direct and (manages or oneself) else "",
+        address(routable, "edit", one.user) if direct and manages else "",
+        address(routable, "remove", one.user) if direct and (manages or oneself) else "",
         oneself,
     )
 
@@ -141,9 +162,9 @@ def _member(routable: Routable, username: str) -> Member:
 def edit(request: HttpRequest, kind: str, path: str, username: str) -> HttpResponse:
     """Another role, another last day."""
     user = person(request)
-    routable = _load(request, kind, path, Ability.ADMIN_MEMBERS)
+    routable = load(request, kind, path, Ability.ADMIN_MEMBERS)
     member = _member(routable, username)
-    highest = _highest(user, routable)
+    highest = highest_role(user, routable)
     if member.access_level > highest:
         raise Forbidden("You can't change somebody above you.")
     initial = {"access_level": member.access_level, "expires_at": member.expires_at}
@@ -156,14 +177,14 @@ def edit(request: HttpRequest, kind: str, path: str, username: str) -> HttpRespo
         else:
             role = AccessLevel(form.cleaned_data["access_level"]).label
             add_toast(request, f"{member.user.name} is now {role} of {routable.full_path}.")
-            return redirect(_address(routable))
-    context = _frame(request, routable, (member.user.username, "")) | {
+            return redirect(address(routable))
+    context = frame(request, routable, (member.user.username, "")) | {
         "form": form,
         "member": member,
         "full_path": routable.full_path,
         "noun": kind,
         "here": request.path,
-        "back": _address(routable),
+        "back": address(routable),
     }
     return render(request, "namespaces/member_edit.html", context)
 
@@ -175,7 +196,7 @@ def remove(request: HttpRequest, kind: str, path: str, username: str) -> HttpRes
     user = person(request)
     leaving = username == user.username
     needed = Ability.READ_MEMBERS if leaving else Ability.ADMIN_MEMBERS
-    routable = _load(request, kind, path, needed)
+    routable = load(request, kind, path, needed)
     member = _member(routable, username)
     trouble = ""
     if request.method == "POST":
@@ -187,7 +208,7 @@ def remove(request: HttpRequest, kind: str, path: str, username: str) -> HttpRes
             return _gone(request, routable, member.user, leaving)
     verb = "Leave" if leaving else "Remove"
     name = routable.full_path if leaving else member.user.name
-    context = _frame(request, routable, (verb, "")) | {
+    context = frame(request, routable, (verb, "")) | {
         "member": member,
         "leaving": leaving,
         "trouble": trouble,
@@ -196,7 +217,7 @@ def remove(request: HttpRequest, kind: str, path: str, username: str) -> HttpRes
         "full_path": routable.full_path,
         "noun": kind,
         "here": request.path,
-        "back": _address(routable),
+        "back": address(routable),
     }
     return render(request, "namespaces/member_remove.html", context)
 
@@ -204,6 +225,6 @@ def remove(request: HttpRequest, kind: str, path: str, username: str) -> HttpRes
 def _gone(request: HttpRequest, routable: Routable, user: Person, leaving: bool) -> HttpResponse:
     if not leaving:
         add_toast(request, f"{user.name} is no longer a member of {routable.full_path}.")
-        return redirect(_address(routable))
+        return redirect(address(routable))
     add_toast(request, f"You have left {routable.full_path}.")
     return redirect("home")

@@ -91,10 +91,14 @@ def project_delete(request: HttpRequest, path: str) -> HttpResponse:
     form = TypedPathForm(project.full_path, request.POST or None)
     if request.method == "POST" and form.is_valid():
         require_confirmation(request)
-        services.delete_project(user, project)
-        with_images = f" with {_counted(images, 'image')}" if images else ""
-        add_toast(request, f"{project.full_path} is being deleted{with_images}.")
-        return redirect(url_of(project.namespace))
+        try:
+            services.delete_project(user, project)
+        except ValidationError as error:
+            form_errors.show(form, error)
+        else:
+            with_images = f" with {_counted(images, 'image')}" if images else ""
+            add_toast(request, f"{project.full_path} is being deleted{with_images}.")
+            return redirect(url_of(project.namespace))
     edit = reverse("namespaces:project_edit", kwargs={"path": project.full_path})
     context = project_frame(project, user, "settings", ("Settings", edit), ("Delete", ""))
     context |= _decision(request, project, form, edit) | {

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -61,6 +62,7 @@ def project(request: HttpRequest, path: str) -> HttpResponse:
     """What happened to a project and in it, for its maintainers."""
     found = loaders.get_project_for(request.user, path, Ability.ADMIN_PROJECT)
     frame = project_frame(found, request.user, "audit", ("Audit log", ""))
+    frame["pulls_url"] = reverse("record:project_pulls", kwargs={"path": found.full_path})
     return _answer(request, services.events_in_project(found.pk), frame)
 
 
@@ -82,6 +84,9 @@ def _answer(
     reader: Person | None = None,
 ) -> HttpResponse:
     form = FilterForm(request.GET or None)
+    if reader is not None and form.filter.by_origin:
+        # What is not shown can't be looked for either: who guesses would see that it is there.
+        rows = rows.filter(actor_id=reader.pk)
     found = form.filter.of(rows)
     kind = request.GET.get("format", "")
     if kind in _TYPES:

@@ -4,7 +4,7 @@ A component with a body is a block (``{% card %}…{% endcard %}``). What belong
 than its body is put into a slot: ``{% slot "actions" %}…{% endslot %}``, for the nearest block.
 """
 
-from gitlab.ui.components import actions, fields, layout, tables, values
+from gitlab.ui.components import actions, charts, fields, layout, tables, treemaps, values
 from gitlab.ui.components.library import register
 
-__all__ = ["actions", "fields", "layout", "register", "tables", "values"]
+__all__ = ["actions", "charts", "fields", "layout", "register", "tables", "treemaps", "values"]

@@ -31,6 +31,7 @@ _RECEIPT = (
     "garbage_since",
     "run",
     "removed_at",
+    "cause",
 )
 
 Key = TypeVar("Key", bound=Hashable)
@@ -155,6 +156,7 @@ class Batch:
                 candidate.queued_at,
                 self.run_id,
                 timezone.now(),
+                candidate.cause,
             )
         )
 

@@ -22,15 +22,26 @@ from registry.visible import EVERYTHING, Visible
 _BATCH = 500
 
 
-MOST_MANIFESTS = 2000
-"""Manifests that may fall with tags. What more hangs on them is not counted."""
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is counted: `manifests` that may fall with tags, and `rows` of what these refer to.
 
-MOST_ROWS = 20_000
-"""References of these that are followed."""
+    Every engine takes so many manifests as parameters of one statement.
+    """
+
+    manifests: int
+    rows: int
+
+
+WAITED_FOR = Bounds(2000, 20_000)
+"""While somebody waits."""
+
+PLANNED = Bounds(20_000, 200_000)
+"""For a job of GitLab's side."""
 
 
 class _TooMuch(Exception):
-    """More hangs on the tags than is counted while somebody waits."""
+    """More hangs on the tags than is counted."""
 
 
 @dataclass(frozen=True)
@@ -47,21 +58,27 @@ class Freed:
 
 
 def missing(repository_id: int, names: list[str]) -> list[str]:
-    """Those of `names`, at most a thousand, that no tag has now."""
+    """Those of `names`, at most ten thousand, that no tag has now."""
     rows = Tag.objects.filter(repository_id=repository_id, name__in=names, ended_at=None)
     there = set(rows.values_list("name", flat=True))
     return [name for name in names if name not in there]
 
 
-def by_tags(repository_id: int, names: list[str], visible: Visible = EVERYTHING) -> Freed:
-    """What deleting tags would free; nothing where the repository keeps untagged manifests.
+def by_tags(
+    repository_id: int,
+    names: list[str],
+    visible: Visible = EVERYTHING,
+    bounds: Bounds = WAITED_FOR,
+) -> Freed:
+    """What deleting up to ten thousand tags would free; nothing where the repository keeps
+    untagged manifests.
 
     What other repositories need counts as far as these are `visible`.
     """
     if not Repository.objects.filter(pk=repository_id, collect_untagged=True).exists():
         return Freed()
     named = Tag.objects.filter(repository_id=repository_id, name__in=names, ended_at=None)
-    fall = _Fall(repository_id, set(named.values_list("pk", flat=True)))
+    fall = _Fall(repository_id, set(named.values_list("pk", flat=True)), bounds)
     try:
         fall.reach({pk for pk in named.values_list("manifest_id", flat=True) if pk is not None})
         return _freed(repository_id, fall.gone(), visible)
@@ -77,7 +94,7 @@ def by_manifests(repository_id: int, digests: list[str], visible: Visible = EVER
             repository_id=repository_id, digest__in=some, deleted_at=None
         )
         gone |= dict(rows.values_list("pk", "digest"))
-    if holding.weight(sorted(gone), MOST_ROWS) > MOST_ROWS:
+    if holding.weight(sorted(gone), WAITED_FOR.rows) > WAITED_FOR.rows:
         return Freed(is_exact=False)
     return _freed(repository_id, gone, visible)
 
@@ -89,10 +106,10 @@ def by_repository(repository_id: int, visible: Visible = EVERYTHING) -> Freed:
     return Freed(manifests, held.size - held.shared, held.shared, held.is_exact)
 
 
-def _batches(values: Iterable[Any]) -> Iterator[list[Any]]:
+def _batches(values: Iterable[Any], size: int = _BATCH) -> Iterator[list[Any]]:
     ordered = sorted(values)
-    for start in range(0, len(ordered), _BATCH):
-        yield ordered[start : start + _BATCH]
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
 
 
 @dataclass
@@ -104,6 +121,7 @@ class _Fall:
 
     repository_id: int
     tags: set[int]
+    bounds: Bounds
     reached: dict[int, str] = field(default_factory=dict)
     """By id the digests of manifests that may fall."""
 
@@ -119,10 +137,10 @@ class _Fall:
     def reach(self, ids: set[int]) -> None:
         """Take in manifests, and all that only they may hold. Raises `_TooMuch`."""
         while ids:
-            if len(self.reached) + len(ids) > MOST_MANIFESTS:
+            if len(self.reached) + len(ids) > self.bounds.manifests:
                 raise _TooMuch
-            self.rows += holding.weight(sorted(ids), MOST_ROWS - self.rows)
-            if self.rows > MOST_ROWS:
+            self.rows += holding.weight(sorted(ids), self.bounds.rows - self.rows)
+            if self.rows > self.bounds.rows:
                 raise _TooMuch
             here = Manifest.objects.filter(repository_id=self.repository_id, deleted_at=None)
             found: list[tuple[int, str]] = []
@@ -200,26 +218,32 @@ class _Fall:
 def _freed(repository_id: int, gone: dict[int, str], visible: Visible) -> Freed:
     """The bytes of what manifests name, given by id with their digests."""
     known = [(pk, repository_id, digest) for pk, digest in gone.items()]
+    # Each question names all that goes: of much that goes there are few questions.
+    at_once = max(_BATCH, len(gone) // 4)
     alone = shared = 0
-    for some in _batches(holding.dependents(known).links):
+    for some in _batches(holding.dependents(known).links, at_once):
         links = RepositoryBlob.objects.filter(pk__in=some)
         size = links.aggregate(size=Sum("blob__size"))["size"] or 0
-        stay = links.filter(_needed(repository_id, list(gone)) | _elsewhere(repository_id, visible))
-        staying = stay.aggregate(size=Sum("blob__size"))["size"] or 0
-        alone += size - staying
-        shared += staying
+        staying: dict[int, int] = {}
+        for stays in _staying(repository_id, list(gone), visible):
+            staying |= dict(links.filter(stays).values_list("pk", "blob__size"))
+        stay = sum(staying.values())
+        alone += size - stay
+        shared += stay
     return Freed(len(gone), alone, shared)
 
 
-def _needed(repository_id: int, gone: list[int]) -> Q:
-    """The condition of rights whose blobs manifests name that stay."""
+def _staying(repository_id: int, gone: list[int], visible: Visible) -> Iterator[Q]:
+    """The conditions of rights whose blobs stay: manifests that stay refer to one or list it, or
+    another repository may serve it.
+    """
     users = holding.references(OuterRef("pk")).filter(manifest__deleted_at=None)
+    yield Q(Exists(users.exclude(manifest_id__in=gone)))
     named = holding.listings(repository_id, OuterRef("blob__digest")).filter(
         parent__deleted_at=None
     )
-    return Q(Exists(users.exclude(manifest_id__in=gone))) | Q(
-        Exists(named.exclude(parent_id__in=gone))
-    )
+    yield Q(Exists(named.exclude(parent_id__in=gone)))
+    yield _elsewhere(repository_id, visible)
 
 
 def _elsewhere(repository_id: int, visible: Visible) -> Q:

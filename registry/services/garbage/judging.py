@@ -7,6 +7,7 @@ batch's repositories held.
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import connections
@@ -103,19 +104,23 @@ def _last_tags(ids: Sequence[int]) -> dict[int, str]:
 
 def _remove_manifests(doomed: list[tuple[Manifest, Review]], batch: Batch) -> None:
     ids = [manifest.pk for manifest, _ in doomed]
-    gone = [(manifest.repository_id, manifest.digest) for manifest, _ in doomed]
+    gone: defaultdict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    for manifest, candidate in doomed:
+        gone[candidate.cause].append((manifest.pk, manifest.repository_id, manifest.digest))
     last_tags = _last_tags(ids)
-    left = holding.dependents([(pk, *pair) for pk, pair in zip(ids, gone, strict=True)])
+    left = {cause: holding.dependents(some) for cause, some in gone.items()}
     ManifestBlob.objects.filter(manifest_id__in=ids).delete()
     ManifestChild.objects.filter(parent_id__in=ids).delete()
     Tag.objects.filter(manifest_id__in=ids).update(manifest_id=None)
     pull_counts.forget(ids)
     Manifest.objects.filter(pk__in=ids).delete()
-    # A HEAD may have promised one of them a moment ago, while the manifest still held it.
-    reviews.queue(Review.Kind.LINK, left.links, "manifest removed")
-    dependents = left.manifests.difference(ids)
-    reviews.queue(Review.Kind.MANIFEST, dependents, "index or subject removed")
-    tags.end_signatures(batch.repositories, gone)
+    for cause, named in left.items():
+        # A HEAD may have promised one of them a moment ago, while the manifest still held it.
+        reviews.queue(Review.Kind.LINK, named.links, "manifest removed", cause=cause)
+        others = named.manifests.difference(ids)
+        reviews.queue(Review.Kind.MANIFEST, others, "index or subject removed", cause=cause)
+        pairs = [(repository_id, digest) for _, repository_id, digest in gone[cause]]
+        tags.end_signatures(batch.repositories, pairs, cause)
     for manifest, candidate in doomed:
         repository = batch.repositories[manifest.repository_id]
         last_tag = last_tags.get(manifest.pk, "")

@@ -16,18 +16,20 @@ from registry.models import Review
 from registry.services import database
 
 _QUEUE = """
-INSERT INTO registry_review (kind, target, reason, queued_at, due_at, attempts)
-VALUES (%s, %s, %s, %s, %s, 0)
-ON CONFLICT (kind, target) DO UPDATE SET due_at = excluded.due_at, reason = excluded.reason
+INSERT INTO registry_review (kind, target, reason, queued_at, due_at, cause, attempts)
+VALUES (%s, %s, %s, %s, %s, %s, 0)
+ON CONFLICT (kind, target) DO UPDATE
+SET due_at = excluded.due_at, reason = excluded.reason, cause = excluded.cause
 """
 
 
 _QUEUE_DANGLING = """
-INSERT INTO registry_review (kind, target, reason, queued_at, due_at, attempts)
-SELECT 'link', l.id, %s, %s, %s, 0 FROM registry_repositoryblob l
+INSERT INTO registry_review (kind, target, reason, queued_at, due_at, cause, attempts)
+SELECT 'link', l.id, %s, %s, %s, '', 0 FROM registry_repositoryblob l
 WHERE l.repository_id = %s AND l.blob_id = (SELECT id FROM registry_blob WHERE digest = %s)
 AND NOT EXISTS (SELECT 1 FROM registry_manifestblob m WHERE m.link_id = l.id)
-ON CONFLICT (kind, target) DO UPDATE SET due_at = excluded.due_at, reason = excluded.reason
+ON CONFLICT (kind, target) DO UPDATE
+SET due_at = excluded.due_at, reason = excluded.reason, cause = excluded.cause
 """
 _DROP = "DELETE FROM registry_review WHERE kind = %s AND target IN ({holes})"
 _BATCH = 500
@@ -50,17 +52,19 @@ def queue(
     reason: str,
     *,
     after: dt.timedelta | None = None,
+    cause: str = "",
     send: database.Together | None = None,
 ) -> None:
     """Have `targets` reviewed `after` from now (default: the grace).
 
     A target that waits already is looked at then, and not when it was due before: a right's grace
-    only grows by that, and the windows of all else are asked again when it is judged. With `send`,
-    together with other statements.
+    only grows by that, and the windows of all else are asked again when it is judged. `cause` is
+    the job of GitLab's side that has dropped the reference. With `send`, together with other
+    statements.
     """
     now = timezone.now()
     due = now + (grace() if after is None else after)
-    values = [[kind.value, target, reason, now, due] for target in sorted(set(targets))]
+    values = [[kind.value, target, reason, now, due, cause] for target in sorted(set(targets))]
     if send is None:
         database.change_many(_QUEUE, values)
         return

@@ -104,11 +104,10 @@ def test_the_console_shows_and_lifts_it(client: Client, alice: Any, root: Any) -
     fail()
     waits()
     client.force_login(root)
-    page = f"/admin/accounts/user/{alice.pk}/change/"
-    assert f"at {HERE} until" in client.get(page).content.decode()
+    page = "/admin/people/alice/"
+    assert f"At {HERE}" in client.get(page).content.decode()
 
-    chosen = {"action": "lift_failed_logins", "_selected_action": [alice.pk]}
-    client.post("/admin/accounts/user/", chosen)
+    client.post("/admin/people/-/unlock", {"selected": ["alice"], "confirmed": "yes"})
 
-    assert f"at {HERE} until" not in client.get(page).content.decode()
+    assert f"At {HERE}" not in client.get(page).content.decode()
     assert sign_in.verify("alice", PASSWORD, address=HERE) == alice

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from gitlab.ui.decorators import SIGNED_IN_AT
 from tests.people import PASSWORD
 
 PROFILE = "/-/user_settings/profile"
@@ -30,6 +32,20 @@ class TestProfile:
         assert response["Location"] == PROFILE
         assert (alice.name, alice.email) == ("Alice M.", "a@example.org")
         assert "Your profile is saved." in client.get(PROFILE).content.decode()
+
+    def test_another_address_asks_who_it_is_first(self, client: Client, alice: Any) -> None:
+        """By the address whoever sits at an unlocked screen would set a password."""
+        client.force_login(alice)
+        session = client.session
+        session[SIGNED_IN_AT] = time.time() - 3600
+        session.save()
+
+        response = client.post(PROFILE, {"name": "Alice", "email": "mallory@example.org"})
+        client.post(PROFILE, {"name": "Alice M.", "email": "Alice@example.com"})
+
+        alice.refresh_from_db()
+        assert response["Location"].startswith("/users/confirm")
+        assert (alice.name, alice.email) == ("Alice M.", "alice@example.com")
 
     @pytest.mark.parametrize("email", ["bob@example.com", "BOB@example.com", "nowhere", ""])
     def test_it_refuses_at_the_field(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from gitlab.admin_area import views
+from gitlab.admin_area.views import tools
 from gitlab.doctor.findings import Finding, wrong
 
 pytestmark = [pytest.mark.engineless, pytest.mark.django_db]
@@ -24,7 +24,7 @@ def console(root: Any) -> Client:
 def test_nothing_is_examined_before_somebody_asks(
     console: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(views, "examine")
+    monkeypatch.delattr(tools, "examine")
     page = console.get(PAGE).content.decode()
     assert "Examine" in page
     assert f'href="{PAGE}" aria-current="page"' in page
@@ -32,7 +32,7 @@ def test_nothing_is_examined_before_somebody_asks(
 
 def test_findings_with_setting_and_cure(console: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     bad = wrong("issuer", "registry.registry_issuer", "They <differ>.", "Set both to the same.")
-    monkeypatch.setattr(views, "examine", lambda config: [bad, Finding("clock")])
+    monkeypatch.setattr(tools, "examine", lambda config: [bad, Finding("clock")])
     page = console.post(PAGE).content.decode()
     for text in (
         "They &lt;differ&gt;.",
@@ -41,7 +41,7 @@ def test_findings_with_setting_and_cure(console: Any, monkeypatch: pytest.Monkey
         "clock",
     ):
         assert text in page
-    monkeypatch.setattr(views, "examine", lambda config: [Finding("clock")])
+    monkeypatch.setattr(tools, "examine", lambda config: [Finding("clock")])
     assert "Nothing is wrong" in console.post(PAGE).content.decode()
 
 

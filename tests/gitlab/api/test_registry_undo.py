@@ -8,6 +8,7 @@ import pytest
 
 from gitlab.container_registry import deletion
 from gitlab.container_registry.client.connection import RegistryUnavailable
+from gitlab.jobs.leases import Outcome
 from tests.gitlab.api.conftest import Api, assert_refused
 
 pytestmark = pytest.mark.django_db
@@ -92,7 +93,7 @@ def test_an_image_comes_back_when_it_is_gone(
     enqueued: list[Any],
 ) -> None:  # fmt: skip
     api(alice).delete(here)
-    while deletion.delete_repository(web.pk, played) is not deletion.Outcome.DONE:
+    while deletion.delete_repository(web.pk, played) is not Outcome.DONE:
         pass
     address = f"projects/{app.pk}/registry/deleted_repositories"
     listed = api(alice).get(address).json()

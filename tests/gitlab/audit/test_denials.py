@@ -61,6 +61,14 @@ def test_one_address_and_one_name_have_a_bound(
     assert denials.note(denied(9, address="198.51.100.1", who="other"))
 
 
+def test_the_addresses_of_one_network_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else whoever has a /64 fills the memory, and nobody's failed logins are recorded."""
+    monkeypatch.setattr(denials, "MOST_OF_ONE", 3)
+    made = [denials.note(denied(n, address=f"2001:db8::{n}", who=f"user{n}")) for n in range(5)]
+    assert [bool(reference) for reference in made] == [True, True, True, False, False]
+    assert denials.note(denied(address="2001:db8:0:1::1", who="carol"))
+
+
 def test_memory_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(denials, "MAX_KEYS", 3)
     made = [denials.note(denied(n, address=f"192.0.2.{n}", who=f"user{n}")) for n in range(5)]

@@ -43,7 +43,8 @@ def test_too_many_levels(bob: Any, app: Any) -> None:
 
 def test_no_such_group(bob: Any) -> None:
     assert (
-        why(bob, "nobody/app") == "there is no group and no user nobody here in which you may push"
+        why(bob, "nobody/app")
+        == "there is no group, user or project here in which you may push nobody/app"
     )
     assert "is no name for an image" in why(bob, "bob")
 
@@ -86,12 +87,25 @@ def test_a_hidden_project_in_a_group_that_one_sees(mallory: Any, app: Any, below
     """The group is public: what is not there is said to be not there, and so what is hidden."""
     hidden, missing = why(mallory, f"acme/app{below}"), why(mallory, f"acme/nothing{below}")
     assert hidden.replace("app", "nothing") == missing
-    assert "there is no project acme/nothing" in missing
+    assert f"in which you may push acme/nothing{below}" in missing
 
 
 def test_a_group_that_one_sees_and_may_make_nothing_in(mallory: Any, app: Any) -> None:
     Namespace.objects.filter(full_path="acme").update(visibility="public")
-    assert why(mallory, "acme/new") == "there is no project acme/new, and you may make none there"
+    said = "there is no group, user or project here in which you may push acme/new"
+    assert why(mallory, "acme/new") == said
+
+
+@pytest.mark.parametrize("below", ["app", "new", "app/web/x/y/z"])
+def test_a_hidden_group_in_one_that_one_sees(
+    mallory: Any, alice: Any, make_project: Any, below: str
+) -> None:
+    """Nobody learns by a push which groups are in a public one."""
+    make_project("acme/board/app", owner=alice)
+    Namespace.objects.filter(full_path="acme").update(visibility="public")
+    Namespace.objects.filter(full_path="acme/board").update(visibility="private")
+    hidden, missing = why(mallory, f"acme/board/{below}"), why(mallory, f"acme/void/{below}")
+    assert hidden.replace("board", "void") == missing
 
 
 def test_the_registry_says_it_when_it_refuses_the_push(bob: Any, app: Any, client: Client) -> None:

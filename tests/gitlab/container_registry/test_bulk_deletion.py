@@ -10,9 +10,10 @@ from django.utils import timezone
 
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry import bulk_deletion
-from gitlab.container_registry.bulk_deletion import Outcome
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.models import BulkTagDeletion
+from gitlab.jobs import leases
+from gitlab.jobs.leases import Outcome
 from gitlab.namespaces.models import PathChange
 
 pytestmark = pytest.mark.django_db
@@ -71,7 +72,7 @@ def test_how_many_are_looked_at(job: Any, played: Any, monkeypatch: pytest.Monke
 
 def test_a_registry_that_does_not_answer(job: Any, played: Any) -> None:
     played.trouble = RegistryUnavailable("no answer")
-    for _ in range(bulk_deletion.MAX_FAILURES - 1):
+    for _ in range(leases.MAX_FAILURES - 1):
         assert bulk_deletion.run(job.pk, played) is Outcome.LATER
         job.refresh_from_db()
         assert job.next_attempt_at > timezone.now()
@@ -107,7 +108,7 @@ def test_a_worker_that_died_is_succeeded(job: Any, played: Any) -> None:
     assert bulk_deletion.take(job.pk) is not None
     assert bulk_deletion.take(job.pk) is None
     assert bulk_deletion.due() == []
-    before = timezone.now() - bulk_deletion.STALE - dt.timedelta(seconds=1)
+    before = timezone.now() - leases.STALE - dt.timedelta(seconds=1)
     BulkTagDeletion.objects.update(lease_renewed_at=before)
     assert bulk_deletion.due() == [job.pk]
     assert bulk_deletion.run(job.pk, played) is Outcome.DONE

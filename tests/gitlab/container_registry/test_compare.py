@@ -186,6 +186,11 @@ def test_without_a_pair_it_asks_for_one(browser: Any, carol: Any, url: str) -> N
     assert "No such image: &lt;b&gt;none." in page
 
 
+def test_a_name_that_no_database_holds_is_no_image(browser: Any, carol: Any, url: str) -> None:
+    page = text(browser(carol).get(f"{url}?from=v1&to=v2&with=a%00b"))
+    assert "There is no such image" in page
+
+
 def test_an_image_of_another_project_needs_rights_there(
     played: Any, browser: Any, alice: Any, carol: Any, url: str, make_project: Any, make_image: Any
 ) -> None:

@@ -13,6 +13,7 @@ from gitlab.container_registry import deletion, repositories
 from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository, DeletedImage
 from gitlab.container_registry.views import undo
+from gitlab.jobs.leases import Outcome
 
 pytestmark = pytest.mark.django_db
 PATH = "acme/app/web"
@@ -30,7 +31,7 @@ def gone(web: Any, played: Any, alice: Any) -> Any:
     """The image `web`, deleted by alice in the way that a job does it."""
     played.push(PATH, "v1")
     deletion.schedule(alice, web)
-    assert deletion.delete_repository(web.pk, played) is deletion.Outcome.DONE
+    assert deletion.delete_repository(web.pk, played) is Outcome.DONE
     assert not ContainerRepository.objects.filter(pk=web.pk).exists()
     return web
 

@@ -12,9 +12,9 @@ from gitlab.audit.models import AuditEvent
 from gitlab.container_registry import deletion
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.responses import RepositoryDetails
-from gitlab.container_registry.deletion import Outcome
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.jobs import enqueue
+from gitlab.jobs import enqueue, leases
+from gitlab.jobs.leases import Outcome
 from gitlab.namespaces import services as namespaces
 from gitlab.namespaces.models import Project
 
@@ -68,7 +68,7 @@ def test_two_workers_never_both_have_it(scheduled: Any) -> None:
 
 def test_a_killed_workers_image_is_taken_over(scheduled: Any, fake_registry: Any) -> None:
     first = deletion.take(scheduled.pk)
-    long_ago = timezone.now() - deletion.STALE - dt.timedelta(seconds=1)
+    long_ago = timezone.now() - leases.STALE - dt.timedelta(seconds=1)
     ContainerRepository.objects.update(lease_renewed_at=long_ago)
     assert deletion.due() == [scheduled.pk]
     assert deletion.delete_repository(scheduled.pk, fake_registry) is Outcome.DONE
@@ -80,7 +80,7 @@ def test_who_lost_the_lease_lets_go(scheduled: Any, fake_registry: Any) -> None:
     fake_registry.images["alice/app"] = 500
 
     def rob(path: Any) -> None:
-        long_ago = timezone.now() - deletion.STALE - dt.timedelta(seconds=1)
+        long_ago = timezone.now() - leases.STALE - dt.timedelta(seconds=1)
         ContainerRepository.objects.update(lease_renewed_at=long_ago)
         assert deletion.take(scheduled.pk)
 
@@ -94,7 +94,7 @@ def test_an_unavailable_registry_is_tried_later_and_at_last_given_up(
     scheduled: Any, fake_registry: Any
 ) -> None:
     fake_registry.trouble = RegistryUnavailable("away")
-    for count in range(1, deletion.MAX_FAILURES):
+    for count in range(1, leases.MAX_FAILURES):
         assert deletion.delete_repository(scheduled.pk, fake_registry) is Outcome.LATER
         scheduled.refresh_from_db()
         assert (scheduled.status, scheduled.failed_deletion_count) == ("delete_scheduled", count)

@@ -10,11 +10,14 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from gitlab.accounts import services as accounts
 from gitlab.accounts.models import User
 from gitlab.audit.models import AuditEvent
 from gitlab.identity_providers import absence
 from gitlab.identity_providers.models import Identity
+from tests.gitlab.accounts.factors import set_up_app
 from tests.gitlab.identity_providers.played_provider import PlayedProvider
+from tests.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +45,26 @@ def test_who_stays_away_is_deactivated(dora: Any, come: Callable[..., Any], clie
     come()
     assert state(dora) == "active"
     assert absence.sweep() == 0
+
+
+@pytest.mark.parametrize("with_app", [False, True])
+def test_nobody_comes_back_past_the_provider(
+    dora: Any, come: Callable[..., Any], with_app: bool
+) -> None:
+    """Who is gone there may have set a password here while they were not."""
+    accounts.reset_password(dora, PASSWORD)
+    if with_app:
+        set_up_app(dora)
+    absence.sweep()
+    browser = Client()
+    answer = browser.post("/users/sign_in", {"login": "dora", "password": PASSWORD}, follow=True)
+    assert "Your account rests: sign in by sso" in answer.content.decode()
+    assert state(dora) == "deactivated"
+    assert "_auth_user_id" not in browser.session
+    if not with_app:
+        come()
+        browser.post("/users/sign_in", {"login": "dora", "password": PASSWORD})
+        assert "_auth_user_id" in browser.session
 
 
 @pytest.mark.parametrize(

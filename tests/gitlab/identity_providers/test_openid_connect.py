@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from gitlab.accounts import failed_logins
 from gitlab.accounts.models import User
 from gitlab.identity_providers import openid_connect, views
 from gitlab.identity_providers.models import Identity
@@ -86,6 +87,27 @@ class TestTheWay:
         assert client.get(BACK, {"code": "c", "state": first["state"]})["Location"] == (
             "/users/sign_in"
         )
+
+    def test_a_visitor_is_not_sent_there_without_an_end(
+        self, client: Client, provider: PlayedProvider, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each time the provider is asked, and a session is written."""
+        allowed = failed_logins.Kind("questions", (failed_logins.Rate(2, 3600.0),))
+        monkeypatch.setattr(failed_logins, "_QUESTIONS", allowed)
+        assert all(provider.asked_with(Client()) for _ in range(2))
+        assert client.get(BEGIN)["Location"] == "/users/sign_in"
+        assert "Too many attempts" in said(client)
+        assert client.get(BEGIN, REMOTE_ADDR="198.51.100.9")["Location"] != "/users/sign_in"
+
+    def test_the_session_of_a_visitor_ends_with_the_question(
+        self, client: Client, provider: PlayedProvider
+    ) -> None:
+        asked = provider.asked_with(client)
+        assert client.session.get_expiry_age() <= 600
+        provider.claims = {**PERSON, "nonce": asked["nonce"]}
+        client.get(BACK, {"code": "the-code", "state": asked["state"]})
+        assert is_in(client)
+        assert client.session.get_expiry_age() > 600
 
     def test_claims_of_the_userinfo_endpoint(self, provider: PlayedProvider, come: Come) -> None:
         provider.userinfo(**PERSON)

@@ -20,7 +20,7 @@ from gitlab.refusals import Forbidden
 from gitlab.ui.decorators import SIGNED_IN_AT
 from tests.gitlab.accounts.factors import set_up_app
 from tests.gitlab.identity_providers.played_provider import PlayedProvider
-from tests.people import basic
+from tests.people import PASSWORD, basic
 
 pytestmark = pytest.mark.django_db
 
@@ -118,6 +118,33 @@ class TestWhoIsHereAlready:
         come(**ALICE | {"email": "Alice@Example.com"})
         assert who(client) == "alice"
         assert not Identity.objects.get().made_user
+
+    def test_an_address_that_somebody_has_typed_first_is_not_theirs(
+        self, provider: PlayedProvider, come: Come, client: Client, mallory: Any, root: Any
+    ) -> None:
+        """Else alice comes into mallory's account, which has alice's groups from then on."""
+        provider.settle(create_users=True, link_by_email=True)
+        accounts.update_user(mallory, by=mallory, email=ALICE["email"])
+        come(**ALICE)
+        assert not is_in(client)
+        assert not Identity.objects.exists()
+        accounts.update_user(mallory, by=mallory, email="mallory@example.org")
+        accounts.update_user(mallory, by=root, email=ALICE["email"])
+        come(**ALICE)
+        assert who(client) == "mallory"
+
+    def test_nor_is_one_with_which_somebody_has_registered(
+        self, provider: PlayedProvider, come: Come, client: Client, settings: Any
+    ) -> None:
+        settings.SIGNUP_ENABLED = True
+        provider.settle(create_users=True, link_by_email=True)
+        user = accounts.sign_up(username="first", email=ALICE["email"], password=PASSWORD)
+        come(**ALICE)
+        assert not is_in(client)
+        # By the link that was sent there.
+        accounts.reset_password(user, PASSWORD)
+        come(**ALICE)
+        assert who(client) == "first"
 
     def test_no_administrator_is_found_by_an_address(
         self, provider: PlayedProvider, come: Come, client: Client, root: Any

@@ -23,7 +23,7 @@ class TestHome:
     def test_strangers_sign_in_first(self, client: Client) -> None:
         assert client.get("/")["Location"] == "/users/sign_in?next=/"
 
-    @pytest.mark.parametrize("address", ["/", "/dashboard/projects"])
+    @pytest.mark.parametrize("address", ["/dashboard/projects"])
     def test_it_shows_what_one_belongs_to(
         self, client: Client, alice: Any, bob: Any, make_group: Any, make_project: Any, address: str
     ) -> None:
@@ -64,7 +64,7 @@ class TestHome:
             )
         client.force_login(bob)
 
-        page = client.get("/")
+        page = client.get("/dashboard/projects")
 
         assert {row.routable.path: row.images for row in page.context["rows"]} == {
             "seen": 1,
@@ -77,8 +77,8 @@ class TestHome:
             make_project(f"alice/{name}", owner=alice)
         client.force_login(alice)
 
-        assert paths(client.get("/?q=W")) == ["alice/web", "alice/worker"]
-        nothing = client.get("/?q=<b>nothing")
+        assert paths(client.get("/dashboard/projects?q=W")) == ["alice/web", "alice/worker"]
+        nothing = client.get("/dashboard/projects?q=<b>nothing")
         assert "No project matches." in nothing.content.decode()
         assert "<b>nothing" not in nothing.content.decode()
 
@@ -87,15 +87,19 @@ class TestHome:
             make_project(f"alice/p{number:02d}", owner=alice)
         client.force_login(alice)
 
-        first = client.get("/?q=p")
-        second = client.get(f"/{first.context['next_url']}")
-        third = client.get(f"/{second.context['next_url']}")
+        first = client.get("/dashboard/projects?q=p")
+        second = client.get(f"/dashboard/projects{first.context['next_url']}")
+        third = client.get(f"/dashboard/projects{second.context['next_url']}")
 
         assert [len(paths(page)) for page in (first, second, third)] == [20, 20, 5]
         assert not first.context["previous_url"]
         assert not third.context["next_url"]
-        assert paths(client.get(f"/{third.context['previous_url']}")) == paths(second)
-        assert paths(client.get(f"/{second.context['previous_url']}")) == paths(first)
+        assert paths(client.get(f"/dashboard/projects{third.context['previous_url']}")) == paths(
+            second
+        )
+        assert paths(client.get(f"/dashboard/projects{second.context['previous_url']}")) == paths(
+            first
+        )
         assert "q=p" in first.context["next_url"]
 
     @pytest.mark.parametrize("sort", ["path", "-path", "updated_at", "-updated_at"])
@@ -116,14 +120,14 @@ class TestHome:
             )
         )
 
-        seen, pages, url = [], [], f"/?sort={sort}"
+        seen, pages, url = [], [], f"/dashboard/projects?sort={sort}"
         while url:
             page = client.get(url)
             pages.append(paths(page))
             seen += pages[-1]
-            url = page.context["next_url"] and "/" + page.context["next_url"]
+            url = page.context["next_url"] and "/dashboard/projects" + page.context["next_url"]
         assert seen == wanted
-        assert paths(client.get("/" + page.context["previous_url"])) == pages[-2]
+        assert paths(client.get("/dashboard/projects" + page.context["previous_url"])) == pages[-2]
         assert page.context["sort"] == sort
 
     @pytest.mark.parametrize("key", ["after=zzz", "after=[1,2]", "before=%5B%22\\u0000%22,1%5D"])
@@ -133,7 +137,7 @@ class TestHome:
         make_project("alice/web", owner=alice)
         client.force_login(alice)
 
-        assert paths(client.get(f"/?sort=updated_at&{key}")) == ["alice/web"]
+        assert paths(client.get(f"/dashboard/projects?sort=updated_at&{key}")) == ["alice/web"]
 
     def test_an_unknown_order_is_the_usual(
         self, client: Client, alice: Any, make_project: Any
@@ -141,7 +145,7 @@ class TestHome:
         make_project("alice/web", owner=alice)
         client.force_login(alice)
 
-        page = client.get("/?sort=password")
+        page = client.get("/dashboard/projects?sort=password")
         assert (paths(page), page.context["sort"]) == (["alice/web"], "path")
 
     @pytest.mark.parametrize(
@@ -153,7 +157,7 @@ class TestHome:
         make_project("alice/web", owner=alice)
         client.force_login(alice)
 
-        assert client.get(f"/{cursor}").status_code == 200
+        assert client.get(f"/dashboard/projects{cursor}").status_code == 200
 
     def test_many_projects_cost_as_few_queries(
         self,
@@ -169,7 +173,7 @@ class TestHome:
         client.force_login(alice)
 
         with django_assert_max_num_queries(9):
-            client.get("/")
+            client.get("/dashboard/projects")
 
 
 class TestGroups:
@@ -236,4 +240,4 @@ def test_a_lapsed_membership_is_none(
     members.remove_member(alice, group, bob)
     client.force_login(bob)
 
-    assert paths(client.get("/")) == []
+    assert paths(client.get("/dashboard/projects")) == []

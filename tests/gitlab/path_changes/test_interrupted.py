@@ -13,6 +13,7 @@ from gitlab.authorization.authorizer import GitLabAuthorizer
 from gitlab.container_registry import deletion, undo
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.models import ContainerRepository
+from gitlab.jobs.leases import Outcome
 from gitlab.namespaces import services
 from gitlab.namespaces.models import PathChange, Project
 from gitlab.path_changes import services as path_changes
@@ -147,14 +148,14 @@ class TestMeanwhile:
         row = ContainerRepository.objects.get(path="acme/web")
         ContainerRepository.objects.filter(pk=row.pk).update(status="delete_scheduled")
 
-        assert deletion.delete_repository(row.pk, fake_registry) is deletion.Outcome.LATER
+        assert deletion.delete_repository(row.pk, fake_registry) is Outcome.LATER
         assert not fake_registry.batches
         row.refresh_from_db()
         assert (row.status, row.failed_deletion_count, row.lease) == ("delete_scheduled", 0, None)
 
         path_changes.change_project_path(alice, web, path="shop", registry=left)
         ContainerRepository.objects.filter(pk=row.pk).update(next_attempt_at=None)
-        assert deletion.delete_repository(row.pk, fake_registry) is deletion.Outcome.DONE
+        assert deletion.delete_repository(row.pk, fake_registry) is Outcome.DONE
         assert fake_registry.batches == [("acme/shop", 100)]
 
     def test_it_waits_for_a_deletion_under_way(self, alice: Any, web: Any, registry: Any) -> None:

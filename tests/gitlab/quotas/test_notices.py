@@ -86,6 +86,11 @@ def test_nothing_where_mail_is_off_or_nothing_is_limited(
     settings.MAIL_ENABLED = False
     assert warn("acme", 10) == []
     assert Quota.objects.get().warned_percent == 0
+    assert Quota.objects.get().used_percent == 100, "for home, without mail too"
+    settings.MAIL_ENABLED = True
+    assert [who for who, _ in warn("acme", 10)] == ["alice"], "told once there is mail"
+    limited(alice, acme, None)
+    assert Quota.objects.get().used_percent == 0, "of another limit nobody knows yet"
 
 
 def test_a_part_at_a_time_the_oldest_first(

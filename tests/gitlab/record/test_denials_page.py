@@ -165,6 +165,12 @@ def test_what_one_may_not_see_is_asked_like_what_is_not_there(
     assert counts[0] == counts[1]
 
 
+def test_an_id_that_no_database_holds_is_not_there(client: Any, carol: Any) -> None:
+    client.force_login(carol)
+    assert client.get("/-/denials/a%00b").status_code == 404
+    assert client.get("/-/denials", {"q": "a\0b"}, follow=True).status_code == 404
+
+
 def test_lists(
     client: Any, app: Any, of_carol: str, alice: Any, carol: Any, bob: Any, root: Any
 ) -> None:

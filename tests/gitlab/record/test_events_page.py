@@ -74,6 +74,22 @@ def test_what_stands_where(client: Any, app: Any, alice: Any, bob: Any, make_pro
     assert "192.0.2.9" not in own
 
 
+def test_what_is_not_shown_is_not_found_either(
+    client: Any, app: Any, alice: Any, bob: Any, carol: Any
+) -> None:
+    """Nobody learns by guesses where somebody acted from who has done something to them."""
+    with acting_from("192.0.2.7", "access_token:8"):
+        members.add_member(alice, app, carol, 30)
+    with acting_from("192.0.2.8"):
+        record("user.update", by=carol, target=carol)
+    client.force_login(carol)
+    assert "member.add" in body(client, OWN, action="member.add")
+    for query in ({"address": "192.0.2.7"}, {"credential": "access_token:8"}):
+        assert "member.add" not in body(client, OWN, **query)
+        assert "member.add" not in body(client, OWN, format="csv", **query)
+    assert "user.update" in body(client, OWN, address="192.0.2.8")
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [

@@ -66,11 +66,10 @@ def test_a_day(
     started = AuditEvent.objects.count()
     console = signed_in("root")
     new = {"username": "dora", "email": "d@example.com", "name": "D", "password": "harbour-lamp-9"}
-    console.post("/admin/accounts/user/add/", new)
-    dora = type(root).objects.get(username="dora")
+    console.post("/admin/people/-/new", new)
     for is_admin in ({"is_superuser": "on"}, {}):
         form = {"name": "D", "email": "d@example.com", **is_admin}
-        console.post(f"/admin/accounts/user/{dora.pk}/change/", form)
+        console.post("/admin/people/dora/", form)
 
     Client().post("/users/sign_in", {"login": "alice", "password": "wrong"})
     denials.flush()

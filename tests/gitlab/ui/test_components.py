@@ -11,6 +11,7 @@ from django import forms
 from django.template import Context, Template
 from django.test import RequestFactory
 
+from gitlab.ui.components.charts import Point
 from gitlab.ui.components.values import mebibytes, relative
 
 pytestmark = pytest.mark.engineless
@@ -259,3 +260,26 @@ class TestRest:
 
     def test_a_command_copies_without_its_line_end(self) -> None:
         assert 'data-copy="a\nb"' in render("{% copy text %}", text="a\nb\n")
+
+
+class TestChart:
+    POINTS = (Point("16 Nov", 4, "4.0 MiB"), Point("17 Nov", 0, "0 B"), Point("18 Nov", 1, "<1>"))
+
+    def test_it_says_in_words_what_it_draws(self) -> None:
+        text = render('{% chart "Freed a day" points %}', points=self.POINTS)
+        assert 'aria-label="Freed a day: 16 Nov 4.0 MiB, 17 Nov 0 B, 18 Nov &lt;1&gt;"' in text
+        assert text.count("<title>") == 3
+        assert text.count('class="chart__column"') == 2
+        assert 'y="0.0" width="7" height="48.0"' in text
+        assert "at most 4.0 MiB" in text
+        assert '<tr><th scope="row">17 Nov</th><td>0 B</td></tr>' in text
+
+    def test_little_beside_much_is_seen(self) -> None:
+        points = [Point("a", 1_000_000, "much"), Point("b", 1, "little")]
+        assert 'height="1.5"' in render('{% chart "x" points %}', points=points)
+
+    def test_nothing_is_drawn_as_nothing(self) -> None:
+        text = render('{% chart "Pushes" points %}', points=[Point("a", 0, "0")])
+        assert "chart__column" not in text
+        assert ">none<" in text
+        assert "<figure" in render('{% chart "Pushes" points %}', points=[])

@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
 
 from registry.models import RepositoryBlob, Usage, UsageTotal
 from registry.quotas import Quota, Quotas
@@ -112,6 +114,38 @@ def test_a_count_in_steps_with_pushes_in_between(monkeypatch: pytest.MonkeyPatch
     assert steps > 2
     assert used()[0] == used(APP)[0] == real
     assert usage.of(["acme"])["acme"].is_counted
+
+
+def test_a_count_takes_as_many_steps_as_there_is_and_each_costs_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that a million blobs are a matter of steps, and no step one of memory or time."""
+    monkeypatch.setattr(usage, "AT_ONCE", 4)
+    for number in range(21):
+        images.push_blob(APP, bytes([number]) * 10)
+    usage.room(Quotas((Quota("acme"),)))
+    costs: list[int] = []
+    finished: list[usage.Count] = []
+    while not finished and len(costs) < 30:
+        with CaptureQueriesContext(connections["registry"]) as captured:
+            finished = usage.count_some(1)
+        costs.append(len(captured))
+    assert len(costs) == 21 // 4 + 1
+    assert len(set(costs[:-1])) == 1
+    assert finished[0].found == used()[0] == 210
+
+
+def test_a_push_costs_the_same_however_much_is_counted() -> None:
+    def statements() -> int:
+        with CaptureQueriesContext(connections["registry"]) as captured:
+            images.push_blob(APP, images.content(), COUNTED)
+        return len(captured)
+
+    images.push_blob(APP, b"first", COUNTED)
+    before = statements()
+    for number in range(20):
+        images.push_blob(OTHER, bytes([number]) * 10, COUNTED)
+    assert statements() == before
 
 
 def test_nothing_limits_before_the_first_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,17 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
   }
 });
 
+// What looks again by itself rests while nobody can see it, and is left as it is, with where the
+// focus stands, while nothing has changed.
+const looksAgain = (element) => element.getAttribute("hx-trigger")?.startsWith("every ");
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden && looksAgain(event.detail.elt)) event.preventDefault();
+});
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const shown = detail.target.dataset?.etag;
+  if (shown && detail.xhr.getResponseHeader("ETag") === shown) detail.shouldSwap = false;
+});
+
 // Copy
 on("click", "[data-copy]", async (button) => {
   const text = button.dataset.copy;

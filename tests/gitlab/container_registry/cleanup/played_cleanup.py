@@ -30,9 +30,10 @@ def tags(web: Any, played: Any, alice: Any, app: Any, enqueued: list[Any]) -> An
 def planned(tags: Any, alice: Any, app: Any) -> Any:
     """A plan that waits for approval."""
     from gitlab.container_registry.cleanup import requests, runs
+    from gitlab.jobs.leases import Outcome
 
     row = requests.request(alice, app)
-    assert runs.run(row.pk, tags) is runs.Outcome.DONE
+    assert runs.run(row.pk, tags) is Outcome.DONE
     row.refresh_from_db()
     assert row.status == "planned"
     return row
@@ -48,8 +49,9 @@ def approved(planned: Any, alice: Any) -> Any:
 @pytest.fixture
 def finished(approved: Any, tags: Any) -> Any:
     from gitlab.container_registry.cleanup import runs
+    from gitlab.jobs.leases import Outcome
 
-    assert runs.run(approved.pk, tags) is runs.Outcome.DONE
+    assert runs.run(approved.pk, tags) is Outcome.DONE
     approved.refresh_from_db()
     assert approved.status == "finished"
     return approved

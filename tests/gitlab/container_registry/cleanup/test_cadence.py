@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from gitlab.container_registry.cleanup import cadence, plan, requests, runs, services
 from gitlab.container_registry.cleanup.models import CleanupPolicy, CleanupRun
+from gitlab.jobs.leases import Outcome
 from gitlab.namespaces.models import Namespace, Project
 from tests.gitlab.container_registry.cleanup.played_cleanup import left
 
@@ -53,9 +54,9 @@ def test_of_a_project(tags: Any, alice: Any, app: Any, enqueued: list[Any]) -> N
     assert policy.next_run_at == row.next_run_at + dt.timedelta(days=7)
     run = CleanupRun.objects.get()
     assert (run.by_policy, run.requires_approval, run.rules) == (True, False, policy.rules)
-    assert runs.run(run.pk, tags) is runs.Outcome.MORE
+    assert runs.run(run.pk, tags) is Outcome.MORE
     assert enqueued[-1] == (requests.TASK, run.pk)
-    assert runs.run(run.pk, tags) is runs.Outcome.DONE
+    assert runs.run(run.pk, tags) is Outcome.DONE
     assert left(tags) == ["latest", "v3", "v4"]
     assert ("delete unmoved", "acme/app/web", ["v0", "v1", "v2"], "") in tags.calls
 
@@ -78,11 +79,11 @@ def test_one_that_wants_approval_waits(tags: Any, alice: Any, app: Any) -> None:
     make_due(app, alice, requires_approval=True)
     cadence.open_due()
     run = CleanupRun.objects.get()
-    assert runs.run(run.pk, tags) is runs.Outcome.DONE
+    assert runs.run(run.pk, tags) is Outcome.DONE
     run.refresh_from_db()
     assert run.status == "planned"
     requests.approve(alice, run)
-    assert runs.run(run.pk, tags) is runs.Outcome.DONE
+    assert runs.run(run.pk, tags) is Outcome.DONE
 
 
 @pytest.mark.parametrize(
@@ -95,9 +96,9 @@ def test_a_project_that_takes_no_changes_by_then(
     make_due(app, alice)
     cadence.open_due()
     run = CleanupRun.objects.get()
-    assert runs.run(run.pk, tags) is runs.Outcome.MORE
+    assert runs.run(run.pk, tags) is Outcome.MORE
     Project.objects.filter(pk=app.pk).update(**columns)
-    assert runs.run(run.pk, tags) is runs.Outcome.FAILED
+    assert runs.run(run.pk, tags) is Outcome.FAILED
     run.refresh_from_db()
     assert run.failure_reason == "not allowed: the project takes no changes"
     assert len(left(tags)) == 6

@@ -12,10 +12,11 @@ from django.utils import timezone
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.cleanup import deletion, plan, protection, requests, runs, services
 from gitlab.container_registry.cleanup.models import CleanupBatch, CleanupRun
-from gitlab.container_registry.cleanup.runs import Outcome
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.responses import TagDetails
 from gitlab.container_registry.protection import services as rules
+from gitlab.jobs import leases
+from gitlab.jobs.leases import Outcome
 from gitlab.namespaces.models import PathChange
 from gitlab.refusals import Conflict, Forbidden, NotFound
 from tests.gitlab.container_registry.cleanup.played_cleanup import PATH, entries, left
@@ -140,6 +141,25 @@ def test_what_was_pulled_since_is_spared(tags: Any, alice: Any, app: Any) -> Non
     assert runs.run(row.pk, tags) is Outcome.DONE
     assert left(tags) == ["latest", "v1", "v4"]
     assert entries(row)["v1"].said == "pulled since it was planned"
+    # All of a batch at once: nothing is asked about each of its tags.
+    assert ("delete unmoved", PATH, ["v0", "v1", "v2", "v3"], "alice") in tags.calls
+
+
+@pytest.mark.parametrize("rule", [{"not_pulled_for": "1d"}, {"never_pulled": True}])
+def test_another_registry_knows_no_pulls_and_so_spares_everything(
+    tags: Any, alice: Any, app: Any, rule: dict[str, Any]
+) -> None:
+    tags.has_own_api = False
+    services.save_policy(alice, app, rules=[{"name_regex_delete": ".*", **rule}])
+    row = requests.request(alice, app)
+    assert runs.run(row.pk, tags) is Outcome.DONE
+    row.refresh_from_db()
+    assert (row.status, row.going_count, row.watches_pulls) == ("finished", 0, False)
+    assert {each.reason for each in entries(row, goes=False).values()} == {
+        "kept: latest always stays",
+        "kept: this registry does not count pulls",
+    }
+    assert left(tags) == ALL
 
 
 def test_nothing_to_delete_is_finished(tags: Any, alice: Any, app: Any) -> None:
@@ -214,9 +234,26 @@ def test_more_than_the_registry_counts_at_once(
     assert not row.is_exact
 
 
+def test_what_several_images_share_makes_it_the_least(
+    tags: Any, alice: Any, app: Any, make_image: Any
+) -> None:
+    make_image("acme/app/other", of=app)
+    row = requests.request(alice, app)
+    runs.run(row.pk, tags)
+    row.refresh_from_db()
+    assert row.is_exact, "nothing goes of the other"
+    for number in range(3):
+        tags.push("acme/app/other", f"v{number}", "abc"[number])
+    row = requests.request(alice, app)
+    runs.run(row.pk, tags)
+    row.refresh_from_db()
+    assert row.freed_bytes == 2 * tags.freed_bytes.alone_bytes
+    assert not row.is_exact
+
+
 def test_a_registry_that_does_not_answer(approved: CleanupRun, tags: Any) -> None:
     tags.trouble = RegistryUnavailable("no answer")
-    for _ in range(runs.MAX_FAILURES - 1):
+    for _ in range(leases.MAX_FAILURES - 1):
         assert runs.run(approved.pk, tags) is Outcome.LATER
         approved.refresh_from_db()
         assert approved.next_attempt_at is not None
@@ -240,7 +277,7 @@ def test_a_worker_that_died_is_succeeded(approved: CleanupRun, tags: Any) -> Non
     assert runs.take(approved.pk) is not None
     assert runs.take(approved.pk) is None
     assert runs.due() == []
-    before = timezone.now() - runs.STALE - dt.timedelta(seconds=1)
+    before = timezone.now() - leases.STALE - dt.timedelta(seconds=1)
     CleanupRun.objects.update(lease_renewed_at=before)
     assert runs.due() == [approved.pk]
     assert runs.run(approved.pk, tags) is Outcome.DONE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from typing import Any
 
 import httpx
@@ -12,6 +14,7 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client import connection
 from gitlab.container_registry.client.berth import BerthRegistry
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
+from gitlab.container_registry.client.responses import Collected
 from tests.gitlab.container_registry.client.played_network import PlayedNetwork
 
 DIGEST = "sha256:" + "a" * 64
@@ -288,3 +291,63 @@ def test_what_is_shared_counts_what_the_token_covers() -> None:
     claims = played.claims()
     assert [entry["name"] for entry in claims["access"]] == ["acme/app", "acme/*"]
     assert "sub" not in claims
+
+
+def _freed(alone: int, *, exact: bool = True) -> httpx.Response:
+    return httpx.Response(200, json={"alone_bytes": alone, "shared_bytes": 1, "exact": exact})
+
+
+def test_what_many_tags_free_is_asked_at_once() -> None:
+    registry, played = _client(_freed(7))
+    found = registry.freed_by_many("acme/app", [f"v{number}" for number in range(10_000)])
+    assert (found.alone_bytes, found.is_exact) == (7, True)
+    assert len(played.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        _freed(0, exact=False),
+        httpx.Response(400, json={"errors": [{"code": "UNSUPPORTED", "message": "at most 1000"}]}),
+        httpx.Response(413, json={"errors": [{"code": "MANIFEST_INVALID", "message": "long"}]}),
+    ],
+)
+def test_what_is_too_many_is_asked_by_thousands(first: httpx.Response) -> None:
+    """Of a registry that can't count them together, or of before."""
+    registry, played = _client(first, _freed(5))
+    found = registry.freed_by_many("acme/app", [f"v{number}" for number in range(2500)])
+    assert (found.alone_bytes, found.shared_bytes, found.is_exact) == (15, 3, False)
+    assert len(played.asked) == 4
+
+
+def test_a_refusal_of_few_tags_is_one() -> None:
+    refusal = {"errors": [{"code": "UNSUPPORTED", "message": "no"}]}
+    registry, _ = _client(httpx.Response(400, json=refusal))
+    with pytest.raises(RegistryRefused):
+        registry.freed_by_many("acme/app", ["v1"])
+
+
+def test_a_job_names_itself_in_its_token() -> None:
+    registry, played = _client(
+        httpx.Response(200, json=[{"name": "v1", "outcome": "pulled"}]),
+        httpx.Response(200, json=[{"name": DIGEST, "outcome": "deleted"}]),
+    )
+    since = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
+    (found,) = registry.delete_unmoved(
+        "acme/app", [("v1", DIGEST)], project=7, cause="cleanup-3", unless_pulled_since=since
+    )
+    assert found.outcome == "pulled"
+    assert json.loads(played.asked[0].content)["unless_pulled_since"] == since.timestamp()
+    registry.delete_untagged("acme/app", [DIGEST], project=7, cause="cleanup-3")
+    for number in (0, 1):
+        (entry,) = played.claims(number)["access"]
+        assert entry["meta"] == {"project_id": 7, "cause": "cleanup-3"}
+
+
+def test_what_was_collected() -> None:
+    found = {"waiting": 0, "removed": 3, "bytes": 70, "last_removed_at": "2026-11-29T12:00:00Z"}
+    registry, played = _client(httpx.Response(200, json=found), httpx.Response(404))
+    at = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC)
+    assert registry.collected("cleanup-3") == Collected(0, 70, at)
+    assert str(played.asked[0].url) == "http://registry/gitlab/v1/garbage/causes/cleanup-3"
+    assert registry.collected("cleanup-3") is None

@@ -363,6 +363,41 @@ class TestChart:
         found = assert_cheap(lambda: helm.files_in(packed))
         assert found in ({}, {"values.yaml": "x"})
 
+    @pytest.mark.parametrize(
+        "said",
+        [
+            b"1" * 2_000_000,
+            b"hdrcharset=" * 5000,
+            b"0 path=app/values.yaml\n",
+            b" 9 path=a\n",
+            b"999999999999 a=b\n",
+            b"12 size=9999\n",
+            b"path",
+        ],
+    )
+    @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+    def test_a_header_that_lies(self, kind: bytes, said: bytes) -> None:
+        """`tarfile` looks through the first of them for hours, and nothing else runs meanwhile."""
+        header = tarfile.TarInfo("app/long")
+        header.type, header.size = kind, len(said)
+        entry = tarfile.TarInfo("app/README.md")
+        archive = header.tobuf() + said + bytes(-len(said) % 512) + entry.tobuf() + bytes(1024)
+        found = assert_cheap(lambda: helm.files_in(gzip.compress(archive)))
+        assert found in ({}, {"README.md": ""})
+
+    def test_headers_without_an_end(self) -> None:
+        header = tarfile.TarInfo("app/long")
+        header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1
+        assert helm.files_in(gzip.compress((header.tobuf() + b"a" + bytes(511)) * 5000)) == {}
+
+    @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
+    def test_each_format_is_read(self, form: int) -> None:
+        folder = "ä" * 60 if form != tarfile.USTAR_FORMAT else "a" * 60
+        entry = tarfile.TarInfo(f"{folder}/values.yaml")
+        entry.size, entry.pax_headers = 4, {"mtime": "1.5", "comment": "ü=\n1"}
+        archive = entry.tobuf(form) + b"a: 1" + bytes(508) + bytes(1024)
+        assert helm.files_in(gzip.compress(archive)) == {"values.yaml": "a: 1"}
+
     @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
     def test_each_field_may_hold_anything(self, value: Any) -> None:
         for field in written.CHART:

@@ -12,9 +12,10 @@ from django.utils import timezone
 from gitlab.container_registry.client.connection import RegistryUnavailable
 from gitlab.container_registry.layers import jobs, requests, storing
 from gitlab.container_registry.layers.comparing import ChangeKind
-from gitlab.container_registry.layers.jobs import Outcome
 from gitlab.container_registry.layers.limits import Limits
 from gitlab.container_registry.layers.models import Difference, FileJob, ListedLayer
+from gitlab.jobs import leases
+from gitlab.jobs.leases import Outcome
 from gitlab.refusals import Forbidden, Invalid, NotFound, TooMany
 from tests.gitlab.container_registry.layers.archives import (
     archive,
@@ -145,7 +146,7 @@ def test_a_registry_in_trouble_is_asked_again_and_at_last_no_more(
 ) -> None:
     row = listing(played, carol, web, BASE)
     played.trouble = RegistryUnavailable("nobody answers")
-    for _ in range(jobs.MAX_FAILURES - 1):
+    for _ in range(leases.MAX_FAILURES - 1):
         assert jobs.run(row.pk, played) is Outcome.LATER
         assert jobs.run(row.pk, played) is Outcome.NOT_OURS
         FileJob.objects.update(next_attempt_at=None)
@@ -154,6 +155,19 @@ def test_a_registry_in_trouble_is_asked_again_and_at_last_no_more(
     again = requests.request(carol, web, row.digest, registry=played)
     assert (again.pk, again.status, again.failures) == (row.pk, "scheduled", 0)
     assert jobs.run(row.pk, played) is Outcome.DONE
+
+
+def test_a_job_has_an_end_in_time_and_goes_on_where_it_ended(
+    played: Any, carol: Any, web: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "MAX_SECONDS", 0)
+    row = listing(played, carol, web, BASE, UPPER)
+    assert jobs.run(row.pk, played) is Outcome.FAILED
+    row.refresh_from_db()
+    assert "ask again" in row.failure_reason
+    assert ListedLayer.objects.count() == 1
+    again = listing(played, carol, web, BASE, UPPER)
+    assert jobs.run(again.pk, played) is Outcome.DONE
 
 
 def test_other_bytes_than_the_digest_names_are_not_kept(played: Any, carol: Any, web: Any) -> None:
@@ -303,6 +317,15 @@ def test_a_comparison_ends(
 ) -> None:
     monkeypatch.setattr(jobs, "MAX_COMPARED", 2)
     assert compared(played, carol, web, [BASE], [UPPER]).is_cut
+
+
+def test_a_comparison_ends_where_all_is_hidden(
+    played: Any, carol: Any, web: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "MAX_WALKED", 8)
+    hidden = [of_files({f"etc/f{n}": b"" for n in range(9)}), of_files({".wh.etc": b""})]
+    row = compared(played, carol, web, hidden, [UPPER])
+    assert (row.status, row.is_cut) == ("finished", True)
 
 
 def test_a_comparison_needs_rights_in_both(

@@ -98,6 +98,11 @@ CORPUS: dict[str, tuple[Callable[[], bytes], dict[str, Any], str]] = {
         {"entries": 30},
         "more than 30 entries",
     ),
+    "more entries than are read, none of which is placed": (
+        lambda: archive(*(member("../f") for _ in range(50))),
+        {"entries": 40},
+        "more than 40 entries",
+    ),
     "names without an end in all": (
         lambda: archive(*(member(f"{n}" + "n" * 200) for n in range(50))),
         {"records": 4000},
@@ -142,6 +147,11 @@ CORPUS: dict[str, tuple[Callable[[], bytes], dict[str, Any], str]] = {
     ),
     "a name of pax with a zero byte": (
         lambda: pax(record(b"path=a\0b")),
+        {},
+        "name has a zero byte",
+    ),
+    "a name of a sparse file with a zero byte": (
+        lambda: pax(record(b"GNU.sparse.name=a\0001b\0" + b"z" * 60)) + header(),
         {},
         "name has a zero byte",
     ),

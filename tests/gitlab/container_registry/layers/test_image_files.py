@@ -152,6 +152,25 @@ def test_of_a_folder_without_an_end_a_page_is_read(django_assert_max_num_queries
         assert len(names(layers, limit=100)) == 100
 
 
+def test_what_is_hidden_costs_as_what_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer named many times below one that hides it all has nothing to show, and no end."""
+    names_of = {f"d/f{n}": b"" for n in range(20)}
+    layers = listed(*[of_files(names_of)] * 5, of_files({"d/.wh..wh..opq": b""}))
+    assert names(layers, "d") == []
+    monkeypatch.setattr(image_files, "MAX_WALKED", 50)
+    assert image_files.in_folder(layers, b"d").is_cut
+    page = image_files.search(layers, b"", b"f")
+    assert (page.files, page.is_cut) == ([], True)
+
+
+def test_a_path_to_nowhere_costs_as_little_as_its_first_part(
+    django_assert_max_num_queries: Any,
+) -> None:
+    layers = listed(BASE)
+    with django_assert_max_num_queries(4), pytest.raises(NotFound):
+        image_files.in_folder(layers, b"/".join([b"etc", *[b"no"] * 4000]))
+
+
 def test_two_images_share_a_listing_and_nobody_needs_it_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

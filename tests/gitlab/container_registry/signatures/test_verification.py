@@ -191,3 +191,51 @@ def test_a_tag_shows_who_signed_it(
         .content.decode()
     )
     assert "signed by release" in page
+
+
+def test_of_many_signatures_some_are_read_and_nothing_is_said_of_the_others(
+    played: Any, web: Any, image: str, release: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may push puts as many there as they like, and each page would read them all."""
+    monkeypatch.setattr(verification, "MAX_READ", 2)
+    contents = [as_json(envelope(KEY, statement(image, f"https://{n}.test"))) for n in range(3)]
+    layers = [put(played, content, ENVELOPE) for content in contents]
+    by_tag(played, web.path, image, "att", holding(played, *layers))
+    read: list[str] = []
+    blob = played.blob
+    monkeypatch.setattr(
+        played,
+        "blob",
+        lambda path, digest, **more: (read.append(digest), blob(path, digest, **more))[1],
+    )
+    found = verification.of_image(played, web, image)
+    assert len(read) == len(found.signatures) == 2
+    assert found.has_more
+    assert found.in_words == "not all signatures were looked at"
+
+
+def test_their_bytes_have_an_end_too(
+    played: Any, web: Any, image: str, release: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = payload(image)
+    layer = signature_layer(played, content, sign(KEY, content))
+    by_tag(played, web.path, image, "sig", holding(played, layer))
+    monkeypatch.setattr(verification, "MAX_BYTES", len(content) - 1)
+    found = verification.of_image(played, web, image)
+    assert (found.signatures, found.has_more) == ([], True)
+    monkeypatch.setattr(verification, "MAX_BYTES", len(content))
+    assert words(played, web, image) == "signed by release"
+    # A descriptor that says less than there is buys nothing.
+    by_tag(played, web.path, image, "sig", holding(played, {**layer, "size": 1}))
+    assert words(played, web, image) == "signature invalid"
+
+
+def test_a_bundle_of_an_image_that_is_not_here_proves_nothing(
+    played: Any, web: Any, image: str, release: Any
+) -> None:
+    """The signature of nothing would be one of every manifest that can't be read."""
+    made = {"messageSignature": {"signature": sign(KEY, b"")}, "verificationMaterial": {}}
+    held = holding(played, put(played, as_json(made), BUNDLE))
+    del played.manifests[image]
+    found = verification.of_image(played, web, image, [held])
+    assert found.in_words == "signature invalid"

@@ -1,0 +1,1 @@
+"""The pages of what happened lately, and of what one cares about."""

@@ -1,0 +1,1 @@
+"""Pages of the console that are no model's. The console's door lets in administrators alone."""

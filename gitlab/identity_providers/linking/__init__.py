@@ -1,0 +1,1 @@
+"""Somebody who is signed in lets a provider say who they are, or no longer."""

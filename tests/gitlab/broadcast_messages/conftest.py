@@ -1,0 +1,3 @@
+"""The people of these tests."""
+
+from tests.gitlab.factories import *  # noqa: F403
