@@ -75,7 +75,7 @@ audit: ## Ask the advisory service about all requirements (REQUIRE_AUDIT=1: fail
 	@out=$$(scripts/make-environment $(AUDIT_VENV) --package "pip-audit>=2.10" 2>&1) \
 		|| echo "pip-audit can't be installed: $$(echo "$$out" | tail -n 1)"; \
 	AUDIT_PYTHON=$(AUDIT_VENV)/bin/python scripts/audit-requirements \
-		requirements.txt requirements-dev.txt requirements-ldap.txt
+		requirements.txt requirements-sigstore.txt requirements-dev.txt requirements-ldap.txt
 
 bench: $(DEV_STAMP) test-packages ## Measure the hot paths beside docker-registry (some 12 minutes)
 	@scripts/install-test-packages wrk apache2-utils
@@ -94,6 +94,7 @@ coverage: $(DEV_STAMP) ## Run unit and endpoint tests and write htmlcov/
 
 requirements: $(DEV_STAMP) ## Pin the requirements anew (UPGRADE=1 takes the newest)
 	$(PIP_COMPILE) --generate-hashes --output-file requirements.txt requirements.in
+	$(PIP_COMPILE) --generate-hashes --output-file requirements-sigstore.txt requirements-sigstore.in
 	$(PIP_COMPILE) --output-file requirements-dev.txt requirements-dev.in
 	$(PIP_COMPILE) --generate-hashes --output-file requirements-ldap.txt requirements-ldap.in
 

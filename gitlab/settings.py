@@ -414,6 +414,7 @@ TOKEN_EXPIRY_WARNING = CONFIG.berth.token_expiry_warning
 MAX_TOKEN_LIFETIME = CONFIG.berth.max_token_lifetime
 ISSUER_NETWORKS = CONFIG.berth.issuer_networks
 ISSUER_CA_BUNDLE = str(CONFIG.berth.issuer_ca_bundle) if CONFIG.berth.issuer_ca_bundle else None
+SIGSTORE_TRUST_ROOT = CONFIG.berth.sigstore_trust_root
 AUDIT_EVENTS_KEPT = CONFIG.berth.audit_events_kept
 DENIALS_KEPT = CONFIG.berth.denials_kept
 AUDIT_STREAM = CONFIG.berth.audit_stream

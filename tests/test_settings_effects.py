@@ -114,6 +114,7 @@ SHOWN_BY: dict[str, str] = {
     "berth.tls_certificate": "e2e/test_tls.py::test_docker",
     "berth.tls_key": "e2e/test_tls.py::test_docker",
     "berth.registry_ca_bundle": "e2e/test_tls.py::test_the_pages_and_the_worker_trust_the_registry",
+    "berth.sigstore_trust_root": "gitlab/container_registry/signatures/test_certificates.py::test_a_bundle_with_a_certificate",
     "berth.issuer_networks": "gitlab/trusted_issuers/test_discovery.py::test_where_no_issuer_may_be_nobody_calls",
     "berth.issuer_ca_bundle": "gitlab/trusted_issuers/test_discovery.py::test_the_certificates_that_are_trusted",
     "berth.secret_key": f"{_NODE}::test_sessions_are_signed_with_the_secret_key",

@@ -20,6 +20,7 @@ from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.signatures import services, verification
 from gitlab.container_registry.signatures.keys import MAX_PEM
 from gitlab.container_registry.signatures.models import MAX_NAME, PublicKey
+from gitlab.container_registry.signatures.statements import NamedIdentity, NamedKey
 from gitlab.namespaces.policies import Ability
 from gitlab.principals import Person
 
@@ -57,18 +58,25 @@ class SignatureEntity(Entity):
     reason = serializers.CharField(source="checked.sentence")
     key = serializers.SerializerMethodField()
     fingerprint = serializers.SerializerMethodField()
+    identity = serializers.SerializerMethodField()
     statement = serializers.CharField(
         source="checked.what", help_text="Empty for the image itself, else what is stated of it."
     )
     digest = serializers.CharField(help_text="Of the manifest that holds it.")
 
     def get_key(self, signature: verification.Signature) -> str | None:
-        """The name of the key that made it, or null."""
+        """The name of the key or identity that made it, or null."""
         return signature.checked.key.name if signature.checked.key else None
 
     def get_fingerprint(self, signature: verification.Signature) -> str | None:
         """That of the key, or null."""
-        return signature.checked.key.fingerprint if signature.checked.key else None
+        key = signature.checked.key
+        return key.fingerprint if isinstance(key, NamedKey) else None
+
+    def get_identity(self, signature: verification.Signature) -> str | None:
+        """The name in the certificate that made it, as it is held, or null."""
+        key = signature.checked.key
+        return key.identity if isinstance(key, NamedIdentity) else None
 
 
 class VerifiedEntity(Entity):

@@ -400,6 +400,16 @@ class Berth(Table):
     Example: registry_ca_bundle = "/etc/gitlab/ssl/ca.crt"
     """
 
+    sigstore_trust_root: Path | None = None
+    """The authorities and logs of Sigstore by which [signatures](comparing.md#signatures) with a
+    certificate are checked: the file that Sigstore calls ``trusted_root.json``. It takes the Python
+    package ``sigstore``, which is not among what Berth installs. The file is read again where it
+    changes, and never fetched: whoever uses the public Sigstore brings it up to date.
+
+    Default: none; certificates are not checked.
+    Example: sigstore_trust_root = "/etc/gitlab/trusted_root.json"
+    """
+
     issuer_networks: Networks = []
     """Addresses, or networks, that are not the public internet's, at which
     [trusted issuers](credentials.md#trusted-issuers) may be all the same, also over http. Whoever

@@ -265,6 +265,7 @@ def check_files(config: Configuration) -> None:
         "berth.tls_key": key,
         "berth.registry_ca_bundle": config.berth.registry_ca_bundle,
         "berth.issuer_ca_bundle": config.berth.issuer_ca_bundle,
+        "berth.sigstore_trust_root": config.berth.sigstore_trust_root,
     }
     for setting, path in named.items():
         if path is not None and not os.access(path, os.R_OK):

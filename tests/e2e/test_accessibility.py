@@ -132,15 +132,16 @@ def looked_into(berth: Installation, image: str) -> dict[str, str]:
 
 OF_WHAT_IS_INSIDE = [
     "/tags/v1", "/tags/moved", "/tags/multi", "/compare", "/compare?from=v1&to=v2",
-    "/manifests/{digest}", "/manifests/{digest}/json", "/manifests/{digest}/files",
-    "/manifests/{digest}/files?path=app",
+    "/manifests/{digest}", "/manifests/{digest}/json", "/files/{digest}", "/files/{digest}?path=app",
 ]  # fmt: skip
 
 
 def test_pages_of_what_is_inside(page: Page, looked_into: dict[str, str]) -> None:
     base = image_address(page, looked_into["project"], "inside")
     for address in OF_WHAT_IS_INSIDE:
-        page.goto(base + address.format(**looked_into))
+        answer = page.goto(base + address.format(**looked_into))
+        assert answer is not None
+        assert answer.ok, page.url
         assert_accessible(page)
     # From an attestation to what it says.
     page.goto(f"{base}/tags/multi")

@@ -37,7 +37,8 @@ from gitlab.container_registry.models import (
 )
 from gitlab.container_registry.protection.models import RepositoryRule, TagRule
 from gitlab.container_registry.protection.services import MAX_REPOSITORY_RULES, MAX_TAG_RULES
-from gitlab.container_registry.signatures.models import PublicKey
+from gitlab.container_registry.signatures.identities import MAX_IDENTITIES
+from gitlab.container_registry.signatures.models import MAX_IDENTITY, PublicKey, SigningIdentity
 from gitlab.container_registry.signatures.services import MAX_KEYS
 from gitlab.identity_providers.models import Identity
 from gitlab.invitations.models import Invitation
@@ -542,6 +543,16 @@ def _public_keys(acme: Namespace, app: Project, people: Sequence[User]) -> None:
                 **where,
             )
             for n in range(MAX_KEYS)
+        )
+        SigningIdentity.objects.bulk_create(
+            SigningIdentity(
+                name=f"{n}{TEXT}"[:100],
+                identity="i" * MAX_IDENTITY,
+                issuer="i" * MAX_IDENTITY,
+                created_by=people[n],
+                **where,
+            )
+            for n in range(MAX_IDENTITIES)
         )
 
 

@@ -187,6 +187,7 @@ TABLE: dict[str, tuple[Value, str, Any]] = {
     ),
     "berth.tls_key": ("/t.key", "str(s.CONFIG.berth.tls_key)", "/t.key"),
     "berth.registry_ca_bundle": ("/ca.crt", "str(s.CONTAINER_REGISTRY_CA_BUNDLE)", "/ca.crt"),
+    "berth.sigstore_trust_root": ("/root.json", "str(s.SIGSTORE_TRUST_ROOT)", "/root.json"),
     "berth.issuer_networks": (["10.2.0.0/16"], "s.ISSUER_NETWORKS", ["10.2.0.0/16"]),
     "berth.issuer_ca_bundle": ("/issuers.crt", "s.ISSUER_CA_BUNDLE", "/issuers.crt"),
     "berth.secret_key": ("a-secret-key", "s.SECRET_KEY", "a-secret-key"),

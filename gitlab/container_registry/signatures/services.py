@@ -42,7 +42,7 @@ def keys_of(by: Anybody, owner: Routable) -> QuerySet[PublicKey]:
     """The keys of a project or group itself, in the order in which they were added."""
     require(by, owner)
     return (
-        PublicKey.objects.filter(**_where(owner))
+        PublicKey.objects.filter(**where(owner))
         .select_related("project", "namespace", "created_by")
         .order_by("pk")
     )
@@ -60,11 +60,11 @@ def inherited_by(by: Anybody, owner: Routable) -> QuerySet[PublicKey]:
 def holding(owner: Routable) -> QuerySet[PublicKey]:
     """The keys of a project or group and of the groups above it."""
     namespace = owner.namespace.full_path if isinstance(owner, Project) else owner.full_path
-    where = Q(namespace__full_path__in=prefixes(namespace))
+    found = Q(namespace__full_path__in=prefixes(namespace))
     if isinstance(owner, Project):
-        where |= Q(project=owner)
+        found |= Q(project=owner)
     return (
-        PublicKey.objects.filter(where)
+        PublicKey.objects.filter(found)
         .select_related("project", "namespace", "created_by")
         .order_by("pk")
     )
@@ -98,7 +98,7 @@ def create(by: Person, owner: Routable, *, name: str, key: str) -> PublicKey:
         found = keys.read_pem(key)
     except keys.InvalidKey as error:
         raise Invalid({"key": str(error)}) from error
-    there = PublicKey.objects.filter(**_where(held))
+    there = PublicKey.objects.filter(**where(held))
     if there.count() >= MAX_KEYS:
         raise Invalid({"__all__": f"At most {MAX_KEYS} keys: delete one first."})
     if there.filter(name=name).exists():
@@ -107,7 +107,7 @@ def create(by: Person, owner: Routable, *, name: str, key: str) -> PublicKey:
     if there.filter(fingerprint=fingerprint).exists():
         raise Invalid({"key": "This key is held already."}, code="taken")
     row = PublicKey.objects.create(
-        **_where(held),
+        **where(held),
         name=name,
         pem=keys.pem_of(found),
         fingerprint=fingerprint,
@@ -123,7 +123,7 @@ def delete(by: Person, row: PublicKey) -> None:
     """Let the signatures of a key count no longer. Twice is the same as once."""
     owner = row.owner
     require(by, owner)
-    if PublicKey.objects.filter(pk=row.pk, **_where(owner)).delete()[0]:
+    if PublicKey.objects.filter(pk=row.pk, **where(owner)).delete()[0]:
         record(
             "public_key.delete",
             by=by,
@@ -133,5 +133,6 @@ def delete(by: Person, row: PublicKey) -> None:
         )
 
 
-def _where(owner: Routable) -> dict[str, Routable]:
+def where(owner: Routable) -> dict[str, Routable]:
+    """The columns of what a project or group holds."""
     return {"project" if isinstance(owner, Project) else "namespace": owner}

@@ -4,9 +4,10 @@
     DSSE             an envelope about a statement, whose subjects are digests     in-toto
     a bundle         an envelope or a signature with what it is checked by         Sigstore
 
-Nothing is said that was not checked. A signature counts where a key that is held made it and where
-what was signed names the digest of this manifest. Neither the identity in a payload, nor its
-annotations, nor what a statement claims is checked by that; nor are certificates and logs.
+Nothing is said that was not checked. A signature counts where a key that is held made it, or a
+certificate of an identity that is held (see `certificates`), and where what was signed names the
+digest of this manifest. Neither the identity in a payload, nor its annotations, nor what a
+statement claims is checked by that; nor, of what a key has made, are certificates and logs.
 Sources: cosign's SIGNATURE_SPEC.md; https://github.com/secure-systems-lab/dsse (v1.0.2);
 in-toto Statement v1; Sigstore's protobuf-specs, ``bundle.proto``.
 """
@@ -21,6 +22,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from gitlab.container_registry.signatures import certificates
+from gitlab.container_registry.signatures.certificates import NotShown, Signer
 from gitlab.container_registry.signatures.keys import PublicKey, made
 
 MAX_SIGNATURES = 20
@@ -56,15 +59,38 @@ class NamedKey:
 
 
 @dataclass(frozen=True)
+class NamedIdentity:
+    """An identity with the name by which pages call it; see `models.SigningIdentity`."""
+
+    name: str
+    of: str
+    identity: str
+    issuer: str
+
+    @property
+    def fingerprint(self) -> str:
+        """By what it is told from others: it has no key of its own."""
+        return f"{self.identity} {self.issuer}"
+
+    def means(self, signer: Signer) -> bool:
+        """Whether a certificate's name is this one, vouched for by the same."""
+        if signer.issuer != self.issuer:
+            return False
+        if self.identity.endswith("*"):
+            return signer.identity.startswith(self.identity[:-1])
+        return signer.identity == self.identity
+
+
+@dataclass(frozen=True)
 class Checked:
-    """What came of a signature: `key` where one made it, and a sentence.
+    """What came of a signature: `key` where one made it, or an identity, and a sentence.
 
     `what` says what was signed: "" for the image itself, else the type of a statement about it.
     """
 
     state: State
     sentence: str
-    key: NamedKey | None = None
+    key: NamedKey | NamedIdentity | None = None
     what: str = ""
 
 
@@ -92,7 +118,13 @@ def envelope(document: bytes, digest: str, keys: Sequence[NamedKey]) -> Checked:
         return Checked(State.INVALID, str(error))
 
 
-def bundle(document: bytes, manifest: bytes, digest: str, keys: Sequence[NamedKey]) -> Checked:
+def bundle(
+    document: bytes,
+    manifest: bytes,
+    digest: str,
+    keys: Sequence[NamedKey],
+    identities: Sequence[NamedIdentity] = (),
+) -> Checked:
     """A bundle of Sigstore's, about a manifest by its bytes and digest."""
     try:
         said = _object(document)
@@ -107,13 +139,41 @@ def bundle(document: bytes, manifest: bytes, digest: str, keys: Sequence[NamedKe
     has_certificate = isinstance(material, Mapping) and (
         "certificate" in material or "x509CertificateChain" in material
     )
-    if found.state is State.UNKNOWN and has_certificate:
-        return Checked(
-            State.UNKNOWN,
-            "It was made with a certificate, which is not checked here.",
-            what=found.what,
-        )
-    return found
+    if found.state is not State.UNKNOWN or not has_certificate:
+        return found
+    if not certificates.is_set():
+        why = "It was made with a certificate, which is not checked here."
+        return Checked(State.UNKNOWN, why, what=found.what)
+    try:
+        return _by_certificate(document, said, manifest, digest, identities)
+    except NotShown as error:
+        return Checked(State.UNKNOWN, str(error), what=found.what)
+    except _Malformed as error:
+        return Checked(State.INVALID, str(error))
+
+
+def _by_certificate(
+    document: bytes,
+    said: Mapping[str, Any],
+    manifest: bytes,
+    digest: str,
+    identities: Sequence[NamedIdentity],
+) -> Checked:
+    """What came of a bundle by the name in its certificate. Raises `NotShown`, `_Malformed`."""
+    what, is_about_this = "", True
+    if "dsseEnvelope" in said:
+        signer, kind, payload = certificates.of_envelope(document)
+        what, is_about_this = _stated(kind, payload, digest)
+    else:
+        signer = certificates.of_artifact(document, manifest)
+    told = f"{signer.identity}, for whom {signer.issuer} vouches"
+    held = next((each for each in identities if each.means(signer)), None)
+    if held is None:
+        why = f"Made by {told}, and who is no identity held here."
+        return Checked(State.UNKNOWN, why, what=what)
+    if not is_about_this:
+        return Checked(State.INVALID, f"{told}, has signed another image with it.", what=what)
+    return Checked(State.SIGNED, f"Made by {told}.", held, what)
 
 
 def _judged(key: NamedKey | None, is_about_this: bool, what: str = "") -> Checked:
@@ -135,12 +195,20 @@ def _envelope(said: Mapping[str, Any], digest: str, keys: Sequence[NamedKey]) ->
         raise _Malformed(f"The envelope has not 1 to {MAX_SIGNATURES} signatures.")
     found = [_decoded(each.get("sig")) for each in listed if isinstance(each, Mapping)]
     key = _signer(_pre_authenticated(kind, payload), found, keys)
+    what, is_about_this = _stated(kind, payload, digest)
+    return _judged(key, is_about_this, what)
+
+
+def _stated(kind: str, payload: bytes, digest: str) -> tuple[str, bool]:
+    """The type of a statement in an envelope, and whether it is about this manifest; the type is ""
+    for the statement that signs it. Raises `_Malformed`.
+    """
     if kind != _STATEMENT:
         raise _Malformed("The envelope holds no statement.")
     statement = _object(payload)
     what = statement.get("predicateType")
     what = what[:_TYPE] if isinstance(what, str) and what else "statement"
-    return _judged(key, digest in _subjects(statement), "" if what == _OF_IMAGE else what)
+    return "" if what == _OF_IMAGE else what, digest in _subjects(statement)
 
 
 def _pre_authenticated(kind: str, payload: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 Found by the Referrers API and by cosign's tags, ``sha256-….sig`` and ``.att``. What a signature
 says never changes, so what came of it is remembered by three digests: that of the image, of the
-manifest that holds the signature, and of the keys.
+manifest that holds the signature, and of the keys, identities and trust root it is checked by.
 """
 
 from __future__ import annotations
@@ -21,8 +21,13 @@ from gitlab.container_registry.contents import manifest as manifests
 from gitlab.container_registry.contents import reading
 from gitlab.container_registry.contents.manifest import Descriptor
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.container_registry.signatures import services, statements
-from gitlab.container_registry.signatures.statements import Checked, NamedKey, State
+from gitlab.container_registry.signatures import certificates, identities, services, statements
+from gitlab.container_registry.signatures.statements import (
+    Checked,
+    NamedIdentity,
+    NamedKey,
+    State,
+)
 
 MAX_CHECKED = 20
 """Manifests that hold signatures, and signatures in each, that are looked at."""
@@ -59,12 +64,14 @@ class Signature:
 class Verified:
     """What an image is signed by, the best first. `has_more` where not all were looked at.
 
-    `keys_count` is how many keys were tried.
+    `keys_count` is how many keys and identities were tried; `has_trust_root` says whether there is
+    one by which certificates are checked.
     """
 
     signatures: Sequence[Signature] = ()
     keys_count: int = 0
     has_more: bool = False
+    has_trust_root: bool = False
 
     @property
     def state(self) -> State | None:
@@ -77,8 +84,8 @@ class Verified:
         return next((state for state in _ORDER if state in found), None)
 
     @property
-    def signers(self) -> list[NamedKey]:
-        """The keys that have signed the image itself, each once."""
+    def signers(self) -> list[NamedKey | NamedIdentity]:
+        """The keys and identities that have signed the image itself, each once."""
         found = (
             each.checked.key
             for each in self.signatures
@@ -136,25 +143,48 @@ def of_image(
     `holding` are the manifests that may hold signatures, where they are known already. Raises
     `RegistryUnavailable`, `RegistryRefused`.
     """
-    keys = services.named_keys(repository.project)
-    named = "".join(sorted(f"{key.fingerprint} {key.of} {key.name}\n" for key in keys))
-    known = hashlib.sha256(named.encode()).hexdigest()
+    by = _by(repository)
     path = repository.path
     more = False
     if holding is None:
         holding, more = _holding(registry, path, digest)
     looked_at = list(dict.fromkeys(holding))[:MAX_CHECKED]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        held = list(pool.map(lambda each: _held(registry, path, digest, each, known), looked_at))
+        held = list(
+            pool.map(lambda each: _held(registry, path, digest, each, by.digest), looked_at)
+        )
         is_cut = _cut(held)
-        answers = pool.map(lambda each: _checked(registry, path, digest, each, keys), held)
+        answers = pool.map(lambda each: _checked(registry, path, digest, each, by), held)
         found = []
         for each, answer in zip(held, answers, strict=True):
             found += [Signature(each.digest, checked) for checked in answer]
             if each.is_whole and not any(one.sentence == _NOT_HERE for one in answer):
-                _remembered.put((digest, each.digest, known), answer)
+                _remembered.put((digest, each.digest, by.digest), answer)
     found.sort(key=lambda each: (bool(each.checked.what), _ORDER.index(each.checked.state)))
-    return Verified(found, len(keys), more or is_cut or len(set(holding)) > MAX_CHECKED)
+    return Verified(
+        found,
+        len(by.keys) + len(by.identities),
+        more or is_cut or len(set(holding)) > MAX_CHECKED,
+        certificates.is_set(),
+    )
+
+
+@dataclass(frozen=True)
+class _By:
+    """By what signatures are checked; `digest` is that of all of it."""
+
+    keys: Sequence[NamedKey]
+    identities: Sequence[NamedIdentity]
+    digest: str
+
+
+def _by(repository: ContainerRepository) -> _By:
+    keys = services.named_keys(repository.project)
+    named = identities.named_identities(repository.project) if certificates.is_set() else []
+    every: list[NamedKey | NamedIdentity] = [*keys, *named]
+    known = [f"{each.fingerprint} {each.of} {each.name}\n" for each in every]
+    text = "".join(sorted(known)) + certificates.stamp()
+    return _By(keys, named, hashlib.sha256(text.encode()).hexdigest())
 
 
 def _holding(registry: Registry, path: str, digest: str) -> tuple[list[str], bool]:
@@ -230,12 +260,12 @@ def _cut(held: Sequence[_Held]) -> bool:
 
 
 def _checked(
-    registry: Registry, path: str, digest: str, held: _Held, keys: Sequence[NamedKey]
+    registry: Registry, path: str, digest: str, held: _Held, by: _By
 ) -> tuple[Checked, ...]:
     """What came of the signatures that one manifest holds."""
     if held.remembered is not None:
         return held.remembered
-    return tuple(_of_layer(registry, path, digest, layer, keys) for layer in held.layers)
+    return tuple(_of_layer(registry, path, digest, layer, by) for layer in held.layers)
 
 
 def _of_layer(
@@ -243,7 +273,7 @@ def _of_layer(
     path: str,
     digest: str,
     layer: Descriptor,
-    keys: Sequence[NamedKey],
+    by: _By,
 ) -> Checked:
     kind = layer.part.media_type
     # What is larger than its descriptor says is not what was counted.
@@ -254,10 +284,10 @@ def _of_layer(
     if kind.startswith(_SIMPLE_SIGNING):
         signature = layer.annotations.get(_SIGNATURE)
         text = signature if isinstance(signature, str) else ""
-        return statements.simple_signing(content, text, digest, keys)
+        return statements.simple_signing(content, text, digest, by.keys)
     if kind.startswith(_ENVELOPE):
-        return statements.envelope(content, digest, keys)
+        return statements.envelope(content, digest, by.keys)
     subject: StoredManifest | None = reading.manifest(registry, path, digest)
     if subject is None:
         return Checked(State.INVALID, _NOT_HERE)
-    return statements.bundle(content, subject.payload, digest, keys)
+    return statements.bundle(content, subject.payload, digest, by.keys, by.identities)

@@ -66,7 +66,6 @@ def _described(request: HttpRequest, image: ContainerRepository, tag: str) -> di
         **_timeline(image, tag, found.past, details),
     }
     if details:
-        context |= inside.links(image, details.digest, tag)
         context["pull_digest"] = client_commands.pull(image.path, digest=details.digest)
         context |= _inside(request, registry, image, found)
     return context
@@ -85,7 +84,7 @@ def _inside(
         **inside.belongings(registry, image, looked, overview),
     }
     if looked.manifest.is_image or looked.manifest.is_index:
-        return context
+        return context | inside.links(image, digest, found.name)
     context["pull"] = client_commands.pull_artifact(image.path, tag=found.name)
     context["pull_digest"] = client_commands.pull_artifact(image.path, digest=digest)
     if looked.chart:

@@ -235,6 +235,7 @@ def test_a_bundle_of_an_image_that_is_not_here_proves_nothing(
 ) -> None:
     """The signature of nothing would be one of every manifest that can't be read."""
     made = {"messageSignature": {"signature": sign(KEY, b"")}, "verificationMaterial": {}}
-    by_referrer(played, image, holding(played, put(played, as_json(made), BUNDLE)), BUNDLE)
+    held = holding(played, put(played, as_json(made), BUNDLE))
     del played.manifests[image]
-    assert words(played, web, image) == "signature invalid"
+    found = verification.of_image(played, web, image, [held])
+    assert found.in_words == "signature invalid"

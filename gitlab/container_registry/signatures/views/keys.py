@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from gitlab.container_registry.signatures import services
+from gitlab.container_registry.signatures import certificates, services
 from gitlab.container_registry.signatures.forms import PublicKeyForm
 from gitlab.container_registry.signatures.models import PublicKey
 from gitlab.namespaces import loaders
@@ -23,10 +23,11 @@ from gitlab.ui.decorators import person, signed_in
 from gitlab.ui.toasts import add_toast
 
 _TITLE = "Public keys"
-_FORM = require_http_methods(["GET", "HEAD", "POST"])
+FORM = require_http_methods(["GET", "HEAD", "POST"])
 
 
-def _load(request: HttpRequest, kind: str, path: str) -> Routable:
+def load(request: HttpRequest, kind: str, path: str) -> Routable:
+    """The project or group, for whoever may see and change its keys."""
     owner: Routable
     if kind == "project":
         owner = loaders.get_project_for(request.user, path, Ability.ADMIN_PROJECT)
@@ -35,13 +36,15 @@ def _load(request: HttpRequest, kind: str, path: str) -> Routable:
     return owner
 
 
-def _url(owner: Routable, page: str = "keys", **more: Any) -> str:
+def url_of_page(owner: Routable, page: str = "keys", **more: Any) -> str:
+    """A page of an owner's, by its name in this package's addresses."""
     noun = "project" if isinstance(owner, Project) else "group"
     return reverse(f"signatures:{noun}_{page}", kwargs={"path": owner.full_path, **more})
 
 
-def _frame(request: HttpRequest, owner: Routable, *more: Crumb) -> dict[str, Any]:
-    crumbs: list[Crumb] = [(_TITLE, _url(owner) if more else ""), *more]
+def frame(request: HttpRequest, owner: Routable, *more: Crumb) -> dict[str, Any]:
+    """The frame of a page of keys, or of what lies below it."""
+    crumbs: list[Crumb] = [(_TITLE, url_of_page(owner) if more else ""), *more]
     about: dict[str, Any]
     if isinstance(owner, Project):
         about = project_frame(owner, request.user, "public_keys", *crumbs)
@@ -52,10 +55,10 @@ def _frame(request: HttpRequest, owner: Routable, *more: Crumb) -> dict[str, Any
 
 
 @signed_in
-@_FORM
+@FORM
 def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
     """The keys that are held, those of the groups above, and a form for another one."""
-    owner = _load(request, kind, path)
+    owner = load(request, kind, path)
     form = PublicKeyForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -64,13 +67,14 @@ def index(request: HttpRequest, kind: str, path: str) -> HttpResponse:
             form_errors.show(form, error)
         else:
             add_toast(request, f"What the key {row} has signed counts from now on.")
-            return redirect(_url(owner))
+            return redirect(url_of_page(owner))
     own = services.keys_of(request.user, owner)
     above = services.inherited_by(request.user, owner)
-    context = _frame(request, owner) | {
+    context = frame(request, owner) | {
         "form": form,
         "rows": [*_rows(owner, own), *_rows(owner, above)],
         "sign_command": client_commands.sign(f"{owner.full_path}/image"),
+        "identities_url": url_of_page(owner, "identities") if certificates.is_set() else "",
     }
     return render(request, "signatures/index.html", context)
 
@@ -84,24 +88,24 @@ def _rows(owner: Routable, found: Iterable[PublicKey]) -> list[dict[str, Any]]:
                 "key": row,
                 "from": "" if is_own else row.owner.full_path,
                 "from_url": "" if is_own else url_of(row.owner),
-                "delete_url": _url(owner, "key_delete", pk=row.pk) if is_own else "",
+                "delete_url": url_of_page(owner, "key_delete", pk=row.pk) if is_own else "",
             }
         )
     return rows
 
 
 @signed_in
-@_FORM
+@FORM
 def delete(request: HttpRequest, kind: str, path: str, pk: int) -> HttpResponse:
     """Asks first; then what the key has signed counts no longer."""
-    owner = _load(request, kind, path)
+    owner = load(request, kind, path)
     row = services.get_for(request.user, owner, pk)
-    back = _url(owner)
+    back = url_of_page(owner)
     if request.method == "POST":
         services.delete(person(request), row)
         add_toast(request, f"The key {row} is deleted.")
         return redirect(back)
-    context = _frame(request, owner, ("Delete", "")) | {
+    context = frame(request, owner, ("Delete", "")) | {
         "key": row,
         "here": request.path,
         "back": back,
