@@ -25,6 +25,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from gitlab.jobs import crash_points, enqueue
+from gitlab.mail import presentation
 from gitlab.mail.models import Message
 from gitlab.principals import Person
 
@@ -137,10 +138,11 @@ def _send(message: Message, connection: BaseEmailBackend) -> bool:
     return True
 
 
-def _as_mail(message: Message, connection: BaseEmailBackend) -> mail.EmailMessage:
+def _as_mail(message: Message, connection: BaseEmailBackend) -> mail.EmailMultiAlternatives:
+    """The text, and the same as HTML (RFC 2046, section 5.1.4)."""
     sender = settings.DEFAULT_FROM_EMAIL
     host = sender.rpartition("@")[2].rstrip(">")
-    return mail.EmailMessage(
+    made = mail.EmailMultiAlternatives(
         message.subject,
         message.text,
         to=[message.recipient],
@@ -151,6 +153,8 @@ def _as_mail(message: Message, connection: BaseEmailBackend) -> mail.EmailMessag
             "Auto-Submitted": "auto-generated",
         },
     )
+    made.attach_alternative(presentation.html_of(message.subject, message.text), "text/html")
+    return made
 
 
 def _failed(message: Message, error: Exception) -> None:
