@@ -44,9 +44,11 @@ def berth_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """Closed with the module: while it runs, Django takes the thread for an asynchronous one."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     path = components.require("chromium")
+    # Milliseconds in which a busy machine shows it too; five seconds are the default.
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
