@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from gitlab.server.databases.postgresql.base import PATIENCE
+from gitlab.server.databases.postgresql import PATIENCE
 
 _MORE = 2.0
 """Seconds that a server has for ending a statement by itself before it is given up."""

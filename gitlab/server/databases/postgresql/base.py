@@ -23,7 +23,6 @@ from psycopg.pq import TransactionStatus
 from gitlab.server.databases.postgresql.known_statements import KnownStatements, Statement
 from gitlab.server.databases.reading import Answered, ReadsRows, Sent, Waiting
 
-PATIENCE = "patience"
 _TRUSTED_FOR = 5.0
 """Seconds."""
 
