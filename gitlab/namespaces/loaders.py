@@ -19,12 +19,20 @@ from gitlab.refusals import Forbidden, NotFound
 
 
 def _refuse_unless(
-    allowed: frozenset[str], needed: Ability, basic: Ability, access: UserAccess
+    allowed: frozenset[str],
+    needed: Ability,
+    basic: Ability,
+    access: UserAccess,
+    *,
+    is_personal: bool = False,
 ) -> None:
     if basic not in allowed:
         raise NotFound("nothing here")
-    if needed not in allowed:
-        raise Forbidden(_why_not(needed, access, in_group=basic == Ability.READ_GROUP))
+    if needed in allowed:
+        return
+    if is_personal:
+        raise Forbidden("This is somebody else's own namespace: you may not do this here.")
+    raise Forbidden(_why_not(needed, access, in_group=basic == Ability.READ_GROUP))
 
 
 def _why_not(needed: Ability, access: UserAccess, *, in_group: bool) -> str:
@@ -127,7 +135,8 @@ def require_in_namespace(user: Anybody, namespace: Namespace, ability: Ability) 
     if Ability.READ_GROUP not in abilities and _belongs_below(user, namespace):
         abilities = policies.group_abilities(access, namespace.visibility, belongs_below=True)
     namespace.abilities = abilities
-    _refuse_unless(abilities, ability, Ability.READ_GROUP, access)
+    is_personal = namespace.kind == Namespace.Kind.USER
+    _refuse_unless(abilities, ability, Ability.READ_GROUP, access, is_personal=is_personal)
     return namespace
 
 

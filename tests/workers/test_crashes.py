@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +125,8 @@ class _Layers:
     def __init__(self, folder: Path, layers: dict[str, bytes]) -> None:
         self.folder, self.layers = folder, layers
 
-    def has_blob(self, path: str, digest: str) -> bool:
-        return digest in self.layers
+    def has_blobs(self, path: str, digests: Iterable[str]) -> set[str]:
+        return set(digests) & self.layers.keys()
 
     def layer(self, path: str, digest: str) -> Iterator[bytes]:
         with (self.folder / digest[7:]).open("a") as file:

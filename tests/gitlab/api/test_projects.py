@@ -263,7 +263,7 @@ def test_made_by_a_form(api: Api, alice: Any) -> None:
         ({"path": "tags"}, 400, "reserved"),
         ({"path": "app", "namespace_id": "acme"}, 400, "already taken"),
         ({"path": "x", "namespace_id": 999999}, 404, "404 Namespace Not Found"),
-        ({"path": "x", "namespace_id": "mallory"}, 403, "may not"),
+        ({"path": "x", "namespace_id": "mallory"}, 403, "else's own namespace"),
         ({"path": "x", "visibility": "secret"}, 400, "visibility does not have a valid value"),
         ({"path": "x", "description": "x" * 501}, 400, "500"),
         ({"path": "x" * 256}, 400, "path"),

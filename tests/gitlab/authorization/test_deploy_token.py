@@ -113,7 +113,9 @@ def test_it_makes_no_project(make_group: Any, make_deploy_token: Any) -> None:
     response = ask(token.username, text, "repository:acme/new/web:pull,push")
 
     assert granted(response) == {}
-    assert "there is no project acme/new" in str(claims_of(response))
+    assert "no group, user or project here in which you may push acme/new" in str(
+        claims_of(response)
+    )
     assert not Project.objects.exists()
 
 

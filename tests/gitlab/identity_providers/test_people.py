@@ -11,6 +11,7 @@ from django.test import Client
 from gitlab.access_tokens import services as access_tokens
 from gitlab.accounts import services as accounts
 from gitlab.accounts.models import User
+from gitlab.accounts.sign_ups import services as sign_ups
 from gitlab.audit.models import AuditEvent
 from gitlab.identity_providers import services
 from gitlab.identity_providers.models import GivenMembership, Identity
@@ -138,7 +139,7 @@ class TestWhoIsHereAlready:
     ) -> None:
         settings.SIGNUP_ENABLED = True
         provider.settle(create_users=True, link_by_email=True)
-        user = accounts.sign_up(username="first", email=ALICE["email"], password=PASSWORD)
+        user = sign_ups.sign_up(username="first", email=ALICE["email"], password=PASSWORD)
         come(**ALICE)
         assert not is_in(client)
         # By the link that was sent there.
