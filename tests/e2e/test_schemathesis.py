@@ -93,7 +93,7 @@ def ask(installation: Installation, folder: Path, token: str, *options: str) -> 
 def test_a_bounded_run(installation: Installation, tmp_path: Path, who: str) -> None:
     """Some examples of each operation, the same in each run."""
     token = installation.api_token(who) if who != "nobody" else ""
-    options = ["--phases", "coverage,fuzzing", "--max-examples", "3", "--seed", "12", "--no-shrink"]
+    options = ["--phases", "coverage,fuzzing", "--max-examples", "2", "--seed", "12", "--no-shrink"]
     ask(installation, tmp_path, token, *options)
 
 

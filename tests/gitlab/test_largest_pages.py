@@ -291,6 +291,8 @@ def assert_ends(client: Client, path: str) -> None:
     assert len(response.content) < MAX_ANSWER, path
     assert len(captured) <= MAX_QUERIES, path
     assert spent < MAX_SECONDS, (path, spent)
+    if connection.vendor != "sqlite":
+        return  # What Python holds is the same on both.
     # By itself, since it takes several times what is measured.
     tracemalloc.start()
     try:
