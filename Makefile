@@ -35,7 +35,7 @@ run: $(RUN_STAMP) ## Start Berth: web, registry and worker, until Ctrl-C
 
 test: $(DEV_STAMP) test-packages ## Run every test, on SQLite and on PostgreSQL
 	$(PYTEST) -m "not slow" tests
-	$(PYTEST) --engine=postgresql -m "not e2e and not system and not engineless" tests
+	$(PYTEST) --engine=postgresql -m "not slow and not e2e and not system and not engineless" tests
 
 e2e: $(DEV_STAMP) test-packages ## Run the tests that use docker, podman, skopeo and buildah
 	$(PYTEST) -m "e2e and not slow" tests
