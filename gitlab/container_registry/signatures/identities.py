@@ -7,14 +7,15 @@ for by whom, counts. `by` is who changes it. Refusals as in `services`.
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from gitlab.audit.services import record
+from gitlab.container_registry.signatures import owned
 from gitlab.container_registry.signatures.models import MAX_IDENTITY, MAX_NAME, SigningIdentity
-from gitlab.container_registry.signatures.services import require, where
+from gitlab.container_registry.signatures.owned import where
+from gitlab.container_registry.signatures.services import require
 from gitlab.container_registry.signatures.statements import NamedIdentity
 from gitlab.namespaces.models import Project, Routable
-from gitlab.namespaces.paths import prefixes
 from gitlab.namespaces.services import hold_namespace, hold_project
 from gitlab.principals import Anybody, Person
 from gitlab.refusals import Invalid, NotFound
@@ -22,34 +23,24 @@ from gitlab.refusals import Invalid, NotFound
 MAX_IDENTITIES = 20
 """Of one project or group."""
 
-_HOLDING = 100
-"""Of a project and of all groups above, at most: twenty at each of five levels."""
-
 
 def identities_of(by: Anybody, owner: Routable) -> QuerySet[SigningIdentity]:
     """Those of a project or group itself, in the order in which they were added."""
     require(by, owner)
-    return (
-        SigningIdentity.objects.filter(**where(owner))
-        .select_related("project", "namespace", "created_by")
-        .order_by("pk")
-    )
+    return owned.own(SigningIdentity, owner)
 
 
 def identities_above(by: Anybody, owner: Routable) -> QuerySet[SigningIdentity]:
     """Those of the groups above, which hold here too."""
     require(by, owner)
-    found = _holding(owner)
-    if isinstance(owner, Project):
-        return found.filter(project=None)
-    return found.exclude(namespace=owner)
+    return owned.above(SigningIdentity, owner)
 
 
 def named_identities(owner: Routable) -> list[NamedIdentity]:
     """Those that hold in a project or group, ready to compare with."""
     return [
         NamedIdentity(row.name, row.owner.full_path, row.identity, row.issuer)
-        for row in _holding(owner)[:_HOLDING]
+        for row in owned.holding(SigningIdentity, owner)[: owned.AT_MOST]
     ]
 
 
@@ -117,15 +108,3 @@ def delete_identity(by: Person, row: SigningIdentity) -> None:
             identity=row.identity,
             issuer=row.issuer,
         )
-
-
-def _holding(owner: Routable) -> QuerySet[SigningIdentity]:
-    namespace = owner.namespace.full_path if isinstance(owner, Project) else owner.full_path
-    found = Q(namespace__full_path__in=prefixes(namespace))
-    if isinstance(owner, Project):
-        found |= Q(project=owner)
-    return (
-        SigningIdentity.objects.filter(found)
-        .select_related("project", "namespace", "created_by")
-        .order_by("pk")
-    )

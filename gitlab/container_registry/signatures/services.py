@@ -7,15 +7,15 @@ the group. Refusals: `NotFound`, `Forbidden`, `Invalid` by argument.
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from gitlab.audit.services import record
-from gitlab.container_registry.signatures import keys
+from gitlab.container_registry.signatures import keys, owned
 from gitlab.container_registry.signatures.models import MAX_NAME, PublicKey
+from gitlab.container_registry.signatures.owned import where
 from gitlab.container_registry.signatures.statements import NamedKey
 from gitlab.namespaces.loaders import require_in_namespace, require_in_project
 from gitlab.namespaces.models import Project, Routable
-from gitlab.namespaces.paths import prefixes
 from gitlab.namespaces.policies import Ability
 from gitlab.namespaces.services import hold_namespace, hold_project
 from gitlab.principals import Anybody, Person
@@ -23,9 +23,6 @@ from gitlab.refusals import Invalid, NotFound
 
 MAX_KEYS = 20
 """Of one project or group. Each signature is tried with each key that holds."""
-
-_HOLDING = 100
-"""Keys of a project and of all groups above, at most: twenty at each of five levels."""
 
 
 def require(by: Anybody, owner: Routable) -> None:
@@ -41,40 +38,20 @@ def require(by: Anybody, owner: Routable) -> None:
 def keys_of(by: Anybody, owner: Routable) -> QuerySet[PublicKey]:
     """The keys of a project or group itself, in the order in which they were added."""
     require(by, owner)
-    return (
-        PublicKey.objects.filter(**where(owner))
-        .select_related("project", "namespace", "created_by")
-        .order_by("pk")
-    )
+    return owned.own(PublicKey, owner)
 
 
 def inherited_by(by: Anybody, owner: Routable) -> QuerySet[PublicKey]:
     """The keys of the groups above, which hold here too."""
     require(by, owner)
-    found = holding(owner)
-    if isinstance(owner, Project):
-        return found.filter(project=None)
-    return found.exclude(namespace=owner)
-
-
-def holding(owner: Routable) -> QuerySet[PublicKey]:
-    """The keys of a project or group and of the groups above it."""
-    namespace = owner.namespace.full_path if isinstance(owner, Project) else owner.full_path
-    found = Q(namespace__full_path__in=prefixes(namespace))
-    if isinstance(owner, Project):
-        found |= Q(project=owner)
-    return (
-        PublicKey.objects.filter(found)
-        .select_related("project", "namespace", "created_by")
-        .order_by("pk")
-    )
+    return owned.above(PublicKey, owner)
 
 
 def named_keys(owner: Routable) -> list[NamedKey]:
-    """The same, ready to check signatures by."""
+    """Those that hold in a project or group, ready to check signatures by."""
     return [
         NamedKey(row.name, row.owner.full_path, row.fingerprint, keys.read_pem(row.pem))
-        for row in holding(owner)[:_HOLDING]
+        for row in owned.holding(PublicKey, owner)[: owned.AT_MOST]
     ]
 
 
@@ -131,8 +108,3 @@ def delete(by: Person, row: PublicKey) -> None:
             name=row.name,
             fingerprint=row.fingerprint,
         )
-
-
-def where(owner: Routable) -> dict[str, Routable]:
-    """The columns of what a project or group holds."""
-    return {"project" if isinstance(owner, Project) else "namespace": owner}
