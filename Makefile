@@ -77,7 +77,7 @@ audit: ## Ask the advisory service about all requirements (REQUIRE_AUDIT=1: fail
 	AUDIT_PYTHON=$(AUDIT_VENV)/bin/python scripts/audit-requirements \
 		requirements.txt requirements-sigstore.txt requirements-dev.txt requirements-ldap.txt
 
-bench: $(DEV_STAMP) test-packages ## Measure the hot paths beside docker-registry (some 12 minutes)
+bench: $(DEV_STAMP) test-packages ## Measure the hot paths beside docker-registry (some 18 minutes)
 	@scripts/install-test-packages wrk apache2-utils
 	$(PY) -m benchmarks
 	$(PY) -m benchmarks.table

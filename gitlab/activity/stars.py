@@ -40,7 +40,7 @@ def is_starred(reader: Anybody, project: Project) -> bool:
 
 
 def of(by: Person, limit: int) -> list[Project]:
-    """The latest favourites that they may (still) see, by path. One query."""
+    """Favourites that they may (still) see, the first by path. One query."""
     mine = Star.objects.filter(user_id=by.pk).values("project")
     rows = queries.projects_visible_to(by).filter(pk__in=mine)
     return list(rows[:limit])
