@@ -66,18 +66,20 @@ class BerthReading(BerthCalls):
         sort: str = "",
         pattern: str = "",
         platform: str = "",
+        signed: bool | None = None,
         signatures: bool = True,
         belongings: bool = False,
     ) -> TagsPage:
         """A page of an image's tags, after `last` or before `before`.
 
         `name` is a part of the names wanted, `pattern` one of RE2's for whole names, `platform` as
-        in ``linux/arm64``; `sort` is ``name``, ``version``, ``published_at``, ``created_at``,
-        ``size_bytes`` or ``last_pulled_at``, each with ``-`` too. An image that the registry does
-        not know has no tags. See `Registry.tags`.
+        in ``linux/arm64``, `signed` whether there is a signature; `sort` is ``name``, ``version``,
+        ``published_at``, ``created_at``, ``size_bytes`` or ``last_pulled_at``, each with ``-`` too.
+        An image that the registry does not know has no tags. See `Registry.tags`.
         """
         asked = {"n": str(n), "last": last, "before": before, "name": name, "sort": sort}
         asked |= {"pattern": pattern, "platform": platform}
+        asked["signed"] = "" if signed is None else str(signed).lower()
         asked["signatures"] = "" if signatures else "false"
         asked["belongings"] = "true" if belongings else ""
         answer = self._own(

@@ -71,14 +71,15 @@ class Registry(Protocol):
         sort: str = "",
         pattern: str = "",
         platform: str = "",
+        signed: bool | None = None,
         signatures: bool = True,
         belongings: bool = False,
     ) -> TagsPage:
         """A page of an image's tags, after `last` or before `before`.
 
         `name` is a part of their names, `pattern` one of RE2's for whole names, `platform` as in
-        ``linux/arm64``: a registry that is not ours knows neither, and then lists all. A page of
-        what is rare may be short, and go on.
+        ``linux/arm64``, `signed` whether there is a signature: a registry that is not ours knows
+        none of these, and then lists all. A page of what is rare may be short, and go on.
 
         Without `signatures`, no tag by which cosign finds what belongs to an image. With
         `belongings` each says what belongs to it, as far as the registry can tell.
