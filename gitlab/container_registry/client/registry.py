@@ -206,8 +206,8 @@ class OwnApi(Registry, Protocol):
         """As `freed`, of up to ten thousand tags with names of any length."""
 
     def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
-        """Manifests that no tag, index or subject holds: named by their digest, published when the
-        last tag left them, of the next `n` that are looked at. And what to go on `after`, 0 at the
+        """Up to `n` manifests that no tag, index or subject holds, of the next thousand: named by
+        their digest, published when the last tag left them. And what to go on `after`, 0 at the
         end; a page before it may be empty.
         """
 
