@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from django.db.models import F, Q, QuerySet, Value, Window
-from django.db.models.functions import RowNumber, StrIndex
+from django.db.models.functions import Cast, RowNumber, StrIndex
 
 from registry.errors import Code, RegistryError
 from registry.models import Manifest, Tag
@@ -199,7 +199,9 @@ def _behind(
     return found.order_by(*(sign + column for column in columns))
 
 
-def _some(listed: _List, marker: str, count: int, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+def _some(
+    listed: _List, marker: str, count: int, columns: Sequence[str | Cast]
+) -> list[tuple[Any, ...]]:
     """The next `count` tags in any order: their ids and these columns."""
     repository_id, key, descending, names = listed
     if key != _BY_PULL:

@@ -7,8 +7,12 @@ at; the next page goes on from there.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+from django.db.models import TextField
+from django.db.models.functions import Cast
 
 from registry.errors import Code, RegistryError
 from registry.services import signed as signed_manifests
@@ -18,9 +22,9 @@ from tokens.tag_patterns import InvalidPattern
 MOST = 10_000
 """Tags that are looked at for one page."""
 
-_FIRST, _GROWTH = 100, 4
-_LARGEST, _LARGEST_WITH_MORE = 2_000, 400
-"""Tags that are looked at at once by their names alone, and with more than that."""
+_FIRST = 100
+_LARGEST, _LARGEST_WITH_PLATFORMS = 2_000, 400
+"""Tags that are looked at at once, at most, and where each may name many platforms."""
 
 MAX_PATTERN = 255
 _MAX_MEMORY = 1024 * 1024
@@ -52,6 +56,7 @@ class Filter:
                     Code.UNSUPPORTED, f"the pattern is none of RE2's: {error}", status=400
                 ) from error
         self._platform = platform.split("/") if platform else []
+        self._known: dict[str, bool] = {}
         self.signed = signed
 
     def matching(self, repository_id: int, rows: Iterable[Row]) -> list[int]:
@@ -61,12 +66,18 @@ class Filter:
             # As bytes, which RE2 reads as they are: names are ASCII.
             left = [row for row in left if self._pattern.fullmatch(row[1].encode()) is not None]
         if self._platform:
-            left = [row for row in left if any(map(self._is_wanted, row[-1]))]
+            left = [row for row in left if self._has_platform(row[-1])]
         if self.signed is not None:
             left = list(left)
             found = signed_manifests.among(repository_id, [row[2] for row in left])
             left = [row for row in left if (row[2] in found) is self.signed]
         return [row[0] for row in left]
+
+    def _has_platform(self, platforms: str) -> bool:
+        """Whether the one asked for is among those of a document, which most tags have alike."""
+        if platforms not in self._known:
+            self._known[platforms] = any(map(self._is_wanted, json.loads(platforms)))
+        return self._known[platforms]
 
     def _is_wanted(self, platform: dict[str, str]) -> bool:
         """Whether the first words of a platform are those asked for."""
@@ -79,16 +90,16 @@ class Filter:
         return self._pattern is None and not self._platform and self.signed is None
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def columns(self) -> tuple[str | Cast, ...]:
         """What of a tag has to be read behind its id: by its name alone an index is enough."""
         digest = () if self.signed is None else ("digest",)
-        return ("name", *digest, *(("manifest__platforms",) if self._platform else ()))
+        platforms = (Cast("manifest__platforms", TextField()),) if self._platform else ()
+        return ("name", *digest, *platforms)
 
     @property
     def largest(self) -> int:
         """How many tags are looked at at once, at most."""
-        more = self._platform or self.signed is not None
-        return _LARGEST_WITH_MORE if more else _LARGEST
+        return _LARGEST_WITH_PLATFORMS if self._platform else _LARGEST
 
 
 ANY = Filter()
@@ -111,5 +122,6 @@ def ids(
             return found, ""
         looked += len(rows)
         marker = rows[-1][1]
-        size = min(_GROWTH * size, wanted.largest)
+        # Where something matches, not many more may be wanted.
+        size = min((2 if found else 4) * size, wanted.largest)
     return found, marker
