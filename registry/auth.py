@@ -11,7 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -65,6 +65,30 @@ def admit(claims: Claims) -> Claims:
     return claims
 
 
+class _Verified:
+    """The claims of a token whose signature was checked, and what was read of its ``meta``."""
+
+    __slots__ = ("_metas", "claims")
+
+    def __init__(self, claims: Claims) -> None:
+        self.claims = claims
+        self._metas: dict[str, Meta] = {}
+
+    def meta(self, name: str) -> Meta:
+        """What the token says of the repository `name`; nothing where it has no entry for it.
+
+        Read once for each: a push asks with each of its requests. Raises DENIED as `Meta.read`.
+        """
+        found = self._metas.get(name)
+        if found is not None:
+            return found
+        for entry in self.claims.access:
+            if (entry.type, entry.name) == ("repository", name):
+                self._metas[name] = Meta.read(entry.meta)
+                return self._metas[name]
+        return _NO_META
+
+
 class _VerifiedTokens:
     """Tokens that were verified, by their text, until the trusted keys change.
 
@@ -74,19 +98,19 @@ class _VerifiedTokens:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._entries: OrderedDict[str, Claims] = OrderedDict()
+        self._entries: OrderedDict[str, _Verified] = OrderedDict()
         self._bundle: object = None
         self._checked_at = 0.0
 
-    def claims(self, text: str) -> Claims:
-        """The claims of `text`. Raises `InvalidToken`."""
+    def find(self, text: str) -> _Verified:
+        """What `text` says. Raises `InvalidToken`."""
         now = time.time()
         if now - self._checked_at > _BUNDLE_CHECK_INTERVAL:
             self._forget_when_keys_change(now)
         found = self._entries.get(text)
         if found is None:
             bundle = self._bundle
-            found = verify(text)
+            found = _Verified(verify(text))
             with self._lock:
                 # Keys that have changed meanwhile may be those that it was verified with.
                 if bundle is self._bundle:
@@ -142,6 +166,9 @@ class Meta:
         )
 
 
+_NO_META = Meta()
+
+
 def _id(value: object) -> int | None:
     """A row's id. ``True`` is an int to Python, and none to a database."""
     return value if type(value) is int and 0 < value < 2**63 else None
@@ -150,10 +177,11 @@ def _id(value: object) -> int | None:
 class Caller:
     """The sender of a request, by its Authorization field."""
 
-    __slots__ = ("_claims", "_error")
+    __slots__ = ("_claims", "_error", "_token")
 
     def __init__(self, authorization: str | None) -> None:
         self._claims: Claims | None = None
+        self._token: _Verified | None = None
         self._error = ""
         if not authorization:
             return
@@ -161,7 +189,8 @@ class Caller:
         try:
             if scheme.lower() != "bearer" or not text:
                 raise InvalidToken("no bearer token")
-            self._claims = admit(_verified.claims(text.strip(" ")))
+            token = _verified.find(text.strip(" "))
+            self._claims, self._token = admit(token.claims), token
         except InvalidToken as error:
             _verified.forget(text.strip(" "))
             log.info("token refused: %s", error)
@@ -197,9 +226,11 @@ class Caller:
         """As `actor`, with the project for which the token lets the caller act on a repository,
         the rules and quotas by which, and the job that it is for.
         """
-        meta = self.meta(name)
-        return replace(
-            self.actor,
+        actor, meta = self.actor, self.meta(name)
+        return Actor(
+            actor.name,
+            actor.user,
+            actor.since,
             project_id=meta.project_id,
             rules=meta.rules,
             quotas=meta.quotas,
@@ -208,9 +239,7 @@ class Caller:
 
     def meta(self, name: str) -> Meta:
         """What the token says of the repository `name`; nothing where it has no entry for it."""
-        entries = self._claims.access if self._claims is not None else ()
-        found = (e.meta for e in entries if (e.type, e.name) == ("repository", name))
-        return Meta.read(next(found, {}))
+        return self._token.meta(name) if self._token is not None else _NO_META
 
     def may(self, needed: Access) -> bool:
         """Whether the token covers `needed`."""

@@ -26,8 +26,8 @@ _PAIRS = 300
 """Pairs in a query: twice as many parameters are taken by every engine."""
 
 _LONGEST_BREAK = 0.1
-_MOMENT = 0.001
-"""Seconds, in which a writer that waits finds that nobody else writes."""
+_BREAKS = 3
+"""Times as long as a transaction was is the break after it, where others wait."""
 
 
 def atomic() -> transaction.Atomic:
@@ -358,13 +358,12 @@ def others_wait() -> bool:
 
 
 def let_others_write(seconds: float) -> bool:
-    """After a transaction of so many seconds let those who wait write for as long.
+    """After a transaction of so many seconds let those who wait write for three times as long.
 
-    Whether there were any.
+    Whether there were any. Whoever waits now comes again with its next statement: so the break is
+    not over when nobody waits for a moment.
     """
     if connections[ALIAS].in_atomic_block or not others_wait():
         return False
-    until = time.monotonic() + min(seconds, _LONGEST_BREAK)
-    while time.monotonic() < until and others_wait():
-        time.sleep(_MOMENT)
+    time.sleep(min(_BREAKS * seconds, _LONGEST_BREAK))
     return True

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import F, Q
@@ -25,7 +25,7 @@ from django.utils import timezone
 
 from registry.errors import RegistryError
 from registry.models import Usage, UsageTotal
-from registry.quotas import Quota, Quotas
+from registry.quotas import NO_QUOTAS, Quota, Quotas
 from registry.services import database
 
 log = logging.getLogger("registry.usage")
@@ -138,13 +138,48 @@ def looked_up(path: str) -> Used:
     return Used(path, int(size), int(blobs), is_counted=True)
 
 
+class Lately:
+    """What was used of some paths within the last second, by their quotas, as this process saw it.
+
+    An upload of many blobs asks before each whether there is room. That is only so that what can't
+    fit is not sent: the commit asks again, in its transaction.
+    """
+
+    _SECONDS = 1.0
+    _MOST = 4096
+
+    def __init__(self) -> None:
+        self._rooms: dict[Quotas, tuple[float, Room]] = {}
+
+    def get(self, quotas: Quotas) -> Room | None:
+        """What was seen, where that is not too long ago."""
+        found = self._rooms.get(quotas)
+        if found is None or time.monotonic() - found[0] > self._SECONDS:
+            return None
+        return found[1]
+
+    def put(self, quotas: Quotas, room: Room) -> None:
+        """Note what was seen now."""
+        if len(self._rooms) >= self._MOST:
+            self._rooms.clear()
+        self._rooms[quotas] = (time.monotonic(), room)
+
+
+_lately = Lately()
+
+
 def room(quotas: Quotas) -> Room:
-    """What is used now of each quota. One query, and none without quotas.
+    """What is used of each quota, or was within the last second. One query, mostly none, and none
+    without quotas.
 
     A path that is named for the first time begins to be counted. Outside of a transaction.
     """
     if not quotas:
         return NO_LIMIT
+    return _lately.get(quotas) or _room_now(quotas)
+
+
+def _room_now(quotas: Quotas) -> Room:
     paths = [quota.path for quota in quotas.entries]
     found = of(paths)
     if len(found) < len(paths):
@@ -152,27 +187,42 @@ def room(quotas: Quotas) -> Room:
             if path not in found:
                 _begin(path)
         found = of(paths)
-    return Room(
+    return _noted(quotas, found)
+
+
+def _noted(quotas: Quotas, found: Mapping[str, Used]) -> Room:
+    """The room that is left by what was `found` now, for those who ask within the next second."""
+    seen = Room(
+        quotas,
         tuple(
             (quota, found[quota.path].bytes)
             for quota in quotas.entries
             if quota.path in found and found[quota.path].is_counted
-        )
+        ),
     )
+    _lately.put(quotas, seen)
+    return seen
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
     """How much of each quota is used, of those whose paths were counted."""
 
+    quotas: Quotas
     used: tuple[tuple[Quota, int], ...] = ()
 
     def refuse(self, size: int, digest: str = "") -> None:
-        """Raises DENIED where `size` bytes more don't fit.
+        """Raises DENIED where `size` bytes more don't fit, nor by what is used now.
 
         A blob whose `digest` is known takes no room below a path where it lies already; it is asked
         for where it would not fit.
         """
+        try:
+            self._refuse(size, "")
+        except RegistryError:
+            _room_now(self.quotas)._refuse(size, digest)  # noqa: SLF001
+
+    def _refuse(self, size: int, digest: str) -> None:
         for quota, used in self.used:
             try:
                 quota.refuse_bytes(used, size)
@@ -181,7 +231,7 @@ class Room:
                     raise
 
 
-NO_LIMIT = Room()
+NO_LIMIT = Room(NO_QUOTAS)
 
 
 def _has(path: str, digest: str) -> bool:
@@ -227,6 +277,7 @@ class Addition:
         if self._used is None:
             return
         found = _as_used(self._used.rows)
+        _noted(self._quotas, found)
         for quota, sent in self._sent:
             used = found.get(quota.path)
             if sent.count and used is not None and used.is_counted:

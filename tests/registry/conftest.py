@@ -54,6 +54,14 @@ def _nothing_is_pulled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pull_counts, "_writer", pull_counts.Writer())
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test's database has said of quotas goes with it."""
+    from registry.services import usage
+
+    monkeypatch.setattr(usage, "_lately", usage.Lately())
+
+
 @pytest.fixture
 def store() -> FilesystemStore:
     """This test's store."""

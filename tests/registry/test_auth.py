@@ -183,14 +183,14 @@ def test_a_token_is_verified_once(
     monkeypatch.setattr(auth, "verify", lambda text: calls.append(text) or auth.Claims)
     monkeypatch.setattr(auth.Claims, "expires_at", time.time() + 100, raising=False)
     for _ in range(3):
-        verified.claims("x")
+        verified.find("x")
     assert calls == ["x"]
 
 
 def test_a_refused_token_is_not_remembered(verified: auth._VerifiedTokens) -> None:
     for _ in range(2):
         with pytest.raises(InvalidToken):
-            verified.claims("x")
+            verified.find("x")
     assert not verified._entries
 
 
@@ -216,7 +216,7 @@ def test_the_cache_is_bounded(
     monkeypatch.setattr(auth, "_CACHED_TOKENS", 3)
     texts = [issue([], subject=str(number)).text for number in range(6)]
     for text in texts:
-        verified.claims(text)
+        verified.find(text)
     assert list(verified._entries) == texts[3:]
 
 
@@ -254,7 +254,7 @@ def test_a_token_that_was_verified_while_keys_changed_is_not_remembered(
 
     verified._forget_when_keys_change(time.time())
     monkeypatch.setattr(auth, "verify", slow)
-    verified.claims(text)
+    verified.find(text)
     assert not verified._entries
 
 

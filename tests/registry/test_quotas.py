@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from registry import media_types
 from registry.errors import Code
-from registry.models import Blob, Manifest, Repository, RepositoryBlob, UploadSession
+from registry.models import Blob, Manifest, Repository, RepositoryBlob, UploadSession, UsageTotal
 from registry.services import upload_limits, usage
 from tests.refusals import assert_refused
 from tests.registry import images
@@ -229,8 +229,12 @@ def test_quotas_that_cannot_be_read_let_nobody_push(bob: Person, quota: Any) -> 
     assert not Repository.objects.exists()
 
 
-def test_what_quotas_cost(bob: Person) -> None:
-    """A quota more costs no question more, but for the one of each blob."""
+def test_what_quotas_cost(bob: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quota more costs no question more, but for the one of each blob.
+
+    Whether there is room is asked once a second.
+    """
+    monkeypatch.setattr(usage.Lately, "_SECONDS", 3600.0)
     push(bob, b"first", limit(1000), limit(1000, path=APP))
 
     def statements(*quotas: dict[str, Any]) -> int:
@@ -241,7 +245,29 @@ def test_what_quotas_cost(bob: Person) -> None:
     lock = int(connections["registry"].vendor == "postgresql")
     without = statements()
     assert statements(limit(1000)) == without + 1 + 2 + lock
-    assert statements(limit(1000), limit(1000, path=APP)) == without + 1 + 3 + lock
+    assert statements(limit(1000)) == without + 2 + lock
+    two = limit(1000), limit(1000, path=APP)
+    assert statements(*two) == without + 3 + lock
+
+
+def test_room_is_asked_anew_where_it_would_not_fit(bob: Person) -> None:
+    quota = limit(100)
+    push(bob, b"x" * 60, quota)
+    # Somebody else has deleted it, in another process, and the collector has been there.
+    UsageTotal.objects.update(bytes=0)
+    assert push(bob, b"y" * 70, quota).status_code == 201
+
+
+def test_room_that_another_process_has_taken_is_seen_at_the_commit(bob: Person) -> None:
+    quota = limit(100)
+    push(bob, b"x" * 60, quota)
+    UsageTotal.objects.filter(bytes=60).update(bytes=90)
+    given = token(APP, quota)
+    begun = bob.send("POST", f"/v2/{APP}/blobs/uploads/", token=given)
+    assert begun.status_code == 202
+    assert_refused(push(bob, b"y" * 20, quota), Code.DENIED)
+    assert Blob.objects.count() == 1
+    assert usage.of(["acme"])["acme"].bytes == 90
 
 
 def test_uploads_of_one_person_at_once(bob: Person, alice: Person, settings: Any) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Generic, TypeVar
 
 from django.db.models import F
@@ -16,10 +17,14 @@ from registry.models import Manifest, Receipt, Repository, RepositoryBlob, Revie
 from registry.services import cursors, database
 
 SIZE = 200
-"""Candidates of one transaction: enough that its commit is not what counts."""
+"""The most candidates of one transaction: enough that its commit is not what counts."""
 
 SMALL = 40
-"""Where others wait for the transaction to end."""
+"""Candidates of the first transaction, before it is known how long one takes."""
+
+_LEAST = 5
+_HELD, _HELD_FROM_OTHERS = 0.1, 0.01
+"""Seconds that a transaction should take, and that it should where others wait for its end."""
 
 _RECEIPT = (
     "kind",
@@ -44,11 +49,11 @@ class Division(Generic[Key]):
     kind: Review.Kind
     repository_ids: dict[Key, int | None]
 
-    def pieces(self, size: int) -> Iterator[Division[Key]]:
-        """The same in divisions of `size` at most."""
-        pairs = list(self.repository_ids.items())
-        for start in range(0, len(pairs), size):
-            yield Division(self.kind, dict(pairs[start : start + size]))
+    def pieces(self, size: Callable[[], int]) -> Iterator[Division[Key]]:
+        """The same in divisions of `size` at most, which is asked before each."""
+        left = iter(self.repository_ids.items())
+        while piece := dict(islice(left, size())):
+            yield Division(self.kind, piece)
 
 
 def divide(rows: Sequence[tuple[Key, str, int]]) -> Iterator[Division[Key]]:
@@ -88,8 +93,17 @@ class Run:
     postponed: int = 0
     kept: int = 0
     bytes: int = 0
-    size: int = SIZE
+    size: int = SMALL
     """Candidates of the next transaction."""
+
+    def pace(self, seconds: float, *, others_wait: bool) -> None:
+        """Choose the size of the next transaction by how long one of this size has taken.
+
+        It grows to twice the size at most: the next kind of candidates may take longer.
+        """
+        wanted = _HELD_FROM_OTHERS if others_wait else _HELD
+        fitting = int(self.size * wanted / max(seconds, 0.001))
+        self.size = max(_LEAST, min(fitting, 2 * self.size, SIZE))
 
 
 @dataclass

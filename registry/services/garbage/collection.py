@@ -21,7 +21,7 @@ from registry import crash_points
 from registry.models import Repository, Review
 from registry.services import database
 from registry.services.garbage import judging, leases, purging, unlinking
-from registry.services.garbage.batches import SIZE, SMALL, Batch, Division, Run, divide
+from registry.services.garbage.batches import Batch, Division, Run, divide
 
 log = logging.getLogger("registry.garbage")
 
@@ -43,7 +43,7 @@ def review(limit: int) -> Run:
     while run.reviewed < limit:
         before = run.reviewed
         for division in divide(_due(limit - run.reviewed)):
-            for piece in division.pieces(run.size):
+            for piece in division.pieces(lambda: run.size):
                 _review(piece, run)
         if run.reviewed == before:
             break
@@ -70,7 +70,8 @@ def _review(division: Division[int], run: Run) -> None:
         else:
             _postpone(next(iter(division.repository_ids)), run, error)
         return
-    run.size = SMALL if database.let_others_write(time.monotonic() - started) else SIZE
+    taken = time.monotonic() - started
+    run.pace(taken, others_wait=database.let_others_write(taken))
     batch.count(run)
     if batch.doomed:
         crash_points.reached("gc_rows_deleted")

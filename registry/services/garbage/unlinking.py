@@ -27,7 +27,7 @@ log = logging.getLogger("registry.garbage")
 _HELD = 0.1
 """Seconds for which one transaction goes on to the next digest: an upload of one of them waits."""
 
-_STEP = 20
+_STEP = 5
 _AT_ONCE = 1000
 
 

@@ -1,15 +1,16 @@
-"""A collector that others wait for takes smaller steps, and leaves them time between two."""
+"""A collector that others wait for takes shorter steps, and leaves them time between two."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from django.db import connections
 
 from registry.services import database
-from registry.services.garbage import batches, unlinking
 from registry.services.garbage import collection as garbage
+from registry.services.garbage import unlinking
 from registry.services.garbage.batches import Batch, Division, Run
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
@@ -36,21 +37,43 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize(("waits", "last"), [(True, 2), (False, 6)])
-def test_steps_are_small_while_others_wait(
-    clock: Any, monkeypatch: pytest.MonkeyPatch, steps: list[int], *, waits: bool, last: int
+def test_a_transaction_is_as_long_as_the_last_one_allows(
+    clock: Any, monkeypatch: pytest.MonkeyPatch, steps: list[int]
 ) -> None:
-    monkeypatch.setattr(batches, "SIZE", 6)
-    monkeypatch.setattr(garbage, "SIZE", 6)
-    monkeypatch.setattr(garbage, "SMALL", 2)
-    monkeypatch.setattr(database, "let_others_write", lambda seconds: waits)
+    sizes = iter([1, 2, 6, 6])
+
+    def pace(run: Run, seconds: float, *, others_wait: bool) -> None:
+        run.size = next(sizes)
+
+    monkeypatch.setattr(Run, "pace", pace)
     for _ in range(12):
         images.push_blob(APP, images.content())
     clock.advance(days=2)
+    run = Run(size=3)
+    monkeypatch.setattr(garbage, "Run", lambda: run)
     assert garbage.review(1000).removed == 12
-    assert steps[0] == 6
-    assert steps[-1] == last
-    assert sum(steps) == 12
+    assert steps == [3, 1, 2, 6]
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds", "others_wait", "following"),
+    [
+        (40, 0.020, True, 20),
+        (40, 0.005, True, 80),
+        (40, 0.020, False, 80),
+        (40, 0.200, False, 20),
+        (150, 0.001, False, 200),
+        (40, 0.0, False, 80),
+        (40, 9.0, True, 5),
+        (5, 9.0, False, 5),
+    ],
+)
+def test_the_next_size_follows_from_how_long_the_last_one_took(
+    *, size: int, seconds: float, others_wait: bool, following: int
+) -> None:
+    run = Run(size=size)
+    run.pace(seconds, others_wait=others_wait)
+    assert run.size == following
 
 
 def test_unlinking_goes_on_however_many_wait(
@@ -78,11 +101,14 @@ def test_who_waits_is_known_on_sqlite_only(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.django_db(databases=["registry"], transaction=True)
 def test_room_is_made_between_two_transactions_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter([True, True, False])
-    monkeypatch.setattr(database, "others_wait", lambda: next(answers))
+    breaks: list[float] = []
+    monkeypatch.setattr(time, "sleep", breaks.append)
+    monkeypatch.setattr(database, "others_wait", lambda: True)
     with database.atomic():
-        assert database.let_others_write(1.0) is False
+        assert database.let_others_write(0.01) is False
+    assert database.let_others_write(0.01) is True
     assert database.let_others_write(5.0) is True
-    assert next(answers, None) is None
+    assert breaks == [pytest.approx(0.03), 0.1]
     monkeypatch.setattr(database, "others_wait", lambda: False)
     assert database.let_others_write(5.0) is False
+    assert len(breaks) == 2
