@@ -33,7 +33,7 @@ _OF_PERSON, _OF_PROJECT, _OF_GROUP = (
 @dataclass(frozen=True)
 class Kind:
     """One list of tokens. `owners` are whose there may be, `related` what a row shows, `searched`
-    where a text is looked for.
+    where a text is looked for; `inventory` is the list that has what works of it, to be exported.
     """
 
     title: str
@@ -42,6 +42,7 @@ class Kind:
     owners: Sequence[tuple[str, str]]
     related: Sequence[str]
     searched: Sequence[str]
+    inventory: str
     ends: bool = True
 
     @property
@@ -58,6 +59,7 @@ KINDS: dict[str, Kind] = {
         (_OF_PERSON, _OF_PROJECT, _OF_GROUP),
         ("user", "project", "namespace"),
         ("user__username", "project__full_path", "namespace__full_path"),
+        "access_tokens",
     ),
     "deploy": Kind(
         "Deploy tokens",
@@ -66,6 +68,7 @@ KINDS: dict[str, Kind] = {
         (_OF_PROJECT, _OF_GROUP),
         ("project__namespace", "namespace"),
         ("chosen_username", "project__full_path", "namespace__full_path"),
+        "deploy_tokens",
     ),
     "runners": Kind(
         "Runners",
@@ -74,6 +77,7 @@ KINDS: dict[str, Kind] = {
         (),
         ("project__namespace", "created_by"),
         ("project__full_path",),
+        "runners",
         ends=False,
     ),
 }

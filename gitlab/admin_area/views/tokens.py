@@ -22,6 +22,9 @@ from gitlab.namespaces.views.listing import Orders
 _ORDERS: Orders = {"created_at": ("id",)}
 """By when they were made, which is the order of their ids."""
 
+_ENDING: Orders = {**_ORDERS, "expires_at": ("expires_at", "id")}
+"""Of those alone that have an end: what has none has no place in that order."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -43,11 +46,15 @@ def index(request: HttpRequest, kind: str) -> HttpResponse:
     found = _kind(kind)
     filters = {name: asked(request, name) for name in ("state", "owner")}
     rows = tokens.tokens(found, search=asked(request, "q"), **filters)
-    around = table(request, rows, _ORDERS, found.nouns, usual="-created_at")
+    all_end = found.ends and filters["state"] in ("soon", "ended")
+    usual = "expires_at" if all_end and filters["state"] == "soon" else "-created_at"
+    around = table(request, rows, _ENDING if all_end else _ORDERS, found.nouns, usual=usual)
     context = admin.site.each_context(request) | {
         "title": found.title,
         "crumbs": [("Tokens", reverse("admin_area:tokens"))],
         "kind": found,
+        "all_end": all_end,
+        "export_url": f"{reverse('record:inventory', args=[found.inventory])}?format=csv",
         "tabs": _tabs(kind),
         "here": reverse("admin_area:tokens_of", args=[kind]),
         "states": [("", "Any state"), *found.states],

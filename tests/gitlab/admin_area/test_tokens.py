@@ -104,6 +104,28 @@ def test_states(console: Client, made: Any, settings: Any, state: str, names: se
     assert len(listed(console, state="x")) == len(made)
 
 
+def test_what_ends_first(console: Client, made: Any, settings: Any, monkeypatch: Any) -> None:
+    """Where all of them end; elsewhere there is no such order."""
+    settings.TOKEN_EXPIRY_WARNING = dt.timedelta(days=7)
+    PersonalAccessToken.objects.filter(name="used").update(expires_at=today(1))
+    soon = [row.token.name for row in rows(console, state="soon")]
+    assert soon == ["used", "soon"]
+    turned = [row.token.name for row in rows(console, state="soon", sort="-expires_at")]
+    assert turned == ["soon", "used"]
+    pks = [row.token.pk for row in rows(console, sort="expires_at")]
+    assert pks == sorted(pks, reverse=True)
+    monkeypatch.setattr(tables, "SHOWN", 1)
+    first = console.get(f"{LIST}access/", {"state": "soon"})
+    second = console.get(f"{LIST}access/" + first.context["next_url"])
+    assert [row.token.name for row in second.context["rows"]] == ["soon"]
+
+
+def test_what_works_is_exported(console: Client, made: Any) -> None:
+    for kind in tokens.KINDS:
+        address = console.get(f"{LIST}{kind}/").context["export_url"]
+        assert console.get(address)["Content-Type"].startswith("text/csv")
+
+
 def test_each_says_how_it_stands(made: Any, settings: Any) -> None:
     settings.TOKEN_EXPIRY_WARNING = dt.timedelta(days=7)
     same = {"used": "works", "project": "works", "group": "works"}
