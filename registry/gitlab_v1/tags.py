@@ -25,7 +25,7 @@ from registry.services import (
 )
 from registry.services.tag_details import TagDetails, TagPage
 from registry.services.tag_filters import Filter
-from registry.timestamps import epoch_seconds, timestamp
+from registry.timestamps import timestamp
 from registry.v2.base import RegistryView, last_entry, page_size
 from registry.v2.pages import fitting, next_link
 from tokens.access import Access
@@ -155,8 +155,8 @@ class AgesView(RegistryView):
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """A page of tags by name, up to 4,000, as short as it can be: for cleanups.
 
-        Each is a list: name, digest, bytes, and the seconds since the epoch in which its image was
-        made (null where it does not say), it was pushed, and was pulled last (null for never).
+        Each is a list: name, digest, bytes, and when its image was made (null where it does not
+        say), it was pushed, and was pulled last (null for never).
         """
         text = request.GET.get("n", "")
         is_count = text.isascii() and text.isdecimal() and 0 < len(text) < 6
@@ -164,7 +164,7 @@ class AgesView(RegistryView):
         last = last_entry(request)
         found, more = tag_ages.page(repositories.get_id(name), last, max(1, limit))
         body = {
-            "tags": [[*tag[:3], *(epoch_seconds(moment) for moment in tag[3:])] for tag in found],
+            "tags": found,
             "pulls_counted_since": timestamp(pull_details.counted_since()),
         }
         headers = next_link(request.path, n=limit, last=found[-1].name) if more else {}

@@ -227,7 +227,7 @@ class PlayedRegistry:
 
     def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
         self._answer()
-        rows = [(name, name, size, None, START.timestamp()) for name, size in self.loose]
+        rows = [(name, name, size, None, START.isoformat()) for name, size in self.loose]
         return [TagAge.read(row) for row in rows], 0
 
     def tag(self, path: str, tag: str, *, belongings: bool = False) -> TagDetails | None:
