@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 
 from gitlab.admin_area import bulk
 from gitlab.admin_area.bulk import Action, Outcome
@@ -23,13 +24,17 @@ _TOLD = 5
 
 @dataclass(frozen=True)
 class Chosen:
-    """The rows that are chosen, how one is named in a form, and where one goes back to."""
+    """The rows that are chosen, what each is called, and where one goes back to.
+
+    `keys` are what the form sends again, where that is not their `names`.
+    """
 
     rows: Sequence[Any]
     names: Sequence[str]
     nouns: tuple[str, str]
     list_title: str
     back: str
+    keys: Sequence[str] = ()
 
     def counted(self) -> str:
         """``alice``, or ``3 people``."""
@@ -38,11 +43,38 @@ class Chosen:
         return f"{len(self.names):,} {self.nouns[1]}"
 
 
+def addressed(
+    page: str,
+    actions: Mapping[str, Action],
+    keys: Iterable[str] | None = None,
+    *,
+    above: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Some of `actions` (default: all) with the address of each, for the buttons of a list.
+
+    `above` is what that address has before the action's key.
+    """
+    return [
+        {
+            "key": key,
+            "action": actions[key],
+            "url": reverse(f"admin_area:{page}", args=[*above, key]),
+        }
+        for key in (actions if keys is None else keys)
+    ]
+
+
 def chosen_names(request: HttpRequest) -> list[str]:
     """What was chosen, at most `bulk.MOST`, each once."""
     given = request.POST if request.method == "POST" else request.GET
     names = (name.replace("\0", "")[:255] for name in given.getlist("selected"))
     return list(dict.fromkeys(names))[: bulk.MOST]
+
+
+def chosen_ids(request: HttpRequest) -> list[int]:
+    """The same where rows are chosen by their ids; what is none is left out."""
+    names = chosen_names(request)
+    return [int(name) for name in names if name.isascii() and name.isdecimal() and len(name) < 19]
 
 
 def act(request: HttpRequest, action: Action, chosen: Chosen) -> HttpResponse:
@@ -60,7 +92,7 @@ def act(request: HttpRequest, action: Action, chosen: Chosen) -> HttpResponse:
         "action": action,
         "verb": action.of(what),
         "named": named(chosen.names),
-        "names": chosen.names,
+        "keys": chosen.keys or chosen.names,
         "here": request.path,
         "back": chosen.back,
     }
