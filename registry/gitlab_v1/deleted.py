@@ -87,7 +87,7 @@ class UntaggedView(RegistryView):
     """``GET /gitlab/v1/berth/untagged/<path>/``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-        """Manifests that no tag, index or subject holds, of up to 1,000, or ``n``, after the id
+        """Up to ``n`` manifests that no tag, index or subject holds, of the next 1,000 after the id
         ``after``.
 
         Each is a list: digest, bytes, and since when in seconds since the epoch. ``next`` is the id

@@ -70,6 +70,19 @@ def test_by_pages(carol: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found == wanted
 
 
+def test_a_page_is_full_or_has_looked_far(carol: Person) -> None:
+    """Of an image with many tags and little else, one question tells what many did."""
+    wanted = []
+    for number in range(3):
+        images.push_image(APP, f"v{number}")
+        wanted.append(images.push_image(APP, None).digest)
+    first = carol.send("GET", f"{LIST}?n=2").json()
+    assert [row[0] for row in first["manifests"]] == wanted[:2]
+    behind = carol.send("GET", f"{LIST}?n=2&after={first['next']}").json()
+    assert [row[0] for row in behind["manifests"]] == wanted[2:]
+    assert not behind["next"]
+
+
 def test_deleted(alice: Person, clock: Any) -> None:
     repositories_kept = images.push_image(APP, None)
     repositories.set_collect_untagged(APP, False)
