@@ -60,18 +60,18 @@ class Outcome:
     refused: list[tuple[str, str]] = field(default_factory=list)
 
 
-def perform(by: Person, action: Action, rows: Iterable[Any]) -> Outcome:
-    """Do it to each of the rows."""
+def perform(by: Person, action: Action, rows: Iterable[tuple[str, Any]]) -> Outcome:
+    """Do it to each of the rows, which come with what each is called."""
     outcome = Outcome()
-    for row in rows:
+    for name, row in rows:
         try:
             action.perform(by, row)
         except ValidationError as error:
-            outcome.refused.append((str(row), " ".join(error.messages)))
+            outcome.refused.append((name, " ".join(error.messages)))
         except (PermissionDenied, Http404) as error:
-            outcome.refused.append((str(row), str(error) or "It is not there any more."))
+            outcome.refused.append((name, str(error) or "It is not there any more."))
         else:
-            outcome.done.append(str(row))
+            outcome.done.append(name)
     return outcome
 
 

@@ -83,7 +83,8 @@ def act(request: HttpRequest, action: Action, chosen: Chosen) -> HttpResponse:
         add_toast(request, f"Choose {chosen.nouns[1]} first.", tone="warn")
         return redirect(chosen.back)
     if request.method == "POST" and "confirmed" in request.POST:
-        _tell(request, action, bulk.perform(person(request), action, chosen.rows))
+        rows = zip(chosen.names, chosen.rows, strict=True)
+        _tell(request, action, bulk.perform(person(request), action, rows))
         return redirect(chosen.back)
     what = chosen.counted()
     context = admin.site.each_context(request) | {

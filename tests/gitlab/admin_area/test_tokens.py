@@ -192,7 +192,7 @@ def test_it_asks_first(console: Client, made: Any) -> None:
 def test_revoke(console: Client, root: Any, made: Any) -> None:
     """One of a project ends its bot too, and one that is revoked already is not chosen."""
     told = revoke(console, "access", made["works"], made["project"], made["revoked"])
-    assert "works and project: revoked." in told
+    assert "works of alice and project of acme/app: revoked." in told
     revoked = PersonalAccessToken.objects.filter(revoked_at__isnull=False)
     assert set(revoked.values_list("name", flat=True)) == {"works", "project", "revoked"}
     assert AuditEvent.objects.filter(action="access_token.revoke", actor=root).count() == 2
