@@ -220,7 +220,8 @@ def test_pages_of_administrators(page: Page, chromium: Browser, berth: Installat
     context = chromium.new_context(base_url=berth.url, viewport=size)
     console = context.new_page()
     sign_in(console, Person("root", berth.root_password))
-    for address in ("/admin/", "/admin/people/", "/admin/projects/", "/admin/audit/auditevent/"):
+    lists = ("people", "groups", "projects", "images", "tokens/access", "audit/auditevent")
+    for address in ("/admin/", *(f"/admin/{name}/" for name in lists)):
         console.goto(address)
         assert_accessible(console)
     context.close()
