@@ -17,7 +17,9 @@ from pathlib import Path
 from benchmarks.servers import Bench, Server, running
 
 _ROUNDS = 10
-_TAGS = 5_000
+TAGS = 5_000
+"""In one image."""
+
 _LIMIT = 100.0
 """Milliseconds that each may take at the median."""
 
@@ -78,9 +80,7 @@ def main() -> None:
         if options.database:
             for side, key in (("gitlab", ""), ("registry", "REGISTRY_")):
                 bench.environment[f"BERTH__{key}DATABASE_URL"] = options.database.format(side)
-        bench.manage("prepare")
-        bench.manage("registry_seed", "--repositories=100", f"--tags={_TAGS}", "--blobs=1000")
-        image, cookie = bench.python(_SEED).split()
+        image, cookie = seeded(bench)
         with running(bench.berth("registry")) as registry:
             bench.environment["GITLAB_RAILS__REGISTRY_API_URL"] = registry.address
             with running(bench.berth("web")) as web:
@@ -93,6 +93,14 @@ def main() -> None:
             slow.append(path)
     if slow:
         raise SystemExit(f"too slow or too large: {', '.join(slow)}")
+
+
+def seeded(bench: Bench) -> tuple[str, str]:
+    """Prepare and seed an installation: the image of `TAGS` tags by its id, and a cookie."""
+    bench.manage("prepare")
+    bench.manage("registry_seed", "--repositories=100", f"--tags={TAGS}", "--blobs=1000")
+    image, cookie = bench.python(_SEED).split()
+    return image, cookie
 
 
 def _measured(web: Server, cookie: str, path: str) -> tuple[float, int]:
@@ -117,7 +125,7 @@ def _list_of(image: str) -> str:
 
 def _pages(image: str) -> list[str]:
     tags = _list_of(image)
-    middle = f"v{_TAGS // 2:06}"
+    middle = f"v{TAGS // 2:06}"
     return [
         "/",
         "/dashboard/projects",
