@@ -5,6 +5,7 @@ A node reads its settings when it starts, from its file and environment; none is
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -19,8 +20,10 @@ class Setting(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The value as a file would have it."""
-        return str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
+        """The value as a file would have it, and the empty text for none."""
+        if self.value is None:
+            return ""
+        return self.value if isinstance(self.value, str) else json.dumps(self.value)
 
 
 def listed() -> list[Setting]:
@@ -39,6 +42,7 @@ def listed() -> list[Setting]:
         Setting("deactivate_dormant_users", bool(dormant), "berth.deactivate_dormant_after"),
         Setting("deactivate_dormant_users_period", dormant.days, "berth.deactivate_dormant_after"),
         Setting("password_authentication_enabled_for_web", True),
+        *_of_signing_in(),
         Setting("default_project_visibility", "private"),
         Setting("default_group_visibility", "private"),
         Setting(
@@ -59,6 +63,33 @@ def listed() -> list[Setting]:
             "undo_window_in_seconds",
             int(settings.UNDO_WINDOW.total_seconds()),
             "berth.undo_window",
+        ),
+    ]
+
+
+def _of_signing_in() -> list[Setting]:
+    """Passwords, second factors, sessions, and how long tokens last."""
+    longest = settings.MAX_TOKEN_LIFETIME
+    hours = int(settings.TWO_FACTOR_GRACE.total_seconds() // 3600)
+    return [
+        Setting(
+            "minimum_password_length", settings.PASSWORD_MIN_LENGTH, "berth.password_min_length"
+        ),
+        Setting(
+            "max_login_attempts", settings.FAILED_LOGIN_LIMIT, "berth.rate_limits.failed_logins"
+        ),
+        Setting(
+            "require_two_factor_authentication",
+            settings.REQUIRE_TWO_FACTOR,
+            "berth.require_two_factor",
+        ),
+        Setting("two_factor_grace_period", hours, "berth.two_factor_grace_period"),
+        Setting("session_expire_delay", settings.SESSION_COOKIE_AGE // 60),
+        Setting("require_personal_access_token_expiry", bool(longest), "berth.max_token_lifetime"),
+        Setting(
+            "max_personal_access_token_lifetime",
+            max(1, longest.days) if longest else None,
+            "berth.max_token_lifetime",
         ),
     ]
 

@@ -7,6 +7,7 @@ server is started once, by the session that distributes the tests.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -173,11 +174,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Fail where the tests of a group would not stay together, as they must."""
+    # What has been imported and collected stays until the end: whoever collects garbage need not
+    # look through all of it again and again.
+    gc.collect()
+    gc.freeze()
     if not hasattr(session.config, "workerinput"):
         return
     for item in session.items:
         if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
             raise pytest.UsageError("this pytest and this xdist don't keep groups together")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    request: pytest.FixtureRequest, django_db_modify_db_settings_parallel_suffix: None
+) -> Iterator[None]:
+    """Asked before the databases are made: those of further workers are copies of the first's."""
+    from tests import template_databases
+
+    shared = _given(request.config, "shared_folder")
+    if shared is None:
+        yield
+        return
+    with template_databases.migrated_once(shared / "databases"):
+        yield
 
 
 @pytest.fixture(scope="session")

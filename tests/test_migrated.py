@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pytest
+from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
 from django.test import TransactionTestCase
 
 from registry.models import Counting, Repository
@@ -51,3 +53,11 @@ def test_nothing_of_django_is_there_twice() -> None:
     assert before
     migrated.restore(migrated.read()["default"], "default")
     assert set(ContentType.objects.values_list("app_label", "model")) == before
+
+
+@pytest.mark.django_db(databases=["default", "registry"])
+@pytest.mark.parametrize("alias", ["default", "registry"])
+def test_a_copy_has_had_every_migration(alias: str) -> None:
+    """Whichever worker runs this: one has migrated, the others have copies."""
+    executor = MigrationExecutor(connections[alias])
+    assert executor.migration_plan(executor.loader.graph.leaf_nodes()) == []

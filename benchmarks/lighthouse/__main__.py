@@ -21,7 +21,8 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from benchmarks.pages import TAGS, seeded
+from benchmarks.pages import seeded
+from benchmarks.pages_content import TAGS
 from benchmarks.servers import PROJECT, Bench, free_port, running
 
 INSTALLED = PROJECT / ".venv-lighthouse"
@@ -52,7 +53,7 @@ def main() -> int:
         return 2
     with tempfile.TemporaryDirectory(prefix="lighthouse-") as folder:
         bench = Bench(Path(folder))
-        image, cookie = seeded(bench)
+        _, image, cookie = seeded(bench)
         with running(bench.berth("registry")) as registry:
             bench.environment["GITLAB_RAILS__REGISTRY_API_URL"] = registry.address
             with running(bench.berth("web")) as web:

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -33,10 +34,20 @@ TOLD = 20
 """People who are told of a token of a project or group: those with the highest roles."""
 
 
+def _last_day() -> dt.date:
+    """The last of the days of warning."""
+    day: dt.date = timezone.now().date() + settings.TOKEN_EXPIRY_WARNING
+    return day
+
+
 def ends_soon(token: Token) -> bool:
     """Whether it is usable, and will not be before the days of warning are over."""
-    last = timezone.now().date() + settings.TOKEN_EXPIRY_WARNING
-    return token.is_usable and token.expires_at is not None and token.expires_at <= last
+    return token.is_usable and token.expires_at is not None and token.expires_at <= _last_day()
+
+
+def ending_soon() -> Q:
+    """The same of rows."""
+    return checks.usable() & Q(expires_at__lte=_last_day())
 
 
 def warn() -> int:
@@ -51,8 +62,7 @@ def warn() -> int:
 
 
 def _due(model: Any, *related: str) -> list[Any]:
-    last = timezone.now().date() + settings.TOKEN_EXPIRY_WARNING
-    rows = model.objects.filter(checks.usable(), warned_at__isnull=True, expires_at__lte=last)
+    rows = model.objects.filter(ending_soon(), warned_at__isnull=True)
     return list(rows.select_related(*related).order_by("expires_at", "pk")[:AT_ONCE])
 
 

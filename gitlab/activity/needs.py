@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from gitlab.access_tokens import checks, expiry
+from gitlab.access_tokens import expiry
 from gitlab.access_tokens.models import DeployToken, PersonalAccessToken
 from gitlab.audit.models import Denial
 from gitlab.container_registry.cleanup.models import CleanupRun
@@ -148,8 +148,7 @@ def _tokens(mine: _Mine) -> Iterator[Need]:
 
 
 def _ending(rows: QuerySet[Any]) -> list[Any]:
-    last = timezone.now().date() + settings.TOKEN_EXPIRY_WARNING
-    rows = rows.filter(checks.usable(), expires_at__lte=last)
+    rows = rows.filter(expiry.ending_soon())
     return list(rows.select_related("project", "namespace").order_by("expires_at")[:OF_A_KIND])
 
 

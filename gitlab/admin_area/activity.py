@@ -21,15 +21,22 @@ LATEST = 10_000
 
 _BUSIEST = 8
 _PUSHES = """
-SELECT date(at) AS day, project_pk, COUNT(*) FROM (
-    SELECT at, project_pk FROM audit_auditevent WHERE action = 'tag.push' AND at >= %s
-    ORDER BY at DESC LIMIT %s
-) AS latest GROUP BY date(at), project_pk
+WITH latest AS (
+    SELECT date(at) AS day, project_pk FROM audit_auditevent
+    WHERE action = 'tag.push' AND at >= %s ORDER BY at DESC LIMIT %s
+)
+SELECT day, NULL, COUNT(*) FROM latest GROUP BY day
+UNION ALL SELECT NULL, project_pk, pushes FROM (
+    SELECT project_pk, COUNT(*) AS pushes FROM latest WHERE project_pk IS NOT NULL
+    GROUP BY project_pk ORDER BY pushes DESC, project_pk LIMIT %s
+) AS busiest
 """
 
 
 class _Pushed(NamedTuple):
-    day: dt.date
+    """How often a tag was pushed on a day, or to a project."""
+
+    day: dt.date | None
     project_pk: int | None
     pushes: int
 
@@ -70,14 +77,14 @@ def pushes() -> Pushes:
     """Two queries, however much was pushed."""
     days = last_days()
     since = dt.datetime.combine(days[0], dt.time(), dt.UTC)
-    asked = [connection.ops.adapt_datetimefield_value(since), LATEST]
-    found = rows.read(_Pushed, _PUSHES, asked)
+    asked = [connection.ops.adapt_datetimefield_value(since), LATEST, _BUSIEST]
     by_day: Counter[dt.date] = Counter()
     by_project: Counter[int] = Counter()
-    for row in found:
-        by_day[row.day] += row.pushes
-        if row.project_pk:
-            by_project[row.project_pk] += row.pushes
+    for row in rows.read(_Pushed, _PUSHES, asked):
+        if row.day is not None:
+            by_day[row.day] = row.pushes
+        elif row.project_pk is not None:
+            by_project[row.project_pk] = row.pushes
     columns = [Point(name_of(day), by_day[day], f"{by_day[day]:,}") for day in days]
     return Pushes(columns, _busiest(by_project), by_day.total() >= LATEST)
 

@@ -1,4 +1,4 @@
-"""What administrators do to several people or projects at once: each by its service, one by one.
+"""What administrators do to several rows of a list at once: each by its service, one by one.
 
 What a service refuses stays as it was, and is told; the rest is done.
 """
@@ -12,14 +12,20 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404
 
+from gitlab.access_tokens import deploy_tokens, job_tokens
+from gitlab.access_tokens import services as access_tokens
+from gitlab.access_tokens.models import DeployToken, PersonalAccessToken, Runner, Token
 from gitlab.accounts import login_waits, sessions
 from gitlab.accounts import services as accounts
 from gitlab.accounts.factors import services as factors
 from gitlab.accounts.password_resets import services as password_resets
 from gitlab.accounts.sign_ups import services as sign_ups
+from gitlab.container_registry import deletion
+from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import services as namespaces
-from gitlab.namespaces.models import Visibility
+from gitlab.namespaces.models import Namespace, Visibility
 from gitlab.principals import Person
+from gitlab.refusals import Conflict
 
 MOST = 100
 """Rows of one go."""
@@ -54,18 +60,18 @@ class Outcome:
     refused: list[tuple[str, str]] = field(default_factory=list)
 
 
-def perform(by: Person, action: Action, rows: Iterable[Any]) -> Outcome:
-    """Do it to each of the rows."""
+def perform(by: Person, action: Action, rows: Iterable[tuple[str, Any]]) -> Outcome:
+    """Do it to each of the rows, which come with what each is called."""
     outcome = Outcome()
-    for row in rows:
+    for name, row in rows:
         try:
             action.perform(by, row)
         except ValidationError as error:
-            outcome.refused.append((str(row), " ".join(error.messages)))
+            outcome.refused.append((name, " ".join(error.messages)))
         except (PermissionDenied, Http404) as error:
-            outcome.refused.append((str(row), str(error) or "It is not there any more."))
+            outcome.refused.append((name, str(error) or "It is not there any more."))
         else:
-            outcome.done.append(str(row))
+            outcome.done.append(name)
     return outcome
 
 
@@ -161,6 +167,37 @@ PEOPLE: Mapping[str, Action] = {
 }
 """By the last part of each one's address."""
 
+
+def _visibilities(change: Callable[..., object]) -> dict[str, Action]:
+    """The visibilities that a group or project can have, by `change` of it."""
+    return {
+        "make_private": Action(
+            "Make private",
+            "Only members see them; who pulled without a login, or as a colleague, gets nothing.",
+            "private",
+            lambda by, row: change(by, row, visibility=Visibility.PRIVATE),
+            "lock",
+            sentence="Make {whom} private",
+        ),
+        "make_internal": Action(
+            "Make internal",
+            "Everybody who is signed in and not external sees them.",
+            "internal",
+            lambda by, row: change(by, row, visibility=Visibility.INTERNAL),
+            "shield",
+            sentence="Make {whom} internal",
+        ),
+        "make_public": Action(
+            "Make public",
+            "The world sees them, and pulls their images without a login.",
+            "public",
+            lambda by, row: change(by, row, visibility=Visibility.PUBLIC),
+            "globe",
+            sentence="Make {whom} public",
+        ),
+    }
+
+
 PROJECTS: Mapping[str, Action] = {
     "archive": Action(
         "Archive",
@@ -177,30 +214,7 @@ PROJECTS: Mapping[str, Action] = {
         "package",
         danger=False,
     ),
-    "make_private": Action(
-        "Make private",
-        "Only members see them; who pulled without a login, or as a colleague, gets nothing.",
-        "private",
-        lambda by, row: namespaces.update_project(by, row, visibility=Visibility.PRIVATE),
-        "lock",
-        sentence="Make {whom} private",
-    ),
-    "make_internal": Action(
-        "Make internal",
-        "Everybody who is signed in and not external sees them.",
-        "internal",
-        lambda by, row: namespaces.update_project(by, row, visibility=Visibility.INTERNAL),
-        "shield",
-        sentence="Make {whom} internal",
-    ),
-    "make_public": Action(
-        "Make public",
-        "The world sees them, and pulls their images without a login.",
-        "public",
-        lambda by, row: namespaces.update_project(by, row, visibility=Visibility.PUBLIC),
-        "globe",
-        sentence="Make {whom} public",
-    ),
+    **_visibilities(namespaces.update_project),
     "delete": Action(
         "Delete",
         "With all their images. They are hidden at once, and gone when the registry has deleted"
@@ -208,6 +222,101 @@ PROJECTS: Mapping[str, Action] = {
         "being deleted",
         namespaces.delete_project,
         "trash-2",
+    ),
+}
+"""By the last part of each one's address."""
+
+
+def _require_factors(by: Person, group: Namespace, *, wanted: bool) -> None:
+    namespaces.update_group(by, group, require_two_factor_authentication=wanted)
+
+
+GROUPS: Mapping[str, Action] = {
+    "require_factors": Action(
+        "Require two factors",
+        "Whoever belongs to them, or to what is in them, has to set up a second factor within the"
+        " hours that each group gives.",
+        "require two factors",
+        lambda by, group: _require_factors(by, group, wanted=True),
+        "fingerprint",
+        sentence="Require two factors in {whom}",
+    ),
+    "no_factors": Action(
+        "Require one factor",
+        "The password alone is enough again, unless something else asks for more.",
+        "require one factor",
+        lambda by, group: _require_factors(by, group, wanted=False),
+        "lock-open",
+        sentence="Require one factor in {whom}",
+    ),
+    **_visibilities(namespaces.update_group),
+    "delete": Action(
+        "Delete",
+        "With the groups in them. Who still has projects is kept: those are deleted first.",
+        "being deleted",
+        namespaces.delete_group,
+        "trash-2",
+    ),
+}
+"""By the last part of each one's address."""
+
+
+def _retry(by: Person, image: ContainerRepository) -> None:
+    if not deletion.retry(by, ContainerRepository.objects.filter(pk=image.pk)):
+        raise Conflict({"__all__": "Its deletion has not failed."})
+
+
+def _keep(by: Person, image: ContainerRepository) -> None:
+    if image.status is None:
+        raise Conflict({"__all__": "Nobody wants it deleted."})
+    if image.project.is_pending_delete:
+        raise Conflict({"__all__": "Its project is being deleted."})
+    deletion.take_back(by, image.project, image.pk)
+
+
+IMAGES: Mapping[str, Action] = {
+    "retry": Action(
+        "Try again",
+        "Deletions that have failed are queued once more.",
+        "queued again",
+        _retry,
+        "refresh-cw",
+        danger=False,
+        sentence="Try the deletion of {whom} again",
+    ),
+    "keep": Action(
+        "Keep",
+        "What waits to be deleted, or could not be, stays with all that is still in it.",
+        "kept",
+        _keep,
+        "undo-2",
+        danger=False,
+    ),
+    "delete": Action(
+        "Delete",
+        "With all tags and manifests, as a job. Its project's page of what was deleted brings one"
+        " back while the undo window lasts.",
+        "deletion scheduled",
+        deletion.schedule,
+        "trash-2",
+    ),
+}
+"""By the last part of each one's address."""
+
+_REVOKES: Mapping[type[Token], Callable[[Person, Any], object]] = {
+    PersonalAccessToken: access_tokens.revoke,
+    DeployToken: deploy_tokens.revoke,
+    Runner: job_tokens.revoke_runner,
+}
+
+TOKENS: Mapping[str, Action] = {
+    "revoke": Action(
+        "Revoke",
+        "They are refused from the next request on, and registry tokens that came of them end. It"
+        " can't be undone.",
+        "revoked",
+        lambda by, token: _REVOKES[type(token)](by, token),
+        "ban",
     ),
 }
 """By the last part of each one's address."""

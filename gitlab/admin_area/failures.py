@@ -70,7 +70,7 @@ def failures(counts: Mapping[str, int]) -> list[Failure]:
         Failure(
             counts["images"],
             "image{s} could not be deleted; nobody tries again until somebody says so",
-            _listed("container_registry_containerrepository", "?status__exact=delete_failed"),
+            f"{reverse('admin_area:images')}?state={ContainerRepository.Status.DELETE_FAILED}",
         ),
         Failure(
             counts["cleanups"],

@@ -28,12 +28,15 @@ def overview() -> dict[str, Any]:
     or waits.
     """
     health = parts.health()
+    collected, silence = stored.collected(health.registry_answers)
     counts = counted(_questions() | failures.questions())
     return {
         "figures": _figures(counts),
         "health": health,
         "pushes": activity.pushes(),
-        "registry": stored.registry(health.registry_answers),
+        "collected": collected,
+        "silence": silence,
+        "largest": stored.largest(),
         "growth": [(day, size, mebibytes(size)) for day, size in growth_of_all(_GROWTH)],
         "failures": failures.failures(counts),
         **_deletions(counts),
@@ -58,30 +61,23 @@ def _waiting() -> QuerySet[ContainerRepository]:
 
 
 def _figures(counts: Mapping[str, int]) -> list[tuple[str, int, str]]:
-    only_groups = f"?kind__exact={Namespace.Kind.GROUP}"
-    images = _changelist("container_registry_containerrepository")
     return [
         ("People", counts["people"], reverse("admin_area:people")),
-        ("Groups", counts["groups"], _changelist("namespaces_namespace") + only_groups),
+        ("Groups", counts["groups"], reverse("admin_area:groups")),
         ("Projects", counts["projects"], reverse("admin_area:projects")),
-        ("Images", counts["all_images"], images),
+        ("Images", counts["all_images"], reverse("admin_area:images")),
     ]
 
 
 def _deletions(counts: Mapping[str, int]) -> dict[str, Any]:
     """Deletions that wait or have failed, and cleanups that are under way."""
     failed = ContainerRepository.objects.filter(status=_Status.DELETE_FAILED)
-    listed = _changelist("container_registry_containerrepository")
     since = _waiting().order_by("status_changed_at").values_list("status_changed_at", flat=True)
     return {
         "waiting_count": counts["deletions"],
         "waiting_first": since.first() if counts["deletions"] else None,
         "cleanups_count": counts["under_way"],
         "failed": failed.order_by("-status_changed_at")[:_SHOWN] if counts["images"] else [],
-        "waiting_url": f"{listed}?status__exact={_Status.DELETE_SCHEDULED}",
-        "cleanups_url": _changelist("cleanup_cleanuprun"),
+        "waiting_url": f"{reverse('admin_area:images')}?state={_Status.DELETE_SCHEDULED}",
+        "cleanups_url": reverse("admin:cleanup_cleanuprun_changelist"),
     }
-
-
-def _changelist(model: str) -> str:
-    return reverse(f"admin:{model}_changelist")

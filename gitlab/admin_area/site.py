@@ -21,17 +21,36 @@ from gitlab.admin_area import numbers
 from gitlab.ui.decorators import require_confirmation
 from gitlab.ui.navigation import Heading, Link, Section
 
-_SECTIONS = {
-    "People": {"PersonalAccessToken": "key-round"},
-    "Groups": {"Namespace": "folder", "Member": "user-plus"},
-    "Registry": {
-        "ContainerRepository": "container",
-        "CleanupPolicy": "brush-cleaning",
-        "CleanupRun": "recycle",
-    },
-    "Record": {"AuditEvent": "scroll-text"},
+_ICONS = {
+    "Member": "user-plus",
+    "CleanupPolicy": "brush-cleaning",
+    "CleanupRun": "recycle",
+    "BulkTagDeletion": "trash-2",
+    "RepositoryRule": "shield",
+    "TagRule": "shield",
+    "Identity": "badge-check",
+    "TrustedIssuer": "fingerprint",
+    "Quota": "hard-drive",
+    "AuditEvent": "scroll-text",
 }
-"""Section → model → icon. A model that is missing here stands in the last section."""
+"""Model → icon, of the lists that are Django's."""
+
+_PAGES = [
+    ("People", "admin_area:people", "users"),
+    ("Groups", "admin_area:groups", "folder"),
+    ("Projects", "admin_area:projects", "package"),
+    ("Images", "admin_area:images", "container"),
+    ("Tokens", "admin_area:tokens", "key-round"),
+    ("Inventory", "record:inventories", "list"),
+    ("Audit log", "record:instance", "scroll-text"),
+    ("Denials", "record:denials", "ban"),
+    ("Doctor", "admin_area:doctor", "shield-check"),
+    ("Announcements", "admin_area:announcements", "bell"),
+    ("Cleanup policy", "admin_area:cleanup", "sliders-horizontal"),
+    ("Mail", "admin_area:mail", "file-text"),
+    ("Settings", "admin_area:settings", "settings"),
+]
+"""Our own pages: label, name, icon."""
 
 
 class Console(AdminSite):
@@ -90,43 +109,26 @@ class Console(AdminSite):
 
 
 def _sidebar(apps: list[dict[str, Any]], path: str, home: str) -> list[Section]:
-    """The models that this person may see, by section."""
-    links: dict[str, list[Link]] = {title: [] for title in _SECTIONS}
-    for app in apps:
-        for model in app["models"]:
-            title, icon = _place(model["object_name"])
-            url = model["admin_url"]
-            links[title].append(Link(str(model["name"]), url, icon, path.startswith(url)))
-    people, projects = reverse("admin_area:people"), reverse("admin_area:projects")
-    announcements = reverse("admin_area:announcements")
-    mail, settings_url = reverse("admin_area:mail"), reverse("admin_area:settings")
-    doctor, cleanup = reverse("admin_area:doctor"), reverse("admin_area:cleanup")
-    inventory = reverse("record:inventories")
-    audit, denials = reverse("record:instance"), reverse("record:denials")
-    overview = Section(
-        "",
-        [
-            Link("Overview", home, "gauge", path == home),
-            Link("People", people, "users", path.startswith(people)),
-            Link("Projects", projects, "package", path.startswith(projects)),
-            Link("Doctor", doctor, "shield-check", path == doctor),
-            Link("Audit log", audit, "scroll-text", path == audit),
-            Link("Inventory", inventory, "list", path.startswith(inventory)),
-            Link("Denials", denials, "ban", path == denials),
-            Link("Announcements", announcements, "bell", path.startswith(announcements)),
-            Link("Cleanup policy", cleanup, "sliders-horizontal", path == cleanup),
-            Link("Mail", mail, "file-text", path == mail),
-            Link("Settings", settings_url, "settings", path == settings_url),
-        ],
-    )
-    return [overview, *(Section(title, found) for title, found in links.items() if found)]
+    """Our own pages, and below them the lists of Django's that this person may see."""
+    pages = [Link("Overview", home, "gauge", path == home)]
+    for label, name, icon in _PAGES:
+        url = reverse(name)
+        pages.append(Link(label, url, icon, path.startswith(url)))
+    lists = [
+        Link(
+            str(model["name"]),
+            model["admin_url"],
+            _ICONS.get(model["object_name"], "list"),
+            path.startswith(model["admin_url"]),
+        )
+        for app in apps
+        for model in app["models"]
+    ]
+    return [Section("", pages), Section("Further lists", sorted(lists, key=_by_label))]
 
 
-def _place(model: str) -> tuple[str, str]:
-    for title, models in _SECTIONS.items():
-        if model in models:
-            return title, models[model]
-    return list(_SECTIONS)[-1], "list"
+def _by_label(link: Link) -> str:
+    return link.label.lower()
 
 
 @functools.cache

@@ -1,4 +1,6 @@
-"""What the registry says for the overview: where the bytes are, and what its collector removed."""
+"""For the overview: where the bytes are, as they were measured, and what the registry says that its
+collector removed.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +8,28 @@ import datetime as dt
 import logging
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Value
-from django.db.models.functions import StrIndex, Substr
-from django.urls import reverse
-
 from gitlab.admin_area import activity
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
-from gitlab.container_registry.client.registry import OwnApi
 from gitlab.container_registry.client.responses import Garbage
-from gitlab.container_registry.models import ContainerRepository
+from gitlab.namespaces.sidebars import url_of
+from gitlab.storage.models import Measure
 from gitlab.ui.components.charts import Point
 from gitlab.ui.components.values import mebibytes
 
 log = logging.getLogger(__name__)
 
 NAMESPACES = 10
-"""Those with the most images: the registry looks each up by itself."""
+"""Those that hold most."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """The bytes and images of a namespace at the top. `bytes` is None while they are counted."""
+    """A namespace at the top, and what was measured at and below it."""
 
     path: str
     url: str
-    bytes: int | None
-    images: int
+    measure: Measure
 
 
 @dataclass(frozen=True)
@@ -48,47 +45,34 @@ class Collected:
     bytes: int = 0
 
 
-@dataclass(frozen=True)
-class Registry:
-    """What there is to say. `silence` says why there is nothing."""
+def largest() -> list[Stored]:
+    """The namespaces at the top that hold most, the largest first. One query."""
+    measures = Measure.objects.filter(
+        namespace__isnull=False,
+        namespace__parent__isnull=True,
+        measured_at__isnull=False,
+        images__gt=0,
+    )
+    rows = measures.select_related("namespace").order_by("-size_bytes", "-id")[:NAMESPACES]
+    return [
+        Stored(row.namespace.full_path, url_of(row.namespace), row) for row in rows if row.namespace
+    ]
 
-    namespaces: list[Stored] = field(default_factory=list)
-    collected: Collected | None = None
-    silence: str = ""
 
-
-def registry(answers: bool) -> Registry:
-    """Three questions to the registry, each two seconds at most; none where nobody `answers`."""
+def collected(answers: bool) -> tuple[Collected | None, str]:
+    """What the registry says of its collector, in two seconds at most; or why it says nothing. It
+    is not asked where nobody `answers`.
+    """
     if not answers:
-        return Registry(silence="The registry does not answer.")
-    own = None
+        return None, "The registry does not answer."
     try:
         own = clients.for_overview().own
         if own is None:
-            return Registry(silence="This registry has no API that tells what is stored.")
-        return Registry(_namespaces(own), _collected(own.garbage()))
+            return None, "This registry has no API that tells what it stores and removes."
+        return _collected(own.garbage()), ""
     except (RegistryUnavailable, RegistryRefused) as error:
         log.warning("the overview could not ask the registry: %s", error)
-        return Registry(silence="The registry does not say what is stored.")
-
-
-def _namespaces(own: OwnApi) -> list[Stored]:
-    """The largest first, of those with the most images."""
-    top = Substr("path", 1, StrIndex("path", Value("/")) - 1)
-    counted = ContainerRepository.objects.annotate(top=top).values("top").annotate(n=Count("pk"))
-    paths = [row["top"] for row in counted.order_by("-n", "top")[:NAMESPACES] if row["top"]]
-    if not paths:
-        return []
-    found = [
-        Stored(
-            used.path,
-            reverse("namespaces:overview", kwargs={"path": used.path}),
-            used.bytes if used.is_counted else None,
-            used.images,
-        )
-        for used in own.usage(paths)
-    ]
-    return sorted(found, key=lambda one: -(one.bytes or 0))
+        return None, "The registry does not say what it removes."
 
 
 def _collected(garbage: Garbage) -> Collected:

@@ -8,9 +8,36 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
 from django.views.generic import RedirectView
 
-from gitlab.admin_area.views import announcements, people, projects, tools
+from gitlab.admin_area.views import (
+    announcements,
+    groups,
+    images,
+    people,
+    projects,
+    tokens,
+    tools,
+)
 
 app_name = "admin_area"
+
+_BEFORE: list[tuple[str, str, dict[str, str]]] = [
+    ("accounts/user", "people", {}),
+    ("namespaces/project", "projects", {}),
+    ("namespaces/namespace", "groups", {}),
+    ("container_registry/containerrepository", "images", {}),
+    ("access_tokens/personalaccesstoken", "tokens_of", {"kind": "access"}),
+    ("access_tokens/deploytoken", "tokens_of", {"kind": "deploy"}),
+    ("access_tokens/runner", "tokens_of", {"kind": "runners"}),
+]
+"""Where lists were before, and the page that each leads to now."""
+
+
+def _moved() -> list[URLPattern]:
+    return [
+        path(f"admin/{before}/", RedirectView.as_view(pattern_name=f"admin_area:{page}"), given)
+        for before, page, given in _BEFORE
+    ]
+
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin", RedirectView.as_view(pattern_name="admin:index", query_string=True), name="home"),
@@ -49,15 +76,23 @@ urlpatterns: list[URLPattern | URLResolver] = [
         admin.site.admin_view(projects.acting),
         name="projects_act",
     ),
-    # Where these lists were before.
+    path("admin/groups/", admin.site.admin_view(groups.index), name="groups"),
+    path("admin/groups/-/<slug:key>", admin.site.admin_view(groups.acting), name="groups_act"),
+    path("admin/images/", admin.site.admin_view(images.index), name="images"),
+    path("admin/images/-/<slug:key>", admin.site.admin_view(images.acting), name="images_act"),
     path(
-        "admin/accounts/user/",
-        RedirectView.as_view(pattern_name="admin_area:people"),
+        "admin/tokens/",
+        RedirectView.as_view(pattern_name="admin_area:tokens_of"),
+        {"kind": "access"},
+        name="tokens",
     ),
+    path("admin/tokens/<slug:kind>/", admin.site.admin_view(tokens.index), name="tokens_of"),
     path(
-        "admin/namespaces/project/",
-        RedirectView.as_view(pattern_name="admin_area:projects"),
+        "admin/tokens/<slug:kind>/-/<slug:key>",
+        admin.site.admin_view(tokens.acting),
+        name="tokens_act",
     ),
+    *_moved(),
     path(
         "admin/password_change/",
         RedirectView.as_view(pattern_name="accounts:password", query_string=True),

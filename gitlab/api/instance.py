@@ -24,6 +24,17 @@ class SettingsEntity(Entity):
     deactivate_dormant_users = serializers.BooleanField()
     deactivate_dormant_users_period = serializers.IntegerField(help_text="Days.")
     password_authentication_enabled_for_web = serializers.BooleanField()
+    minimum_password_length = serializers.IntegerField()
+    max_login_attempts = serializers.IntegerField(
+        help_text="Of a name at an address, after which it has to wait there; 0 is no limit."
+    )
+    require_two_factor_authentication = serializers.BooleanField()
+    two_factor_grace_period = serializers.IntegerField(help_text="Hours.")
+    session_expire_delay = serializers.IntegerField(help_text="Minutes.")
+    require_personal_access_token_expiry = serializers.BooleanField()
+    max_personal_access_token_lifetime = serializers.IntegerField(
+        allow_null=True, help_text="Days; null is no limit."
+    )
     default_project_visibility = serializers.CharField()
     default_group_visibility = serializers.CharField()
     container_registry_token_expire_delay = serializers.IntegerField(help_text="Minutes.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,7 +23,7 @@ from gitlab.api.shared_groups import shared_with
 from gitlab.container_registry import repositories
 from gitlab.container_registry.cleanup import services as cleanup
 from gitlab.container_registry.cleanup.models import Cadence
-from gitlab.namespaces import queries, services
+from gitlab.namespaces import group_links, queries, services
 from gitlab.namespaces.models import AccessLevel, Namespace, Project, RegistryAccess, Visibility
 from gitlab.namespaces.paths import slug
 from gitlab.namespaces.policies import Ability
@@ -64,6 +64,7 @@ class GroupListParameters(ListParameters):
     """Which projects of a group."""
 
     include_subgroups = flag()
+    with_shared = flag(help_text="Those too to which the group is invited; true unless said.")
 
 
 def _filtered(
@@ -81,11 +82,7 @@ def _filtered(
     else:
         rows = queries.projects_visible_to(user, search=search)
     if within is not None:
-        rows = (
-            queries.projects_at_or_below(rows, within)
-            if given.get("include_subgroups")
-            else rows.filter(namespace=within)
-        )
+        rows = rows.filter(_in_group(within, given))
     columns = {
         "visibility": "visibility",
         "archived": "archived",
@@ -96,6 +93,16 @@ def _filtered(
     }
     wanted = {column: given[name] for name, column in columns.items() if name in given}
     return rows.filter(**wanted).select_related("namespace__owner")
+
+
+def _in_group(group: Namespace, given: Mapping[str, Any]) -> Q:
+    """What is in a group, or at any depth below it, and the projects to which it is invited."""
+    found = Q(namespace=group)
+    if given.get("include_subgroups"):
+        found = Q(full_path__startswith=f"{group.full_path}/")
+    # Found first: where there are none, the list is a walk along one index.
+    shared = group_links.projects_shared_with(group) if given.get("with_shared", True) else []
+    return found | Q(pk__in=shared) if shared else found
 
 
 def _sizes(user: Anybody, projects: Sequence[Project]) -> dict[int, int | None]:
@@ -361,6 +368,8 @@ class ProjectsOfGroup(Endpoint):
         refuses=[404],
     )
     def get(self, request: Request, given: dict[str, Any], id: int | str) -> Response:
-        """Those in a group, with `include_subgroups` at any depth, as far as one may see them."""
+        """Those in a group, with `include_subgroups` at any depth, and those to which it is
+        invited, unless `with_shared` is false; as far as one may see them.
+        """
         group = group_for(request.user, id)
         return _page(request, given, _filtered(request.user, given, group))

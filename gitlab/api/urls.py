@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from gitlab.api import (
     associations,
     audit_events,
+    broadcast_messages,
     denials,
     deploy_tokens,
     description,
@@ -141,6 +142,8 @@ _V4: list[URLPattern | URLResolver] = [
     path("metadata", metadata.Metadata.as_view()),
     path("application/settings", instance.ApplicationSettings.as_view()),
     path("application/statistics", instance.Statistics.as_view()),
+    path("broadcast_messages", broadcast_messages.BroadcastMessages.as_view()),
+    path("broadcast_messages/<api_number:id>", broadcast_messages.OneBroadcastMessage.as_view()),
     path("audit_events", audit_events.AuditEvents.as_view()),
     path("audit_events/<api_number:id>", audit_events.OneAuditEvent.as_view()),
     *_of_both("audit_events", audit_events.AuditEventsOf),

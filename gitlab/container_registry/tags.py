@@ -135,6 +135,7 @@ def tags_of(  # noqa: PLR0913  (each is a parameter of the list)
     sort: str = "",
     pattern: str = "",
     platform: str = "",
+    signed: bool | None = None,
     signatures: bool = True,
     belongings: bool = False,
     registry: Registry | None = None,
@@ -151,6 +152,7 @@ def tags_of(  # noqa: PLR0913  (each is a parameter of the list)
         belongings=belongings,
         pattern=pattern,
         platform=platform,
+        signed=signed,
     )
 
 

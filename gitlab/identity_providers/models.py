@@ -33,6 +33,7 @@ class Identity(models.Model):
     seen_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
+        verbose_name_plural = "identities"
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(

@@ -21,10 +21,10 @@ from typing import Any
 from django.conf import settings
 from django.core import mail
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db.models import F
 from django.utils import timezone
 
 from gitlab.jobs import crash_points, enqueue
+from gitlab.jobs.due import MOST_ATTEMPTS, DueRows
 from gitlab.mail import presentation
 from gitlab.mail.models import Message
 from gitlab.principals import Person
@@ -35,10 +35,9 @@ TASK = "workers.tasks.send_mail"
 AT_ONCE = 50
 """Messages that a run sends. What is left comes with the next."""
 
-MOST_ATTEMPTS = 8
-_LEASE = dt.timedelta(minutes=5)
 _KEPT = dt.timedelta(days=30)
 _SWEPT = 1000
+_ROWS = DueRows(Message.objects.all)
 _REFUSED = (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError)
 """What a mail server says of one mail. Whatever else goes wrong goes wrong for all."""
 
@@ -81,11 +80,9 @@ def send_due() -> int:
     if not is_on():
         return 0
     sent = 0
-    due = Message.objects.filter(status=Message.Status.WAITING, due_at__lte=timezone.now())
-    pks = list(due.order_by("due_at").values_list("pk", flat=True)[:AT_ONCE])
     with _connection() as connection:
-        for pk in pks:
-            message = _take(pk)
+        for pk in _ROWS.ids(AT_ONCE):
+            message = _ROWS.take(pk, "user")
             if message is None:
                 continue
             try:
@@ -108,15 +105,6 @@ def _connection() -> Iterator[BaseEmailBackend]:
     finally:
         with contextlib.suppress(OSError):
             connection.close()
-
-
-def _take(pk: int) -> Message | None:
-    """The message, for whoever was the first to move its time on."""
-    now = timezone.now()
-    waiting = Message.objects.filter(pk=pk, status=Message.Status.WAITING, due_at__lte=now)
-    if not waiting.update(due_at=now + _LEASE, attempts=F("attempts") + 1):
-        return None
-    return Message.objects.select_related("user").get(pk=pk)
 
 
 def _send(message: Message, connection: BaseEmailBackend) -> bool:
@@ -164,13 +152,10 @@ def _failed(message: Message, error: Exception) -> None:
         _done(message, Message.Status.FAILED, reason)
         log.warning("mail %s was given up after %s attempts", message.pk, message.attempts)
         return
-    pause = dt.timedelta(minutes=2**message.attempts)
-    waiting = Message.objects.filter(pk=message.pk, status=Message.Status.WAITING)
-    waiting.update(due_at=timezone.now() + pause, failure_reason=reason)
+    _ROWS.later(message, dt.timedelta(minutes=2**message.attempts), failure_reason=reason)
     log.warning("mail %s was not sent: %s", message.pk, type(error).__name__)
 
 
 def _done(message: Message, status: str, reason: str = "") -> None:
-    waiting = Message.objects.filter(pk=message.pk, status=Message.Status.WAITING)
     text = "" if message.email else message.text
-    waiting.update(status=status, done_at=timezone.now(), failure_reason=reason[:255], text=text)
+    _ROWS.end(message, status, done_at=timezone.now(), failure_reason=reason[:255], text=text)

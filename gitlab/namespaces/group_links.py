@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from gitlab.audit.services import record
-from gitlab.namespaces import queries
+from gitlab.namespaces import queries, user_access
 from gitlab.namespaces.loaders import require_in_namespace
 from gitlab.namespaces.members import check_expiry, check_level, require_administered
 from gitlab.namespaces.models import GroupLink, Namespace, Project, Routable
@@ -106,6 +106,12 @@ def unshare(by: Person, routable: Routable, group_id: int) -> None:
     link.delete()
     record("group_link.delete", by=by, target=routable, group=link.group.full_path)
     revocations.end_tokens(path=routable.full_path)
+
+
+def projects_shared_with(group: Namespace) -> list[int]:
+    """The ids of the projects to which a group itself is invited, as far as that holds today."""
+    rows = user_access.live_links().filter(group=group, project__isnull=False)
+    return list(rows.order_by().values_list("project_id", flat=True)[:MOST_ELSEWHERE])
 
 
 def links_of(user: Anybody, routable: Routable) -> list[GroupLink]:

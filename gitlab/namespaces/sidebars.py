@@ -44,6 +44,15 @@ def cleanup_url(routable: Routable) -> str:
         return ""
 
 
+def storage_url(routable: Routable) -> str:
+    """The page of what a project or namespace uses; "" where this installation has none."""
+    kind = "project" if isinstance(routable, Project) else "group"
+    try:
+        return reverse(f"quotas:{kind}", kwargs={"path": routable.full_path})
+    except NoReverseMatch:
+        return ""
+
+
 def invitations_url(routable: Routable) -> str:
     """The page of who is invited to a project or group."""
     kind = "project" if isinstance(routable, Project) else "group"
@@ -71,13 +80,10 @@ def _activity(kind: str, owner: Routable, active: str) -> Link:
     return Link("Activity", url, "activity", active == "activity")
 
 
-def _storage(kind: str, owner: Routable, active: str) -> list[Link]:
+def _storage(owner: Routable, active: str) -> list[Link]:
     """The page of what is used and limited; none where this installation has none."""
-    try:
-        url = reverse(f"quotas:{kind}", kwargs={"path": owner.full_path})
-    except NoReverseMatch:
-        return []
-    return [Link("Storage", url, "database", active == "storage")]
+    url = storage_url(owner)
+    return [Link("Storage", url, "database", active == "storage")] if url else []
 
 
 def _audit(kind: str, owner: Routable, active: str) -> list[Link]:
@@ -98,11 +104,9 @@ def _administration(user: Anybody, routable: Routable) -> list[Section]:
     if user is None or not user.is_authenticated or not getattr(user, "is_superuser", False):
         return []
     try:
-        if isinstance(routable, Project):
-            url = f"{reverse('admin_area:projects')}?{urlencode({'q': routable.full_path})}"
-        elif routable.is_group:
-            listed = reverse("admin:namespaces_namespace_changelist")
-            url = f"{listed}?{urlencode({'q': routable.full_path})}"
+        if isinstance(routable, Project) or routable.is_group:
+            page = "projects" if isinstance(routable, Project) else "groups"
+            url = f"{reverse(f'admin_area:{page}')}?{urlencode({'q': routable.full_path})}"
         else:
             url = reverse("admin_area:person", args=[routable.path])
     except NoReverseMatch:
@@ -140,7 +144,7 @@ def project_sidebar(project: Project, user: Anybody, active: str = "") -> list[S
         url = reverse("namespaces:project_members", kwargs=at)
         links.append(Link("Members", url, "users", active == "members"))
     if Ability.PUSH_IMAGE in project.abilities:
-        links += _storage("project", project, active)
+        links += _storage(project, active)
     if Ability.ADMIN_PROJECT in project.abilities:
         url = reverse("namespaces:project_edit", kwargs=at)
         links.append(Link("Settings", url, "settings", active == "settings"))
@@ -191,12 +195,12 @@ def group_sidebar(group: Namespace, user: Anybody, active: str = "") -> list[Sec
     links = [Link("Overview", url_of(group), "folder", active == "overview")]
     if not group.is_group and Ability.CREATE_PROJECT in group.abilities:
         links.append(_activity("group", group, active))
-        links += _storage("group", group, active)
+        links += _storage(group, active)
     if group.is_group:
         at = {"path": group.full_path}
         if Ability.READ_MEMBERS in group.abilities:
             links.append(_activity("group", group, active))
-            links += _storage("group", group, active)
+            links += _storage(group, active)
             url = reverse("namespaces:group_members", kwargs=at)
             links.append(Link("Members", url, "users", active == "members"))
         cleanup = cleanup_url(group) if Ability.ADMIN_GROUP in group.abilities else ""

@@ -8,9 +8,10 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from allauth.mfa.models import Authenticator
-from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.urls import reverse
 
 from gitlab.access_tokens import checks, deploy_tokens, job_tokens
@@ -83,9 +84,10 @@ def mend(by: Person, key: str, pk: int) -> Inventory:
     return found
 
 
-def _change(model: type[Model], pk: int) -> str:
-    meta = model._meta  # noqa: SLF001 - Django's word for what is known of a model
-    return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[pk])
+def _tokens(kind: str, name: str) -> str:
+    """The list of tokens of a kind, with those of this name."""
+    listed = reverse("admin_area:tokens_of", args=[kind])
+    return f"{listed}?{urlencode({'q': name})}"
 
 
 def _token(row: PersonalAccessToken) -> Line:
@@ -97,7 +99,7 @@ def _token(row: PersonalAccessToken) -> Line:
         row.created_at,
         row.last_used_at,
         row.expires_at,
-        _change(PersonalAccessToken, row.pk),
+        _tokens("access", row.name),
     )
 
 
@@ -110,13 +112,13 @@ def _deploy_token(row: DeployToken) -> Line:
         row.created_at,
         row.last_used_at,
         row.expires_at,
-        _change(DeployToken, row.pk),
+        _tokens("deploy", row.name),
     )
 
 
 def _runner(row: Runner) -> Line:
     path = row.project.full_path
-    url = _change(Runner, row.pk)
+    url = _tokens("runners", row.name)
     return Line(row.pk, row.name, path, "jobs", row.created_at, row.last_used_at, None, url)
 
 
@@ -129,7 +131,7 @@ def _trust(row: TrustedIssuer) -> Line:
         row.created_at,
         row.last_used_at,
         row.expires_at,
-        _change(TrustedIssuer, row.pk),
+        reverse("admin:trusted_issuers_trustedissuer_change", args=[row.pk]),
     )
 
 

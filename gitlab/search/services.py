@@ -20,7 +20,8 @@ from django.db.models.functions import Coalesce
 from gitlab import principals
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
-from gitlab.container_registry.client.registry import OwnApi, Registry
+from gitlab.container_registry.client.registry import Registry
+from gitlab.container_registry.client.responses import FoundTag
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces import queries
 from gitlab.namespaces.models import Namespace, Project
@@ -137,25 +138,20 @@ def _in_the_registry(
     if own is None or not (digest or _TAG.fullmatch(text)):
         return [], [], ""
     rows = readable.filter(path__contains=image) if image else readable
-    images = {row.path: row for row in _by_push(rows)[:IMAGES]}
-    if not images:
+    # A thousand paths are asked about, and some rows are shown: no more are made.
+    paths = list(_by_push(rows).values_list("path", flat=True)[:IMAGES])
+    if not paths:
         return [], [], ""
     try:
-        tags = _tags(own, images, text) if _TAG.fullmatch(text) else []
-        return tags, _digests(own, images, digest[1]) if digest else [], ""
+        tags = own.search(paths, tag=text) if _TAG.fullmatch(text) else []
+        digests = own.search(paths, digest=f"sha256:{digest[1]}") if digest else []
     except (RegistryUnavailable, RegistryRefused) as error:
         return [], [], str(error)
+    return _hits(readable, tags), _hits(readable, digests), ""
 
 
-def _tags(own: OwnApi, images: dict[str, ContainerRepository], text: str) -> list[Hit]:
-    found = own.search(list(images), tag=text)
-    return [Hit(images[each.path], each.tag, each.digest) for each in found if each.path in images][
-        :SHOWN
-    ]
-
-
-def _digests(own: OwnApi, images: dict[str, ContainerRepository], part: str) -> list[Hit]:
-    found = own.search(list(images), digest=f"sha256:{part}")
-    return [Hit(images[each.path], "", each.digest) for each in found if each.path in images][
-        :SHOWN
-    ]
+def _hits(readable: QuerySet[ContainerRepository], found: Sequence[FoundTag]) -> list[Hit]:
+    """What the registry has found, with its images, as far as these are readable."""
+    images = {row.path: row for row in readable.filter(path__in={each.path for each in found})}
+    hits = [Hit(images[each.path], each.tag, each.digest) for each in found if each.path in images]
+    return hits[:SHOWN]

@@ -176,6 +176,7 @@ def _measure_image(row: Measure, image: ContainerRepository, own: OwnApi) -> Non
             images=1,
             tags=details.tags_count or 0 if details else 0,
             is_exact=freed.is_exact if freed else False,
+            pulled_at=details.last_pulled_at if details else None,
             shares=[_as_json(share) for share in shares],
         )
         image.candidates.all().delete()

@@ -22,8 +22,9 @@ from gitlab.namespaces.models import Namespace, Project
 class Measure(models.Model):
     """What lies at and below a namespace, project or image, as of `measured_at` (null: not yet).
 
-    `shares` are an image's tags by what they hold alone: see `measuring`. Who measures moves
-    `due_at` ahead first, so that nobody else does the same.
+    `shares` are an image's tags by what they hold alone: see `measuring`. `pulled_at` is when an
+    image was pulled last, null where it never was or nobody counts. Who measures moves `due_at`
+    ahead first, so that nobody else does the same.
     """
 
     namespace = models.OneToOneField(
@@ -46,6 +47,7 @@ class Measure(models.Model):
     waiting_images = models.IntegerField(default=0)
     first_until = models.DateTimeField(null=True, blank=True)
     last_until = models.DateTimeField(null=True, blank=True)
+    pulled_at = models.DateTimeField(null=True, blank=True, editable=False)
     measured_at = models.DateTimeField(null=True, blank=True, editable=False)
     due_at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
 
@@ -56,6 +58,18 @@ class Measure(models.Model):
                 condition=Q(namespace__isnull=False, project__isnull=True, repository__isnull=True)
                 | Q(namespace__isnull=True, project__isnull=False, repository__isnull=True)
                 | Q(namespace__isnull=True, project__isnull=True, repository__isnull=False),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["size_bytes", "id"],
+                name="measure_of_project_by_size",
+                condition=Q(project__isnull=False),
+            ),
+            models.Index(
+                fields=["size_bytes", "id"],
+                name="measure_of_image_by_size",
+                condition=Q(repository__isnull=False),
             ),
         ]
 

@@ -17,7 +17,6 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from gitlab.accounts import services as accounts
@@ -26,6 +25,7 @@ from gitlab.audit.services import record
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
 from gitlab.container_registry.client.registry import Registry
 from gitlab.jobs import enqueue
+from gitlab.jobs.due import MOST_ATTEMPTS, DueRows
 from gitlab.namespaces import members
 from gitlab.namespaces import services as namespaces
 from gitlab.namespaces.models import AccessLevel, Member, Namespace, Project
@@ -43,11 +43,10 @@ AT_ONCE = 10
 STEPS = 20
 """Projects and groups that one look moves or deletes; the others wait for the next."""
 
-MOST_ATTEMPTS = 8
-_LEASE = dt.timedelta(minutes=5)
 _PAUSE = dt.timedelta(seconds=20)
 _REGISTRY = (RegistryUnavailable, RegistryRefused)
 _Status = UserDeletion.Status
+_ROWS = DueRows(UserDeletion.objects.all)
 
 
 def owned(user: Person) -> tuple[list[Project], list[Namespace]]:
@@ -146,14 +145,12 @@ def cancel(by: Person, user: User) -> None:
 
 def sweep(registry: Registry | None = None) -> int:
     """Give each deletion whose time has come its turn; how many people have gone."""
-    due = UserDeletion.objects.filter(status=_Status.WAITING, due_at__lte=timezone.now())
-    pks = list(due.order_by("due_at").values_list("pk", flat=True)[:AT_ONCE])
-    return sum(run(pk, registry) for pk in pks)
+    return sum(run(pk, registry) for pk in _ROWS.ids(AT_ONCE))
 
 
 def run(pk: int, registry: Registry | None = None) -> bool:
     """Take the next steps of one deletion; whether the person has gone."""
-    row = _take(pk)
+    row = _ROWS.take(pk, "user", "heir", "requested_by")
     if row is None:
         return False
     by = row.requested_by
@@ -176,16 +173,6 @@ def _why(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return " ".join(error.messages)
     return f"The registry: {error}" if isinstance(error, _REGISTRY) else str(error)
-
-
-def _take(pk: int) -> UserDeletion | None:
-    """The row, for whoever was the first to move its time on."""
-    now = timezone.now()
-    waiting = UserDeletion.objects.filter(pk=pk, status=_Status.WAITING, due_at__lte=now)
-    if not waiting.update(due_at=now + _LEASE, attempts=F("attempts") + 1):
-        return None
-    rows = UserDeletion.objects.select_related("user", "heir", "requested_by")
-    return rows.filter(pk=pk).first()
 
 
 def _step(row: UserDeletion, by: User, registry: Registry | None) -> bool:
@@ -221,13 +208,9 @@ def _give(by: User, group: Namespace, heir: User) -> None:
         members.add_member(by, group, heir, owner)
 
 
-def _waiting(row: UserDeletion) -> QuerySet[UserDeletion]:
-    return UserDeletion.objects.filter(pk=row.pk, status=_Status.WAITING)
-
-
 def _later(row: UserDeletion) -> None:
     """Something is left that others work at: images that are being deleted, say."""
-    _waiting(row).update(due_at=timezone.now() + _PAUSE, attempts=0, failure_reason="")
+    _ROWS.later(row, _PAUSE, attempts=0, failure_reason="")
 
 
 def _again(row: UserDeletion, reason: str) -> bool:
@@ -235,12 +218,12 @@ def _again(row: UserDeletion, reason: str) -> bool:
     if row.attempts >= MOST_ATTEMPTS:
         return _fail(row, reason)
     pause = dt.timedelta(seconds=15 * 2**row.attempts)
-    _waiting(row).update(due_at=timezone.now() + pause, failure_reason=reason[:500])
+    _ROWS.later(row, pause, failure_reason=reason[:500])
     log.warning("the deletion of %s waits: %s", row.user.username, reason)
     return False
 
 
 def _fail(row: UserDeletion, reason: str) -> bool:
-    _waiting(row).update(status=_Status.FAILED, failure_reason=reason[:500])
+    _ROWS.end(row, _Status.FAILED, failure_reason=reason[:500])
     log.warning("the deletion of %s was given up: %s", row.user.username, reason)
     return False

@@ -13,7 +13,7 @@ from registry.errors import Code, RegistryError
 from registry.gitlab_v1.base import cursor, is_id, json_object
 from registry.services import deleted, repositories, tags, undo, untagged
 from registry.services.garbage import freed
-from registry.timestamps import epoch_seconds, timestamp
+from registry.timestamps import timestamp
 from registry.v2.base import RegistryView, page_size
 from registry.v2.pages import fitting, next_link
 from tokens.access import Access
@@ -87,7 +87,7 @@ class UntaggedView(RegistryView):
     """``GET /gitlab/v1/berth/untagged/<path>/``."""
 
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
-        """Manifests that no tag, index or subject holds, of up to 1,000, or ``n``, after the id
+        """Up to ``n`` manifests that no tag, index or subject holds, of the next 1,000 after the id
         ``after``.
 
         Each is a list: digest, bytes, and since when in seconds since the epoch. ``next`` is the id
@@ -96,7 +96,7 @@ class UntaggedView(RegistryView):
         repository_id = repositories.get_id(name)
         limit = min(page_size(request, default=untagged.MAX_PAGE) or 1, untagged.MAX_PAGE)
         found, end = untagged.page(repository_id, cursor(request), limit)
-        rows = [[each.digest, each.size, epoch_seconds(each.since)] for each in found]
+        rows = [[each.digest, each.size, timestamp(each.since)] for each in found]
         return JsonResponse({"manifests": rows, "next": end})
 
 

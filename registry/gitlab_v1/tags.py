@@ -25,13 +25,15 @@ from registry.services import (
 )
 from registry.services.tag_details import TagDetails, TagPage
 from registry.services.tag_filters import Filter
-from registry.timestamps import epoch_seconds, timestamp
+from registry.timestamps import timestamp
 from registry.v2.base import RegistryView, last_entry, page_size
 from registry.v2.pages import fitting, next_link
 from tokens.access import Access
 
 _LAST_SECOND = 2**33
 """Since the epoch, in the year 2242."""
+
+_SIGNED = {"": None, "true": True, "false": False}
 
 _BELONGINGS = 100
 """Tags of a page whose belongings are looked up."""
@@ -65,17 +67,19 @@ class TagsView(RegistryView):
         """A page of tags with their details, with links to its neighbours.
 
         Those whose name contains ``name`` or is ``name_exact``, matches the ``pattern`` of RE2's as
-        a whole, and whose manifest has the ``platform``. A page of what is rare may be short, or
-        empty, and go on with its links. With ``referrers=true`` each has those of its manifest, or
-        those whose artifact type is in the comma-separated ``referrer_type``. With
-        ``belongings=true`` each says the types of what belongs to it; with ``signatures=false`` the
-        tags by which cosign finds some of that are left out.
+        a whole, and whose manifest has the ``platform`` and is ``signed``, ``true`` or ``false``. A
+        page of what is rare may be short, or empty, and go on with its links. With
+        ``referrers=true`` each has those of its manifest, or those whose artifact type is in the
+        comma-separated ``referrer_type``. With ``belongings=true`` each says the types of what
+        belongs to it; with ``signatures=false``, and where ``signed`` is asked, the tags by which
+        cosign finds some of that are left out.
         """
         limit = page_size(request, default=100) or 1
         asked = {
             key: request.GET.get(key, "").replace("\0", "")
             for key in (
-                "before", "name", "name_exact", "pattern", "platform", "sort", "referrer_type"
+                "before", "name", "name_exact", "pattern", "platform", "signed", "sort",
+                "referrer_type",
             )
         }  # fmt: skip
         with_referrers = flag(request, "referrers")
@@ -89,7 +93,7 @@ class TagsView(RegistryView):
             before=asked.pop("before"),
             name=asked["name"],
             name_exact=asked["name_exact"],
-            matching=Filter(asked["pattern"], asked["platform"]),
+            matching=Filter(asked["pattern"], asked["platform"], _signed(asked["signed"])),
             sort=asked["sort"] or "name",
             signatures=signatures,
         )
@@ -111,6 +115,14 @@ class TagsView(RegistryView):
             kept["signatures"] = "false"
         body = body[::-1] if page.is_backwards else body
         return JsonResponse(body, safe=False, headers=_links(request.path, kept, page))
+
+
+def _signed(text: str) -> bool | None:
+    """The parameter ``signed``. Raises UNSUPPORTED (400)."""
+    try:
+        return _SIGNED[text]
+    except KeyError as error:
+        raise RegistryError(Code.UNSUPPORTED, "signed is true or false", status=400) from error
 
 
 def _entries(
@@ -155,8 +167,8 @@ class AgesView(RegistryView):
     def get(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """A page of tags by name, up to 4,000, as short as it can be: for cleanups.
 
-        Each is a list: name, digest, bytes, and the seconds since the epoch in which its image was
-        made (null where it does not say), it was pushed, and was pulled last (null for never).
+        Each is a list: name, digest, bytes, and when its image was made (null where it does not
+        say), it was pushed, and was pulled last (null for never).
         """
         text = request.GET.get("n", "")
         is_count = text.isascii() and text.isdecimal() and 0 < len(text) < 6
@@ -164,7 +176,7 @@ class AgesView(RegistryView):
         last = last_entry(request)
         found, more = tag_ages.page(repositories.get_id(name), last, max(1, limit))
         body = {
-            "tags": [[*tag[:3], *(epoch_seconds(moment) for moment in tag[3:])] for tag in found],
+            "tags": found,
             "pulls_counted_since": timestamp(pull_details.counted_since()),
         }
         headers = next_link(request.path, n=limit, last=found[-1].name) if more else {}

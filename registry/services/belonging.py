@@ -13,7 +13,7 @@ from typing import Any
 
 from registry import media_types
 from registry.models import Manifest
-from registry.services import tag_details, tags
+from registry.services import tags
 from registry.services.tag_details import TagDetails
 
 COSIGN = "cosign."
@@ -25,6 +25,9 @@ _MAX_READ = 32 * 1024
 _MAX_ATTESTATIONS = 200
 """Attestations that are read for one page."""
 
+_MAX_TYPES = 5_000
+"""Types of referrers that are read for one page, of all its tags."""
+
 _PREDICATE = "in-toto.io/predicate-type"
 
 
@@ -32,8 +35,8 @@ def kinds(repository_id: int, shown: Sequence[TagDetails]) -> dict[str, list[str
     """By digest the types of what belongs to some tags: of artifacts, of statements, cosign's."""
     found: dict[str, dict[str, None]] = defaultdict(dict)
     digests = list(dict.fromkeys(tag.digest for tag in shown))
-    for subject, some in tag_details.referrers(repository_id, digests).items():
-        found[subject] |= dict.fromkeys(each.artifact_type for each in some)
+    for subject, kind in _types_of_referrers(repository_id, digests):
+        found[subject][kind] = None
     for tag in tags.signatures_of([(repository_id, digest) for digest in digests]):
         subject = tags.signed_by(tag.name) or ""
         found[subject][COSIGN + tag.name.rpartition(".")[2]] = None
@@ -41,6 +44,18 @@ def kinds(repository_id: int, shown: Sequence[TagDetails]) -> dict[str, list[str
     for subject, statements in _of_indexes(repository_id, indexes).items():
         found[subject] |= dict.fromkeys(statements)
     return {digest: [kind[:255] for kind in some] for digest, some in found.items()}
+
+
+def _types_of_referrers(repository_id: int, digests: Sequence[str]) -> list[tuple[str, str]]:
+    """Of manifests by digest the types of what refers to them, each once, however often."""
+    rows = Manifest.objects.filter(
+        repository_id=repository_id, subject_digest__in=digests, deleted_at=None
+    )
+    pairs = rows.order_by("subject_digest", "artifact_type").distinct()
+    return [
+        (str(subject), kind)
+        for subject, kind in pairs.values_list("subject_digest", "artifact_type")[:_MAX_TYPES]
+    ]
 
 
 def _of_indexes(repository_id: int, indexes: Sequence[str]) -> dict[str, list[str]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from registry.services import database
+from registry.timestamps import timestamp
 
 MAX_PAGE = 4000
 """Tags of a page: with names of any length about a megabyte of JSON."""
@@ -20,15 +21,16 @@ WHERE t.repository_id = %s AND t.ended_at IS NULL AND t.name > %s ORDER BY t.nam
 
 class TagAge(NamedTuple):
     """A tag: `size` in bytes, when its image was made by its own account, when it was pushed, and
-    when what it points at was pulled last since pulls are counted.
+    when what it points at was pulled last since pulls are counted. Moments as
+    `registry.timestamps` writes them, since a hundred thousand are written and none is compared.
     """
 
     name: str
     digest: str
     size: int
-    created_at: dt.datetime | None
-    published_at: dt.datetime
-    last_pulled_at: dt.datetime | None
+    created_at: str | None
+    published_at: str
+    last_pulled_at: str | None
 
 
 def page(repository_id: int, last: str, limit: int) -> tuple[list[TagAge], bool]:
@@ -39,14 +41,17 @@ def page(repository_id: int, last: str, limit: int) -> tuple[list[TagAge], bool]
             name,
             digest,
             size,
-            _moment(created),
-            database.moment(published),
-            _moment(pulled),
+            created and _written(created),
+            _written(published),
+            pulled and _written(pulled),
         )
         for name, digest, size, created, published, pulled in found[:limit]
     ]
     return shown, len(found) > limit
 
 
-def _moment(value: Any) -> dt.datetime | None:
-    return database.moment(value) if value is not None else None
+def _written(value: str | dt.datetime) -> str:
+    """A moment as `timestamp` writes it; SQLite's text says the same but for two signs."""
+    if isinstance(value, str):
+        return f"{value[:10]}T{value[11:23]}+00:00"
+    return timestamp(value) or ""

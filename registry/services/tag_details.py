@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from django.db.models import F, Q, QuerySet, Value, Window
-from django.db.models.functions import RowNumber, StrIndex
+from django.db.models.functions import Cast, RowNumber, StrIndex
 
 from registry.errors import Code, RegistryError
 from registry.models import Manifest, Tag
@@ -51,6 +51,15 @@ class _Names(NamedTuple):
     part: str
     exact: str
     signatures: bool
+
+
+class _List(NamedTuple):
+    """A repository's tags with these `names`, by `key`."""
+
+    repository_id: int
+    key: str
+    descending: bool
+    names: _Names
 
 
 @dataclass(frozen=True)
@@ -139,8 +148,9 @@ def page(  # noqa: PLR0913  (each is a parameter of the list)
     """Up to `limit` tags after the tag `last` or before `before`, in the order `sort`.
 
     Those whose name contains `name`, is `name_exact` where one is given, and that are `matching`;
-    without `signatures`, none by which cosign finds what belongs to an image. Raises UNSUPPORTED
-    (400) where `sort` is unknown or both directions are asked for.
+    without `signatures`, none by which cosign finds what belongs to an image; nor where it is asked
+    who is signed, for they are about others. Raises UNSUPPORTED (400) where `sort` is unknown or
+    both directions are asked for.
     """
     if sort not in SORTS or (last and before):
         raise RegistryError(
@@ -150,12 +160,15 @@ def page(  # noqa: PLR0913  (each is a parameter of the list)
     marker = before or last
     descending = sort.startswith("-") != backwards
     key = sort.removeprefix("-")
-    names = _Names(name, name_exact, signatures)
+    names = _Names(name, name_exact, signatures and matching.signed is None)
     walked_to = ""
     if not matching.is_any:
         ids, walked_to = tag_filters.ids(
             matching,
-            lambda marker, count: _some(repository_id, key, descending, marker, count, names),
+            repository_id,
+            lambda marker, count: _some(
+                _List(repository_id, key, descending, names), marker, count, matching.columns
+            ),
             marker,
             limit + 1,
         )
@@ -187,19 +200,16 @@ def _behind(
 
 
 def _some(
-    repository_id: int,
-    key: str,
-    descending: bool,
-    marker: str,
-    count: int,
-    names: _Names,
-) -> list[int]:
-    """The ids of the next `count` tags in any order."""
-    if key == _BY_PULL:
-        wanted = Wanted(repository_id, count, descending, marker, *names)
-        return tags_by_pull.ids(wanted)
-    found = _behind(repository_id, key, descending, marker, names)
-    return list(found.values_list("pk", flat=True)[:count])
+    listed: _List, marker: str, count: int, columns: Sequence[str | Cast]
+) -> list[tuple[Any, ...]]:
+    """The next `count` tags in any order: their ids and these columns."""
+    repository_id, key, descending, names = listed
+    if key != _BY_PULL:
+        found = _behind(repository_id, key, descending, marker, names)
+        return list(found.values_list("pk", *columns)[:count])
+    ids = tags_by_pull.ids(Wanted(repository_id, count, descending, marker, *names))
+    rows = {row[0]: row for row in Tag.objects.filter(pk__in=ids).values_list("pk", *columns)}
+    return [rows[pk] for pk in ids if pk in rows]
 
 
 def _named(repository_id: int, names: _Names) -> QuerySet[Tag]:

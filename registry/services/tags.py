@@ -178,6 +178,11 @@ def signed_by(name: str) -> str | None:
     return digest if kind in _COSIGN_KINDS and digests.is_digest(digest) else None
 
 
+def of_signature(digest: str) -> str:
+    """The tag by which cosign finds the signatures of a manifest."""
+    return f"{digest.replace(':', '-')}.sig"
+
+
 def without_signatures(found: QuerySet[Tag]) -> QuerySet[Tag]:
     """Those of some tags that are none by which cosign finds what belongs to an image."""
     return found.alias(rest=Substr("name", _STEM + 1)).exclude(**_SIGNATURE)

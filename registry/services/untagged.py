@@ -34,13 +34,17 @@ class Untagged(NamedTuple):
 
 
 def page(repository_id: int, after: int, limit: int) -> tuple[list[Untagged], int]:
-    """The untagged ones among the next `limit` manifests after the id `after`; the id up to which
-    was looked, 0 at the end.
+    """Up to `limit` untagged ones among the next `MAX_PAGE` manifests after the id `after`; the id
+    up to which was looked, 0 at the end.
     """
     here = Manifest.objects.filter(repository_id=repository_id, deleted_at=None, pk__gt=after)
-    ids = list(here.order_by("pk").values_list("pk", flat=True)[: limit + 1])
-    end = ids[limit - 1] if len(ids) > limit else 0
-    rows = list(_unheld(repository_id).filter(pk__in=ids[:limit]).order_by("pk"))
+    ids = list(here.order_by("pk").values_list("pk", flat=True)[: MAX_PAGE + 1])
+    end = ids[MAX_PAGE - 1] if len(ids) > MAX_PAGE else 0
+    unheld = _unheld(repository_id).filter(pk__in=ids[:MAX_PAGE])
+    rows = list(unheld.order_by("pk")[: limit + 1])
+    if len(rows) > limit:
+        rows.pop()
+        end = rows[-1].pk
     ended = dict(
         Tag.objects.filter(manifest_id__in=[row.pk for row in rows])
         .values_list("manifest_id")

@@ -337,6 +337,8 @@ def test_looking_inside(client: BerthRegistry) -> None:
     }
     listed = client.tags(APP, signatures=False, belongings=True).tags
     assert [(tag.name, tag.belongings) for tag in listed] == [("v1", ("cosign.sig",))]
+    assert client.tags(APP, signed=True).tags == client.tags(APP, signatures=False).tags
+    assert client.tags(APP, signed=False).tags == []
     tag = client.tag(APP, "v1", belongings=True)
     assert tag is not None
     assert tag.belongings == ("cosign.sig",)

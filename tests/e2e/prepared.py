@@ -37,10 +37,11 @@ def suits(settings: Mapping[str, str]) -> bool:
 
 def alike(settings: Mapping[str, str]) -> list[str]:
     """What is the same below the state folder of any installation that has these roles."""
-    if "BERTH__DATABASE_URL" in settings or "BERTH__REGISTRY_DATABASE_URL" in settings:
-        return []
     roles = settings.get("BERTH__ROLES", "web,registry").split(",")
-    return [name for role in roles for name in _ALIKE.get(role.strip(), ())]
+    names = [name for role in roles for name in _ALIKE.get(role.strip(), ())]
+    if "BERTH__DATABASE_URL" in settings or "BERTH__REGISTRY_DATABASE_URL" in settings:
+        return [name for name in names if not name.startswith("db/")]
+    return names
 
 
 def copy(folder: Path, to: Path, prepare: Callable[[Path], None], only: Sequence[str] = ()) -> None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
-from tests.e2e import components
+from tests.e2e import components, prepared_databases
 from tests.e2e.installation import Installation
 from tests.e2e.postgresql import Server
 
@@ -29,13 +28,7 @@ def installation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         components.require("postgresql")
         server = Server()
         server.start()
-        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            for side in ("gitlab", "registry"):
-                connection.execute(f"CREATE DATABASE {side}")
-        settings = {
-            "BERTH__DATABASE_URL": server.url("gitlab"),
-            "BERTH__REGISTRY_DATABASE_URL": server.url("registry"),
-        }
+        settings = prepared_databases.prepared(server, "asked")
     folder = tmp_path_factory.mktemp(f"python-gitlab-{request.param}")
     made = Installation(folder, BERTH__PROCESSES="1", **settings)
     try:

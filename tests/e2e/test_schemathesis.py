@@ -10,10 +10,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
-from tests.e2e import components
+from tests.e2e import components, prepared_databases
 from tests.e2e.installation import PROJECT, Installation
 from tests.e2e.postgresql import Server
 
@@ -44,13 +43,7 @@ def installation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         components.require("postgresql")
         server = Server()
         server.start()
-        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            for side in ("gitlab", "registry"):
-                connection.execute(f"CREATE DATABASE {side}")
-        settings = {
-            "BERTH__DATABASE_URL": server.url("gitlab"),
-            "BERTH__REGISTRY_DATABASE_URL": server.url("registry"),
-        }
+        settings = prepared_databases.prepared(server, "asked")
     made = Installation(
         tmp_path_factory.mktemp(f"schemathesis-{request.param}"), BERTH__PROCESSES="1", **settings
     )

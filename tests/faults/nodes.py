@@ -15,7 +15,7 @@ import httpx
 import psycopg
 
 from registry.storage import paths
-from tests.e2e import seaweedfs
+from tests.e2e import prepared_databases, seaweedfs
 from tests.e2e.installation import Installation
 from tests.e2e.postgresql import Server
 
@@ -27,19 +27,15 @@ QUICK = {
 }
 
 
-def databases(server: Server, name: str) -> dict[str, str]:
-    """Settings for two empty databases of a server."""
-    with psycopg.connect(
-        host=str(server.folder), user="postgres", dbname="postgres", autocommit=True
-    ) as connection:
+def databases(server: Server, name: str, *, empty: bool = False) -> dict[str, str]:
+    """Settings for two databases of a server, prepared or `empty`."""
+    make = prepared_databases.empty if empty else prepared_databases.prepared
+    settings = make(server, name)
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         for side in ("gitlab", "registry"):
-            connection.execute(f'CREATE DATABASE "{name}_{side}"')
             # The tests' server promises nothing; here a commit has to survive the server's crash.
             connection.execute(f'ALTER DATABASE "{name}_{side}" SET synchronous_commit = on')
-    return {
-        "BERTH__DATABASE_URL": server.url(f"{name}_gitlab"),
-        "BERTH__REGISTRY_DATABASE_URL": server.url(f"{name}_registry"),
-    }
+    return settings
 
 
 def below(pid: int) -> dict[int, str]:

@@ -91,7 +91,7 @@ def test_f68_killed_in_the_middle_of_migrations(
         if server is not None:
             require("postgresql")  # type: ignore[operator]
             server.start()
-            settings = nodes.databases(server, "migrated")
+            settings = nodes.databases(server, "migrated", empty=True)
         berth = Installation(tmp_path / "node", **nodes.QUICK, **settings)
         chance = random.Random(SEED)
         for _ in range(4):

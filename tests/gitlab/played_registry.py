@@ -57,6 +57,11 @@ def digest(letter: str) -> str:
     return f"sha256:{letter * 64}"
 
 
+def _tie_of(tag: TagDetails) -> str:
+    """The tag by which cosign finds the signature of another."""
+    return f"{tag.digest.replace(':', '-')}.sig"
+
+
 class PlayedRegistry:
     """What a page asks, with the history that undo needs. `calls` are the changes, by whom."""
 
@@ -186,6 +191,7 @@ class PlayedRegistry:
         sort: str = "",
         pattern: str = "",
         platform: str = "",
+        signed: bool | None = None,
         signatures: bool = True,
         belongings: bool = False,
     ) -> TagsPage:
@@ -197,6 +203,10 @@ class PlayedRegistry:
             found = [tag for tag in found if re.fullmatch(pattern, tag.name)]
         if platform:
             found = [tag for tag in found if platform in map(str, tag.platforms)]
+        if signed is not None:
+            ties = {name for name in self.now.get(path, {}) if name.startswith("sha256-")}
+            found = [tag for tag in found if tag.name not in ties]
+            found = [tag for tag in found if (_tie_of(tag) in ties) is signed]
         column = sort.removeprefix("-").replace("version", "name")
         found.sort(key=lambda tag: getattr(tag, column) or START, reverse=sort.startswith("-"))
         names = [tag.name for tag in found]
@@ -227,7 +237,7 @@ class PlayedRegistry:
 
     def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
         self._answer()
-        rows = [(name, name, size, None, START.timestamp()) for name, size in self.loose]
+        rows = [(name, name, size, None, START.isoformat()) for name, size in self.loose]
         return [TagAge.read(row) for row in rows], 0
 
     def tag(self, path: str, tag: str, *, belongings: bool = False) -> TagDetails | None:

@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, get_resolver, reverse
 
 from gitlab.accounts.models import User
+from gitlab.admin_area.tokens import KINDS
 from gitlab.api import description
 from gitlab.container_registry.cleanup.models import CleanupRun
 from gitlab.container_registry.models import (
@@ -265,6 +266,13 @@ ELSEWHERE = {
     "admin_area:people_act": "asked with the console",
     "admin_area:projects": "asked with the console",
     "admin_area:projects_act": "asked with the console",
+    "admin_area:groups": "asked with the console",
+    "admin_area:groups_act": "asked with the console",
+    "admin_area:images": "asked with the console",
+    "admin_area:images_act": "asked with the console",
+    "admin_area:tokens": "leads to the first",
+    "admin_area:tokens_of": "asked with the console",
+    "admin_area:tokens_act": "asked with the console",
 }
 
 
@@ -319,14 +327,15 @@ def test_every_list_of_the_console_ends(content: None, root: User) -> None:
         assert_ends(client, reverse(page))
     for key in INVENTORIES:
         assert_ends(client, reverse("record:inventory", args=[key]))
-    for name in ("people", "projects"):
-        listed = reverse(f"admin_area:{name}")
-        for path in (listed, f"{listed}?q=x", f"{listed}?sort=-created_at"):
-            assert_ends(client, path)
+    lists = [reverse(f"admin_area:{name}") for name in ("people", "projects", "groups", "images")]
+    lists += [reverse("admin_area:tokens_of", args=[kind]) for kind in KINDS]
+    for listed in lists:
+        for query in ("", "?q=x", "?sort=-created_at", "?sort=-size", "?sort=path"):
+            assert_ends(client, listed + query)
     for username in User.objects.order_by("-pk").values_list("username", flat=True)[:2]:
         assert_ends(client, reverse("admin_area:person", args=[username]))
     chosen = urlencode([("selected", "x" * 255)] * 200)
-    for name in ("people_act", "projects_act"):
+    for name in ("people_act", "projects_act", "groups_act", "images_act"):
         asked = client.get(reverse(f"admin_area:{name}", args=["delete"]) + f"?{chosen}")
         assert asked.status_code == 302
     for model in admin.site._registry:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
+
 from registry.errors import RegistryError
 from registry.models import Manifest, RepositoryBlob, Tag
 from registry.services import blobs, manifests, repositories, tags, undo
@@ -14,6 +16,12 @@ from tests.registry.images import ALICE
 
 NAMES = ("acme/app", "acme/other", "mallory/evil")
 TAGS = ("latest", "v1", "v2", "v3")
+SEEDS = [
+    *range(4),
+    *(pytest.param(seed, marks=pytest.mark.engineless) for seed in range(4, 12)),
+]
+"""Of states, for what has to hold in all of them. How an engine answers a query shows in each, so
+that further ones are looked at on one engine only."""
 
 
 class RandomRegistry:

@@ -75,6 +75,7 @@ def addresses(content: Content) -> dict[str, list[str]]:
     listed += ["?sort=-size_bytes", "?n=1000&sort=-last_pulled_at"]
     listed += ["?n=1000&belongings=true&signatures=false"]
     listed += ["?n=1000&sort=version&pattern=.*", "?n=1000&sort=-created_at&platform=none/none"]
+    listed += ["?n=1000&sort=-published_at&signed=true", "?n=1000&signed=false"]
     return {
         "v2/<name:name>/tags/list": [f"{v2}/tags/list", f"{v2}/tags/list?n=1000"],
         "v2/<name:name>/referrers/<reference:digest>": [

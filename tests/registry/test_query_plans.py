@@ -53,7 +53,10 @@ LARGE = "seed/large"
 SMALL = "seed/000007"
 BLOB_OF_SMALL = digests.of(b"blob 7")
 ACTOR = Actor("bob")
-_DERIVED = re.compile(r"SCAN (?:\(subquery-\d+\)|qualify|CONSTANT ROW|here|held|counted|named)$")
+_DERIVED = re.compile(
+    r"SCAN (?:\(subquery-\d+\)|qualify|(?:\d+-ROW )?VALUES CLAUSE|(?:\d+ )?CONSTANT ROWS?"
+    r"|here|held|counted|named|asked)$"
+)
 """SQLite's words for walking over what another part of the query has found."""
 
 
@@ -131,6 +134,9 @@ QUERIES: dict[str, Callable[[int], object]] = {
     ),
     "tag details by platform": lambda pk: tag_details.page(
         pk, limit=20, matching=Filter("v.*7", "linux/arm64"), sort="-version"
+    ),
+    "tag details by signature": lambda pk: tag_details.page(
+        pk, limit=20, matching=Filter(signed=True), sort="-published_at"
     ),
     "tag details, exact": lambda pk: tag_details.page(pk, limit=20, name_exact="v000100"),
     "referrers of tags": lambda pk: tag_details.referrers(pk, ["sha256:" + "0" * 64]),

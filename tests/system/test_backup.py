@@ -30,7 +30,7 @@ def stacks(request: pytest.FixtureRequest) -> Iterator[list[dict[str, str]]]:
     server = Server()
     try:
         server.start()
-        yield [nodes.databases(server, name) for name in ("first", "second")]
+        yield [nodes.databases(server, "first"), nodes.databases(server, "second", empty=True)]
     finally:
         server.stop()
 

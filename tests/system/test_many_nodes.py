@@ -101,7 +101,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, s3: SeaweedFS) -> Iterator
             database.start()
             redis.start()
             shared = {
-                **nodes.databases(database, "many"),
+                **nodes.databases(database, "many", empty=True),
                 **s3.settings("many-nodes"),
                 # Longer than a push takes on a machine that is busy.
                 **nodes.QUICK,

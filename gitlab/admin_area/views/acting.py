@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 
 from gitlab.admin_area import bulk
 from gitlab.admin_area.bulk import Action, Outcome
@@ -23,19 +24,44 @@ _TOLD = 5
 
 @dataclass(frozen=True)
 class Chosen:
-    """The rows that are chosen, how one is named in a form, and where one goes back to."""
+    """The rows that are chosen, what each is called, and where one goes back to.
+
+    `keys` are what the form sends again, where that is not their `names`.
+    """
 
     rows: Sequence[Any]
     names: Sequence[str]
     nouns: tuple[str, str]
     list_title: str
     back: str
+    keys: Sequence[str] = ()
 
     def counted(self) -> str:
         """``alice``, or ``3 people``."""
         if len(self.names) == 1:
             return self.names[0]
         return f"{len(self.names):,} {self.nouns[1]}"
+
+
+def addressed(
+    page: str,
+    actions: Mapping[str, Action],
+    keys: Iterable[str] | None = None,
+    *,
+    above: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Some of `actions` (default: all) with the address of each, for the buttons of a list.
+
+    `above` is what that address has before the action's key.
+    """
+    return [
+        {
+            "key": key,
+            "action": actions[key],
+            "url": reverse(f"admin_area:{page}", args=[*above, key]),
+        }
+        for key in (actions if keys is None else keys)
+    ]
 
 
 def chosen_names(request: HttpRequest) -> list[str]:
@@ -45,13 +71,20 @@ def chosen_names(request: HttpRequest) -> list[str]:
     return list(dict.fromkeys(names))[: bulk.MOST]
 
 
+def chosen_ids(request: HttpRequest) -> list[int]:
+    """The same where rows are chosen by their ids; what is none is left out."""
+    names = chosen_names(request)
+    return [int(name) for name in names if name.isascii() and name.isdecimal() and len(name) < 19]
+
+
 def act(request: HttpRequest, action: Action, chosen: Chosen) -> HttpResponse:
     """Ask; with ``confirmed`` do it, and go back."""
     if not chosen.rows:
         add_toast(request, f"Choose {chosen.nouns[1]} first.", tone="warn")
         return redirect(chosen.back)
     if request.method == "POST" and "confirmed" in request.POST:
-        _tell(request, action, bulk.perform(person(request), action, chosen.rows))
+        rows = zip(chosen.names, chosen.rows, strict=True)
+        _tell(request, action, bulk.perform(person(request), action, rows))
         return redirect(chosen.back)
     what = chosen.counted()
     context = admin.site.each_context(request) | {
@@ -60,7 +93,7 @@ def act(request: HttpRequest, action: Action, chosen: Chosen) -> HttpResponse:
         "action": action,
         "verb": action.of(what),
         "named": named(chosen.names),
-        "names": chosen.names,
+        "keys": chosen.keys or chosen.names,
         "here": request.path,
         "back": chosen.back,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,7 +20,7 @@ from gitlab.accounts.models import User
 from gitlab.accounts.password_resets import services as password_resets
 from gitlab.admin_area import bulk, people
 from gitlab.admin_area.forms import NewPersonForm, PersonForm
-from gitlab.admin_area.views.acting import Chosen, act, chosen_names
+from gitlab.admin_area.views.acting import Chosen, act, addressed, chosen_names
 from gitlab.admin_area.views.tables import asked, table
 from gitlab.mail import services as mail
 from gitlab.namespaces.views.listing import Orders
@@ -63,12 +64,9 @@ def index(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/people.html", context)
 
 
-def _addressed(keys: Any) -> list[dict[str, Any]]:
-    return [
-        {"action": bulk.PEOPLE[key], "url": reverse("admin_area:people_act", args=[key])}
-        for key in keys
-        if key != "reset" or mail.is_on()
-    ]
+def _addressed(keys: Iterable[str]) -> list[dict[str, Any]]:
+    there = (key for key in keys if key != "reset" or mail.is_on())
+    return addressed("people_act", bulk.PEOPLE, there)
 
 
 @sensitive_post_parameters("password")

@@ -23,7 +23,8 @@ _CHOSEN = "deleted: chosen"
 @dataclass(frozen=True)
 class Selection:
     """Which tags of which image: `name` is a part of their names, `pattern` one of RE2's for whole
-    names, `platform` as in ``linux/arm64``. Or, where it is `untagged`, what no tag points at.
+    names, `platform` as in ``linux/arm64``, and whether they are `signed`. Or, where it is
+    `untagged`, what no tag points at.
     """
 
     repository: int
@@ -32,11 +33,13 @@ class Selection:
     pattern: str = ""
     platform: str = ""
     untagged: bool = False
+    signed: bool | None = None
 
     def check(self) -> None:
         """Raises `Invalid` where nothing is chosen, or the pattern is none."""
         pattern(self.pattern, "pattern")
-        if not (self.name or self.pattern or self.platform or self.untagged):
+        filters = self.name or self.pattern or self.platform or self.signed is not None
+        if not (filters or self.untagged):
             raise Invalid({"__all__": "Filter first: everything is deleted by deleting the image."})
 
     @classmethod
@@ -61,6 +64,7 @@ class Selection:
             f"have “{self.name}” in their name" if self.name else "",
             f"match {self.pattern} as a whole" if self.pattern else "",
             f"are for {self.platform}" if self.platform else "",
+            {None: "", True: "are signed", False: "are not signed"}[self.signed],
         ]
         return f"All tags of {self.path} that {' and '.join(filter(None, which))}."
 
@@ -107,6 +111,7 @@ def look(
             name=selection.name,
             pattern=selection.pattern,
             platform=selection.platform,
+            signed=selection.signed,
         )
         chosen.see(page)
         last = page.next_last

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple, Self
 
 from django.utils import timezone
@@ -33,6 +35,9 @@ KEPT_IN_BATCH = 1000
 _PAGE_OF_OURS = 4000
 _PAGE = 1000
 _FORECAST = MAX_GOING
+_MANY = 1000
+"""Tags of whose forecast the time is worth a thread."""
+
 _FORECAST_UNTAGGED = 1000
 _WRITTEN_AT_ONCE = 20
 
@@ -175,18 +180,20 @@ def make(
         going, kept = judged(run, image, registry, protects_in(image.path), made, still_ours)
         made.going += len(going)
         made.images_going += bool(going)
-        _forecast(going, image, registry, made)
-        rows = [
-            CleanupBatch(
-                run=run, repository=image, path=image.path, goes=goes, number=number + at,
-                entries=[_row(each) for each in some],
-            )
-            for at, (goes, some) in enumerate(_parts(going, kept), 1)
-        ]  # fmt: skip
-        number += len(rows)
         if not still_ours():
             raise LeaseLost
-        CleanupBatch.objects.bulk_create(rows, batch_size=_WRITTEN_AT_ONCE)
+        seen = [image.project.full_path, f"{image.project.full_path}/*"]
+        forecast = partial(_forecast, going, image.path, seen, registry)
+        if len(going) < _MANY:
+            freed = forecast()
+            number = _write(run, image, going, kept, number)
+        else:
+            # While the registry counts what is freed, the plan is written.
+            with ThreadPoolExecutor(max_workers=1) as beside:
+                coming = beside.submit(forecast)
+                number = _write(run, image, going, kept, number)
+            freed = coming.result()
+        _add(freed, made, goes=bool(going))
     made.is_cut |= made.going >= MAX_GOING
     # Each image is counted as if the others stayed as they are.
     made.is_exact &= made.images_going <= 1 or not made.shared_bytes
@@ -293,29 +300,52 @@ def _tags(registry: Registry, path: str, left: int, last: str) -> AgesPage:
     return AgesPage.of(registry.tags(path, n=min(_PAGE, left), last=last, sort="name"))
 
 
-def _forecast(
-    going: Sequence[Verdict], image: ContainerRepository, registry: Registry, made: Made
-) -> None:
-    """Add what deleting these tags frees: shared layers once, and what stays since it is shared.
+def _write(
+    run: CleanupRun,
+    image: ContainerRepository,
+    going: Sequence[Verdict],
+    kept: Sequence[Verdict],
+    number: int,
+) -> int:
+    """Write the batches of an image that follow on the batch `number`; the number of the last."""
+    parts = _parts(going, kept)
+    while some := list(islice(parts, _WRITTEN_AT_ONCE)):
+        CleanupBatch.objects.bulk_create(
+            CleanupBatch(
+                run=run, repository=image, path=image.path, goes=goes, number=at,
+                entries=[_row(each) for each in verdicts],
+            )
+            for at, (goes, verdicts) in enumerate(some, number + 1)
+        )  # fmt: skip
+        number += len(some)
+    return number
 
-    Of more than the registry counts at once it is the least, since the parts are counted as if the
-    others stayed.
+
+def _forecast(
+    going: Sequence[Verdict], path: str, seen: Sequence[str], registry: Registry
+) -> list[Freed] | None:
+    """What deleting these tags frees, in parts that are counted as if the others stayed: shared
+    layers once, and what stays since it is shared. None where the registry does not tell.
     """
     own = registry.own
     if own is None:
-        made.is_exact &= not going
-        return
-    project = image.project.full_path
-    seen = [project, f"{project}/*"]
+        return None
     tags = [each.name for each in going if not is_digest(each.name)]
     digests = [each.name for each in going if is_digest(each.name)]
     parts: list[tuple[Callable[..., Freed], Sequence[str]]] = [
         (own.freed_by_many, some) for some in _pieces(tags, _FORECAST)
     ]
     parts += [(own.freed_by_manifests, some) for some in _pieces(digests, _FORECAST_UNTAGGED)]
-    made.is_exact &= len(parts) <= 1
-    for ask, names in parts:
-        freed = ask(image.path, names, seen=seen)
+    return [ask(path, names, seen=seen) for ask, names in parts]
+
+
+def _add(forecast: list[Freed] | None, made: Made, *, goes: bool) -> None:
+    """Count what an image frees. Of several parts the sum is the least."""
+    if forecast is None:
+        made.is_exact &= not goes
+        return
+    made.is_exact &= len(forecast) <= 1
+    for freed in forecast:
         made.freed_bytes += freed.alone_bytes
         made.shared_bytes += freed.shared_bytes
         made.is_exact &= freed.is_exact

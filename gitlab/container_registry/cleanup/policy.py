@@ -30,6 +30,7 @@ MAX_KEPT = 100_000
 """The most that `keep_n` may be."""
 
 DAY = dt.timedelta(days=1)
+_UNKNOWN = dt.datetime.min.replace(tzinfo=dt.UTC)
 _LATEST = "latest"
 _ALL = ".*"
 """Which needs no matcher."""
@@ -267,41 +268,41 @@ class Judge:
 
     def _judged(self, number: int, rule: Rule) -> Iterator[tuple[dt.datetime, Verdict]]:
         """Those that go by a rule, each with its age; the others are noted as kept."""
-        unknown = dt.datetime.min.replace(tzinfo=dt.UTC)
         # By name among those of one age, so that a second look keeps the same.
-        ordered = sorted(
-            self._candidates[number - 1],
-            key=lambda each: (since_of(each) or unknown, each.name),
-            reverse=True,
+        left = sorted(
+            (since_of(tag) or _UNKNOWN, tag.name, tag) for tag in self._candidates[number - 1]
         )
         self._candidates[number - 1] = []
-        for place, tag in enumerate(ordered, 1):
-            reason = (
-                self._kept_by_age(rule, tag, place)
-                or self._kept_by_pulls(rule, tag)
-                or self._kept_by_protection(tag.name)
-            )
+        goes_by_age = bool(rule.keep_n) or rule.older_than is not None
+        newest = f"kept: newest {rule.keep_n or 0:,} of {rule.name_regex_delete}"
+        keep = rule.keep_n or 0
+        while left:
+            # What has been judged is given up: a hundred thousand tags are not there twice.
+            since, name, tag = left.pop()
+            keep -= 1
+            if goes_by_age and since is _UNKNOWN:
+                reason = "kept: its age is not known"
+            elif keep >= 0:
+                reason = newest
+            else:
+                reason = (
+                    self._kept_by_age(rule, since)
+                    or (rule.asks_for_pulls and self._kept_by_pulls(rule, tag))
+                    or self._kept_by_protection(name)
+                )
             if reason:
-                self._keep(tag.name, number, reason)
+                self._keep(name, number, reason)
             else:
                 why = sys.intern(self._why(rule, tag))
-                verdict = Verdict(tag.name, tag.digest, tag.size_bytes, True, number, why)
-                yield since_of(tag) or unknown, verdict
+                yield since, Verdict(name, tag.digest, tag.size_bytes, True, number, why)
 
-    def _kept_by_age(self, rule: Rule, tag: TagAge, place: int) -> str:
-        since = since_of(tag)
-        if (rule.keep_n or rule.older_than) and since is None:
-            return "kept: its age is not known"
-        if rule.keep_n and place <= rule.keep_n:
-            return f"kept: newest {rule.keep_n:,} of {rule.name_regex_delete}"
-        if rule.older_than and since and since >= self.now - rule.older_than:
+    def _kept_by_age(self, rule: Rule, since: dt.datetime) -> str:
+        if rule.older_than is not None and since >= self.now - rule.older_than:
             age = _ago(self.now - since)
             return f"kept: {age} old, younger than {_ago(rule.older_than)}"
         return ""
 
     def _kept_by_pulls(self, rule: Rule, tag: TagAge) -> str:
-        if not rule.asks_for_pulls:
-            return ""
         if self._pulls_counted_since is None:
             return "kept: this registry does not count pulls"
         counted = self._pulls_counted_since

@@ -66,18 +66,20 @@ class BerthReading(BerthCalls):
         sort: str = "",
         pattern: str = "",
         platform: str = "",
+        signed: bool | None = None,
         signatures: bool = True,
         belongings: bool = False,
     ) -> TagsPage:
         """A page of an image's tags, after `last` or before `before`.
 
         `name` is a part of the names wanted, `pattern` one of RE2's for whole names, `platform` as
-        in ``linux/arm64``; `sort` is ``name``, ``version``, ``published_at``, ``created_at``,
-        ``size_bytes`` or ``last_pulled_at``, each with ``-`` too. An image that the registry does
-        not know has no tags. See `Registry.tags`.
+        in ``linux/arm64``, `signed` whether there is a signature; `sort` is ``name``, ``version``,
+        ``published_at``, ``created_at``, ``size_bytes`` or ``last_pulled_at``, each with ``-`` too.
+        An image that the registry does not know has no tags. See `Registry.tags`.
         """
         asked = {"n": str(n), "last": last, "before": before, "name": name, "sort": sort}
         asked |= {"pattern": pattern, "platform": platform}
+        asked["signed"] = "" if signed is None else str(signed).lower()
         asked["signatures"] = "" if signatures else "false"
         asked["belongings"] = "true" if belongings else ""
         answer = self._own(
@@ -273,8 +275,8 @@ class BerthReading(BerthCalls):
         return _held(answer, digest)
 
     def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
-        """Manifests that no tag, index or subject holds: named by their digest, published when the
-        last tag left them, of the next `n` that are looked at. And what to go on `after`, 0 at the
+        """Up to `n` manifests that no tag, index or subject holds, of the next thousand: named by
+        their digest, published when the last tag left them. And what to go on `after`, 0 at the
         end; a page before it may be empty.
         """
         access = Access.repository(path, "pull")

@@ -135,13 +135,14 @@ class DistributionRegistry(OverV2):
         sort: str = "",
         pattern: str = "",
         platform: str = "",
+        signed: bool | None = None,
         signatures: bool = True,
         belongings: bool = False,
     ) -> TagsPage:
         """A page of tags by name: the only order there is. ``-name`` turns it round.
 
-        A pattern or a platform is not asked for: nothing here knows them. What belongs to a tag is
-        told by cosign's tags alone.
+        A pattern, a platform or signatures are not asked for: nothing here knows them. What
+        belongs to a tag is told by cosign's tags alone.
         """
         down = sort == "-name"
         walk = self._walk()

@@ -71,14 +71,15 @@ class Registry(Protocol):
         sort: str = "",
         pattern: str = "",
         platform: str = "",
+        signed: bool | None = None,
         signatures: bool = True,
         belongings: bool = False,
     ) -> TagsPage:
         """A page of an image's tags, after `last` or before `before`.
 
         `name` is a part of their names, `pattern` one of RE2's for whole names, `platform` as in
-        ``linux/arm64``: a registry that is not ours knows neither, and then lists all. A page of
-        what is rare may be short, and go on.
+        ``linux/arm64``, `signed` whether there is a signature: a registry that is not ours knows
+        none of these, and then lists all. A page of what is rare may be short, and go on.
 
         Without `signatures`, no tag by which cosign finds what belongs to an image. With
         `belongings` each says what belongs to it, as far as the registry can tell.
@@ -205,8 +206,8 @@ class OwnApi(Registry, Protocol):
         """As `freed`, of up to ten thousand tags with names of any length."""
 
     def untagged(self, path: str, *, after: int = 0, n: int = 1000) -> tuple[Sequence[TagAge], int]:
-        """Manifests that no tag, index or subject holds: named by their digest, published when the
-        last tag left them, of the next `n` that are looked at. And what to go on `after`, 0 at the
+        """Up to `n` manifests that no tag, index or subject holds, of the next thousand: named by
+        their digest, published when the last tag left them. And what to go on `after`, 0 at the
         end; a page before it may be empty.
         """
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from tokens.signature_types import SIGNATURE_TYPES
+
 
 class Kind(Enum):
     """What something is that belongs to an image, or stands for itself; the value is its name."""
@@ -33,11 +35,12 @@ class Badge:
 _WORDS = (
     (Kind.PROVENANCE, ("slsa.dev/provenance", "provenance")),
     (Kind.SBOM, ("spdx", "cyclonedx", "sbom", "syft")),
-    (Kind.SIGNATURE, ("simplesigning", "cosign.sig", "artifact.sig", "/signature", ".signature")),
-    (Kind.SIGNATURE, ("sigstore.bundle", "cosign/sign")),
+    # cosign's statement that signs an image itself.
+    (Kind.SIGNATURE, ("cosign/sign",)),
     (Kind.CHART, ("cncf.helm",)),
     (Kind.ATTESTATION, ("in-toto", "intoto", "dsse", "cosign.att", "attestation", "predicate")),
 )
+_SIGNATURES = frozenset((*SIGNATURE_TYPES, "cosign.sig"))
 _BADGES = {
     Kind.SIGNATURE: Badge(
         "signed", "badge-check", "It has a signature, which is not verified here"
@@ -59,6 +62,8 @@ ICONS = {
 def kind_of(type_: str) -> Kind:
     """What a type stands for; an artifact of any other is just that."""
     lowered = type_.lower()
+    if lowered in _SIGNATURES:
+        return Kind.SIGNATURE
     for kind, words in _WORDS:
         if any(word in lowered for word in words):
             return kind

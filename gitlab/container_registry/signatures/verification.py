@@ -28,6 +28,7 @@ from gitlab.container_registry.signatures.statements import (
     NamedKey,
     State,
 )
+from tokens.signature_types import SIGNATURE_TYPES
 
 MAX_CHECKED = 20
 """Manifests that hold signatures, and signatures in each, that are looked at."""
@@ -48,6 +49,8 @@ _ENVELOPE = "application/vnd.dsse.envelope.v1+json"
 _BUNDLE = "application/vnd.dev.sigstore.bundle"
 _NOT_HERE = "What was signed is not here, or too large."
 """What may be otherwise the next time."""
+
+_OF_ANOTHER_KIND = Checked(State.UNKNOWN, "A signature of a kind that is not checked here.")
 
 _ORDER = (State.SIGNED, State.INVALID, State.UNKNOWN)
 
@@ -213,7 +216,7 @@ def _tags_of(digest: str) -> list[str]:
 
 def _may_be_one(artifact_type: str) -> bool:
     """Whether something that refers to an image may hold signatures, by its type."""
-    return any(
+    return artifact_type in SIGNATURE_TYPES or any(
         word in artifact_type
         for word in ("cosign", "sigstore", "dsse", "in-toto", "image.manifest")
     )
@@ -222,13 +225,16 @@ def _may_be_one(artifact_type: str) -> bool:
 @dataclass
 class _Held:
     """What a manifest holds: `layers` that are signatures, or where it is `remembered` what came
-    of them. Where not all of them are looked at it is not `is_whole`.
+    of them. Where not all of them are looked at it is not `is_whole`; where it says that it is a
+    signature, and holds none that could be checked, it is `of_another_kind`, as the Notary
+    Project's are.
     """
 
     digest: str
     layers: Sequence[Descriptor] = ()
     remembered: tuple[Checked, ...] | None = None
     is_whole: bool = True
+    of_another_kind: bool = False
 
 
 def _held(registry: Registry, path: str, digest: str, holding: str, keys_digest: str) -> _Held:
@@ -238,9 +244,11 @@ def _held(registry: Registry, path: str, digest: str, holding: str, keys_digest:
     stored = reading.manifest(registry, path, holding)
     if stored is None:
         return _Held(holding, is_whole=False)
-    layers = manifests.read(stored).layers(0, MAX_CHECKED)
+    said = manifests.read(stored)
     kinds = (_SIMPLE_SIGNING, _ENVELOPE, _BUNDLE)
-    return _Held(holding, [each for each in layers if each.part.media_type.startswith(kinds)])
+    layers = said.layers(0, MAX_CHECKED)
+    found = [each for each in layers if each.part.media_type.startswith(kinds)]
+    return _Held(holding, found, of_another_kind=not found and said.type in SIGNATURE_TYPES)
 
 
 def _cut(held: Sequence[_Held]) -> bool:
@@ -265,6 +273,8 @@ def _checked(
     """What came of the signatures that one manifest holds."""
     if held.remembered is not None:
         return held.remembered
+    if held.of_another_kind:
+        return (_OF_ANOTHER_KIND,)
     return tuple(_of_layer(registry, path, digest, layer, by) for layer in held.layers)
 
 

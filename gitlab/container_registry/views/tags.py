@@ -67,10 +67,12 @@ PLATFORMS = (
     ),
 )
 
+SIGNED = (("", "Signed or not"), ("yes", "Signed"), ("no", "Not signed"))
+
 _IMAGES = ("image.config", "container.image")
 
 
-def _asked(request: HttpRequest, sorts: tuple[str, ...]) -> dict[str, str]:
+def _asked(request: HttpRequest, sorts: tuple[str, ...]) -> dict[str, Any]:
     """Which part of the list the address asks for, as the registry understands it."""
     asked = {key: request.GET.get(key, "")[:128].strip() for key in ("last", "before")}
     sort = request.GET.get("sort", "")
@@ -82,8 +84,8 @@ def _asked(request: HttpRequest, sorts: tuple[str, ...]) -> dict[str, str]:
     }
 
 
-def filters_of(given: QueryDict, *, own: bool = True) -> dict[str, str]:
-    """The filters of a list: a part of a name or a `pattern`, and a `platform`.
+def filters_of(given: QueryDict, *, own: bool = True) -> dict[str, Any]:
+    """The filters of a list: a part of a name or a `pattern`, a `platform`, and whether `signed`.
 
     A registry that is not our `own` knows only the first.
     """
@@ -94,6 +96,7 @@ def filters_of(given: QueryDict, *, own: bool = True) -> dict[str, str]:
         "name": "" if is_pattern else text[:128],
         "pattern": text if is_pattern else "",
         "platform": platform if own and (platform, platform) in PLATFORMS else "",
+        "signed": {"yes": True, "no": False}.get(given.get("signed", "")) if own else None,
     }
 
 
@@ -116,7 +119,7 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
             )
     except (RegistryUnavailable, RegistryRefused) as error:
         trouble = note_trouble(request, image, error)
-    searching = any(asked[key] for key in ("name", "pattern", "platform"))
+    searching = any(asked[key] not in ("", None) for key in _NARROWS)
     context = {
         **image_page(image, request.user),
         **rights(image),
@@ -135,6 +138,7 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
         "wrong": wrong,
         "matches": MATCHES,
         "platforms": PLATFORMS,
+        "signed": SIGNED,
         "filters": [(key, request.GET.get(key, "")) for key in _FILTERS],
         "by_name": "version" if registry.own else "name",
         **_more_urls(image, registry),
@@ -148,7 +152,11 @@ def index(request: HttpRequest, path: str, pk: int) -> HttpResponse:
     return render(request, "container_registry/repository.html", context)
 
 
-_FILTERS = ("q", "match", "platform")
+_FILTERS = ("q", "match", "platform", "signed")
+"""As they stand in an address."""
+
+_NARROWS = ("name", "pattern", "platform", "signed")
+"""And as the registry understands them."""
 
 
 def _fault(pattern: str) -> str:
@@ -208,12 +216,13 @@ def _counts(details: RepositoryDetails | None, *, signatures: bool) -> dict[str,
     }
 
 
-def _around(page: TagsPage, given: QueryDict, asked: dict[str, str], usual: str) -> dict[str, str]:
+def _around(page: TagsPage, given: QueryDict, asked: dict[str, Any], usual: str) -> dict[str, str]:
     """Addresses of the pages before and behind this one, in the same order with the same filter."""
     kept = {
         "q": asked["name"] or asked["pattern"],
         "match": given.get("match", "") if asked["pattern"] else "",
         "platform": asked["platform"],
+        "signed": given.get("signed", "") if asked["signed"] is not None else "",
         "sort": asked["sort"] if asked["sort"] != usual else "",
         "signatures": "1" if given.get("signatures") == "1" else "",
     }

@@ -22,8 +22,10 @@ from gitlab.ui import client_commands
 from gitlab.ui.decorators import or_sign_in
 
 _SHOWN = 100
-_PAGES = 10
-"""Pages of the registry that may say nothing, until one is shown that says nothing either."""
+_PAGES = 2
+"""Pages of the registry, a thousand manifests each, that may say nothing, until one is shown that
+says nothing either.
+"""
 
 
 @require_safe

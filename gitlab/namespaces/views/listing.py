@@ -107,11 +107,16 @@ def around(
 
 
 def page_of(
-    request: HttpRequest, rows: QuerySet[Listed], orders: Orders = BY_PATH, *, limit: int = 20
+    request: HttpRequest,
+    rows: QuerySet[Listed],
+    orders: Orders = BY_PATH,
+    *,
+    limit: int = 20,
+    usual: str = "",
 ) -> Page[Listed]:
     """The page of `rows` that the address asks for, in the order that it asks for."""
     after, before = _asked(request, "after"), _asked(request, "before")
-    order = columns_of(sort_of(request, orders), orders)
+    order = columns_of(sort_of(request, orders, usual), orders)
     try:
         return pagination.page(rows, *order, after=after, before=before, limit=limit)
     except Invalid:
@@ -119,10 +124,12 @@ def page_of(
         return pagination.page(rows, *order, limit=limit)
 
 
-def sort_of(request: HttpRequest, orders: Orders) -> str:
-    """What the address wants to be sorted by, the usual where that is none of `orders`."""
+def sort_of(request: HttpRequest, orders: Orders, usual: str = "") -> str:
+    """What the address wants to be sorted by; where that is none of `orders` it is the `usual`, or
+    the first.
+    """
     asked = _asked(request, "sort")
-    return asked if asked.removeprefix("-") in orders else next(iter(orders))
+    return asked if asked.removeprefix("-") in orders else usual or next(iter(orders))
 
 
 def columns_of(sort: str, orders: Orders) -> list[str]:

@@ -81,8 +81,8 @@ def badge(label: str | int, tone: str = "", icon: str = "", title: str = "") -> 
 
 @register.filter
 def breaks(text: str) -> SafeString:
-    """A path that may break after its slashes rather than anywhere."""
-    return mark_safe(escape(text).replace("/", "/<wbr>"))  # noqa: S308  (escaped)
+    """A path or a mail's address that may break after its slashes and its @, before anywhere."""
+    return mark_safe(escape(text).replace("/", "/<wbr>").replace("@", "@<wbr>"))  # noqa: S308  (escaped)
 
 
 def copy_button(value: object, what: object = "", *, words: bool = False) -> SafeString:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
@@ -36,6 +37,10 @@ class Command(BaseCommand):
         parser.add_argument("--repositories", type=int, default=10_000)
         parser.add_argument("--tags", type=int, default=100_000, help="in the image seed/large")
         parser.add_argument("--blobs", type=int, default=1_000_000)
+        parser.add_argument(
+            "--tags-per-manifest", type=int, default=_TAGS_PER_MANIFEST, help="of seed/large"
+        )
+        parser.add_argument("--tags-each", type=int, default=1, help="in each other image")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if Repository.objects.exists():
@@ -63,7 +68,8 @@ class Command(BaseCommand):
                     for number in range(blobs)
                 ),
             )
-            manifests = max(1, tags // _TAGS_PER_MANIFEST)
+            share = options["tags_per_manifest"]
+            manifests = max(1, tags // share)
             self._write("manifests", _manifests(first, repositories, large.pk, manifests))
             first_manifest = _first_id(Manifest, repositories + manifests)
             first_link = _first_id(RepositoryBlob, blobs)
@@ -74,7 +80,13 @@ class Command(BaseCommand):
                     for number in range(min(repositories, blobs))
                 ),
             )
-            self._write("tags", _tags(first, repositories, large.pk, tags, first_manifest))
+            self._write(
+                "tags",
+                itertools.chain(
+                    _tags_of_others(first, repositories, options["tags_each"], first_manifest),
+                    _tags_of_large(large.pk, tags, share, first_manifest + repositories),
+                ),
+            )
         database.gather_statistics()
         self.stdout.write("Done.")
 
@@ -124,27 +136,29 @@ def _size(manifest: int) -> int:
     return 1000 * (manifest % 10 + 1)
 
 
-def _tags(
-    first: int, repositories: int, large: int, count: int, first_manifest: int
-) -> Iterator[Tag]:
-    def one(
-        repository_id: int, name: str, manifest_id: int, manifest: str, size: int = 1000
-    ) -> Tag:
-        return Tag(
-            repository_id=repository_id,
-            name=name,
-            sort_key=sort_key(name),
-            manifest_id=manifest_id,
-            digest=_digest(manifest),
-            size=size,
+def _tags_of_others(first: int, repositories: int, each: int, first_manifest: int) -> Iterator[Tag]:
+    """In each ``latest``, and further names of the same manifest."""
+    for number in range(repositories):
+        for name in ("latest", *(f"v{tag:06}" for tag in range(1, each))):
+            yield _tag(first + number, name, first_manifest + number, f"manifest {number}")
+
+
+def _tags_of_large(large: int, count: int, share: int, first_manifest: int) -> Iterator[Tag]:
+    """So many tags, of which `share` point at each manifest."""
+    last = max(1, count // share) - 1
+    for number in range(count):
+        manifest = min(number // share, last)
+        yield _tag(
+            large, f"v{number:06}", first_manifest + manifest, f"large {manifest}", _size(manifest)
         )
 
-    for number in range(repositories):
-        yield one(first + number, "latest", first_manifest + number, f"manifest {number}")
-    first_large = first_manifest + repositories
-    last_large = first_large + max(1, count // _TAGS_PER_MANIFEST) - 1
-    for number in range(count):
-        manifest = min(number // _TAGS_PER_MANIFEST, last_large - first_large)
-        yield one(
-            large, f"v{number:06}", first_large + manifest, f"large {manifest}", _size(manifest)
-        )
+
+def _tag(repository_id: int, name: str, manifest_id: int, manifest: str, size: int = 1000) -> Tag:
+    return Tag(
+        repository_id=repository_id,
+        name=name,
+        sort_key=sort_key(name),
+        manifest_id=manifest_id,
+        digest=_digest(manifest),
+        size=size,
+    )

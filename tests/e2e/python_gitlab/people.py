@@ -218,4 +218,13 @@ assert gl.audit_events.get(gl.audit_events.list(per_page=1)[0].id).id
 assert app.audit_events.list()
 assert acme.audit_events.list()[0].entity_type == "Group"
 refused(409, gl.users.delete, alice.id)
+
+# Announcements
+told = gl.broadcastmessages.create({"message": "Down on Sunday", "theme": "red"})
+assert gl.broadcastmessages.get(told.id).active
+told.message = "Down on Monday"
+told.save()
+assert [one.message for one in gl.broadcastmessages.list(get_all=True)] == ["Down on Monday"]
+told.delete()
+refused(404, gl.broadcastmessages.get, told.id)
 print("done")

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from gitlab.accounts.models import User
+from gitlab.identity_providers.models import Identity
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.ui.decorators import SIGNED_IN_AT
 from tests.people import PASSWORD
@@ -83,12 +84,19 @@ def test_a_password_that_was_typed_is_not_kept(root: Any) -> None:
     assert not User.objects.filter(username="dora").exists()
 
 
-def test_actions_of_the_console(root: Any, alice: Any, make_token: Any) -> None:
-    make_token(alice, "api")
-    row = alice.access_tokens.get().pk
-    given = {"action": "revoke", "_selected_action": [row]}
-    path = "/admin/access_tokens/personalaccesstoken/"
+def test_actions_of_the_console(root: Any, bob: Any) -> None:
+    row = Identity.objects.create(user=bob, provider="sso", issuer="https://x", subject="1")
+    given = {"action": "unlink", "_selected_action": [row.pk]}
+    path = "/admin/identity_providers/identity/"
     assert late(root).post(path, given)["Location"].startswith(CONFIRM)
+    assert Identity.objects.exists()
+
+
+def test_revoking_tokens(root: Any, alice: Any, make_token: Any) -> None:
+    make_token(alice, "api")
+    given = {"selected": [alice.access_tokens.get().pk], "confirmed": "yes"}
+    asked = late(root).post("/admin/tokens/access/-/revoke", given)
+    assert asked["Location"].startswith(CONFIRM)
     assert not alice.access_tokens.get().is_revoked
 
 

@@ -21,11 +21,12 @@ from gitlab.audit.models import AuditEvent, Denial
 from gitlab.audit.services import record
 from gitlab.container_registry.client import chosen as clients
 from gitlab.container_registry.client.connection import RegistryRefused, RegistryUnavailable
-from gitlab.container_registry.client.responses import Garbage, Used
+from gitlab.container_registry.client.responses import Garbage
 from gitlab.jobs import broker, heartbeat
 from gitlab.mail.models import Message
 from gitlab.storage.models import DailySize
 from gitlab.storage.reading import growth_of_all
+from tests.gitlab.admin_area.lists import measure
 
 pytestmark = pytest.mark.django_db
 
@@ -36,15 +37,7 @@ class AnsweringRegistry:
     def __init__(self) -> None:
         self.removed: list[dict[str, Any]] = []
         self.faults: list[str] = []
-        self.asked: list[list[str]] = []
         self.own: Any = self
-
-    def usage(self, paths: list[str]) -> list[Used]:
-        self.asked.append(paths)
-        return [
-            Used(path, 1024**2 * (place + 1), place + 1, place != 1)
-            for place, path in enumerate(paths)
-        ]
 
     def garbage(self) -> Garbage:
         return Garbage.read(
@@ -74,13 +67,6 @@ def _days(monkeypatch: Any) -> None:
     """The days that end with `NOON`'s, so that no test sees midnight pass."""
     days = [NOON.date() - dt.timedelta(days=ago) for ago in reversed(range(activity.DAYS))]
     monkeypatch.setattr(activity, "last_days", lambda: days)
-
-
-@pytest.fixture
-def console(root: Any) -> Client:
-    client = Client()
-    client.force_login(root)
-    return client
 
 
 def page_of(console: Client) -> str:
@@ -121,14 +107,16 @@ def test_a_registry_that_is_away_leaves_the_rest(console: Client, monkeypatch: A
 
 
 def test_a_registry_that_refuses_leaves_the_rest(
-    console: Client, registry: AnsweringRegistry, make_image: Any, app: Any, monkeypatch: Any
+    console: Client, registry: AnsweringRegistry, app: Any, monkeypatch: Any
 ) -> None:
-    def refuses(paths: list[str]) -> Any:
+    def refuses() -> Any:
         raise RegistryRefused(404, "UNKNOWN", "no")
 
-    make_image("acme/app/web", of=app)
-    monkeypatch.setattr(registry, "usage", refuses)
-    assert "does not say what is stored" in page_of(console)
+    measure(app.namespace, 3 * 1024**2, images=1)
+    monkeypatch.setattr(registry, "garbage", refuses)
+    page = page_of(console)
+    assert "does not say what it removes" in page
+    assert "3.0 MiB" in page, "what was measured is known all the same"
 
 
 def test_a_registry_that_is_not_ours(
@@ -138,7 +126,7 @@ def test_a_registry_that_is_not_ours(
     registry.own = None
     page = page_of(console)
     assert "This registry does not say" in page
-    assert "has no API that tells what is stored" in page
+    assert "has no API that tells what it stores" in page
 
 
 @pytest.mark.parametrize(
@@ -227,22 +215,33 @@ def test_pushes_have_a_bound(
     assert found.is_cut
 
 
-def test_what_is_stored_and_removed(
-    console: Client, registry: AnsweringRegistry, make_image: Any, app: Any, make_project: Any
+def test_what_is_stored(
+    console: Client, registry: AnsweringRegistry, app: Any, make_group: Any, bob: Any
 ) -> None:
-    make_image("acme/app/web", of=app)
-    make_image("acme/app/api", of=app)
-    other = make_project("tools/lib")
-    make_image("tools/lib", of=other)
+    """As it was measured, of the namespaces at the top alone."""
+    assert "Nothing has been measured yet." in page_of(console)
+    hours_ago = timezone.now() - dt.timedelta(hours=5)
+    measure(app.namespace, 3 * 1024**2, images=2, measured_at=hours_ago)
+    measure(bob.namespace, 9 * 1024**2, images=1, is_exact=False)
+    measure(make_group("acme/inside"), 3 * 1024**2, images=2)
+    measure(make_group("empty"), 0)
+    measure(make_group("later"), 0, images=1, measured_at=None)
+    assert [one.path for one in stored.largest()] == ["bob", "acme"]
+    page = page_of(console)
+    assert "5 hours ago" in page
+    assert "at least" in page
+
+
+def test_what_was_removed(console: Client, registry: AnsweringRegistry) -> None:
     today = activity.last_days()[-1]
     registry.removed = [{"day": today.isoformat(), "count": 7, "bytes": 3 * 1024**2}]
     registry.faults = ["missing"]
     page = page_of(console)
-    assert registry.asked == [["acme", "tools"]]
     assert "7 objects, 3.0 MiB" in page
-    assert "being counted" in page
     assert "1 fault in the store" in page
-    assert stored.registry(True).collected.freed[-1].text == "3.0 MiB"  # type: ignore[union-attr]
+    found, _ = stored.collected(answers=True)
+    assert found is not None
+    assert found.freed[-1].text == "3.0 MiB"
 
 
 def test_what_has_failed(console: Client, registry: AnsweringRegistry, bob: Any) -> None:

@@ -23,13 +23,6 @@ pytestmark = pytest.mark.django_db
 LIST = "/admin/people/"
 
 
-@pytest.fixture
-def console(root: Any) -> Client:
-    client = Client()
-    client.force_login(root)
-    return client
-
-
 def page(client: Client, address: str = LIST, **query: str) -> str:
     answer = client.get(address, query)
     assert answer.status_code == 200

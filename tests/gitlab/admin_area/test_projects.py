@@ -13,17 +13,11 @@ from django.utils import timezone
 from gitlab.admin_area.views import tables
 from gitlab.audit.models import AuditEvent
 from gitlab.namespaces.models import Project
+from tests.gitlab.admin_area.lists import measure, steps
 
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/projects/"
-
-
-@pytest.fixture
-def console(root: Any) -> Client:
-    client = Client()
-    client.force_login(root)
-    return client
 
 
 @pytest.fixture
@@ -76,6 +70,26 @@ def test_a_row(console: Client, projects: None) -> None:
     assert 'href="/acme/app/edit"' in page
     assert 'href="/acme/app/-/project_members"' in page
     assert 'value="acme/gone"' not in page, "what is being deleted is not chosen"
+
+
+def test_by_size(console: Client, projects: None) -> None:
+    measure(Project.objects.get(full_path="acme/app"), 5 * 1024**2)
+    measure(Project.objects.get(full_path="acme/old"), 70 * 1024**2)
+    assert listed(console, sort="-size") == ["acme/old", "acme/app"]
+    assert (
+        "2 projects by size, and 1 not measured yet"
+        in console.get(LIST, {"sort": "size"}).content.decode()
+    )
+    page = console.get(LIST).content.decode()
+    assert "70.0 MiB" in page
+    assert "not yet" in page
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("sort", ["path", "size", "-size", "-created_at", "updated_at"])
+def test_nothing_is_sorted(console: Client, projects: None, sort: str) -> None:
+    found = steps(console, f"{LIST}?sort={sort}")
+    assert not [step for step in found if "TEMP B-TREE" in step], found
 
 
 def test_pages(console: Client, projects: None, monkeypatch: Any) -> None:
@@ -141,7 +155,7 @@ def test_the_way_back(console: Client, projects: None, alice: Any) -> None:
     """From the pages of a project, a group and a person's namespace."""
     for page, back in (
         ("/acme/app", f"{LIST}?q=acme%2Fapp"),
-        ("/acme", "/admin/namespaces/namespace/?q=acme"),
+        ("/acme", "/admin/groups/?q=acme"),
         ("/alice", "/admin/people/alice/"),
     ):
         assert f'href="{back}"' in console.get(page).content.decode(), page

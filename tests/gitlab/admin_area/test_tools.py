@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -15,13 +16,6 @@ from tests.gitlab.mail.smtp_server import serving
 pytestmark = pytest.mark.django_db
 
 MAIL = "/admin/mail/"
-
-
-@pytest.fixture
-def console(root: Any) -> Client:
-    client = Client()
-    client.force_login(root)
-    return client
 
 
 @pytest.fixture
@@ -89,8 +83,12 @@ def test_they_are_for_administrators(alice: Any) -> None:
 
 def test_the_settings(console: Client, settings: Any) -> None:
     settings.SIGNUP_ENABLED = True
+    settings.SIGNUP_DOMAINS = ["example.com"]
+    settings.MAX_TOKEN_LIFETIME = dt.timedelta(0)
     page = console.get("/admin/settings/").content.decode()
     assert "signup_enabled" in page
     assert "<code>true</code>" in page
     assert "berth.undo_window" in page
+    assert "[&quot;example.com&quot;]" in page
+    assert "no limit" in page
     assert f"<code>{settings.TOKENS_LIFETIME // 60}</code>" in page

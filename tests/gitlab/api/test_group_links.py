@@ -114,3 +114,26 @@ def test_nobody_gives_more_than_they_have(api: Api, app: Any, guild: Any, bob: A
     Member.objects.filter(user=bob, project=app).update(access_level=40)
     given = {"group_id": guild.pk, "group_access": 50}
     assert api(bob).post(f"projects/{app.pk}/share", given).status_code == 403
+
+
+def test_projects_of_a_group_that_is_invited(
+    api: Api, app: Any, guild: Any, mallory: Any, make_project: Any, root: Any
+) -> None:
+    """Behind the last day of the invitation no more."""
+    make_project("guild/own", owner=root)
+    make_project("guild/deep/inner", owner=root)
+    link = GroupLink.objects.create(group=guild, project=app, group_access=30)
+
+    def listed(user: Any, query: str = "") -> list[str]:
+        answer = api(user).get(f"groups/guild/projects?order_by=path&sort=asc&{query}")
+        assert answer.status_code == 200, answer.content
+        return [one["path_with_namespace"] for one in answer.json()]
+
+    assert listed(mallory) == ["acme/app", "guild/own"]
+    assert listed(mallory, "with_shared=false") == ["guild/own"]
+    deep = listed(mallory, "include_subgroups=true")
+    assert deep == ["acme/app", "guild/deep/inner", "guild/own"]
+    assert listed(mallory, "pagination=keyset&order_by=id&per_page=1") == ["acme/app"]
+    link.expires_at = timezone.now().date()
+    link.save()
+    assert listed(mallory) == ["guild/own"]

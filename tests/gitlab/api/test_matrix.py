@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gitlab.access_tokens import job_tokens
+from gitlab.container_registry.models import ContainerRepository
 from tests.gitlab import factories
 from tests.gitlab.api.conftest import ApiClient
+from tests.gitlab.shared_rows import shared_rows
 from tests.people import person
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +29,32 @@ def _accepted(cell: dict[str, Any]) -> set[int]:
 
 
 def _parameters() -> list[Any]:
-    return [pytest.param(cell, id=cell["id"]) for cell in MATRIX["cells"]]
+    kinds = [(cell["visibility"], cell["registry_access_level"]) for cell in MATRIX["cells"]]
+    return [
+        # With those of the same project, which is made once for them.
+        pytest.param(
+            kind, cell, id=cell["id"], marks=pytest.mark.xdist_group(f"API {' '.join(kind)}")
+        )
+        for kind, cell in zip(kinds, MATRIX["cells"], strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def image_pk(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any
+) -> Iterator[int]:
+    """An image of Acme's project of a visibility and an access level, the same for all of these."""
+    visibility, registry_access = request.param
+    with shared_rows(django_db_blocker) as make:
+        made = make(
+            lambda: factories.image(
+                "acme/app/web",
+                of=factories.project(
+                    "acme/app", visibility=visibility, registry_access=registry_access
+                ),
+            )
+        )
+        yield made.pk
 
 
 def _job_token(project: Any, user: Any) -> str:
@@ -71,15 +99,13 @@ def _ask(client: ApiClient, action: str, project: Any, image: Any) -> Any:
     return client(*asked[action.partition(" (")[0]])
 
 
-@pytest.mark.parametrize("cell", _parameters())
-def test_who_may_do_what(cell: dict[str, Any], played: Any, enqueued: list[Any]) -> None:
+@pytest.mark.parametrize(("image_pk", "cell"), _parameters(), indirect=["image_pk"], scope="module")
+def test_who_may_do_what(
+    image_pk: int, cell: dict[str, Any], played: Any, enqueued: list[Any]
+) -> None:
     actor = ACTORS[cell["actor"]]
-    project = factories.project(
-        "acme/app",
-        visibility=cell["visibility"],
-        registry_access=cell["registry_access_level"],
-    )
-    image = factories.image("acme/app/web", of=project)
+    image = ContainerRepository.objects.select_related("project").get(pk=image_pk)
+    project = image.project
     played.push("acme/app/web", "v1")
     user = person(
         "bob", external=actor.get("external", False), is_superuser=actor.get("admin", False)

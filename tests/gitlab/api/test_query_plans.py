@@ -29,6 +29,7 @@ LISTS = [
     "personal_access_tokens",
     "personal_access_tokens?sort=name_asc",
     "audit_events",
+    "broadcast_messages",
     "audit_events?entity_type=Project&entity_id=1",
     "projects/acme%2Fapp/audit_events",
     "projects/acme%2Fapp/registry/repositories",

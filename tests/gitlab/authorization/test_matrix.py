@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from django.test import Client
 
 from gitlab.access_tokens import job_allowances, job_tokens
+from gitlab.namespaces.models import Project
 from tests.gitlab import factories
+from tests.gitlab.shared_rows import shared_rows
 from tests.people import basic, person
 
 MATRIX = json.loads(
@@ -33,15 +36,41 @@ def _waits_for(cell: dict[str, Any]) -> str | None:
     return None
 
 
+def _kind(cell: dict[str, Any]) -> tuple[str, str]:
+    """The visibility and the access level of its project. Cells that are about none have dashes."""
+    visibility, access = cell["visibility"], cell["registry_access_level"]
+    return ("private", "enabled") if "-" in (visibility, access) else (visibility, access)
+
+
 def _parameters() -> list[Any]:
     return [
         pytest.param(
+            _kind(cell),
             cell,
             id=cell["id"],
-            marks=[pytest.mark.xfail(reason=reason)] if (reason := _waits_for(cell)) else [],
+            marks=[
+                # With those of the same project, which is made once for them.
+                pytest.mark.xdist_group(f"matrix {' '.join(_kind(cell))}"),
+                *([pytest.mark.xfail(reason=reason)] if (reason := _waits_for(cell)) else []),
+            ],
         )
         for cell in MATRIX["cells"]
     ]
+
+
+@pytest.fixture(scope="module")
+def project_pk(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any
+) -> Iterator[int]:
+    """Acme's project of a visibility and an access level, the same for all cells of this kind."""
+    visibility, registry_access = request.param
+    with shared_rows(django_db_blocker) as make:
+        made = make(
+            lambda: factories.project(
+                "acme/app", visibility=visibility, registry_access=registry_access
+            )
+        )
+        yield made.pk
 
 
 _DEPLOY_SCOPES = {
@@ -91,11 +120,6 @@ def _credentials(actor: dict[str, Any], user: Any, project: Any) -> dict[str, st
     return {"HTTP_AUTHORIZATION": basic(user.username)}
 
 
-def _known(value: str, default: str) -> str:
-    """Cells that are about no project have a dash."""
-    return default if value == "-" else value
-
-
 def _scopes(action: str) -> list[str]:
     if action == "login without scope":
         return []
@@ -103,14 +127,12 @@ def _scopes(action: str) -> list[str]:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("cell", _parameters())
-def test_who_may_do_what(cell: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("project_pk", "cell"), _parameters(), indirect=["project_pk"], scope="module"
+)
+def test_who_may_do_what(project_pk: int, cell: dict[str, Any]) -> None:
     actor = ACTORS[cell["actor"]]
-    project = factories.project(
-        "acme/app",
-        visibility=_known(cell["visibility"], "private"),
-        registry_access=_known(cell["registry_access_level"], "enabled"),
-    )
+    project = Project.objects.get(pk=project_pk)
     user = person(
         "bob", external=actor.get("external", False), is_superuser=actor.get("admin", False)
     )

@@ -178,6 +178,25 @@ class TestFilters:
     ) -> None:
         assert _names(browser(carol).get(f"{url}?sort=version&{asked}")) == names
 
+    @pytest.mark.parametrize(
+        ("asked", "names"),
+        [
+            ("signed=yes", ["v1", "x1"]),
+            ("signed=no", ["v10", "v2"]),
+            # Where signatures have tags of their own, these are no unsigned ones.
+            ("signed=no&signatures=1", ["v10", "v2"]),
+            ("signed=yes&q=v.*&match=pattern", ["v1"]),
+            ("signed=maybe", ["v1", "v10", "v2", "x1"]),
+        ],
+    )
+    def test_signed_or_not(
+        self, url: Any, played: Any, browser: Any, carol: Any, asked: str, names: list[str]
+    ) -> None:
+        for name, letter in [("v1", "a"), ("x1", "a"), ("v2", "b"), ("v10", "b")]:
+            played.push("acme/app/web", name, letter)
+        played.push("acme/app/web", f"sha256-{'a' * 64}.sig", "c")
+        assert _names(browser(carol).get(f"{url}?sort=version&{asked}")) == names
+
     def test_a_pattern_that_is_none_is_said(
         self, url: Any, built: Any, browser: Any, carol: Any
     ) -> None:
@@ -188,9 +207,9 @@ class TestFilters:
     def test_the_next_page_has_the_same_filter(
         self, url: Any, many: Any, browser: Any, carol: Any
     ) -> None:
-        first = browser(carol).get(f"{url}?q=v.*&match=pattern&sort=-size_bytes")
+        first = browser(carol).get(f"{url}?q=v.*&match=pattern&signed=no&sort=-size_bytes")
         assert len(_names(first)) == 50
-        for part in ("q=v.%2A", "match=pattern", "sort=-size_bytes", "last="):
+        for part in ("q=v.%2A", "match=pattern", "signed=no", "sort=-size_bytes", "last="):
             assert part in first.context["next_url"]
 
 

@@ -11,6 +11,7 @@ from django.core.mail.backends.locmem import EmailBackend
 from django.db import transaction
 from django.utils import timezone
 
+from gitlab.jobs import due
 from gitlab.mail import services
 from gitlab.mail.models import Message
 
@@ -99,11 +100,11 @@ def test_a_server_in_trouble_is_asked_again_later(alice: Any, settings: Any, cap
 def test_it_is_given_up_at_last(alice: Any, settings: Any, caplog: Any) -> None:
     settings.EMAIL_BACKEND = f"{__name__}.Trouble"
     services.queue(alice, "Hello", "there")
-    for _ in range(services.MOST_ATTEMPTS):
+    for _ in range(due.MOST_ATTEMPTS):
         assert services.send_due() == 0
         passed(days=1)
     row = Message.objects.get()
-    assert (row.status, row.attempts) == ("failed", services.MOST_ATTEMPTS)
+    assert (row.status, row.attempts) == ("failed", due.MOST_ATTEMPTS)
     assert "was given up" in caplog.text
     assert services.send_due() == 0
 
@@ -111,8 +112,8 @@ def test_it_is_given_up_at_last(alice: Any, settings: Any, caplog: Any) -> None:
 def test_two_workers_send_it_once(alice: Any) -> None:
     row = services.queue(alice, "Hello", "there")
     assert row is not None
-    assert services._take(row.pk) is not None
-    assert services._take(row.pk) is None
+    assert services._ROWS.take(row.pk) is not None
+    assert services._ROWS.take(row.pk) is None
     assert services.send_due() == 0
     # The first one died: its lease ends.
     passed(minutes=6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,6 +60,14 @@ def test_everything_is_measured_once(played: Any, acme: Any, app: Any, web: Any)
     assert (project.size_bytes, project.alone_bytes) == (300, 200)
     assert (image.size_bytes, image.alone_bytes, image.tags) == (150, 120, 1)
     assert measuring.measure(played) == 0, "not again before a day is over"
+
+
+def test_when_an_image_was_pulled(played: Any, web: Any) -> None:
+    played.push("acme/app/web", "v1")
+    at, ask = timezone.now(), played.repository
+    played.repository = lambda path, **more: replace(ask(path, **more), last_pulled_at=at)
+    measuring.measure(played)
+    assert measured(repository=web).pulled_at == at
 
 
 def test_alone_is_told_by_what_stands_beside_it(played: Any, acme: Any, app: Any, web: Any) -> None:

@@ -70,3 +70,4 @@ def test_a_refusal_stands_at_its_field(error: Any, fields: Any) -> None:
 
 def test_a_path_breaks_after_its_slashes() -> None:
     assert breaks("a/<b>/c") == "a/<wbr>&lt;b&gt;/<wbr>c"
+    assert breaks("a@b.example") == "a@<wbr>b.example"

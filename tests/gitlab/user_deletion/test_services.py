@@ -12,6 +12,7 @@ from gitlab.accounts import services as accounts
 from gitlab.accounts.models import User
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.client.connection import RegistryUnavailable
+from gitlab.jobs import due
 from gitlab.namespaces import services as namespaces
 from gitlab.namespaces.models import Member, Namespace, Project
 from gitlab.refusals import Conflict, Forbidden, Invalid, NotFound
@@ -146,7 +147,7 @@ def test_the_registry_does_not_answer(
     services.request(root, bob, heir=alice)
     with monkeypatch.context() as broken:
         broken.setattr(services.path_changes, "transfer_project", trouble)
-        for _ in range(services.MOST_ATTEMPTS):
+        for _ in range(due.MOST_ATTEMPTS):
             assert services.sweep() == 0
             again()
     row = UserDeletion.objects.get()
@@ -197,7 +198,7 @@ def test_it_is_called_off(root: Any, alice: Any, bob: Any, tool: Any) -> None:
 def test_two_workers_take_it_once(root: Any, alice: Any, bob: Any, tool: Any) -> None:
     row = services.request(root, bob, heir=alice)
     assert row is not None
-    assert services._take(row.pk) is not None
+    assert services._ROWS.take(row.pk) is not None
     assert services.run(row.pk) is False
     assert paths() == ["bob/tool"]
 

@@ -66,6 +66,24 @@ def test_what_the_filter_matches(
     assert row.going_count == count
 
 
+@pytest.mark.parametrize(("signed", "count"), [(True, 2), (False, 250)])
+def test_what_is_signed_or_not(many: Any, alice: Any, web: Any, signed: bool, count: int) -> None:
+    """Signatures have tags of their own, which are about others and stay."""
+    for name in ("v1", "v2"):
+        many.push(PATH, name, "f")
+    many.push(PATH, f"sha256-{'f' * 64}.sig", "e")
+    many.now[PATH].pop("latest")
+    row = run(requests.request_chosen(alice, web, chosen(web, signed=signed)), many)
+    assert row.going_count == count
+
+
+def test_a_selection_from_before_there_were_signatures(web: Any) -> None:
+    """A run may wait while a new version comes."""
+    kept = chosen(web, name="ci-").as_json()
+    del kept["signed"]
+    assert Selection.read(kept).signed is None
+
+
 def test_other_images_are_not_looked_at(
     many: Any, alice: Any, web: Any, app: Any, make_image: Any
 ) -> None:
@@ -117,13 +135,14 @@ class TestPage:
         assert "Plan their deletion" not in plain
         page = browser(alice).get(f"{listed}?q=ci-.%2A&match=pattern").content.decode()
         assert f'action="{URL}/{web.pk}/plan"' in page
-        asked = {"q": "ci-.*", "match": "pattern", "platform": ""}
+        asked = {"q": "ci-.*", "match": "pattern", "platform": "", "signed": "no"}
         answer = browser(alice).post(f"{URL}/{web.pk}/plan", asked)
         row = CleanupRun.objects.get()
         assert answer.url == f"/acme/app/-/cleanup/{row.pk}"
         run(row, many)
         shown = browser(alice).get(answer.url).content.decode()
-        assert "All tags of acme/app/web that match ci-.* as a whole." in shown
+        said = "All tags of acme/app/web that match ci-.* as a whole and are not signed."
+        assert said in shown
         assert "Run this plan" in shown
 
     def test_who_may(

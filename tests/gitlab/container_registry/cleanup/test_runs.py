@@ -251,6 +251,24 @@ def test_what_several_images_share_makes_it_the_least(
     assert not row.is_exact
 
 
+def test_a_long_plan_is_written_while_the_registry_counts(
+    tags: Any, alice: Any, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "_MANY", 1)
+    monkeypatch.setattr(plan, "_WRITTEN_AT_ONCE", 1)
+    monkeypatch.setattr(plan, "KEPT_IN_BATCH", 1)
+    row = requests.request(alice, app)
+    runs.run(row.pk, tags)
+    row.refresh_from_db()
+    assert row.status == "planned"
+    assert row.freed_bytes == tags.freed_bytes.alone_bytes
+    batches = CleanupBatch.objects.filter(run=row).order_by("number")
+    numbers = list(batches.values_list("number", flat=True))
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) > 2
+    assert sum(len(each.entries) for each in batches) == row.seen_count
+
+
 def test_a_registry_that_does_not_answer(approved: CleanupRun, tags: Any) -> None:
     tags.trouble = RegistryUnavailable("no answer")
     for _ in range(leases.MAX_FAILURES - 1):

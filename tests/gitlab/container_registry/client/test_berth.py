@@ -110,6 +110,13 @@ def test_a_page_of_tags() -> None:
     assert dict(played.asked[0].url.params) == {"n": "1", "name": "v", "sort": "-published_at"}
 
 
+@pytest.mark.parametrize(("signed", "asked"), [(True, "true"), (False, "false")])
+def test_signed_tags_or_others(signed: bool, asked: str) -> None:
+    registry, played = _client(httpx.Response(200, json=[]))
+    registry.tags("a/b", signed=signed)
+    assert dict(played.asked[0].url.params) == {"n": "20", "signed": asked}
+
+
 def test_what_is_left_of_an_image() -> None:
     registry, _ = _client(httpx.Response(202, json={"left": 12}))
     assert registry.delete_batch("acme/app") == 12

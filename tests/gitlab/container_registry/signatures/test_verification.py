@@ -107,6 +107,18 @@ def test_a_bundle(played: Any, web: Any, image: str, release: Any) -> None:
     assert words(played, web, image) == "signed by release"
 
 
+def test_a_signature_of_another_kind_is_told_unchecked(
+    played: Any, web: Any, image: str, release: Any
+) -> None:
+    """The Notary Project's: a list of tags calls the image signed, so this page does too."""
+    kind = "application/vnd.cncf.notary.signature"
+    held = holding(played, put(played, b"{}", "application/jose+json"), artifactType=kind)
+    by_referrer(played, image, held, kind)
+    assert words(played, web, image) == "signed, by no key held here"
+    (found,) = verification.of_image(played, web, image).signatures
+    assert (found.checked.state, found.digest) == (State.UNKNOWN, held)
+
+
 def test_one_good_signature_is_enough_and_the_others_are_told(
     played: Any, web: Any, image: str, release: Any
 ) -> None:

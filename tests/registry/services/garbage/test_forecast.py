@@ -15,7 +15,7 @@ from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
 from tests.registry.base import APP, Person, mint
 from tests.registry.images import ALICE
-from tests.registry.random_states import RandomRegistry
+from tests.registry.random_states import SEEDS, RandomRegistry
 from tokens.access import Access
 
 OTHER = "acme/other"
@@ -42,7 +42,7 @@ def what(kind: str, digest: str, repository: str) -> tuple[str, str, str]:
     return kind, digest, repository if kind == "manifest" else ""
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("grace", [0, 1])
 def test_a_dry_run_says_what_the_next_run_does(
     seed: int, grace: int, clock: Any, settings: Any, store: FilesystemStore
@@ -69,7 +69,7 @@ def test_a_dry_run_says_what_the_next_run_does(
         clock.runs_again()
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_reason_comes_true(seed: int, clock: Any) -> None:
     """What is held for good is there after weeks. What goes at a time is there just before it."""
     RandomRegistry(100 + seed, clock).do(100)

@@ -30,7 +30,7 @@ from tests.refusals import assert_refused
 from tests.registry import images
 from tests.registry.base import APP, Person
 from tests.registry.images import ALICE
-from tests.registry.random_states import NAMES, TAGS, RandomRegistry
+from tests.registry.random_states import NAMES, SEEDS, TAGS, RandomRegistry
 from tests.registry.services.garbage.collecting import OTHER, collect, files
 
 pytestmark = [
@@ -287,7 +287,7 @@ def unreviewed() -> list[Any]:
     return [finding for phase in phases for finding in verifier.page(phase, "").findings]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_what_live_manifests_name_stays(seed: int, clock: Any) -> None:
     registry = RandomRegistry(300 + seed, clock)
     for _ in range(3):
@@ -300,7 +300,7 @@ def test_what_live_manifests_name_stays(seed: int, clock: Any) -> None:
         assert not unreviewed()
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_what_a_deletion_frees_is_what_was_said(
     seed: int, clock: Any, store: FilesystemStore
 ) -> None:
