@@ -140,13 +140,14 @@ OF_ROOT: dict[str, list[Where]] = {
         (
             "admin_area:cleanup", "admin_area:doctor", "admin_area:mail", "admin_area:settings",
             "admin_area:announcements", "admin_area:announcement_new", "admin_area:people",
-            "admin_area:person_new", "admin_area:projects", "record:instance", "record:denials",
+            "admin_area:person_new", "admin_area:projects", "admin_area:groups", "admin_area:images", "record:instance", "record:denials",
             "admin:index",
         ),
         _HERE,
     ),
     "admin_area:announcement": [({"pk": "{announcement}"}, "")],
     "admin_area:announcement_delete": [({"pk": "{announcement}"}, "")],
+    "admin_area:tokens_of": [({"kind": "access"}, "")],
     "admin_area:person": [({"username": "bob"}, "")],
     "user_deletion:ask": [({"pk": "{bob}"}, "")],
     "record:inventory": [({"key": "access_tokens"}, "")],
@@ -175,7 +176,7 @@ NO_PAGE: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "admin_area:home", "identity_providers:begin", "identity_providers:callback",
+            "admin_area:home", "admin_area:tokens", "identity_providers:begin", "identity_providers:callback",
             "mfa_login_webauthn", "record:inventories",
         ),
         "leads elsewhere",
@@ -189,8 +190,10 @@ NO_PAGE: dict[str, str] = {
     ),
     "api:description": "drawn by Swagger UI, which is not ours",
     "account_login": "accounts:sign_in by allauth's name",
-    "admin_area:people_act": "asks about what was chosen: opened from the list",
-    "admin_area:projects_act": "asks about what was chosen: opened from the list",
+    **{
+        f"admin_area:{name}_act": "asks about what was chosen: opened from the list"
+        for name in ("people", "projects", "groups", "images", "tokens")
+    },
     "mfa_authenticate": "looked at on the way in, by Emil",
     "mfa_reauthenticate_webauthn": "as mfa_reauthenticate, with a device",
     "mfa_remove_webauthn": "as mfa_deactivate_totp, of a device",
