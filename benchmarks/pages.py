@@ -206,6 +206,8 @@ def _write(engine: str, figures: Figures) -> None:
     known.setdefault(engine, {}).update(
         {name: [round(each, 1) for each in some] for name, some in figures.items()}
     )
+    loads = known.setdefault("load", {})
+    loads[engine] = round(os.getloadavg()[1], 1)
     _RESULTS.write_text(json.dumps(known, indent=1) + "\n")
     names = dict.fromkeys(name for each in _ENGINES for name in known.get(each, ()))
     lines = [
@@ -217,6 +219,8 @@ def _write(engine: str, figures: Figures) -> None:
         size = next(each[1] for each in told if each)
         cells = [str(each[0]) if each else "" for each in told]
         lines.append(f"| {name} | {' | '.join(cells)} | {size} |")
+    busy = " and ".join(f"{load} on {each}" for each, load in loads.items())
+    lines.append(f"\nThe machine's load meanwhile, on two cores: {busy}.")
     before, _, rest = _PAGE.read_text().partition(_BEGIN)
     after = rest.partition(_END)[2]
     _PAGE.write_text(before + _BEGIN + "\n".join(lines) + "\n" + _END + after)
