@@ -24,6 +24,12 @@ from tests.e2e.wire import Wire
 from tests.gitlab.container_registry.signatures import signing
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("accessibility")]
+_LABELS = "label-content-name-mismatch"
+"""Not asked of the areas of a treemap, where it takes an SVG's title for text that is seen."""
+
+_RULES = {"rules": {name: {"enabled": True} for name in ("target-size", _LABELS)}}
+"""Of WCAG 2.2 AA and 2.1 A, which axe-core leaves off unless they are asked for."""
+
 FORMS = {"light, wide": ("light", 1280), "dark, narrow": ("dark", 360)}
 
 
@@ -57,8 +63,13 @@ def image(berth: Installation) -> str:
 
 def assert_accessible(page: Page) -> None:
     """Nothing is found; else each rule with its elements."""
-    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
-    said = [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"][:3]]
+    found: list[dict[str, Any]] = Axe().run(page, options=_RULES).response["violations"]
+    said = [
+        f"{each['id']}: {node['html'][:200]}"
+        for each in found
+        for node in each["nodes"][:3]
+        if each["id"] != _LABELS or "treemap__link" not in node["html"]
+    ]
     assert not said, f"{page.url}\n" + "\n".join(said)
 
 
