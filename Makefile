@@ -11,6 +11,7 @@ PYTHON_GITLAB_STAMP := .venv-python-gitlab/.stamp
 SCHEMATHESIS_STAMP := .venv-schemathesis/.stamp
 LDAP_STAMP := $(VENV)/.stamp-ldap
 OIDC_PROVIDER_STAMP := .venv-oidc-provider/.stamp
+LIGHTHOUSE_STAMP := .venv-lighthouse/.stamp
 AUDIT_VENV := .venv-audit
 # One more than the two cores that it should do with: many tests wait for a clock or a client.
 JOBS ?= 3
@@ -24,7 +25,7 @@ export PYTHON ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help audit openapi reference faults run test e2e e2e-all compose-test monitoring-test bench timing lint format typecheck coverage requirements install install-dev \
+.PHONY: help audit openapi reference faults run test e2e e2e-all compose-test monitoring-test bench lighthouse screenshots tour timing lint format typecheck coverage requirements install install-dev \
 	test-packages check-packages python-gitlab schemathesis oidc-provider ldap clean
 
 help: ## List what there is
@@ -81,6 +82,15 @@ bench: $(DEV_STAMP) test-packages ## Measure the hot paths beside docker-registr
 	@scripts/install-test-packages wrk apache2-utils
 	$(PY) -m benchmarks
 	$(PY) -m benchmarks.table
+
+lighthouse: $(DEV_STAMP) $(LIGHTHOUSE_STAMP) ## Lighthouse's marks for the pages (needs node, npm and Chromium; some 6 minutes)
+	$(PY) -m benchmarks.lighthouse
+
+screenshots: $(DEV_STAMP) test-packages ## Every page in four forms, as pictures in tests/.artifacts/screenshots/
+	SCREENSHOTS=1 $(PY) -m pytest -m e2e tests/e2e/test_every_page.py
+
+tour: $(DEV_STAMP) test-packages ## Take the pictures of docs/tour.md anew
+	$(PY) manage.py shell --no-imports -c "from tests.e2e import tour; tour.main()"
 
 format: $(DEV_STAMP) ## Put the code into the form that lint wants
 	$(PY) -m ruff check --fix-only .
@@ -156,4 +166,11 @@ $(OIDC_PROVIDER_STAMP): tests/e2e/oidc_provider/package.json
 	@mkdir -p $(@D)
 	@cp $< $(@D)/package.json
 	npm install --prefix $(@D) --no-audit --no-fund --no-package-lock --ignore-scripts
+	@touch $@
+
+# npm's too. What `npm ci` installs is what the lock says, to the digest.
+$(LIGHTHOUSE_STAMP): benchmarks/lighthouse/package.json benchmarks/lighthouse/package-lock.json
+	@mkdir -p $(@D)
+	@cp $^ $(@D)/
+	npm ci --prefix $(@D) --no-audit --no-fund --ignore-scripts
 	@touch $@

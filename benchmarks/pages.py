@@ -69,16 +69,22 @@ def main() -> None:
 
 def _measure(bench: Bench, only: str) -> tuple[Figures, set[str]]:
     """The figures of the pages whose name contains `only`; which of them are pages of tags."""
-    bench.manage("prepare")
-    bench.manage(*pages_content.SEEDED)
-    digest = bench.python(pages_content.REGISTRY)
-    image, cookie = bench.python(pages_content.GITLAB).split()
+    image, digest, cookie = seeded(bench)
     tags, others = _pages_of_tags(image), _pages(image, digest)
     asked = {name: path for name, path in {**others, **tags}.items() if only in name}
     with running(bench.berth("registry")) as registry:
         bench.environment["GITLAB_RAILS__REGISTRY_API_URL"] = registry.address
         with running(bench.berth("web")) as web:
             return {name: _measured(web, cookie, path) for name, path in asked.items()}, set(tags)
+
+
+def seeded(bench: Bench) -> tuple[str, str, str]:
+    """Prepare and seed an installation: the large image by its id, a digest of it, and a cookie."""
+    bench.manage("prepare")
+    bench.manage(*pages_content.SEEDED)
+    digest = bench.python(pages_content.REGISTRY)
+    image, cookie = bench.python(pages_content.GITLAB).split()
+    return image, digest, cookie
 
 
 def _measured(web: Server, cookie: str, path: str) -> tuple[float, float]:
@@ -182,6 +188,9 @@ def _pages(image: str, digest: str) -> dict[str, str]:
         "admin: a person": "/admin/people/person001/",
         "admin: projects": "/admin/projects/",
         "admin: projects by a part of their name": "/admin/projects/?q=p0001",
+        "admin: groups": "/admin/groups/",
+        "admin: images": "/admin/images/",
+        "admin: tokens": "/admin/tokens/access/",
         "admin: audit log": "/admin/audit_log",
         "admin: denials": "/admin/denials",
         "admin: inventory": "/admin/inventory/access_tokens",
@@ -197,6 +206,8 @@ def _write(engine: str, figures: Figures) -> None:
     known.setdefault(engine, {}).update(
         {name: [round(each, 1) for each in some] for name, some in figures.items()}
     )
+    loads = known.setdefault("load", {})
+    loads[engine] = round(os.getloadavg()[1], 1)
     _RESULTS.write_text(json.dumps(known, indent=1) + "\n")
     names = dict.fromkeys(name for each in _ENGINES for name in known.get(each, ()))
     lines = [
@@ -208,6 +219,8 @@ def _write(engine: str, figures: Figures) -> None:
         size = next(each[1] for each in told if each)
         cells = [str(each[0]) if each else "" for each in told]
         lines.append(f"| {name} | {' | '.join(cells)} | {size} |")
+    busy = " and ".join(f"{load} on {each}" for each, load in loads.items())
+    lines.append(f"\nThe machine's load meanwhile, on two cores: {busy}.")
     before, _, rest = _PAGE.read_text().partition(_BEGIN)
     after = rest.partition(_END)[2]
     _PAGE.write_text(before + _BEGIN + "\n".join(lines) + "\n" + _END + after)

@@ -17,6 +17,8 @@ from typing import Any
 from django.conf import settings
 from django.db.backends.base.creation import BaseDatabaseCreation
 
+from gitlab.server.databases import schema
+
 
 @contextmanager
 def migrated_once(folder: Path) -> Iterator[None]:
@@ -26,14 +28,14 @@ def migrated_once(folder: Path) -> Iterator[None]:
     """
     make: Any = BaseDatabaseCreation.create_test_db
 
-    def make_or_copy(creation: Any, *arguments: Any, **options: Any) -> str:
+    def make_or_copy(creation: Any, **options: Any) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         kept = folder / creation.connection.alias
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if kept.exists():
                 return _copy(creation, kept)
-            name: str = make(creation, *arguments, **options)
+            name = _make(creation, options["verbosity"])
             _keep(creation, kept)
             return name
 
@@ -42,6 +44,15 @@ def migrated_once(folder: Path) -> Iterator[None]:
         yield
     finally:
         BaseDatabaseCreation.create_test_db = make  # type: ignore[method-assign]
+
+
+def _make(creation: Any, verbosity: int) -> str:
+    """Make a test database and migrate it as a node does. Answers its name."""
+    name: str = creation._get_test_db_name()
+    creation._create_test_db(verbosity, autoclobber=True)
+    _use(creation.connection, name)
+    schema.migrate(creation.connection.alias, "the tests")
+    return name
 
 
 def _keep(creation: Any, kept: Path) -> None:
@@ -67,10 +78,14 @@ def _copy(creation: Any, kept: Path) -> str:
     else:
         with creation._nodb_cursor() as cursor:
             cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{_template(kept)}"')
+    _use(connection, name)
+    return name
+
+
+def _use(connection: Any, name: str) -> None:
     connection.close()
     settings.DATABASES[connection.alias]["NAME"] = name
     connection.settings_dict["NAME"] = name
-    return name
 
 
 def _template(kept: Path) -> str:

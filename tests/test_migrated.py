@@ -60,4 +60,7 @@ def test_nothing_of_django_is_there_twice() -> None:
 def test_a_copy_has_had_every_migration(alias: str) -> None:
     """Whichever worker runs this: one has migrated, the others have copies."""
     executor = MigrationExecutor(connections[alias])
-    assert executor.migration_plan(executor.loader.graph.leaf_nodes()) == []
+    leaves = executor.loader.graph.leaf_nodes()
+    own = [leaf for leaf in leaves if (leaf[0] == "registry") == (alias == "registry")]
+    assert own
+    assert executor.migration_plan(own) == []

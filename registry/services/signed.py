@@ -11,16 +11,17 @@ from registry.services import database, tags
 from tokens.signature_types import SIGNATURE_TYPES
 
 # Each is looked up in an index, and one that is found is enough: anybody who may push may let
-# thousands of signatures refer to one image.
+# thousands of signatures refer to one image. Not EXISTS, for which PostgreSQL reads all manifests
+# and tags of the repository where it knows too little of the tables, or they are few.
 _SIGNED = """
 WITH asked(digest, tag) AS (VALUES {pairs})
-SELECT digest FROM asked WHERE EXISTS (
+SELECT digest FROM asked WHERE (
 SELECT 1 FROM registry_manifest m WHERE m.repository_id = %s AND m.subject_digest = asked.digest
-AND m.artifact_type IN ({types}) AND m.deleted_at IS NULL
-) OR EXISTS (
+AND m.artifact_type IN ({types}) AND m.deleted_at IS NULL LIMIT 1
+) IS NOT NULL OR (
 SELECT 1 FROM registry_tag t WHERE t.repository_id = %s AND t.name = asked.tag
-AND t.ended_at IS NULL
-)
+AND t.ended_at IS NULL LIMIT 1
+) IS NOT NULL
 """
 _AT_ONCE = 300
 """Digests in a query."""

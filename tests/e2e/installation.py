@@ -96,7 +96,7 @@ class Installation:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         return {**kept, **self.settings, "DJANGO_SETTINGS_MODULE": "gitlab.settings"}
 
-    def start(self, timeout: float = 90) -> None:
+    def start(self, timeout: float = 300) -> None:
         """Start it and wait until it says that it is ready."""
         self.copy_prepared()
         offset = self.log_path.stat().st_size if self.log_path.exists() else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -129,6 +130,19 @@ def test_a_tag_goes_and_comes_back(page: Page, berth: Installation, project: str
     expect(page.get_by_text("Tag 1.0 of web is back.")).to_be_visible()
     expect(tag).to_be_visible()
     assert berth.request("HEAD", url, pull, username="alice").status_code == 200
+
+
+def test_a_part_that_looks_again_is_no_page(page: Page, berth: Installation, project: str) -> None:
+    """Where the session has ended meanwhile, no sign-in page appears within the page."""
+    push(berth, f"{project}/web", images.tiny("looked at for long"), "1.0")
+    page.goto(f"/{project}")
+    pushes = page.locator("#pushes")
+    expect(pushes).to_contain_text("web:1.0")
+    with page.expect_response(re.compile("/users/sign_in"), timeout=60_000):
+        page.context.clear_cookies()
+    expect(pushes).not_to_have_class(re.compile("htmx-request"))
+    expect(pushes).to_contain_text("web:1.0")
+    expect(page.get_by_label("Password")).to_have_count(0)
 
 
 def test_an_image_goes_and_comes_back(page: Page, berth: Installation, project: str) -> None:

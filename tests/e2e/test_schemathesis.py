@@ -84,10 +84,15 @@ def ask(installation: Installation, folder: Path, token: str, *options: str) -> 
     ],
 )
 def test_a_bounded_run(installation: Installation, tmp_path: Path, who: str) -> None:
-    """Some examples of each operation, the same in each run."""
+    """Some examples of each operation, the same in each run.
+
+    What doesn't suit the description is sent where PostgreSQL keeps the rows: it refuses what is
+    too long or too large for a column, and SQLite takes it.
+    """
     token = installation.api_token(who) if who != "nobody" else ""
     options = ["--phases", "coverage,fuzzing", "--max-examples", "2", "--seed", "12", "--no-shrink"]
-    ask(installation, tmp_path, token, *options)
+    is_strict = "BERTH__DATABASE_URL" in installation.settings
+    ask(installation, tmp_path, token, "--mode", "all" if is_strict else "positive", *options)
 
 
 @pytest.mark.slow

@@ -5,10 +5,13 @@ One installation and one browser for all of them; alice owns, bob develops, caro
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -203,32 +206,75 @@ def cosign(berth: Installation, repository: str, digest: str, key: Any) -> None:
         wire.push_manifest(manifest, f"{digest.replace(':', '-')}.sig")
 
 
-def test_who_deletes_sixty_tags_and_undoes(berth: Installation, at_work: Any, project: str) -> None:
-    push(berth, f"{project}/web", built("1", {"app/main": b"kept"}), "v1")
-    image = built("2", {"app/main": b"nightly"})
-    push(berth, f"{project}/web", image)
-    with Wire(berth, f"{project}/web", username="alice") as wire:
-        for number in range(60):
-            wire.push_manifest(image.manifest, f"nightly-{number:02}")
+@contextlib.contextmanager
+def others_push(berth: Installation, name: str) -> Iterator[list[str]]:
+    """Somebody pushes one version after the other meanwhile; the tags that were taken."""
+    pushed: list[str] = []
+    over = threading.Event()
+
+    def push_on() -> None:
+        with Wire(berth, name, username="alice") as wire:
+            while not over.is_set():
+                tag = f"main-{len(pushed)}"
+                wire.push(images.tiny(tag), tag)
+                pushed.append(tag)
+                over.wait(0.25)
+
+    with ThreadPoolExecutor(1) as pool:
+        pushing = pool.submit(push_on)
+        try:
+            yield pushed
+        finally:
+            over.set()
+        pushing.result()
+
+
+def add_tags(berth: Installation, name: str, of: str, count: int) -> None:
+    """Rows of tags ``of-0001`` and on, which point where the tag `of` does: pushes take minutes."""
+    berth.run_python(
+        "from registry.models import Tag\n"
+        "from registry.tag_order import sort_key\n"
+        f"tag = Tag.objects.get(repository__name={name!r}, name={of!r}, ended_at=None)\n"
+        "columns = {\n"
+        "    each.attname: getattr(tag, each.attname)\n"
+        "    for each in Tag._meta.concrete_fields if not each.primary_key\n"
+        "}\n"
+        f"names = [f'{of}-{{number:04}}' for number in range(1, {count} + 1)]\n"
+        "Tag.objects.bulk_create(\n"
+        "    Tag(**{**columns, 'name': name, 'sort_key': sort_key(name)}) for name in names\n"
+        ")"
+    )
+
+
+def test_who_deletes_three_thousand_tags_and_undoes(
+    berth: Installation, at_work: Any, project: str
+) -> None:
+    name = f"{project}/web"
+    push(berth, name, built("1", {"app/main": b"kept"}), "v1")
+    push(berth, name, built("2", {"app/main": b"nightly"}), "nightly")
+    add_tags(berth, name, "nightly", 3000)
     page = at_work("alice")
-    here = open_image(page, project)
-    page.get_by_placeholder("Filter tags").fill("nightly")
-    expect(page.get_by_role("link", name="v1", exact=True)).to_have_count(0)
-    # More than the page shows.
-    page.get_by_role("button", name="Plan their deletion").click()
-    figures = page.get_by_role("main")
-    wait_until(lambda: page.reload() and "Tags that go" in (figures.text_content() or ""))
-    expect(figures).to_contain_text("have “nightly” in their name")
-    page.get_by_role("button", name="Run this plan").click()
-    ended(page, "Finished.")
-    with Wire(berth, f"{project}/web", username="alice", actions="pull") as wire:
-        assert wire.tags() == ["v1"]
-    page.get_by_role("button", name="Undo all of it").click()
-    ended(page, "Undone.")
-    with Wire(berth, f"{project}/web", username="alice", actions="pull") as wire:
-        assert len(wire.tags()) == 61
-    page.goto(f"{here}?q=nightly")
-    expect(page.get_by_role("row").filter(has_text="nightly")).to_have_count(50)
+    with others_push(berth, name) as pushed:
+        here = open_image(page, project)
+        page.get_by_placeholder("Filter tags").fill("nightly-")
+        expect(page.get_by_role("link", name="v1", exact=True)).to_have_count(0)
+        # All that match, and not only those that the page shows.
+        page.get_by_role("button", name="Plan their deletion").click()
+        figures = page.get_by_role("main")
+        wait_until(lambda: page.reload() and "Tags that go" in (figures.text_content() or ""))
+        expect(figures).to_contain_text("have “nightly-” in their name")
+        expect(figures).to_contain_text("3,000")
+        page.get_by_role("button", name="Run this plan").click()
+        ended(page, "Finished.")
+        with Wire(berth, name, username="alice", actions="pull") as wire:
+            assert not [tag for tag in wire.tags() if tag.startswith("nightly-")]
+        page.get_by_role("button", name="Undo all of it").click()
+        ended(page, "Undone.")
+    with Wire(berth, name, username="alice", actions="pull") as wire:
+        back = [f"nightly-{number:04}" for number in range(1, 3001)]
+        assert sorted(wire.tags()) == sorted([*back, *pushed, "nightly", "v1"])
+    page.goto(f"{here}?q=nightly-")
+    expect(page.get_by_role("row").filter(has_text="nightly-")).to_have_count(50)
 
 
 def ended(page: Page, said: str) -> None:

@@ -88,7 +88,8 @@ class Wire:
         while address:
             answer = self.get(address)
             found += answer.json()["tags"] or []
-            address = answer.links.get("next", {}).get("url", "")
+            following = answer.links.get("next", {}).get("url", "")
+            address = str(answer.url.join(following)) if following else ""
         return found
 
     def referrers(self, digest: str, **parameters: str) -> list[dict[str, Any]]:

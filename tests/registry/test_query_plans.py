@@ -37,6 +37,7 @@ from registry.services import (
     repositories,
     repository_details,
     retention,
+    signed,
     statistics,
     tag_details,
     tags,
@@ -256,6 +257,18 @@ def test_what_lists_a_digest_is_found_by_its_digest(seeded: int) -> None:
         r"manifestchild_digest \(repository_id=\? AND digest=\?\)|Index Cond: .*\(\(?digest\)?.* = ",
         plan,
     ), plan
+
+
+def test_who_is_signed_is_looked_up_one_by_one(seeded: int) -> None:
+    """And not by reading all manifests and tags of the repository first."""
+    with CaptureQueriesContext(connections["registry"]) as captured:
+        signed.among(seeded, [tag_details.find(seeded, "v000001").digest])
+    sql = captured.captured_queries[-1]["sql"]
+    plan = plan_of(sql)
+    assert_indexed(plan, sql)
+    assert "hashed" not in plan, plan
+    assert re.search(r"manifest_referrers.*subject_digest|subject_digest.* = ", plan), plan
+    assert re.search(r"repository_id=\? AND name=|Index Cond: .*name = ", plan), plan
 
 
 @pytest.mark.parametrize("name", ["manifest by tag", "blob"])

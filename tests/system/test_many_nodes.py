@@ -121,7 +121,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, s3: SeaweedFS) -> Iterator
             _share_secrets(one, two)
             # At the same time, on empty databases.
             with ThreadPoolExecutor() as pool:
-                list(pool.map(lambda node: node.start(timeout=180), made_nodes))
+                list(pool.map(lambda node: node.start(), made_nodes))
             proxy = Proxy("nginx", folder / "proxy", port, made, one, _both(one, two, s3))
             proxy.start()
             yield Cluster(one, two, proxy, redis, database)

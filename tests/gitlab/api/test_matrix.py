@@ -13,6 +13,7 @@ from gitlab.access_tokens import job_tokens
 from gitlab.container_registry.models import ContainerRepository
 from tests.gitlab import factories
 from tests.gitlab.api.conftest import ApiClient
+from tests.gitlab.matrix_cells import engines_of
 from tests.gitlab.shared_rows import shared_rows
 from tests.people import person
 
@@ -29,11 +30,15 @@ def _accepted(cell: dict[str, Any]) -> set[int]:
 
 
 def _parameters() -> list[Any]:
+    engines = engines_of(MATRIX["cells"])
     kinds = [(cell["visibility"], cell["registry_access_level"]) for cell in MATRIX["cells"]]
     return [
         # With those of the same project, which is made once for them.
         pytest.param(
-            kind, cell, id=cell["id"], marks=pytest.mark.xdist_group(f"API {' '.join(kind)}")
+            kind,
+            cell,
+            id=cell["id"],
+            marks=[pytest.mark.xdist_group(f"API {' '.join(kind)}"), *engines[cell["id"]]],
         )
         for kind, cell in zip(kinds, MATRIX["cells"], strict=True)
     ]

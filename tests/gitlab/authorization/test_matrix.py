@@ -14,6 +14,7 @@ from django.test import Client
 from gitlab.access_tokens import job_allowances, job_tokens
 from gitlab.namespaces.models import Project
 from tests.gitlab import factories
+from tests.gitlab.matrix_cells import engines_of
 from tests.gitlab.shared_rows import shared_rows
 from tests.people import basic, person
 
@@ -43,6 +44,7 @@ def _kind(cell: dict[str, Any]) -> tuple[str, str]:
 
 
 def _parameters() -> list[Any]:
+    engines = engines_of(MATRIX["cells"])
     return [
         pytest.param(
             _kind(cell),
@@ -51,6 +53,7 @@ def _parameters() -> list[Any]:
             marks=[
                 # With those of the same project, which is made once for them.
                 pytest.mark.xdist_group(f"matrix {' '.join(_kind(cell))}"),
+                *engines[cell["id"]],
                 *([pytest.mark.xfail(reason=reason)] if (reason := _waits_for(cell)) else []),
             ],
         )

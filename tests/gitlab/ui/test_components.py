@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 from django import forms
+from django.forms.utils import flatatt
 from django.template import Context, Template
 from django.test import RequestFactory
+from django.utils.safestring import mark_safe
 
 from gitlab.ui.components.charts import Point
+from gitlab.ui.components.library import attributes
 from gitlab.ui.components.values import mebibytes, relative
 
 pytestmark = pytest.mark.engineless
@@ -87,6 +90,12 @@ class TestButton:
 
         assert 'hx-get="/x"' in html
         assert "value" not in html
+
+    def test_attributes_are_written_as_django_writes_them(self) -> None:
+        given = {"b": '"<&', "a": 7, "hidden": True, "safe": mark_safe("&amp;"), "none": None}
+        said = {key: value for key, value in given.items() if value is not None}
+        assert attributes(given) == flatatt(said)
+        assert attributes({"for_": "x", "data_modal": False, "empty": ""}) == ' for="x"'
 
     def test_without_words_has_a_name(self) -> None:
         assert 'aria-label="Copy"' in render('{% button "Copy" icon="copy" icon_only=True %}')

@@ -13,6 +13,7 @@ const on = (type, selector, act, options) =>
 function wake(part) {
   for (const element of part.querySelectorAll("[data-select-all], [data-select-none], [data-dismiss]")) element.hidden = false;
   for (const toast of part.querySelectorAll("[data-toast]:not([data-stays])")) leaveLater(toast);
+  reach();
 }
 document.addEventListener("htmx:afterSwap", () => wake(document));
 
@@ -28,12 +29,18 @@ document.addEventListener("htmx:configRequest", ({ detail }) => {
 // What looks again by itself rests while nobody can see it, and is left as it is, with where the
 // focus stands, while nothing has changed.
 const looksAgain = (element) => element.getAttribute("hx-trigger")?.startsWith("every ");
+const comesByItself = (element) => looksAgain(element) || element.getAttribute("hx-trigger") === "load";
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && looksAgain(event.detail.elt)) event.preventDefault();
 });
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   const shown = detail.target.dataset?.etag;
   if (shown && detail.xhr.getResponseHeader("ETag") === shown) detail.shouldSwap = false;
+  // Led elsewhere, as where the session has ended: that is a page of its own and no part of this one.
+  const { pathname } = new URL(detail.xhr.responseURL);
+  if (pathname === new URL(detail.pathInfo.requestPath, location.href).pathname) return;
+  detail.shouldSwap = false;
+  if (!comesByItself(detail.elt)) location.assign(detail.xhr.responseURL);
 });
 
 // Copy
@@ -71,6 +78,15 @@ function say(text) {
   voice.textContent = "";
   setTimeout(() => { voice.textContent = text; }, 50);
 }
+
+// What moves sideways is moved by keys too
+const reach = () => {
+  for (const box of document.querySelectorAll(".table__scroll, .results")) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+};
+addEventListener("resize", reach);
 
 // Selection: one, a range with shift, all, none
 let last = null;
@@ -217,6 +233,20 @@ function giveBackTo(opener) {
   const back = menu && !menu.open ? menu.querySelector("summary") : opener;
   if (document.activeElement === document.body) back.focus();
 }
+// The page below may have the same form: what a label names is in the dialog, and not there.
+function renameIn(panel) {
+  for (const element of panel.querySelectorAll("[id]")) {
+    const { id } = element;
+    if (!document.getElementById(id)) continue;
+    element.id = `dialog_${id}`;
+    for (const name of ["for", "aria-describedby", "aria-labelledby"]) {
+      for (const other of panel.querySelectorAll(`[${name}~="${CSS.escape(id)}"]`)) {
+        const ids = other.getAttribute(name).split(" ");
+        other.setAttribute(name, ids.map((each) => (each === id ? element.id : each)).join(" "));
+      }
+    }
+  }
+}
 async function showPanel(opener, url, options, otherwise) {
   let panel = null;
   try {
@@ -225,6 +255,7 @@ async function showPanel(opener, url, options, otherwise) {
     panel = response.ok && page.querySelector("[data-panel]");
   } catch { /* the page itself will say what is wrong */ }
   if (!panel) return otherwise();
+  renameIn(panel);
   const dialog = document.createElement("dialog");
   dialog.className = "dialog";
   dialog.dataset.closes = "";
