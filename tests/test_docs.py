@@ -95,6 +95,28 @@ def test_links_lead_somewhere(path: Path) -> None:
     assert not broken, broken
 
 
+def test_every_command_that_is_named_is_there_and_does_something() -> None:
+    """In docs, in settings' descriptions and in what commands print."""
+    named = re.compile(r"manage\.py ([a-z_]+)((?: [a-z][a-z_-]*)?)[^`\n]*`")
+    ours = {path.stem: path.read_text() for path in PROJECT.glob("*/management/commands/*.py")}
+    djangos = {"check", "migrate", "shell", "spectacular", "test", "makemigrations"}
+    faults = []
+    for path in tracked():
+        if path.suffix not in {".md", ".py"} or path.is_relative_to(PROJECT / "tests"):
+            continue
+        for command, verb in named.findall(path.read_text()):
+            text = ours.get(command, "")
+            verbs = text if "AdministrationCommand" in text else ""
+            refuses = "NoReturn" in text and path.name != "audit.md"
+            if (
+                (command not in djangos and not text)
+                or refuses
+                or verb.strip() not in (verbs or verb)
+            ):
+                faults.append(f"{path.relative_to(PROJECT)}: manage.py {command}{verb}")
+    assert not faults
+
+
 def test_nothing_says_where_packages_come_from() -> None:
     """Whoever installs Berth has a package index of their own choice."""
     hosts = re.compile(

@@ -11,15 +11,12 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterator
-from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
-
-from gitlab.accounts import registration
 
 
 def today() -> dt.date:
@@ -33,18 +30,6 @@ class UserManager(BaseUserManager["User"]):
     def get_by_natural_key(self, username: str | None) -> User:
         """The user of a name, whatever case it is typed in."""
         return self.get(username=(username or "").lower())
-
-    def create_superuser(self, username: str, email: str, password: str, **extra: Any) -> User:
-        """What ``manage.py createsuperuser`` calls: an administrator with a namespace."""
-        user = self.model(
-            username=username,
-            email=email,
-            name=extra.pop("name", "") or username,
-            is_superuser=True,
-            **extra,
-        )
-        registration.insert(user, password, by=None)
-        return user
 
 
 class User(AbstractBaseUser, PermissionsMixin):

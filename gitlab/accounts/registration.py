@@ -1,7 +1,6 @@
 """A new person: the row, the password, the personal namespace and the record, in one transaction.
 
-It stands below the model, which needs it for ``createsuperuser``. What may be typed is checked by
-`services`.
+What may be typed is checked by `services`.
 """
 
 from __future__ import annotations

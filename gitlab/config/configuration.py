@@ -42,7 +42,7 @@ class Configuration(Table):
 
     gitlab_root_password: SecretStr | None = None
     """The password that the administrator `root` gets when it is made, at the first start.
-    Afterwards it counts for nothing; `manage.py changepassword root` sets a new one.
+    Afterwards it counts for nothing; `manage.py users password root` sets a new one.
 
     Default: generated, and printed once.
     Example: gitlab_root_password = "a-long-password"

@@ -215,11 +215,19 @@ def _check(wish: _Wish) -> None:
         raise Invalid({wish.field: "It is there already."})
     if Route.objects.filter(full_path=wish.new_path).exists():
         raise Invalid({wish.field: f"“{wish.new_path}” is already taken."}, code="taken")
-    longest = MAX_PATH_LENGTH - (len(wish.new_path) - len(wish.old_path))
-    for rows, column in _paths_below(wish.old_path):
-        if rows.alias(length=Length(column)).filter(length__gt=longest).exists():
-            raise Invalid({wish.field: "A path below it would get too long."})
+    _refuse_length(wish)
     _refuse_overlap(wish)
+
+
+def _refuse_length(wish: _Wish) -> None:
+    """Raises `Invalid` where a path below would get longer than one that is made there may be."""
+    grows = len(wish.new_path) - len(wish.old_path)
+    if grows <= 0:
+        return
+    for rows, column in _paths_below(wish.old_path):
+        longest = MAX_GROUP_PATH if rows.model is Namespace else MAX_PATH_LENGTH
+        if rows.alias(length=Length(column)).filter(length__gt=longest - grows).exists():
+            raise Invalid({wish.field: "A path below it would get too long."})
 
 
 def _refuse_overlap(wish: _Wish) -> None:

@@ -147,7 +147,7 @@ def _ready(config: Configuration) -> str:
         if config.gitlab_root_password is not None:
             where = "was what the settings said when it was made"
         lines.append(f"               user root; its password {where}, and")
-        lines.append("               `manage.py changepassword root` sets a new one")
+        lines.append("               `manage.py users password root` sets a new one")
     if "registry" in config.roles:
         lines.append(f"    Registry   {config.registry_external_url}")
         lines.append(f"    Try        docker login {registry}")

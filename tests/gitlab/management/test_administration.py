@@ -140,6 +140,23 @@ def test_users_admin(root: Any, alice: Any) -> None:
     assert "last administrator" in refused("users", "admin", "alice", "--revoke")
 
 
+@pytest.mark.parametrize(
+    ("command", "instead"),
+    [
+        ("changepassword root", "users password"),
+        ("createsuperuser --noinput --username=admin --email=a@example.com", "users create"),
+    ],
+)
+def test_what_of_djangos_goes_past_the_rules_names_what_does_not(
+    root: Any, command: str, instead: str
+) -> None:
+    before = root.password
+    assert f"manage.py {instead}" in refused(*command.split())
+    root.refresh_from_db()
+    assert root.password == before
+    assert not User.objects.filter(username="admin").exists()
+
+
 # tokens
 
 

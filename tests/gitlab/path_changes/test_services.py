@@ -228,6 +228,22 @@ class TestTransferOfAGroup:
         assert not registry.asked
         assert not PathChange.objects.exists()
 
+    def test_below_subgroups_too_there_is_room_for_the_name_of_an_image(
+        self, alice: Any, acme: Any, tools: Any, make_group: Any, registry: Any
+    ) -> None:
+        for call in (
+            lambda: path_changes.change_group_path(alice, acme, path="x" * 196, registry=registry),
+            lambda: path_changes.transfer_group(
+                alice, acme, parent=make_group("x" * 190, owner=alice), registry=registry
+            ),
+        ):
+            with pytest.raises(Invalid, match="too long"):
+                call()
+        assert not registry.asked
+        assert not PathChange.objects.exists()
+        path_changes.change_group_path(alice, acme, path="x" * 194, registry=registry)
+        assert Namespace.objects.get(pk=tools.pk).full_path == "x" * 194 + "/tools"
+
     def test_reserved_at_the_top(self, alice: Any, acme: Any, make_group: Any) -> None:
         admin = make_group("acme/admin", owner=alice)
         with pytest.raises(Invalid, match="reserved"):
