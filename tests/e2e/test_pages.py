@@ -200,7 +200,7 @@ def test_the_console(page: Page, chromium: Browser, berth: Installation) -> None
     sign_in(admin, Person("root", berth.root_password))
     admin.get_by_label("Account of root").click()
     admin.get_by_role("link", name="Admin area").click()
-    for name in ("People", "Projects", "Container repositories", "Audit events"):
+    for name in ("People", "Groups", "Projects", "Images", "Audit events"):
         admin.get_by_role("navigation").get_by_role("link", name=name).click()
         expect(admin.get_by_role("heading", level=1, name=name)).to_be_visible()
     context.close()
