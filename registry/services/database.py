@@ -243,8 +243,9 @@ def ids_of_pairs(
         some = pairs[start : start + _PAIRS]
         holes = ", ".join(["(%s, %s)"] * len(some))
         found += column(
-            f"SELECT id FROM {table} WHERE (repository_id, {column_name}) IN (VALUES {holes})"
-            f" {condition}",
+            f"WITH asked(repository, value) AS (VALUES {holes})"
+            f" SELECT id FROM asked CROSS JOIN {table}"
+            f" WHERE repository_id = repository AND {column_name} = value {condition}",
             [value for pair in some for value in pair],
         )
     return found

@@ -248,6 +248,21 @@ def test_a_page_of_tags_by_last_pull_walks_along_the_last_pulls(
             assert_ordered(plan)
 
 
+@pytest.mark.parametrize("count", [1, 50])
+def test_pairs_are_looked_up_one_by_one(seeded: int, count: int) -> None:
+    """However few there are beside all tags: a page of tags asks so for those of cosign."""
+    pairs = [(seeded, digests.of(str(number).encode())) for number in range(count)]
+    with CaptureQueriesContext(connections["registry"]) as captured:
+        tags.signatures_of(pairs)
+        database.ids_of_pairs("registry_manifest", "digest", pairs)
+        database.ids_of_pairs("registry_manifest", "subject_digest", pairs)
+    for query in captured.captured_queries[:1] + captured.captured_queries[-2:]:
+        plan = plan_of(query["sql"])
+        assert_indexed(plan, query["sql"])
+        if connections["registry"].vendor == "sqlite":
+            assert re.search(r"\(repository_id=\? AND \w+=\?", plan), plan
+
+
 def test_what_lists_a_digest_is_found_by_its_digest(seeded: int) -> None:
     """And not by going through all that a repository's indexes list."""
     with CaptureQueriesContext(connections["registry"]) as captured:

@@ -7,6 +7,7 @@ makes it a part of the one that finds the person.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from typing import NamedTuple
 
 from allauth.mfa.models import Authenticator
@@ -66,7 +67,7 @@ def read_along(people: QuerySet[User]) -> QuerySet[User]:
     """The same people, whose standing costs no query more."""
     factors = Authenticator.objects.filter(user_id=OuterRef("pk"), type__in=PROVING)
     return people.annotate(  # type: ignore[no-redef]
-        has_factor=Exists(factors), group_grace=Subquery(_shortest_grace())
+        has_factor=Exists(factors), group_grace=Subquery(_shortest_grace(timezone.now().date()))
     )
 
 
@@ -75,8 +76,12 @@ def limited_to(people: QuerySet[User], *, has_factor: bool) -> QuerySet[User]:
     return people.filter(has_factor=has_factor)  # type: ignore[misc]
 
 
-def _shortest_grace() -> QuerySet[Namespace, int]:
-    """The hours of the strictest group that somebody belongs to, in it or below it."""
+@functools.lru_cache(maxsize=2)
+def _shortest_grace(today: dt.date) -> QuerySet[Namespace, int]:
+    """The hours of the strictest group that somebody belongs to `today`, in it or below it.
+
+    Every page asks, and Django takes milliseconds to think such a query up: once a day is enough.
+    """
     belongs = (
         Member.objects.filter(user_id=OuterRef(OuterRef("pk")))
         .annotate(of=Coalesce("namespace__full_path", "project__full_path"))
@@ -84,7 +89,7 @@ def _shortest_grace() -> QuerySet[Namespace, int]:
             Q(of=OuterRef("full_path"))
             | Q(of__startswith=Concat(OuterRef("full_path"), Value("/")))
         )
-        .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now().date()))
+        .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=today))
     )
     # Who comes by a group that is invited belongs there as well.
     invited = (
