@@ -185,8 +185,8 @@ def make(
         seen = [image.project.full_path, f"{image.project.full_path}/*"]
         forecast = partial(_forecast, going, image.path, seen, registry)
         if len(going) < _MANY:
-            freed = forecast()
             number = _write(run, image, going, kept, number)
+            freed = forecast()
         else:
             # While the registry counts what is freed, the plan is written.
             with ThreadPoolExecutor(max_workers=1) as beside:

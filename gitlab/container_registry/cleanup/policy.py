@@ -270,20 +270,22 @@ class Judge:
         """Those that go by a rule, each with its age; the others are noted as kept."""
         # By name among those of one age, so that a second look keeps the same.
         left = sorted(
-            (since_of(tag) or _UNKNOWN, tag.name, tag) for tag in self._candidates[number - 1]
+            self._candidates[number - 1],
+            key=lambda each: (since_of(each) or _UNKNOWN, each.name),
         )
         self._candidates[number - 1] = []
-        goes_by_age = bool(rule.keep_n) or rule.older_than is not None
-        newest = f"kept: newest {rule.keep_n or 0:,} of {rule.name_regex_delete}"
-        keep = rule.keep_n or 0
+        newest = rule.keep_n or 0
+        wants_age = bool(newest) or rule.older_than is not None
+        kept_as_newest = f"kept: newest {newest:,} of {rule.name_regex_delete}"
         while left:
             # What has been judged is given up: a hundred thousand tags are not there twice.
-            since, name, tag = left.pop()
-            keep -= 1
-            if goes_by_age and since is _UNKNOWN:
+            tag = left.pop()
+            since, name = since_of(tag) or _UNKNOWN, tag.name
+            newest -= 1
+            if wants_age and since is _UNKNOWN:
                 reason = "kept: its age is not known"
-            elif keep >= 0:
-                reason = newest
+            elif newest >= 0:
+                reason = kept_as_newest
             else:
                 reason = (
                     self._kept_by_age(rule, since)
