@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -168,33 +169,29 @@ PEOPLE: Mapping[str, Action] = {
 """By the last part of each one's address."""
 
 
+_VISIBILITIES = (
+    (
+        Visibility.PRIVATE,
+        "Only members see them; who pulled without a login, or as a colleague, gets nothing.",
+        "lock",
+    ),
+    (Visibility.INTERNAL, "Everybody who is signed in and not external sees them.", "shield"),
+    (Visibility.PUBLIC, "The world sees them, and pulls their images without a login.", "globe"),
+)
+
+
 def _visibilities(change: Callable[..., object]) -> dict[str, Action]:
     """The visibilities that a group or project can have, by `change` of it."""
     return {
-        "make_private": Action(
-            "Make private",
-            "Only members see them; who pulled without a login, or as a colleague, gets nothing.",
-            "private",
-            lambda by, row: change(by, row, visibility=Visibility.PRIVATE),
-            "lock",
-            sentence="Make {whom} private",
-        ),
-        "make_internal": Action(
-            "Make internal",
-            "Everybody who is signed in and not external sees them.",
-            "internal",
-            lambda by, row: change(by, row, visibility=Visibility.INTERNAL),
-            "shield",
-            sentence="Make {whom} internal",
-        ),
-        "make_public": Action(
-            "Make public",
-            "The world sees them, and pulls their images without a login.",
-            "public",
-            lambda by, row: change(by, row, visibility=Visibility.PUBLIC),
-            "globe",
-            sentence="Make {whom} public",
-        ),
+        f"make_{wanted.value}": Action(
+            f"Make {wanted.value}",
+            words,
+            wanted.value,
+            partial(change, visibility=wanted),
+            icon,
+            sentence=f"Make {{whom}} {wanted.value}",
+        )
+        for wanted, words, icon in _VISIBILITIES
     }
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the console's lists have in common: measures, and what a page costs."""
+"""What the tests of the console's lists have in common: what is done, measures, a page's cost."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from django.utils import timezone
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces.models import Namespace, Project
 from gitlab.storage.models import Measure
+
+
+def do(client: Client, address: str, key: str, *names: str) -> str:
+    """Have something done to the rows of a list, which is confirmed; the page that says so."""
+    given = {"selected": names, "confirmed": "yes"}
+    answer = client.post(f"{address}-/{key}", given, follow=True)
+    assert answer.status_code == 200
+    return answer.content.decode()
 
 
 def queries(client: Client, address: str) -> list[str]:

@@ -12,7 +12,7 @@ from gitlab.admin_area.views import tables
 from gitlab.audit.models import AuditEvent
 from gitlab.namespaces.models import Namespace
 from gitlab.quotas.models import Quota
-from tests.gitlab.admin_area.lists import measure, queries, steps
+from tests.gitlab.admin_area.lists import do, measure, queries, steps
 
 pytestmark = pytest.mark.django_db
 
@@ -44,13 +44,6 @@ def rows(console: Client, **query: str) -> list[Any]:
 
 def listed(console: Client, **query: str) -> list[str]:
     return [row.group.full_path for row in rows(console, **query)]
-
-
-def do(client: Client, key: str, *paths: str) -> str:
-    given = {"selected": paths, "confirmed": "yes"}
-    answer = client.post(f"{LIST}-/{key}", given, follow=True)
-    assert answer.status_code == 200
-    return answer.content.decode()
 
 
 def test_it_is_for_administrators(alice: Any) -> None:
@@ -137,7 +130,7 @@ def test_it_asks_first(console: Client, groups: None) -> None:
 
 def test_delete(console: Client, root: Any, groups: None, enqueued: Any) -> None:
     """What still has projects is told and kept; the rest is done."""
-    told = do(console, "delete", "acme", "acme/inside", "gone")
+    told = do(console, LIST, "delete", "acme", "acme/inside", "gone")
     assert "acme/inside: being deleted." in told
     assert "The group still has 1 project" in told
     assert group("acme").pending_delete_at is None
@@ -145,23 +138,23 @@ def test_delete(console: Client, root: Any, groups: None, enqueued: Any) -> None
 
 
 def test_visibility(console: Client, groups: None) -> None:
-    do(console, "make_public", "acme/inside")
+    do(console, LIST, "make_public", "acme/inside")
     assert group("acme/inside").visibility == "public"
-    assert "acme/inside in it is public" in do(console, "make_internal", "acme")
-    do(console, "make_private", "acme/inside")
+    assert "acme/inside in it is public" in do(console, LIST, "make_internal", "acme")
+    do(console, LIST, "make_private", "acme/inside")
     assert group("acme/inside").visibility == "private"
 
 
 def test_two_factors(console: Client, root: Any, groups: None) -> None:
-    assert "acme: require two factors." in do(console, "require_factors", "acme")
+    assert "acme: require two factors." in do(console, LIST, "require_factors", "acme")
     assert group("acme").require_two_factor_authentication
     assert AuditEvent.objects.get(action="group.update").actor == root
-    do(console, "no_factors", "acme")
+    do(console, LIST, "no_factors", "acme")
     assert not group("acme").require_two_factor_authentication
 
 
 def test_nobodys_own_namespace_is_chosen(console: Client, groups: None) -> None:
-    assert "Choose groups first." in do(console, "delete", "alice")
+    assert "Choose groups first." in do(console, LIST, "delete", "alice")
 
 
 def test_an_unknown_deed(console: Client, groups: None) -> None:

@@ -13,7 +13,7 @@ from gitlab.admin_area.views import tables
 from gitlab.audit.models import AuditEvent
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.namespaces.models import Project
-from tests.gitlab.admin_area.lists import measure, queries, steps
+from tests.gitlab.admin_area.lists import do, measure, queries, steps
 
 pytestmark = pytest.mark.django_db
 
@@ -47,13 +47,6 @@ def rows(console: Client, **query: str) -> list[Any]:
 
 def listed(console: Client, **query: str) -> list[str]:
     return [row.image.path for row in rows(console, **query)]
-
-
-def do(client: Client, key: str, *paths: str) -> str:
-    given = {"selected": paths, "confirmed": "yes"}
-    answer = client.post(f"{LIST}-/{key}", given, follow=True)
-    assert answer.status_code == 200
-    return answer.content.decode()
 
 
 def test_it_is_for_administrators(alice: Any) -> None:
@@ -106,7 +99,7 @@ def test_of_a_project_that_is_being_deleted(console: Client, images: None) -> No
     assert 'href="/acme/app/container_registry' not in page
     assert "-/retry?selected=acme/app/stuck" in page
     assert "-/delete?selected=" not in page
-    assert "Its project is being deleted." in do(console, "keep", "acme/app/stuck")
+    assert "Its project is being deleted." in do(console, LIST, "keep", "acme/app/stuck")
 
 
 def test_pages(console: Client, images: None, monkeypatch: Any) -> None:
@@ -136,7 +129,7 @@ def test_nothing_is_sorted(console: Client, images: None, sort: str) -> None:
 def test_failed_deletions_are_tried_again(
     console: Client, root: Any, images: None, enqueued: Any
 ) -> None:
-    told = do(console, "retry", "acme/app/stuck", "acme/app/web")
+    told = do(console, LIST, "retry", "acme/app/stuck", "acme/app/web")
     assert "acme/app/stuck: queued again." in told
     assert "acme/app/web: Its deletion has not failed." in told
     assert image("acme/app/stuck").status == "delete_scheduled"
@@ -145,7 +138,7 @@ def test_failed_deletions_are_tried_again(
 
 
 def test_what_waits_is_kept(console: Client, root: Any, images: None) -> None:
-    told = do(console, "keep", "acme/app/old", "acme/app/web")
+    told = do(console, LIST, "keep", "acme/app/old", "acme/app/web")
     assert "acme/app/old: kept." in told
     assert "acme/app/web: Nobody wants it deleted." in told
     assert image("acme/app/old").status is None
@@ -156,7 +149,7 @@ def test_delete(console: Client, root: Any, images: None, enqueued: Any) -> None
     asked = console.get(f"{LIST}-/delete?selected=acme/app/web").content.decode()
     assert "Delete acme/app/web?" in asked
     assert image("acme/app/web").status is None
-    do(console, "delete", "acme/app/web")
+    do(console, LIST, "delete", "acme/app/web")
     assert image("acme/app/web").status == "delete_scheduled"
     event = AuditEvent.objects.get(action="container_repository.schedule_deletion")
     assert event.actor == root

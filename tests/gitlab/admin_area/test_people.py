@@ -17,6 +17,7 @@ from gitlab.admin_area.views import tables
 from gitlab.audit.models import AuditEvent
 from gitlab.mail.models import Message
 from tests.gitlab.accounts.factors import set_up_app
+from tests.gitlab.admin_area.lists import do
 
 pytestmark = pytest.mark.django_db
 
@@ -25,14 +26,6 @@ LIST = "/admin/people/"
 
 def page(client: Client, address: str = LIST, **query: str) -> str:
     answer = client.get(address, query)
-    assert answer.status_code == 200
-    return answer.content.decode()
-
-
-def do(client: Client, key: str, *names: str) -> str:
-    """What is said after doing it to those of the names."""
-    given = {"selected": names, "confirmed": "yes"}
-    answer = client.post(f"{LIST}-/{key}", given, follow=True)
     assert answer.status_code == 200
     return answer.content.decode()
 
@@ -206,29 +199,29 @@ class TestSeveral:
         assert names(state="blocked") == set()
 
     def test_block_and_unblock(self, console: Client, root: Any, alice: Any, bob: Any) -> None:
-        assert "alice and bob: blocked." in do(console, "block", "alice", "bob")
+        assert "alice and bob: blocked." in do(console, LIST, "block", "alice", "bob")
         assert names(state="blocked") == {"alice", "bob"}
         assert AuditEvent.objects.filter(action="user.block", actor=root).count() == 2
-        do(console, "unblock", "alice", "bob")
+        do(console, LIST, "unblock", "alice", "bob")
         assert names(state="blocked") == set()
 
     def test_deactivate_and_activate(self, console: Client, alice: Any) -> None:
-        do(console, "deactivate", "alice")
+        do(console, LIST, "deactivate", "alice")
         assert names(state="deactivated") == {"alice"}
-        do(console, "activate", "alice")
+        do(console, LIST, "activate", "alice")
         assert names(state="deactivated") == set()
 
     def test_what_is_refused_is_told_and_the_rest_done(
         self, console: Client, root: Any, alice: Any
     ) -> None:
-        told = do(console, "block", "root", "alice")
+        told = do(console, LIST, "block", "root", "alice")
         assert "alice: blocked." in told
         assert "root: You can&#x27;t block yourself." in told
         root.refresh_from_db()
         assert root.is_active
 
     def test_delete(self, console: Client, alice: Any, bob: Any, app: Any) -> None:
-        told = do(console, "delete", "alice", "bob")
+        told = do(console, LIST, "delete", "alice", "bob")
         assert "bob: deleted." in told
         assert "alice is the only owner of acme" in told
         assert {"alice"} <= names()
@@ -238,36 +231,36 @@ class TestSeveral:
         set_up_app(bob)
         of_bob = Client()
         of_bob.force_login(bob)
-        do(console, "end_sessions", "bob")
+        do(console, LIST, "end_sessions", "bob")
         assert of_bob.get("/").status_code == 302
         assert names(factor="yes") == {"bob"}
-        do(console, "remove_factors", "bob")
+        do(console, LIST, "remove_factors", "bob")
         assert names(factor="yes") == set()
 
     def test_a_reset_link(self, console: Client, root: Any, bob: Any, settings: Any) -> None:
         settings.MAIL_ENABLED = True
-        assert "bob: get a link by mail." in do(console, "reset", "bob")
+        assert "bob: get a link by mail." in do(console, LIST, "reset", "bob")
         assert "/users/password/edit/" in Message.objects.get(user=bob).text
         assert AuditEvent.objects.get(action="user.send_reset_link").actor == root
         User.objects.filter(pk=bob.pk).update(state="blocked")
-        assert "Only somebody who is active" in do(console, "reset", "bob")
+        assert "Only somebody who is active" in do(console, LIST, "reset", "bob")
         assert Message.objects.count() == 1
 
     def test_no_link_where_no_mail_is_sent(self, console: Client, bob: Any, settings: Any) -> None:
         settings.MAIL_ENABLED = False
         assert "Send a reset link" not in page(console, f"{LIST}bob/")
-        assert "No mail is sent here" in do(console, "reset", "bob")
+        assert "No mail is sent here" in do(console, LIST, "reset", "bob")
         assert not AuditEvent.objects.filter(action="user.send_reset_link").exists()
 
     def test_nothing_chosen(self, console: Client) -> None:
-        assert "Choose people first." in do(console, "block")
+        assert "Choose people first." in do(console, LIST, "block")
 
     def test_an_unknown_deed(self, console: Client, alice: Any) -> None:
         assert console.get(f"{LIST}-/promote?selected=alice").status_code == 404
 
     def test_a_go_has_an_end(self, console: Client, alice: Any, bob: Any, monkeypatch: Any) -> None:
         monkeypatch.setattr(bulk, "MOST", 1)
-        do(console, "block", "alice", "bob")
+        do(console, LIST, "block", "alice", "bob")
         assert names(state="blocked") == {"alice"}
 
 

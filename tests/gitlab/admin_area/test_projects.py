@@ -13,7 +13,7 @@ from django.utils import timezone
 from gitlab.admin_area.views import tables
 from gitlab.audit.models import AuditEvent
 from gitlab.namespaces.models import Project
-from tests.gitlab.admin_area.lists import measure, steps
+from tests.gitlab.admin_area.lists import do, measure, steps
 
 pytestmark = pytest.mark.django_db
 
@@ -36,13 +36,6 @@ def listed(console: Client, **query: str) -> list[str]:
     answer = console.get(LIST, query)
     assert answer.status_code == 200
     return [row.project.full_path for row in answer.context["rows"]]
-
-
-def do(client: Client, key: str, *paths: str) -> str:
-    given = {"selected": paths, "confirmed": "yes"}
-    answer = client.post(f"{LIST}-/{key}", given, follow=True)
-    assert answer.status_code == 200
-    return answer.content.decode()
 
 
 def test_it_is_for_administrators(alice: Any) -> None:
@@ -120,25 +113,27 @@ def test_it_asks_first(console: Client, projects: None) -> None:
 
 
 def test_archive_and_unarchive(console: Client, root: Any, projects: None) -> None:
-    assert "acme/app and acme/old: archived." in do(console, "archive", "acme/app", "acme/old")
+    assert "acme/app and acme/old: archived." in do(
+        console, LIST, "archive", "acme/app", "acme/old"
+    )
     assert AuditEvent.objects.get(action="project.archive").actor == root
-    do(console, "unarchive", "acme/app", "acme/old")
+    do(console, LIST, "unarchive", "acme/app", "acme/old")
     assert not Project.objects.filter(archived=True).exists()
 
 
 def test_visibility(console: Client, projects: None) -> None:
-    told = do(console, "make_public", "acme/app")
+    told = do(console, LIST, "make_public", "acme/app")
     assert "acme/app: " in told
     found = Project.objects.get(full_path="acme/app")
     event = AuditEvent.objects.filter(action="project.update").last()
     assert (found.visibility == "public") == (event is not None)
-    do(console, "make_private", "acme/app")
+    do(console, LIST, "make_private", "acme/app")
     found.refresh_from_db()
     assert found.visibility == "private"
 
 
 def test_delete(console: Client, projects: None, enqueued: Any) -> None:
-    do(console, "delete", "acme/app", "acme/gone")
+    do(console, LIST, "delete", "acme/app", "acme/gone")
     assert Project.objects.filter(pending_delete_at__isnull=False).count() == 2
     assert AuditEvent.objects.filter(action="project.delete").count() == 1
 
