@@ -34,13 +34,11 @@ def limited(
     chunks: Iterable[bytes], offset: int, quotas: Quotas = NO_QUOTAS, digest: str = ""
 ) -> Iterator[bytes]:
     """`chunks`, which come behind `offset`, as long as there is room for what has come."""
-    room: usage.Room | None = None
     for chunk in chunks:
         require_room(offset, len(chunk))
         offset += len(chunk)
         if quotas and offset > UNASKED:
-            room = room or usage.room(quotas)
-            room.refuse(offset, digest)
+            usage.room(quotas).refuse(offset, digest)
         yield chunk
 
 

@@ -408,8 +408,8 @@ def count_again(usage_id: int) -> None:
 
 def count_on(usage_id: int) -> Count | None:
     """One step of a count; the result at its end, when the totals are what it has found."""
-    started = time.monotonic()
     with database.atomic():
+        started = time.monotonic()
         database.take_usage()
         usage = Usage.objects.filter(pk=usage_id, counted_to__isnull=False).first()
         count = _count_on(usage) if usage is not None else None

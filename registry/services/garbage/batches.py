@@ -96,13 +96,13 @@ class Run:
     size: int = SMALL
     """Candidates of the next transaction."""
 
-    def pace(self, seconds: float, *, others_wait: bool) -> None:
-        """Choose the size of the next transaction by how long one of this size has taken.
+    def pace(self, count: int, seconds: float, *, others_wait: bool) -> None:
+        """Choose the size of the next transaction by how long one of `count` candidates has taken.
 
         It grows to twice the size at most: the next kind of candidates may take longer.
         """
         wanted = _HELD_FROM_OTHERS if others_wait else _HELD
-        fitting = int(self.size * wanted / max(seconds, 0.001))
+        fitting = int(count * wanted / max(seconds, 0.001))
         self.size = max(_LEAST, min(fitting, 2 * self.size, SIZE))
 
 

@@ -58,9 +58,8 @@ def _due(limit: int) -> list[tuple[int, str, int]]:
 
 def _review(division: Division[int], run: Run) -> None:
     """Review candidates together, or where that fails one by one."""
-    started = time.monotonic()
     try:
-        batch = _review_together(division, run)
+        batch, held = _review_together(division, run)
     except Exception as error:
         if isinstance(error, DatabaseFailure) and not isinstance(error, IntegrityError):
             raise
@@ -70,24 +69,27 @@ def _review(division: Division[int], run: Run) -> None:
         else:
             _postpone(next(iter(division.repository_ids)), run, error)
         return
-    taken = time.monotonic() - started
-    run.pace(taken, others_wait=database.let_others_write(taken))
+    others_wait = database.let_others_write(held)
+    run.pace(len(division.repository_ids), held, others_wait=others_wait)
     batch.count(run)
     if batch.doomed:
         crash_points.reached("gc_rows_deleted")
         run.bytes += unlinking.unlink(batch.doomed)
 
 
-def _review_together(division: Division[int], run: Run) -> Batch:
-    """Judge those whose repositories nobody else holds, and put off the others.
+def _review_together(division: Division[int], run: Run) -> tuple[Batch, float]:
+    """Judge those whose repositories nobody else holds, and put off the others. With for how many
+    seconds others had to wait for it.
 
     The collector never waits for a repository, nor for a candidate, or it and a push that has the
     one and wants the other could wait for each other. So it holds no candidate of a repository that
     it does not hold.
     """
     with database.atomic():
+        # Not before: until now it was this one that waited.
+        started = time.monotonic()
         if leases.is_paused():
-            return Batch(run.id, [])
+            return Batch(run.id, []), 0.0
         held, busy = _hold({pk for pk in division.repository_ids.values() if pk is not None})
         candidates = _take(
             [
@@ -100,12 +102,13 @@ def _review_together(division: Division[int], run: Run) -> Batch:
         if candidates:
             _JUDGES[division.kind](batch)
             batch.write_receipts()
+    seconds = time.monotonic() - started
     if busy:
         _put_off(
             [pk for pk, repository_id in division.repository_ids.items() if repository_id in busy],
             run,
         )
-    return batch
+    return batch, seconds
 
 
 def _hold(ids: set[int]) -> tuple[dict[int, Repository], set[int]]:

@@ -39,10 +39,12 @@ def unlink(digests: Iterable[str]) -> int:
     left = sorted(digests, reverse=True)
     freed = 0
     while left:
-        started = time.monotonic()
         taken: list[str] = []
+        started = time.monotonic()
         try:
             with database.atomic():
+                # From here on others wait; before, this one may have waited for longer than that.
+                started = time.monotonic()
                 while left and time.monotonic() - started < _HELD:
                     some = [left.pop() for _ in range(min(_STEP, len(left)))]
                     taken += some

@@ -6,11 +6,11 @@ import time
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from registry.services import database
+from registry.services.garbage import batches, unlinking
 from registry.services.garbage import collection as garbage
-from registry.services.garbage import unlinking
 from registry.services.garbage.batches import Batch, Division, Run
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
@@ -29,7 +29,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     together = garbage._review_together
 
-    def counted(division: Division[int], run: Run) -> Batch:
+    def counted(division: Division[int], run: Run) -> tuple[Batch, float]:
         found.append(len(division.repository_ids))
         return together(division, run)
 
@@ -42,7 +42,7 @@ def test_a_transaction_is_as_long_as_the_last_one_allows(
 ) -> None:
     sizes = iter([1, 2, 6, 6])
 
-    def pace(run: Run, seconds: float, *, others_wait: bool) -> None:
+    def pace(run: Run, count: int, seconds: float, *, others_wait: bool) -> None:
         run.size = next(sizes)
 
     monkeypatch.setattr(Run, "pace", pace)
@@ -56,24 +56,67 @@ def test_a_transaction_is_as_long_as_the_last_one_allows(
 
 
 @pytest.mark.parametrize(
-    ("size", "seconds", "others_wait", "following"),
+    ("size", "count", "seconds", "others_wait", "following"),
     [
-        (40, 0.020, True, 20),
-        (40, 0.005, True, 80),
-        (40, 0.020, False, 80),
-        (40, 0.200, False, 20),
-        (150, 0.001, False, 200),
-        (40, 0.0, False, 80),
-        (40, 9.0, True, 5),
-        (5, 9.0, False, 5),
+        (40, 40, 0.020, True, 20),
+        (40, 40, 0.005, True, 80),
+        (40, 40, 0.020, False, 80),
+        (40, 40, 0.200, False, 20),
+        (40, 10, 0.100, False, 10),
+        (150, 150, 0.001, False, 200),
+        (40, 40, 0.0, False, 80),
+        (40, 40, 9.0, True, 5),
+        (5, 1, 9.0, False, 5),
     ],
 )
 def test_the_next_size_follows_from_how_long_the_last_one_took(
-    *, size: int, seconds: float, others_wait: bool, following: int
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    size: int,
+    count: int,
+    seconds: float,
+    others_wait: bool,
+    following: int,
 ) -> None:
+    monkeypatch.setattr(batches, "_HELD", 0.1)
     run = Run(size=size)
-    run.pace(seconds, others_wait=others_wait)
+    run.pace(count, seconds, others_wait=others_wait)
     assert run.size == following
+
+
+@pytest.fixture
+def slow_turns(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Each transaction waits for half a minute until it may write. How long the breaks are."""
+    now: list[float] = [1000.0]
+    breaks: list[float] = []
+    begin = database.atomic
+
+    def wait() -> transaction.Atomic:
+        now[0] += 30.0
+        return begin()
+
+    monkeypatch.setattr(database, "atomic", wait)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(database, "let_others_write", lambda seconds: bool(breaks.append(seconds)))
+    return breaks
+
+
+def test_who_waits_for_its_turn_is_not_taken_for_slow(
+    clock: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    slow_turns: list[float],
+    steps: list[int],
+    store: FilesystemStore,
+) -> None:
+    """It would make steps ever smaller, and unlinking would do nothing in any of its turns."""
+    for _ in range(12):
+        images.push_blob(APP, images.content())
+    clock.advance(days=2)
+    monkeypatch.setattr(garbage, "Run", lambda: Run(size=6))
+    assert garbage.review(1000).removed == 12
+    assert steps == [6, 6]
+    assert set(slow_turns) == {0.0}
+    assert files(store) == set()
 
 
 def test_unlinking_goes_on_however_many_wait(
