@@ -57,9 +57,10 @@ def _nothing_is_pulled(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _no_transaction_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """The size of the collector's follows from how fast the machine is; tests count its queries."""
-    from registry.services.garbage import batches
+    from registry.services.garbage import batches, unlinking
 
     monkeypatch.setattr(batches, "_HELD", 1e9)
+    monkeypatch.setattr(unlinking, "_HELD", 1e9)
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import pytest
 from django.db import connections
@@ -24,7 +22,6 @@ from registry.models import (
 )
 from registry.services import manifests
 from registry.services.garbage import collection as garbage
-from registry.services.garbage import unlinking
 from registry.storage.filesystem import FilesystemStore
 from tests.registry import images
 from tests.registry.images import ALICE
@@ -38,13 +35,6 @@ REPOSITORIES = 4
 @pytest.fixture(autouse=True)
 def _at_once(settings: Any) -> None:
     settings.REGISTRY_GC_REVIEW_DELAY = settings.UNDO_WINDOW = dt.timedelta(0)
-
-
-@pytest.fixture(autouse=True)
-def _no_clock() -> Iterator[None]:
-    """How many transactions remove bytes is no question of how busy the machine is."""
-    with mock.patch.object(unlinking, "_HELD", float("inf")):
-        yield
 
 
 def fill(name: str, count: int) -> None:
@@ -93,18 +83,19 @@ def cost(total: int, store: FilesystemStore, monkeypatch: pytest.MonkeyPatch) ->
     with connections["registry"].cursor() as cursor:
         cursor.execute("ANALYZE")
     counted: Counter[str] = Counter()
-    for call in ("size", "delete", "blobs", "sizes"):
-        real = getattr(FilesystemStore, call)
-
-        def counting(*arguments: Any, real: Any = real, call: str = call, **more: Any) -> Any:
-            counted[call] += 1
-            return real(*arguments, **more)
-
-        monkeypatch.setattr(FilesystemStore, call, counting)
     before = Receipt.objects.count()
-    with CaptureQueriesContext(connections["registry"]) as queries:
-        run = garbage.review(1000)
-    monkeypatch.undo()
+    # What other fixtures have patched holds for the next time too.
+    with monkeypatch.context() as patched:
+        for call in ("size", "delete", "blobs", "sizes"):
+            real = getattr(FilesystemStore, call)
+
+            def counting(*arguments: Any, real: Any = real, call: str = call, **more: Any) -> Any:
+                counted[call] += 1
+                return real(*arguments, **more)
+
+            patched.setattr(FilesystemStore, call, counting)
+        with CaptureQueriesContext(connections["registry"]) as queries:
+            run = garbage.review(1000)
     counted["queries"] = len(queries)
     # Manifest, configuration and layer of each.
     assert run.removed == Receipt.objects.count() - before == 3 * GARBAGE
