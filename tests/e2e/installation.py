@@ -170,9 +170,9 @@ class Installation:
         ):
             return
         if prepared.suits(settings) and not self.home.exists():
-            prepared.copy(self.prepared_in, self.home, _prepare)
+            prepared.copy(self.prepared_in, self.home, prepare)
         elif names := prepared.alike(settings):
-            prepared.copy(self.prepared_in, self.home, _prepare, names)
+            prepared.copy(self.prepared_in, self.home, prepare, names)
 
     def _deciding_settings(self) -> dict[str, str]:
         """Those on which depends what it finds prepared, as the environment spells them."""
@@ -323,7 +323,7 @@ class Installation:
         return total
 
 
-def _prepare(home: Path) -> None:
+def prepare(home: Path) -> None:
     """Prepare a state folder with the default settings."""
     Installation(home.with_name("settings")).manage("prepare", BERTH_HOME=str(home))
 
