@@ -92,6 +92,7 @@ def pull(gitlab: Installation, token: str) -> int:
         f"{gitlab.registry_url}/v2/{NAME}/manifests/1",
         headers={"Authorization": f"Bearer {token}", "Accept": "*/*"},
         timeout=60,
+        verify=gitlab.verify,
     ).status_code
 
 
