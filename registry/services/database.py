@@ -154,14 +154,16 @@ class Sent(Protocol):
 
 
 @contextmanager
-def together() -> Iterator[Together]:
+def together(*, commits: bool = False) -> Iterator[Together]:
     """A function that sends statements one after the other, in a transaction; all are done at the
     end, and only then there is something to be asked of what it gave.
 
     PostgreSQL gets them in one round trip, and each sees what those before it have done.
-    `parameters` may be moments and UUIDs too.
+    `parameters` may be moments and UUIDs too. With `commits` they are the last of the transaction,
+    which is committed in the same round trip: nothing may be refused after that. One that fails
+    undoes all.
     """
-    with connections[ALIAS].together() as send:  # type: ignore[attr-defined]
+    with connections[ALIAS].together(commits=commits) as send:  # type: ignore[attr-defined]
         yield lambda sql, parameters: send(sql, _adapted(parameters))
 
 
@@ -346,6 +348,11 @@ def row_lock(of: str = "") -> str:
     if connections[ALIAS].vendor != "postgresql":
         return ""
     return f" FOR NO KEY UPDATE OF {of}" if of else " FOR NO KEY UPDATE"
+
+
+def can_write_in_a_query() -> bool:
+    """Whether a query may begin with what writes, ``WITH new AS (INSERT …)``, and go on with it."""
+    return connections[ALIAS].vendor == "postgresql"
 
 
 def others_wait() -> bool:

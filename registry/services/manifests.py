@@ -98,8 +98,7 @@ def find(name: str, reference: str) -> StoredManifest:
     asked = reference if is_reference(reference) else ""
     row = database.one(_BY_DIGEST if ":" in reference else _BY_TAG, [asked, name])
     if row is None:
-        if revocations.refresh():
-            raise revocations.News
+        revocations.notice_without_a_row()
         raise RegistryError(Code.NAME_UNKNOWN, name=name)
     revocations.notice(row[3])
     if row[0] is None:

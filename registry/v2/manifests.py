@@ -31,7 +31,7 @@ class _Pushed(HttpResponse):
 class ManifestView(RegistryView):
     """``/v2/<name>/manifests/<reference>``."""
 
-    notices_revocations = True
+    notices_revocations = frozenset(["GET", "HEAD"])
 
     def get(self, request: HttpRequest, caller: Caller, name: str, reference: str) -> HttpResponse:
         """The stored bytes with the stored type, whatever ``Accept`` says: one digest, one type."""

@@ -97,6 +97,8 @@ def _single(request: HttpRequest, parameter: str) -> str | None:
 class UploadsView(RegistryView):
     """``POST /v2/<name>/blobs/uploads/``: open a session, mount, or upload in one request."""
 
+    notices_revocations = frozenset(["POST"])
+
     def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """201 where it is a blob already, else 202 with the session's address."""
         mount, digest = _single(request, "mount"), _single(request, "digest")
