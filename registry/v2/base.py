@@ -48,8 +48,8 @@ class RegistryView:
     counts_requests_itself = True
     """For the rate limits of pages, in such a process."""
     notices_revocations: frozenset[str] = frozenset()
-    """The methods whose first question brings along whether there are new ones, before they have
-    read a body or changed anything: see `revocations`.
+    """The methods whose first question brings along whether there are new ones, so that they may be
+    called anew: nothing has changed by then. See `revocations`.
     """
 
     def __init__(self) -> None:

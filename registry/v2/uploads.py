@@ -126,6 +126,8 @@ class UploadsView(RegistryView):
 class UploadView(RegistryView):
     """``/v2/<name>/blobs/uploads/<session>``: go on, ask, finish, cancel."""
 
+    notices_revocations = frozenset(["GET", "HEAD", "PATCH", "PUT", "DELETE"])
+
     def needed(self, method: str, arguments: dict[str, Any]) -> Access:
         """A caller who may push may do all of it, also ask and cancel."""
         return Access.repository(arguments["name"], "pull", "push")

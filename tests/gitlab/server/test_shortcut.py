@@ -62,5 +62,5 @@ def test_pages_of_other_origins_are_left_to_the_middleware(settings: Any) -> Non
 def test_only_a_registry_alone_has_one(settings: Any) -> None:
     settings.WSGI_SHORTCUT = ""
     assert before(ordinary) is ordinary
-    settings.WSGI_SHORTCUT = "registry.v2.pulls.answer"
+    settings.WSGI_SHORTCUT = "registry.v2.shortcut.answer"
     assert isinstance(before(ordinary), WithShortcut)
