@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils import timezone
 
@@ -87,14 +86,23 @@ def find(name: str, digest: str) -> FoundBlob:
     A repository that does not exist gives the same answer as a blob that is not in it, and as one
     that was deleted.
     """
-    row = _row(name, digest)
+    return found(name, digest, database.one(*finding(name, digest)))
+
+
+def finding(name: str, digest: str) -> database.Statement:
+    """The query whose first row says, to `found`, which blob it is."""
+    return _FIND, [digest, name]
+
+
+def found(name: str, digest: str, row: database.Row | None) -> FoundBlob:
+    """The blob that the query of `finding` has found. Raises as `find`."""
+    row = _checked(digest, row)
     revocations.notice(row[6])
     return FoundBlob(digest, row[1], row[0], row[2] is not None)
 
 
-def _row(name: str, digest: str) -> tuple[Any, ...]:
-    """The columns of `_FIND`. Raises BLOB_UNKNOWN."""
-    row = database.one(_FIND, [digest, name])
+def _checked(digest: str, row: database.Row | None) -> database.Row:
+    """`row`, where it is of a blob that is there. Raises BLOB_UNKNOWN."""
     if row is None:
         revocations.notice_without_a_row()
     if row is None or (row[5] is not None and not _is_back(row[3], digest, row[0])):
@@ -253,7 +261,9 @@ def delete(name: str, digest: str, actor: Actor) -> None:
     with database.atomic():
         if repositories.find_id(name) is not None:
             repositories.hold(name)
-        link_id, size, _, repository_id, blob_id, *_ = _row(name, digest)
+        link_id, size, _, repository_id, blob_id, *_ = _checked(
+            digest, database.one(*finding(name, digest))
+        )
         holder = holding.live_manifest_of(repository_id, digest, link_id)
         if holder is not None:
             raise RegistryError(

@@ -103,9 +103,18 @@ def find(name: str, reference: str) -> StoredManifest:
 
     What is neither of the two is unknown like any other: to ask for it is no mistake of form.
     """
+    return found(name, reference, database.one(*finding(name, reference)))
+
+
+def finding(name: str, reference: str) -> database.Statement:
+    """The query whose first row says, to `found`, which manifest it is."""
     # No tag and no digest is empty, so what is neither finds the repository alone.
     asked = reference if is_reference(reference) else ""
-    row = database.one(_BY_DIGEST if ":" in reference else _BY_TAG, [asked, name])
+    return _BY_DIGEST if ":" in reference else _BY_TAG, [asked, name]
+
+
+def found(name: str, reference: str, row: database.Row | None) -> StoredManifest:
+    """The manifest that the query of `finding` has found. Raises as `find`."""
     if row is None:
         revocations.notice_without_a_row()
         raise RegistryError(Code.NAME_UNKNOWN, name=name)

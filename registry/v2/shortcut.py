@@ -8,6 +8,7 @@ asked, whatever it says, and there is no second set of rules.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 from django.core.handlers.exception import response_for_exception
@@ -44,19 +45,48 @@ _ENTRIES = {
 }
 
 
-def answer(environ: dict[str, Any]) -> Answer | None:
-    """The response to a WSGI request, None where Django's handler has to answer."""
+class ViewQuestion(NamedTuple):
+    """A request that a view answers, and what its address says."""
+
+    entry: _Entry
+    environ: dict[str, Any]
+    arguments: dict[str, str]
+
+    @property
+    def is_quick(self) -> bool:
+        """No: what is changed waits for a disk."""
+        return False
+
+
+Question = pulls.Question | ViewQuestion
+
+
+def question(environ: dict[str, Any]) -> Question | None:
+    """What has to be found for a WSGI request, None where Django's handler has to answer."""
     entry = _ENTRIES.get(environ["REQUEST_METHOD"])
-    return pulls.answer(environ) if entry is None else _by_the_view(entry, environ)
-
-
-def _by_the_view(entry: _Entry, environ: dict[str, Any]) -> Answer | None:
+    if entry is None:
+        return pulls.question(environ)
     matched = entry.address.fullmatch(environ["PATH_INFO"])
     if matched is None or not is_repository_name(matched["name"]) or _has_body(environ):
         return None
+    return ViewQuestion(entry, environ, matched.groupdict())
+
+
+def answers(questions: Sequence[Question]) -> list[Answer | None]:
+    """The response to each, None where Django's handler has to answer. Pulls are asked for
+    together.
+    """
+    asked = [each for each in questions if isinstance(each, pulls.Question)]
+    found = iter(pulls.answers(asked) if asked else ())
+    return [
+        _by_the_view(*each) if isinstance(each, ViewQuestion) else next(found) for each in questions
+    ]
+
+
+def _by_the_view(entry: _Entry, environ: dict[str, Any], arguments: dict[str, str]) -> Answer:
     request = WSGIRequest(environ)
     try:
-        response = cast(HttpResponse, entry.view(request, **matched.groupdict()))
+        response = cast(HttpResponse, entry.view(request, **arguments))
     except Exception as error:  # noqa: BLE001 - as Django's handler, which logs it and answers 500
         response = response_for_exception(request, error)
     if response.status_code >= _REFUSED:

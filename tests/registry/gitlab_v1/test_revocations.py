@@ -16,10 +16,9 @@ from django.utils import timezone
 
 from registry.models import Event, Repository, RepositoryBlob, Revocation
 from registry.services import database, revocations
-from registry.v2 import pulls
 from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person
+from tests.registry.base import APP, Person, answer_at_once
 from tokens.access import Access
 from tokens.issue import issue
 
@@ -138,18 +137,18 @@ def test_a_pull_notices_by_the_query_that_it_makes(gitlab: Person) -> None:
     environ["HTTP_AUTHORIZATION"] = f"Bearer {text}"
     revocations.refresh()
     with CaptureQueriesContext(connections["registry"]) as captured:
-        found = pulls.answer(environ)
+        found = answer_at_once(environ)
     assert found is not None
     assert found.status == "200 OK"
     assert len(captured.captured_queries) == 1
     blob = images.push_blob(APP, b"small")
     tell(gitlab, {"subject": "bob"})
     forget()
-    assert pulls.answer(environ) is None
+    assert answer_at_once(environ) is None
     environ["PATH_INFO"] = f"/v2/{APP}/blobs/{blob}"
-    assert pulls.answer(environ) is None
+    assert answer_at_once(environ) is None
     environ["PATH_INFO"] = "/v2/acme/none/manifests/v1"
-    assert pulls.answer(environ) is None
+    assert answer_at_once(environ) is None
 
 
 def forget() -> None:

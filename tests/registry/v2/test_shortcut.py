@@ -11,7 +11,7 @@ from django.db import OperationalError
 
 from registry.models import Event, RepositoryBlob
 from registry.services import uploads
-from registry.v2 import shortcut
+from registry.v2 import pulls, shortcut
 from tests.registry import images
 from tests.registry.base import APP, Person
 from tokens.access import Access
@@ -25,15 +25,20 @@ CHANGING = {"Location", "Docker-Upload-UUID"}
 """Fields that differ from one upload to the next."""
 
 
+def answer(environ: dict[str, Any]) -> pulls.Answer | None:
+    asked = shortcut.question(environ)
+    return None if asked is None else shortcut.answers([asked])[0]
+
+
 def both(
     person: Person, path: str, method: str = "POST", **options: Any
-) -> tuple[Any, shortcut.Answer | None]:
+) -> tuple[Any, pulls.Answer | None]:
     """What Django's handler answers, and what is answered to the same request before it."""
     response = person.send(method, path, also=ALSO, **options)
-    return response, shortcut.answer(response.wsgi_request.META)
+    return response, answer(response.wsgi_request.META)
 
 
-def assert_same(response: Any, found: shortcut.Answer | None) -> None:
+def assert_same(response: Any, found: pulls.Answer | None) -> None:
     assert found is not None
     assert found.status == f"{response.status_code} {response.reason_phrase}"
     headers = {k: v for k, v in response.headers.items() if k != "X-Request-Id"}
@@ -153,7 +158,11 @@ def test_what_is_left_to_djangos_handler(bob: Person) -> None:
 def test_pulls_are_answered_too(bob: Person) -> None:
     image = images.push_image(APP, "v1")
     response = bob.send("GET", f"/v2/{APP}/manifests/v1")
-    found = shortcut.answer(response.wsgi_request.META)
-    assert found is not None
-    assert found.body == image.payload
-    assert shortcut.answer(bob.send("GET", "/v2/").wsgi_request.META) is None
+    begun = bob.send("POST", UPLOADS)
+    asked = [shortcut.question(each.wsgi_request.META) for each in (begun, response, begun)]
+    assert [each.is_quick for each in asked if each] == [False, True, False]
+    found = shortcut.answers([each for each in asked if each])
+    assert [each.status[:3] for each in found if each] == ["202", "200", "202"]
+    assert found[1]
+    assert found[1].body == image.payload
+    assert shortcut.question(bob.send("GET", "/v2/").wsgi_request.META) is None
