@@ -127,7 +127,9 @@ def test_what_is_in_flight_is_finished_and_silence_does_not_keep_it(
         )
         for connection in pulling:
             for _ in range(2):
-                connection.sendall(f"GET /v2/root/app/manifests/v1 HTTP/1.1\r\n{lines}\r\n".encode())
+                connection.sendall(
+                    f"GET /v2/root/app/manifests/v1 HTTP/1.1\r\n{lines}\r\n".encode()
+                )
                 assert connection.recv(65536).startswith(b"HTTP/1.1 404")
         chunk.sendall(
             f"PATCH {location} HTTP/1.1\r\n{lines}Content-Type: application/octet-stream\r\n"

@@ -3,8 +3,8 @@
 With a thread for each connection, every call of the system lets another one run: sixteen clients
 that pull manifests spend more on changing threads than on answers. What an application answers
 before its handler (`gitlab.server.shortcut`) waits for a row of the database and for nothing else.
-So a connection that has had such an answer is watched here. Requests that have come at the same time
-are answered together, from one question to the database.
+So a connection that has had such an answer is watched here. Requests that have come at the same
+time are answered together, from one question to the database.
 
 Here nobody waits for a client. A request that has not come whole, one that the shortcut has no
 answer to, and what a client does not take of an answer are given to the threads that requests have
@@ -26,15 +26,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from gunicorn.http import wsgi
-from gunicorn.http.errors import ParseException
 
 log = logging.getLogger("gitlab.server.gunicorn.event_loop")
 
 _STAY = 1.0
 """Seconds for the next request on a connection."""
 
-_TOGETHER = 8
-"""Requests that are answered together: each may be for a manifest of 4 MiB."""
+_TOGETHER = 16
+"""Requests that are answered together, as many as there are threads: each may be for 4 MiB."""
 
 _HEAD = 8192
 """Bytes of a head that is looked at here. Others are seldom longer."""
@@ -88,8 +87,8 @@ class _Asked(NamedTuple):
     conn: Any
     head: bytes
     before: Any
-    response: Any
-    environ: dict[str, Any]
+    response: Any = None
+    environ: Any = None
 
 
 class EventLoop:
@@ -136,13 +135,7 @@ class EventLoop:
         if self._woken in ready:
             ready.remove(self._woken)
             self._take_those_that_come()
-        try:
-            self._serve(ready)
-        except Exception:
-            log.exception("connections are closed, since answering them has failed")
-            for number in ready:
-                if number in self._held:
-                    self._worker.give_back(self._let_go(number), keep=False)
+        self._serve(ready)
 
     def let_silent_go(self, now: float) -> None:
         """Give connections back whose time is over; all of them where the worker ends.
@@ -176,15 +169,22 @@ class EventLoop:
 
     def _serve(self, ready: Sequence[int]) -> None:
         asked = [found for number in ready if (found := self._read(number, self._held[number]))]
-        if not asked:
-            return
-        answers = self._at_once([each.environ for each in asked])
-        for each, answer in zip(asked, answers, strict=True):
+        for each, answer in zip(asked, self._answers(asked), strict=True):
             if answer is None:
                 each.conn.sock.was_asked = True
                 self._leave(each)
             else:
                 self._send(each, answer)
+
+    def _answers(self, asked: Sequence[_Asked]) -> Sequence[Ready | None]:
+        if not asked:
+            return []
+        try:
+            return self._at_once([each.environ for each in asked])
+        except Exception:
+            # One of them may be to blame, and shall not be so for all.
+            log.exception("requests are answered by threads, since answering them has failed")
+            return [None] * len(asked)
 
     def _read(self, number: int, conn: Any) -> _Asked | None:
         """The request that has come on a connection; None where there is none to be answered here.
@@ -197,36 +197,45 @@ class EventLoop:
             return None
         except OSError:
             head = b""
-        unreader, before = conn.parser.unreader, conn.parser.mesg
-        unreader.unread(head)
-        request = None
+        asked = _Asked(number, conn, head, conn.parser.mesg)
         if self._worker.alive and _is_whole(head):
-            with contextlib.suppress(ParseException, StopIteration):
-                request = next(conn.parser)
-        asked = _Asked(number, conn, head, before, None, {})
-        if request is None or request.should_close() or _has_more(request):
-            # What is wrong with a head is found once more, and said, by the thread that gets it.
-            unreader.take_buffered()
-            self._leave(asked)
-            return None
-        response, environ = wsgi.create(
-            request, _Pieces(), conn.client, conn.server, self._worker.cfg
-        )
+            try:
+                return self._parsed(asked)
+            except Exception as error:  # noqa: BLE001 - whatever it is, a thread finds it too
+                log.debug("a request is a thread's: %s", type(error).__name__)
+        self._leave(asked)
+        return None
+
+    def _parsed(self, asked: _Asked) -> _Asked:
+        """`asked` with its request. Raises what gunicorn raises, `StopIteration` too."""
+        conn = asked.conn
+        conn.parser.unreader.unread(asked.head)
+        request = next(conn.parser)
+        if request.should_close() or any(name in _NOT_HERE for name, _ in request.headers):
+            raise StopIteration
+        found = wsgi.create(request, _Pieces(), conn.client, conn.server, self._worker.cfg)
+        response, environ = found
         return asked._replace(response=response, environ=environ)
 
     def _leave(self, asked: _Asked) -> None:
         """Let a thread answer, as if nothing had been read."""
         parser = self._let_go(asked.number).parser
         parser.mesg = asked.before
+        parser.unreader.take_buffered()
         parser.unreader.unread(asked.head)
         self._worker.enqueue_req(asked.conn)
 
     def _send(self, asked: _Asked, answer: Ready) -> None:
         conn, response = asked.conn, asked.response
-        response.start_response(answer.status, answer.headers)
-        if answer.body:
-            response.write(answer.body)
-        response.close()
+        try:
+            response.start_response(answer.status, answer.headers)
+            if answer.body:
+                response.write(answer.body)
+            response.close()
+        except Exception:
+            log.exception("a connection is closed, since gunicorn refuses the answer")
+            self._worker.give_back(self._let_go(asked.number), keep=False)
+            return
         conn.timeout = time.monotonic() + _STAY
         data = b"".join(response.sock)
         try:
@@ -251,7 +260,3 @@ class _Pieces(list[bytes]):
 def _is_whole(head: bytes) -> bool:
     """Whether it may be one request without a body, and nothing else."""
     return head.startswith(_METHODS) and head.find(_END) == len(head) - len(_END)
-
-
-def _has_more(request: Any) -> bool:
-    return any(name in _NOT_HERE for name, _ in request.headers)

@@ -117,7 +117,8 @@ def test_several_requests_are_asked_together(monkeypatch: pytest.MonkeyPatch) ->
     first, second, slow, third = WithShortcut(ordinary, side).at_once(environs)
     assert side.asked == [2]
     assert second is slow is None
-    assert first and third
+    assert first
+    assert third
     assert ("X-Request-Id", "id-one-12345") in first.headers
     assert ("X-Request-Id", "id-two-12345") in third.headers
     assert len(noted) == 2

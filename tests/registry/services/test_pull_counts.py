@@ -26,7 +26,7 @@ from registry.services import (
 )
 from registry.services.garbage import collection
 from tests.registry import images
-from tests.registry.base import APP, Person, mint, answer_at_once
+from tests.registry.base import APP, Person, answer_at_once, mint
 from tokens.access import Access
 from tokens.issue import issue
 

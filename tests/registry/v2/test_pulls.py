@@ -214,7 +214,10 @@ def test_several_are_found_in_one_go() -> None:
     questions = [found for path in paths if (found := question(path))]
     assert len(questions) == len(paths)
     first, second, third, fourth, fifth = pulls.answers(questions)
-    assert first and second and third and fifth
+    assert first
+    assert second
+    assert third
+    assert fifth
     assert first.body == image.payload
     assert second.status == "404 Not Found"
     assert digests.of(third.body) == image.config

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from gunicorn.config import Config
+from gunicorn.http import wsgi
 from gunicorn.workers.gthread import TConn
 
 from gitlab.server.gunicorn.event_loop import EventLoop
@@ -113,12 +114,12 @@ def test_a_head_alone_is_answered_with_one(loop: Loop) -> None:
 
 
 def test_what_has_come_at_the_same_time_is_asked_together(loop: Loop) -> None:
-    clients = [loop.client()[0] for _ in range(11)]
+    clients = [loop.client()[0] for _ in range(19)]
     for client in clients:
         client.sendall(GET)
     loop.turn()
     loop.turn()
-    assert [len(each) for each in loop.application.asked] == [8, 3]
+    assert [len(each) for each in loop.application.asked] == [16, 3]
     assert all(client.recv(65536).endswith(b"{}") for client in clients)
 
 
@@ -229,19 +230,61 @@ def test_when_the_worker_ends_all_go_back(loop: Loop) -> None:
     assert loop.application.asked == []
 
 
-def test_a_fault_ends_those_connections_and_no_others(
+def test_a_fault_of_the_application_is_left_to_threads(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (first, failed), (second, _) = loop.client(), loop.client()
+    """Each of them is answered for itself: one may be to blame."""
+    connections = [loop.client() for _ in range(2)]
 
     def fail(environs: object) -> Any:
         raise ZeroDivisionError
 
-    first.sendall(GET)
+    for client, _ in connections:
+        client.sendall(GET)
     with monkeypatch.context() as patched:
         patched.setattr(loop.loop, "_at_once", fail)
         loop.turn()
-    assert loop.worker.back == [(failed, False)]
+    assert {id(conn) for conn in loop.worker.enqueued} == {id(conn) for _, conn in connections}
+    assert all(next(conn.parser).path == "/v2/acme/app/manifests/v1" for _, conn in connections)
+
+
+def test_a_fault_with_one_request_is_left_to_its_thread(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = wsgi.create
+
+    def fail_for_one(request: Any, *arguments: Any) -> Any:
+        if request.path == "/bad":
+            raise ZeroDivisionError
+        return create(request, *arguments)
+
+    (bad, failed), (good, _) = loop.client(), loop.client()
+    bad.sendall(GET.replace(b"/v2/acme/app/manifests/v1", b"/bad"))
+    good.sendall(GET)
+    with monkeypatch.context() as patched:
+        patched.setattr(wsgi, "create", fail_for_one)
+        loop.turn()
+    assert loop.worker.enqueued == [failed]
+    assert next(failed.parser).path == "/bad"
+    assert good.recv(65536).endswith(b"{}")
+
+
+def test_an_answer_that_gunicorn_refuses_ends_its_connection_alone(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first, failed), (second, _) = loop.client(), loop.client()
+    wrong = Ready("200 OK", [("Bad\n", "1")], b"")
+
+    def answers(environs: list[dict[str, Any]]) -> list[Ready]:
+        return [
+            wrong if each["PATH_INFO"] == "/wrong" else Ready("200 OK", [("A", "b")], b"{}")
+            for each in environs
+        ]
+
+    first.sendall(GET.replace(b"/v2/acme/app/manifests/v1", b"/wrong"))
     second.sendall(GET)
-    loop.turn()
-    assert second.recv(65536).endswith(b"{}")
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.loop, "_at_once", answers)
+        loop.turn()
+    assert loop.worker.back == [(failed, False)]
+    assert b"{}" in second.recv(65536)

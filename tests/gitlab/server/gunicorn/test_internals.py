@@ -33,7 +33,6 @@ NAMES = {
     "gunicorn.workers.gthread:PollableMethodQueue.defer": "a connection goes back to the poll",
     "gunicorn.http.wsgi:create": "the event loop makes answers as gunicorn does",
     "gunicorn.http.message:Message.should_close": "such a connection is a thread's",
-    "gunicorn.http.errors:ParseException": "what is no head is a thread's",
     "gunicorn.workers.gthread:ThreadWorker.handle": "a thread stays with a client that asks again",
     "gunicorn.workers.gthread:ThreadWorker.handle_error": "a head that is no head gets its 400",
     "gunicorn.workers.gthread:ThreadWorker.finish_request": "a connection is closed once",
