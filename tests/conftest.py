@@ -26,6 +26,8 @@ pytest_plugins = ["tests.bad_inputs.summary", "tests.e2e.fixtures"]
 _STATE = pytest.StashKey[Path]()
 _SERVER = pytest.StashKey[Server]()
 _SETTINGS = ("BERTH_", "REGISTRY_", "GITLAB_", "EXTERNAL_URL", "ROLES")
+_KEPT_ALIVE = 10_000
+"""Objects that outlive those made meanwhile before the youngest are looked through for garbage."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("engine") == "postgresql":
         _use_postgresql(config)
     if not _is_distributing(config):  # The workers collect and run; that session only hands out.
+        gc.disable()  # Until they have collected: nothing of it is garbage.
         _load_django(home)
 
 
@@ -175,9 +178,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Fail where the tests of a group would not stay together, as they must."""
     # What has been imported and collected stays until the end: whoever collects garbage need not
-    # look through all of it again and again.
+    # look through all of it again and again. Nor after each few hundred objects: a query makes as
+    # many, and a twelfth of the tests' time went there.
+    gc.enable()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_KEPT_ALIVE)
     if not hasattr(session.config, "workerinput"):
         return
     for item in session.items:

@@ -103,9 +103,15 @@ def _note_new() -> None:
         ("namespace", Namespace),
     )
     for name, model in kinds:
-        new = model._default_manager.filter(measure=None).order_by("pk")  # noqa: SLF001
-        rows = [Measure(**{f"{name}_id": pk}) for pk in new.values_list("pk", flat=True)[:_NEW]]
-        Measure.objects.bulk_create(rows, ignore_conflicts=True)
+        every = model._default_manager.order_by("pk")  # noqa: SLF001
+        new = list(every.filter(measure=None).values_list("pk", flat=True)[:_NEW])
+        if not new:
+            continue
+        with transaction.atomic():
+            # Held until theirs are there: what has gone meanwhile would leave a row of nothing.
+            held = every.filter(pk__in=new).select_for_update(no_key=True)
+            rows = [Measure(**{f"{name}_id": pk}) for pk in held.values_list("pk", flat=True)]
+            Measure.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _sweep() -> None:

@@ -32,7 +32,8 @@ class Installation:
 
     Settings are given as the environment spells them: ``Installation(folder, EXTERNAL_URL=…)``.
     Ports are chosen freely unless the addresses are given. The first start finds the state folder
-    prepared (see `tests.e2e.prepared`), unless it is made `from_nothing`.
+    prepared (see `tests.e2e.prepared`), unless it is made `from_nothing`; that one has the
+    product's own settings, and others those of `tests.e2e.quick_settings`.
     """
 
     prepared_in: Path | None = None
@@ -84,9 +85,13 @@ class Installation:
         return Path(given) if given else None
 
     @cached_property
-    def verify(self) -> ssl.SSLContext | bool:
-        """How httpx trusts it."""
-        return ssl.create_default_context(cafile=self.authority) if self.authority else True
+    def verify(self) -> ssl.SSLContext:
+        """How httpx trusts it. Over plain http nobody: each client would read the public
+        authorities anew, which takes longer than what it asks.
+        """
+        if self.authority:
+            return ssl.create_default_context(cafile=self.authority)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     # Running
 
@@ -94,7 +99,8 @@ class Installation:
     def environment(self) -> dict[str, str]:
         """The environment of its processes: the tests' own, without settings, and its settings."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-        return {**kept, **self.settings, "DJANGO_SETTINGS_MODULE": "gitlab.settings"}
+        module = "gitlab.settings" if self._from_nothing else "tests.e2e.quick_settings"
+        return {**kept, **self.settings, "DJANGO_SETTINGS_MODULE": module}
 
     def start(self, timeout: float = 300) -> None:
         """Start it and wait until it says that it is ready."""
@@ -164,9 +170,9 @@ class Installation:
         ):
             return
         if prepared.suits(settings) and not self.home.exists():
-            prepared.copy(self.prepared_in, self.home, _prepare)
+            prepared.copy(self.prepared_in, self.home, prepare)
         elif names := prepared.alike(settings):
-            prepared.copy(self.prepared_in, self.home, _prepare, names)
+            prepared.copy(self.prepared_in, self.home, prepare, names)
 
     def _deciding_settings(self) -> dict[str, str]:
         """Those on which depends what it finds prepared, as the environment spells them."""
@@ -317,7 +323,7 @@ class Installation:
         return total
 
 
-def _prepare(home: Path) -> None:
+def prepare(home: Path) -> None:
     """Prepare a state folder with the default settings."""
     Installation(home.with_name("settings")).manage("prepare", BERTH_HOME=str(home))
 

@@ -1,8 +1,10 @@
 """A walk over every page: axe-core finds nothing, light and dark, on a desk and on a phone.
 
 With menus and dialogs open too. Rules of WCAG 2.2 A and AA and of best practice; all of them at
-both widths, those that look at colours in both themes. One installation, one browser, and each page
-is loaded once. ``SCREENSHOTS=1`` keeps a picture of each form in ``tests/.artifacts/screenshots/``.
+both widths, those that look at colours in both themes. These are dear, and the same text in the
+same colours stands on most pages: they look at what has not been seen in that form. One
+installation, one browser, and each page is loaded once. ``SCREENSHOTS=1`` keeps a picture of each
+form in ``tests/.artifacts/screenshots/``.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, JSHandle, expect
 
 from tests.e2e import company
 from tests.e2e.company import filled
@@ -33,13 +35,53 @@ FORMS: tuple[tuple[Theme, str, int], ...] = (
 PATIENCE = 60_000
 """Milliseconds after which something is not there: how fast the machine is says nothing here."""
 
-_OF_COLOURS = ["color-contrast", "link-in-text-block"]
-_AXE = """async ([within, rules]) => {
-    const options = { resultTypes: ["violations"], rules: { "target-size": { enabled: true } } };
-    if (rules) options.runOnly = { type: "rule", values: rules };
-    const { violations } = await axe.run(within ?? document, options);
+_AXE = """async ([within, options]) => {
+    const { violations } = await axe.run(within ?? document, { resultTypes: ["violations"], ...options });
     return violations.map(({ id, nodes }) => [id, nodes.slice(0, 3).map((node) => node.html)]);
 }"""
+_OF_COLOURS = ("color-contrast", "link-in-text-block")
+_ALL = {"rules": {"target-size": {"enabled": True}}}
+_BUT_COLOURS = {"rules": {**_ALL["rules"], **{name: {"enabled": False} for name in _OF_COLOURS}}}
+_COLOURS = {"runOnly": {"type": "rule", "values": _OF_COLOURS}}
+_LOOKS = """() => {
+    const known = new Map();
+    const hash = (text) => {
+        let [high, low] = [0xdeadbeef, 0x41c6ce57];
+        for (const letter of text) {
+            high = Math.imul(high ^ letter.charCodeAt(0), 2654435761);
+            low = Math.imul(low ^ letter.charCodeAt(0), 1597334677);
+        }
+        return (high >>> 0).toString(36) + (low >>> 0).toString(36);
+    };
+    const look = (element) => {
+        if (!element) return "";
+        if (!known.has(element)) {
+            const style = getComputedStyle(element);
+            known.set(element, hash([
+                look(element.parentElement), element.localName, element.getAttribute("class"),
+                element.matches(":disabled, [aria-disabled=true]"), style.color, style.opacity,
+                style.backgroundColor, style.backgroundImage, style.filter, style.mixBlendMode,
+                style.textShadow, style.textDecoration, style.borderBottom, style.fontSize,
+                style.fontWeight, style.position,
+            ].join()));
+        }
+        return known.get(element);
+    };
+    const isText = ({ nodeType, data }) => nodeType === Node.TEXT_NODE && data.trim();
+    window.looks = new Map();
+    for (const element of document.body.querySelectorAll("*")) {
+        const isField = element.matches("input, select, textarea");
+        if (element.checkVisibility() && (isField || [...element.childNodes].some(isText))) {
+            const text = element.closest("a[href]") ?? element;
+            looks.set(`${look(text)} ${look(element)}`, text);
+        }
+    }
+    return [...looks.keys()];
+}"""
+"""For each way in which text is drawn on a page, by all that decides its colours and what it stands
+on: that of its element and of all around it.
+"""
+
 _MENUS = """() => [...document.querySelectorAll("[data-menu]")]
     .map((menu, at) => [at, menu.checkVisibility(), menu.querySelector(".menu__panel").innerText])
     .filter(([, shown]) => shown).map(([at, , text]) => [at, text])"""
@@ -100,7 +142,9 @@ class Walk:
         self.page.on("console", lambda m: self._complain(m.text) if m.type == "error" else None)
         self.page.on("pageerror", lambda error: self._complain(str(error)))
         self._seen: set[tuple[str, str]] = set()
+        self._looks: dict[tuple[str, str], set[str]] = {}
         self._where = ""
+        self._theme = ""
 
     def _complain(self, text: str) -> None:
         # Of a link that is over, which is a page all the same.
@@ -140,8 +184,9 @@ class Walk:
             whole = theme == ("light" if size == "wide" else "dark")
             if os.environ.get("SCREENSHOTS"):
                 self.page.screenshot(path=PICTURES / f"{name}-{theme}-{size}.png", full_page=True)
-            self._check(None, None if whole else _OF_COLOURS)
+            self._check_colours(theme, size)
             if whole:
+                self._check(None, _BUT_COLOURS)
                 self._check_width()
                 self._choose()
                 self._open_menus(size)
@@ -163,12 +208,26 @@ class Walk:
             self._check(".toasts")
 
     def _set(self, theme: Theme, size: str, width: int) -> None:
-        self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        self.page.set_viewport_size({"width": width, "height": 900})
+        if theme != self._theme:
+            self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            self._theme = theme
+        if (self.page.viewport_size or {}).get("width") != width:
+            self.page.set_viewport_size({"width": width, "height": 900})
 
-    def _check(self, within: str | None, rules: list[str] | None = None) -> None:
-        for rule, nodes in self.page.evaluate(_AXE, [within, rules]):
+    def _check(self, within: str | JSHandle | None, options: dict[str, Any] = _ALL) -> None:
+        for rule, nodes in self.page.evaluate(_AXE, [within, options]):
             self.faults += [f"{self._where}: {rule}: {html[:200]}" for html in nodes]
+
+    def _check_colours(self, theme: Theme, size: str) -> None:
+        """Of text that no page before has drawn in the same way in this form."""
+        seen = self._looks.setdefault((theme, size), set())
+        fresh = set(self.page.evaluate(_LOOKS)) - seen
+        if fresh:
+            within = self.page.evaluate_handle(
+                "(fresh) => ({ include: fresh.map((look) => looks.get(look)) })", sorted(fresh)
+            )
+            self._check(within, _COLOURS)
+            seen |= fresh
 
     def _check_width(self) -> None:
         """Nothing is wider than the window: only a table moves sideways, by itself."""

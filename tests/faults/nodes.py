@@ -138,7 +138,8 @@ def restart_if_ended(berth: Installation) -> None:
 def readiness(berth: Installation) -> int:
     """The registry's, 0 where nobody answers."""
     try:
-        return httpx.get(f"{berth.registry_url}/-/readiness", timeout=15).status_code
+        address = f"{berth.registry_url}/-/readiness"
+        return httpx.get(address, timeout=15, verify=berth.verify).status_code
     except httpx.HTTPError:
         return 0
 

@@ -8,16 +8,18 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 from tests.e2e.components import free_port
 from tests.e2e.installation import Installation, wait_until
@@ -53,6 +55,14 @@ def test_it_says_once_where_everything_is(looked_at: Installation) -> None:
     assert looked_at.root_password not in log
     assert httpx.get(f"{looked_at.registry_url}/v2/").status_code == 401
     assert httpx.get(looked_at.url, follow_redirects=True).status_code == 200
+
+
+def test_a_password_is_dear_to_try(looked_at: Installation) -> None:
+    """Other installations of tests have quick ones: see `tests.e2e.quick_settings`."""
+    with closing(sqlite3.connect(looked_at.home / "db" / "gitlab.sqlite3")) as database:
+        stored = database.execute("SELECT password FROM accounts_user WHERE username = 'root'")
+        assert stored.fetchone()[0].startswith(f"pbkdf2_sha256${PBKDF2PasswordHasher.iterations}$")
+    assert looked_at.token()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from gitlab.container_registry.client.connection import RegistryUnavailable
@@ -40,6 +41,18 @@ def share(name: str, size: int, *, age: dt.timedelta = OLD, **more: Any) -> Shar
 
 def measured(**owner: Any) -> Measure:
     return Measure.objects.get(measured_at__isnull=False, **owner)
+
+
+def test_what_is_new_is_held_until_its_row_is_there(acme: Any, app: Any, web: Any) -> None:
+    """What is deleted between the two would leave a row of nothing, and the job would fail."""
+    with CaptureQueriesContext(connection) as run:
+        measuring._note_new()
+    said = [query["sql"] for query in run.captured_queries]
+    steps = ["SELECT", "SAVEPOINT", "SELECT", "INSERT", "RELEASE"]
+    assert [sql.split()[0] for sql in said] == steps * 3
+    if connection.vendor == "postgresql":  # SQLite's transaction holds all there is.
+        holds = ["FOR NO KEY UPDATE" in sql for sql in said]
+        assert holds == [False, False, True, False, False] * 3
 
 
 def test_everything_is_measured_once(played: Any, acme: Any, app: Any, web: Any) -> None:
