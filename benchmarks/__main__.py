@@ -25,6 +25,8 @@ from benchmarks.works import Work
 
 Row = dict[str, object]
 
+_NAMES = ("bench/app", "bench/push", "bench/many", "seed/large")
+
 
 def main() -> int:
     """Measure, print the table, write the results."""
@@ -63,7 +65,7 @@ def _rounds(options: argparse.Namespace) -> tuple[int, float]:
 def _registry(bench: Bench, options: argparse.Namespace) -> list[Row]:
     rounds, seconds = _rounds(options)
     seeding.seed_rows(bench)
-    token = _token(bench)
+    token = bench.token(*_NAMES)
     with ExitStack() as stack:
         web = stack.enter_context(running(bench.berth("web")))
         ours = stack.enter_context(running(bench.berth("registry", realm=web)))
@@ -97,7 +99,7 @@ def _token_server(bench: Bench, options: argparse.Namespace) -> list[Row]:
 
 def _behind_nginx(bench: Bench, options: argparse.Namespace) -> list[Row]:
     rounds, seconds = _rounds(options)
-    token = _token(bench)
+    token = bench.token(*_NAMES)
     work = nginx.work(token, loads.digest_of(seeding.BIG), seconds)
     if options.only not in work.name:
         return []
@@ -114,7 +116,7 @@ def _behind_nginx(bench: Bench, options: argparse.Namespace) -> list[Row]:
 def _memory(bench: Bench, options: argparse.Namespace) -> list[Row]:
     if options.only not in "memory":
         return []
-    token = _token(bench)
+    token = bench.token(*_NAMES)
     large = (1 if options.quick else 4) * 1024 * MIB
     rows = []
     with running(bench.berth("registry")) as server:
@@ -142,15 +144,6 @@ def _memory(bench: Bench, options: argparse.Namespace) -> list[Row]:
                 }
             )
     return rows
-
-
-def _token(bench: Bench) -> str:
-    names = ("bench/app", "bench/push", "bench/many", "seed/large")
-    return bench.python(
-        "from tokens.issue import issue; from tokens.access import Access;"
-        f"print(issue([Access.repository(n, 'pull', 'push') for n in {names}]"
-        " + [Access('registry', 'catalog', ('*',))], subject='bench').text)"
-    )
 
 
 def _access_token(bench: Bench) -> str:

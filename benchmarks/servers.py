@@ -129,6 +129,14 @@ class Bench:
         """Run code in Berth's shell; the last line that it printed."""
         return self.manage("shell", "--no-imports", "-c", code).strip().splitlines()[-1]
 
+    def token(self, *names: str) -> str:
+        """A token to pull from and push to these repositories, and to list all."""
+        return self.python(
+            "from tokens.issue import issue; from tokens.access import Access;"
+            f"print(issue([Access.repository(n, 'pull', 'push') for n in {names}]"
+            " + [Access('registry', 'catalog', ('*',))], subject='bench').text)"
+        )
+
     def berth(
         self, role: str, *, application: str = "gitlab.wsgi", realm: Server | None = None
     ) -> Server:

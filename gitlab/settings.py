@@ -27,7 +27,7 @@ CRASH_AT = CONFIG.berth.crash_at
 SECRET_KEY = CONFIG.secret("secret_key")
 # What a process that is a registry alone answers before Django's handler; see
 # `gitlab.server.shortcut`.
-WSGI_SHORTCUT = "registry.v2.pulls.answer" if {"registry"} == ROLES else ""
+WSGI_SHORTCUT = "registry.v2.shortcut" if {"registry"} == ROLES else ""
 ALLOWED_HOSTS = CONFIG.hosts
 CSRF_TRUSTED_ORIGINS = ["{0.scheme}://{0.netloc}".format(urlsplit(CONFIG.external_url))]
 ROOT_URLCONF = "gitlab.urls"

@@ -33,9 +33,10 @@ def grant(
         raise AccessForbidden(_kept(authorizer, identity, asked, error), error.name) from error
     bearer = _bearer(identity)
     # What has no room is not granted, and what is not granted brings nothing about.
-    recorded = authorizer.record(identity, fitting(granted, bearer))
-    # Once more, since a project may have got a longer path meanwhile.
-    signed = fitting(recorded, bearer)
+    fits = fitting(granted, bearer)
+    recorded = authorizer.record(identity, fits)
+    # Once more where a project has got a longer path meanwhile, or is known only now.
+    signed = recorded if _says_the_same(recorded, fits) else fitting(recorded, bearer)
     token = issue(
         signed,
         subject=bearer.subject,
@@ -47,6 +48,10 @@ def grant(
         refusals=_explained(authorizer, identity, asked, recorded),
     )
     return token, signed
+
+
+def _says_the_same(recorded: Sequence[Access], granted: Sequence[Access]) -> bool:
+    return [(each, each.meta) for each in recorded] == [(each, each.meta) for each in granted]
 
 
 def _kept(

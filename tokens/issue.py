@@ -29,6 +29,8 @@ MAX_TOKEN_LENGTH = 6 * 1024
 """In characters. Proxies and application servers refuse header fields above 8 KiB."""
 
 _NOT_BEFORE_LEEWAY = 5
+_MOST_USERS = 1000
+"""Signed claims of users that a process keeps, half a megabyte."""
 
 
 class TokenTooLong(ValueError):
@@ -109,7 +111,7 @@ def issue(  # noqa: PLR0913 - one for each claim
     lifetime = settings.TOKENS_LIFETIME if lifetime is None else lifetime
     if ends_at is not None:
         lifetime = max(0, min(lifetime, int(ends_at) - now))
-    signed_user = _sign({"user_info": dict(user)}, key) if user is not None else None
+    signed_user = None if user is None else _signed_user(json.dumps(dict(user)), key)
     bearer = Bearer(subject, auth_type, None, credential)
     claims = _claims(access, bearer, signed_user, now, lifetime, decided_at)
     text = _sign(
@@ -176,6 +178,12 @@ def _signed_length(claims: dict[str, Any], key: SigningKey) -> int:
     headers = {"alg": key.algorithm, "kid": key.key_id, "typ": "JWT"}
     parts = [len(json.dumps(part, separators=(",", ":"))) for part in (headers, claims)]
     return sum(-(-length * 4 // 3) for length in (*parts, key.signature_length)) + 2
+
+
+@functools.lru_cache(maxsize=_MOST_USERS)
+def _signed_user(user: str, key: SigningKey) -> str:
+    """The claim ``user`` for a JSON document. It says nothing of time, so it is signed once."""
+    return _sign({"user_info": json.loads(user)}, key)
 
 
 def _sign(claims: dict[str, Any], key: SigningKey, *, with_certificate: bool = False) -> str:

@@ -101,9 +101,9 @@ def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SigningKey:
-    """The private key with the certificate that belongs to it."""
+    """The private key with the certificate that belongs to it. Each that is read is another one."""
 
     private: PrivateKey
     certificate: x509.Certificate

@@ -1,10 +1,10 @@
 """What `tokens` asks GitLab: who is it, may they, and what does that bring about.
 
 The order is the protocol's: `authenticate`, `authorize` decides and changes nothing, `record` then
-creates the project that a first push needs and notes the container repository. Four queries after
-the login, however many scopes: the namespaces and projects of all paths, the memberships, the
-images pushed to. Two more are for the rules that protect images and for quotas; what only pulls
-asks none of the last three.
+creates the project that a first push needs and notes the container repository. The database is
+asked three times after the login, however many scopes: for the namespaces and projects of all
+paths, for the memberships, and for the images pushed to with the rules and quotas for them. What
+only pulls asks nothing of the last.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from gitlab.authorization.principals import Principal
 from gitlab.container_registry import repositories
 from gitlab.container_registry.image_paths import ImagePath, image_paths, located
 from gitlab.container_registry.models import ContainerRepository
-from gitlab.container_registry.protection.reading import RulesOfImages
+from gitlab.container_registry.protection import reading as rule_questions
+from gitlab.container_registry.protection.reading import RuleRow, RulesOfImages
 from gitlab.namespaces import policies
 from gitlab.namespaces.paths import check_segment
 from gitlab.namespaces.policies import Ability, UserAccess
@@ -250,10 +251,13 @@ def _about(
 ) -> tuple[dict[str, str | None], RulesOfImages, QuotasOfImages]:
     """The status of each image that is noted, by path, and the rules and quotas for all of them."""
     paths = [image.path for image in images]
-    found = rows.read(_ImageRow, _STATUSES.format(rows.marks(paths)), paths)
+    found, rules, limits = rows.read_together(
+        (_ImageRow, _STATUSES.format(rows.marks(paths)), paths),
+        (RuleRow, *rule_questions.question(images)),
+        (QuotaRow, *quotas.question(images)),
+    )
     statuses = {row.path: row.status for row in found}
-    limits = QuotasOfImages(rows.read(QuotaRow, *quotas.question(images)))
-    return statuses, protections.rules_of(images), limits
+    return statuses, RulesOfImages(rules), QuotasOfImages(limits)
 
 
 def _refuse_protected(image: ImagePath, rules: RulesOfImages, rank: int) -> None:

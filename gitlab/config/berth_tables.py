@@ -50,7 +50,7 @@ class Berth(Table):
     processes: int = Field(default=2, ge=1, le=64)
     """How many processes serve each of this node's roles, 1 to 64. Each uses one core at a time and
     works on 16 requests of the registry or 8 of GitLab at once, with as many connections to its
-    database; a small machine saves the memory of the second.
+    database and one more for pulls; a small machine saves the memory of the second.
 
     Default: `2`.
     Example: processes = 4

@@ -106,14 +106,13 @@ def located(paths: Iterable[str]) -> dict[str, ImagePath]:
         return {}
     # Written out, since composing them costs several times as much as running them.
     marks = rows.marks(wanted)
-    namespaces = {
-        namespace.full_path: namespace
-        for namespace in rows.read(NamespaceRow, _NAMESPACES.format(marks), wanted)
-    }
-    projects = {
-        project.full_path: project
-        for project in rows.read(ProjectRow, _PROJECTS.format(marks), wanted)
-    }
+    namespaces, projects = (
+        {row.full_path: row for row in found}
+        for found in rows.read_together(
+            (NamespaceRow, _NAMESPACES.format(marks), wanted),
+            (ProjectRow, _PROJECTS.format(marks), wanted),
+        )
+    )
     found = ((path, _locate(path, namespaces, projects)) for path in asked)
     return {path: image for path, image in found if image is not None}
 

@@ -3,23 +3,73 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, NamedTuple, Protocol, cast
 
 from django.conf import settings
-from django.utils.module_loading import import_string
 
-Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
-Answer = tuple[str, list[tuple[str, str]], bytes, str]
-"""A status, fields, a body, and the route of the view that would have answered."""
+Environ = dict[str, Any]
+Application = Callable[[Environ, Any], Iterable[bytes]]
+Fields = list[tuple[str, str]]
+
+WAS_ASKED = "berth.was_asked"
+"""In a request's environment: the shortcut has said already that it is not for it."""
+
+AT_ONCE = "berth.at_once"
+"""In a request's environment, after its answer: it was the shortcut's, and a quick one."""
+
+
+class Answer(Protocol):
+    """A response of a side."""
+
+    @property
+    def status(self) -> str:
+        """The text of its status line."""
+
+    @property
+    def headers(self) -> Fields:
+        """Its fields."""
+
+    @property
+    def body(self) -> bytes:
+        """Its body; nothing for HEAD."""
+
+    @property
+    def route(self) -> str:
+        """The route of the view that would have answered."""
+
+
+class Question(Protocol):
+    """What has to be found for a request."""
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether others may wait while it is found: for milliseconds, as long as all is well."""
+
+
+class Shortcut(Protocol):
+    """A side's module of such answers, as `settings.WSGI_SHORTCUT` names it."""
+
+    def question(self, environ: Mapping[str, Any]) -> Question | None:
+        """What has to be found for a request; None where the ordinary view has to look at it."""
+
+    def answers(self, questions: Sequence[Any]) -> Sequence[Answer | None]:
+        """The answer to each, None as above. All are found in one go."""
+
+
+class Ready(NamedTuple):
+    """A response that needs nothing more: its status line's text, its fields, its body."""
+
+    status: str
+    headers: Fields
+    body: bytes
 
 
 class WithShortcut:
     """A WSGI application that asks `shortcut` first, and `application` where that says None."""
 
-    def __init__(
-        self, application: Application, shortcut: Callable[[dict[str, Any]], Answer | None]
-    ) -> None:
+    def __init__(self, application: Application, shortcut: Shortcut) -> None:
         # They need the settings to be there.
         from gitlab.server import middleware
         from gitlab.server.metrics.requests import note
@@ -32,27 +82,54 @@ class WithShortcut:
         # them.
         self.more = (("Vary", "Origin"),) if settings.CORS_ORIGINS else ()
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
         began = time.perf_counter()
-        # First, since what is logged on the way has it; and the middlewares keep it.
-        request_id = self.request_id(environ)
-        found = None if self.more and "HTTP_ORIGIN" in environ else self.shortcut(environ)
-        if found is None:
-            environ["HTTP_X_REQUEST_ID"] = request_id
+        question = None if WAS_ASKED in environ else self._question(environ)
+        answer = None if question is None else self.shortcut.answers([question])[0]
+        if question is None or answer is None:
             return self.application(environ, start_response)
-        status, headers, body, route = found
-        start_response(status, [*headers, *self.more, ("X-Request-Id", request_id)])
-        took = time.perf_counter() - began
-        code, length = int(status[:3]), len(body)
-        self.note((self.role, environ["REQUEST_METHOD"], route, code, took, length))
+        ready = self._ready(environ, answer, time.perf_counter() - began)
+        environ[AT_ONCE] = question.is_quick
+        start_response(ready.status, ready.headers)
+        return (ready.body,) if ready.body else ()
+
+    def at_once(self, environs: Sequence[Environ]) -> list[Ready | None]:
+        """The responses to some requests, found in one go; None for those that are not quick."""
+        began = time.perf_counter()
+        asked: list[tuple[int, Question]] = []
+        for place, environ in enumerate(environs):
+            question = self._question(environ)
+            if question is not None and question.is_quick:
+                asked.append((place, question))
+        ready: list[Ready | None] = [None] * len(environs)
+        if asked:
+            found = self.shortcut.answers([question for _, question in asked])
+            took = time.perf_counter() - began
+            for (place, _), answer in zip(asked, found, strict=True):
+                if answer is not None:
+                    ready[place] = self._ready(environs[place], answer, took)
+        return ready
+
+    def _question(self, environ: Environ) -> Question | None:
+        # First, since what is logged on the way has it; and the middlewares keep it.
+        environ["HTTP_X_REQUEST_ID"] = self.request_id(environ)
+        if self.more and "HTTP_ORIGIN" in environ:
+            return None
+        return self.shortcut.question(environ)
+
+    def _ready(self, environ: Environ, answer: Answer, took: float) -> Ready:
+        request_id = environ["HTTP_X_REQUEST_ID"]
+        code, length = int(answer.status[:3]), len(answer.body)
+        self.note((self.role, environ["REQUEST_METHOD"], answer.route, code, took, length))
         if code >= self.logged_from:
-            self.log_request(environ, route, code, length, took)
-        return (body,) if body else ()
+            self.log_request(environ, answer.route, code, length, took)
+        fields = [*answer.headers, *self.more, ("X-Request-Id", request_id)]
+        return Ready(answer.status, fields, answer.body)
 
 
 def before(application: Application) -> Application:
     """`application`, with the shortcut of this process's settings before it where there is one."""
     if not settings.WSGI_SHORTCUT:
         return application
-    return WithShortcut(application, import_string(settings.WSGI_SHORTCUT))
+    return WithShortcut(application, cast(Shortcut, import_module(settings.WSGI_SHORTCUT)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils import timezone
 
@@ -12,18 +11,20 @@ from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Event, RepositoryBlob, Review
 from registry.quotas import NO_QUOTAS, Quotas
-from registry.services import database, events, repositories, revocations, usage
+from registry.services import cursors, database, events, repositories, revocations, usage
 from registry.services.garbage import holding, reviews
 from registry.storage import chosen as storage
 
 # Both ids are found before the right is, so that no planner reads all rights of a repository: it
 # knows how many an average one has, and one may have a hundred thousand.
+_WHICH = """
+WHERE l.blob_id = (SELECT id FROM registry_blob WHERE digest = %s)
+AND l.repository_id = (SELECT id FROM registry_repository WHERE name = %s AND closed_at IS NULL)
+"""
 _FIND = f"""
 SELECT l.id, b.size, v.id, l.repository_id, b.id, l.deleted_at, {revocations.LATEST}
 FROM registry_repositoryblob l JOIN registry_blob b ON b.id = l.blob_id
-LEFT JOIN registry_review v ON v.kind = 'link' AND v.target = l.id
-WHERE l.blob_id = (SELECT id FROM registry_blob WHERE digest = %s)
-AND l.repository_id = (SELECT id FROM registry_repository WHERE name = %s AND closed_at IS NULL)
+LEFT JOIN registry_review v ON v.kind = 'link' AND v.target = l.id {_WHICH}
 """
 # No blob is held before the repository that it is mounted into: one that is not there yet is opened
 # first, and others hold the two in that order.
@@ -34,10 +35,27 @@ _PUT = """
 INSERT INTO registry_blob (digest, size, created_at) VALUES (%s, %s, %s)
 ON CONFLICT (digest) DO UPDATE SET size = excluded.size
 """
-_LINK = """
+_GIVE = """
 INSERT INTO registry_repositoryblob (repository_id, blob_id, created_at)
-SELECT %s, id, %s FROM registry_blob WHERE digest = %s
-ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL
+SELECT {values} ON CONFLICT (repository_id, blob_id) DO UPDATE SET deleted_at = NULL
+"""
+_LINK = _GIVE.format(values="%s, id, %s FROM registry_blob WHERE digest = %s")
+_FROM_SOURCE = """
+r.id, source.id, %s FROM source, registry_repository r WHERE r.name = %s AND r.closed_at IS NULL
+AND r.project_id IS NOT DISTINCT FROM COALESCE(%s, r.project_id)
+"""
+# What `mount` asks and does, where all of it is plain: whoever is not the project's, a right that
+# was deleted and a revocation that is new leave it without a row. The order of locks is the same.
+_MOUNT = f"""
+WITH source AS MATERIALIZED (
+    SELECT b.id FROM registry_repositoryblob l JOIN registry_blob b ON b.id = l.blob_id {_WHICH}
+    AND l.deleted_at IS NULL AND b.size = %s AND {revocations.LATEST} IS NOT DISTINCT FROM %s
+    AND EXISTS (SELECT 1 FROM registry_repository WHERE name = %s AND closed_at IS NULL)
+    FOR NO KEY UPDATE OF b
+), l AS (
+    {_GIVE.format(values=_FROM_SOURCE)} RETURNING id
+), review AS ({reviews.QUEUE_DANGLING_OF.format(rights="l WHERE true")})
+{events.RECORD_FOR_EACH} l
 """
 _RIGHT = (
     "(SELECT {column} FROM registry_repositoryblob WHERE repository_id = r.id AND blob_id = b.id)"
@@ -68,16 +86,25 @@ def find(name: str, digest: str) -> FoundBlob:
     A repository that does not exist gives the same answer as a blob that is not in it, and as one
     that was deleted.
     """
-    row = _row(name, digest)
+    return found(name, digest, database.one(*finding(name, digest)))
+
+
+def finding(name: str, digest: str) -> database.Statement:
+    """The query whose first row says, to `found`, which blob it is."""
+    return _FIND, [digest, name]
+
+
+def found(name: str, digest: str, row: database.Row | None) -> FoundBlob:
+    """The blob that the query of `finding` has found. Raises as `find`."""
+    row = _checked(digest, row)
     revocations.notice(row[6])
     return FoundBlob(digest, row[1], row[0], row[2] is not None)
 
 
-def _row(name: str, digest: str) -> tuple[Any, ...]:
-    """The columns of `_FIND`. Raises BLOB_UNKNOWN."""
-    row = database.one(_FIND, [digest, name])
-    if row is None and revocations.refresh():
-        raise revocations.News
+def _checked(digest: str, row: database.Row | None) -> database.Row:
+    """`row`, where it is of a blob that is there. Raises BLOB_UNKNOWN."""
+    if row is None:
+        revocations.notice_without_a_row()
     if row is None or (row[5] is not None and not _is_back(row[3], digest, row[0])):
         raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
     return row
@@ -170,11 +197,14 @@ def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
 
     The caller has made sure that the actor may pull from `source`. False, and nothing changed,
     where the blob is not there or its bytes are not: the client then uploads it. Raises DENIED
-    where it is new below a path whose quota has no room.
+    where it is new below a path whose quota has no room, and `revocations.News`.
     """
     # Asked before the repository is held, since a store may take its time. Where a right is found
     # afterwards, nobody has removed the bytes in between: they go after the last right to them.
     size = storage.current().size(digest)
+    is_plain = size is not None and not actor.quotas and database.can_write_in_a_query()
+    if is_plain and _mount_at_once(name, digest, source, actor, size or 0):
+        return True
     # So that what is used is counted from here on.
     usage.room(actor.quotas)
 
@@ -185,18 +215,37 @@ def mount(name: str, digest: str, source: str, actor: Actor) -> bool:
     with database.atomic():
         repository_id, found = repositories.hold_and_ask(name, actor, ask)
         held = found.row
-        if held is None or size is None or held[1] != size:
+        if held is None:
+            revocations.notice_without_a_row()
             return False
-        added = usage.Addition(actor.quotas, repository_id, digest)
-        link_id, _, _, source_id, _, deleted_at, _ = held
+        link_id, found_size, _, source_id, _, deleted_at, latest = held
+        revocations.notice(latest)
+        if size is None or found_size != size:
+            return False
         if deleted_at is not None and not _is_back(source_id, digest, link_id):
             return False
-        with database.together() as send:
+        added = usage.Addition(actor.quotas, repository_id, digest)
+        with database.together(commits=not actor.quotas) as send:
             added.count(send)
             _link(repository_id, digest, "mounted", send)
             events.record(Event.Action.MOUNT, name, actor, digest=digest, size=size, send=send)
         added.refuse(size)
         return True
+
+
+def _mount_at_once(name: str, digest: str, source: str, actor: Actor, size: int) -> bool:
+    """`mount` in one round trip, with the commit; False, and nothing changed, where it can't say
+    that all is as it mostly is. For who has no quotas.
+    """
+    asked = [digest, source, size, revocations.known(), name]
+    given = [timezone.now(), name, actor.project_id]
+    review = reviews.of_dangling("mounted")
+    event = events.values(Event.Action.MOUNT, name, actor, digest=digest, size=size)
+    with database.atomic(), database.together(commits=True) as send:
+        repositories.hold_open_name(name, send)
+        cursors.announce(Event, send)
+        mounted = send(_MOUNT, [*asked, *given, *review, *event])
+    return mounted.count > 0
 
 
 def delete(name: str, digest: str, actor: Actor) -> None:
@@ -212,7 +261,9 @@ def delete(name: str, digest: str, actor: Actor) -> None:
     with database.atomic():
         if repositories.find_id(name) is not None:
             repositories.hold(name)
-        link_id, size, _, repository_id, blob_id, *_ = _row(name, digest)
+        link_id, size, _, repository_id, blob_id, *_ = _checked(
+            digest, database.one(*finding(name, digest))
+        )
         holder = holding.live_manifest_of(repository_id, digest, link_id)
         if holder is not None:
             raise RegistryError(

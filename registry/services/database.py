@@ -18,6 +18,11 @@ from django.db import connections, transaction
 from django.db.models import DateTimeField, Model, UUIDField
 
 ALIAS = "registry"
+
+Row = tuple[Any, ...]
+Statement = tuple[str, Sequence[Any]]
+"""SQL with a `%s` for each value, and the values."""
+
 _OPENINGS = 0x6265727468
 _USAGE = 0x62657274685F75
 """The numbers of PostgreSQL's advisory locks: any, but always the same."""
@@ -80,6 +85,15 @@ def on_commit(function: Any) -> None:
 def one(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
     """The first row of a query, without the ORM: for the paths that every pull takes."""
     return connections[ALIAS].row(sql, parameters)  # type: ignore[attr-defined,no-any-return]
+
+
+def each(statements: Sequence[Statement]) -> list[Row | None]:
+    """As `one`, for several queries, which PostgreSQL gets in one round trip."""
+    if len(statements) == 1:
+        return [one(*statements[0])]
+    with connections[ALIAS].together() as send:  # type: ignore[attr-defined]
+        sent = [send(*statement) for statement in statements]
+    return [found.row for found in sent]
 
 
 def rows(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -154,14 +168,16 @@ class Sent(Protocol):
 
 
 @contextmanager
-def together() -> Iterator[Together]:
+def together(*, commits: bool = False) -> Iterator[Together]:
     """A function that sends statements one after the other, in a transaction; all are done at the
     end, and only then there is something to be asked of what it gave.
 
     PostgreSQL gets them in one round trip, and each sees what those before it have done.
-    `parameters` may be moments and UUIDs too.
+    `parameters` may be moments and UUIDs too. With `commits` they are the last of the transaction,
+    which is committed in the same round trip: nothing may be refused after that. One that fails
+    undoes all.
     """
-    with connections[ALIAS].together() as send:  # type: ignore[attr-defined]
+    with connections[ALIAS].together(commits=commits) as send:  # type: ignore[attr-defined]
         yield lambda sql, parameters: send(sql, _adapted(parameters))
 
 
@@ -346,6 +362,11 @@ def row_lock(of: str = "") -> str:
     if connections[ALIAS].vendor != "postgresql":
         return ""
     return f" FOR NO KEY UPDATE OF {of}" if of else " FOR NO KEY UPDATE"
+
+
+def can_write_in_a_query() -> bool:
+    """Whether a query may begin with what writes, ``WITH new AS (INSERT …)``, and go on with it."""
+    return connections[ALIAS].vendor == "postgresql"
 
 
 def others_wait() -> bool:

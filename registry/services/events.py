@@ -10,11 +10,15 @@ from registry.actor import Actor
 from registry.models import Event
 from registry.services import cursors, database
 
-_RECORD = """
+_INTO = """
 INSERT INTO registry_event
 (at, action, repository, renamed_from, tag, digest, media_type, size, replaced, actor, "user")
-VALUES (%s, %s, %s, '', %s, %s, %s, %s, %s, %s, %s)
 """
+_VALUES = "%s, %s, %s, '', %s, %s, %s, %s, %s, %s, %s"
+_RECORD = f"{_INTO} VALUES ({_VALUES})"
+
+RECORD_FOR_EACH = f"{_INTO} SELECT {_VALUES} FROM "
+"""SQL: an event with `values` for each row of the query that follows; `cursors.announce` first."""
 
 
 def record(  # noqa: PLR0913 - one for each column
@@ -34,8 +38,24 @@ def record(  # noqa: PLR0913 - one for each column
     `replaced` is the digest at which a tag pointed before its push moved it.
     """
     cursors.announce(Event, send)
-    values = [timezone.now(), action.value, repository, tag, digest, media_type, size, replaced]
-    (send or database.change)(_RECORD, [*values, actor.name, actor.user])
+    (send or database.change)(
+        _RECORD, values(action, repository, actor, tag, digest, media_type, size, replaced)
+    )
+
+
+def values(  # noqa: PLR0913 - one for each column
+    action: Event.Action,
+    repository: str,
+    actor: Actor,
+    tag: str = "",
+    digest: str = "",
+    media_type: str = "",
+    size: int = 0,
+    replaced: str = "",
+) -> list[object]:
+    """The values of an event, in the order in which its statement has them; as `record`."""
+    what = [timezone.now(), action.value, repository, tag, digest, media_type, size, replaced]
+    return [*what, actor.name, actor.user]
 
 
 def record_renames(names: Sequence[tuple[str, str]], actor: Actor) -> None:

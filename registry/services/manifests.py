@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,10 +51,12 @@ LEFT JOIN registry_manifest m
 ON m.repository_id = r.id AND m.digest = %s AND m.deleted_at IS NULL
 WHERE r.name = %s AND r.closed_at IS NULL
 """
-_BY_OTHER_DIGEST = """
-SELECT 1 FROM registry_manifest WHERE digest = %s AND deleted_at IS NULL
-AND repository_id = (SELECT id FROM registry_repository WHERE name = %s AND closed_at IS NULL)
+# One by one, since of several at once PostgreSQL looks among all that the repository has.
+_ID = """
+(SELECT id FROM registry_manifest WHERE digest = %s{more}
+AND repository_id = (SELECT id FROM registry_repository WHERE name = %s AND closed_at IS NULL))
 """
+_ID_OR_DELETED, _LIVE_ID = _ID.format(more=""), _ID.format(more=" AND deleted_at IS NULL")
 # The bytes again where they are here: if they were damaged, pushing them heals them.
 _STORE = """
 INSERT INTO registry_manifest
@@ -64,6 +67,12 @@ ON CONFLICT (repository_id, digest) DO UPDATE SET deleted_at = NULL, deleted_by 
 pushed_at = excluded.pushed_at, pushed_by = excluded.pushed_by, payload = excluded.payload,
 size = excluded.size, content_size = excluded.content_size
 RETURNING id
+"""
+_SIZE = 8
+"""The place of the content's size in a row."""
+
+_RESIZE = """
+UPDATE registry_tag SET size = %s WHERE manifest_id = %s AND ended_at IS NULL AND size <> %s
 """
 _IS_TAGGED = "SELECT 1 FROM registry_tag WHERE manifest_id = %s AND ended_at IS NULL LIMIT 1"
 _BATCH = 500
@@ -94,12 +103,20 @@ def find(name: str, reference: str) -> StoredManifest:
 
     What is neither of the two is unknown like any other: to ask for it is no mistake of form.
     """
+    return found(name, reference, database.one(*finding(name, reference)))
+
+
+def finding(name: str, reference: str) -> database.Statement:
+    """The query whose first row says, to `found`, which manifest it is."""
     # No tag and no digest is empty, so what is neither finds the repository alone.
     asked = reference if is_reference(reference) else ""
-    row = database.one(_BY_DIGEST if ":" in reference else _BY_TAG, [asked, name])
+    return _BY_DIGEST if ":" in reference else _BY_TAG, [asked, name]
+
+
+def found(name: str, reference: str, row: database.Row | None) -> StoredManifest:
+    """The manifest that the query of `finding` has found. Raises as `find`."""
     if row is None:
-        if revocations.refresh():
-            raise revocations.News
+        revocations.notice_without_a_row()
         raise RegistryError(Code.NAME_UNKNOWN, name=name)
     revocations.notice(row[3])
     if row[0] is None:
@@ -130,8 +147,9 @@ def push(
     Every blob that it refers to has to be in this repository and in the store; a child of an index
     may be missing. All of it happens in one transaction, or nothing.
 
-    Raises MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN, SIZE_INVALID, and
-    DENIED where a rule protects one of the tags, or more is used than a quota lets.
+    Raises MANIFEST_INVALID, DIGEST_INVALID, TAG_INVALID, MANIFEST_BLOB_UNKNOWN, SIZE_INVALID,
+    DENIED where a rule protects one of the tags, or more is used than a quota lets, and
+    `revocations.News`.
     """
     check_reference(reference)
     by_digest = ":" in reference
@@ -145,16 +163,23 @@ def push(
     sizes = storage.current().sizes(parsed.needed_blobs)
     config = image_configs.read(parsed.config)
     # Who has named a digest, which was checked, is asked for no other.
-    known = () if by_digest else tuple(digests.of(payload, each) for each in digests.ALGORITHMS)
+    known = [reference] if by_digest else [digests.of(payload, each) for each in digests.ALGORITHMS]
     with database.atomic():
         repository_id, asked = repositories.hold_and_ask(
             name, actor, lambda send: _Asked(name, known, parsed, names, send)
         )
-        digest = asked.digest_of_tag(repository_id, reference) if known else reference
+        asked.notice_revocations()
+        digest = asked.digest_of_tag(repository_id, reference)
         links = asked.links(parsed, sizes)
-        manifest_id = _store(repository_id, digest, payload, parsed, config, actor)
-        crash_points.reached("manifest_stored")
-        with database.together() as send:
+        row = _row(repository_id, digest, payload, parsed, config, actor)
+        known_id = asked.id_of(digest)
+        manifest_id = _store(row) if known_id is None else known_id
+        # Whoever has named no tag is asked once more below.
+        with database.together(commits=bool(names)) as send:
+            if known_id is not None:
+                send(_STORE, row)
+                _resize_tags(known_id, parsed, row, send)
+            crash_points.reached("manifest_stored")
             _refer(repository_id, manifest_id, parsed, links, send)
             crash_points.reached("manifest_referred")
             replaced: dict[str, str] = {}
@@ -194,13 +219,29 @@ class _Asked:
         names: Sequence[str],
         send: database.Together,
     ) -> None:
-        """`known` are the digests that a manifest may be kept by which is pushed by tag alone."""
+        """`known` are the digests that the manifest may be kept by, the first one most likely."""
         self._known = known
-        # The common case, by the index and without the ORM: nobody has pushed it by another digest.
-        self._other = send(_BY_OTHER_DIGEST, [*known[1:], name]) if known else None
+        self._latest = send(f"SELECT {revocations.LATEST}", [])
+        columns = [_ID_OR_DELETED, *[_LIVE_ID] * (len(known) - 1)]
+        values = [value for digest in known for value in (digest, name)]
+        self._sent_ids = send(f"SELECT {', '.join(columns)}", values)
         here = [*parsed.needed_blobs, *sorted(parsed.foreign_blobs)]
         self._links = blobs.LinksHere(name, here, send)
         self._currents = [(tag, tags.ask(name, tag, send)) for tag in names]
+
+    def notice_revocations(self) -> None:
+        """Raises `revocations.News`, before anything has changed that stays."""
+        row = self._latest.row
+        revocations.notice(row[0] if row else None)
+
+    @functools.cached_property
+    def _ids(self) -> dict[str, int | None]:
+        row = self._sent_ids.row
+        return dict(zip(self._known, row or (), strict=True))
+
+    def id_of(self, digest: str) -> int | None:
+        """The id of the row that a manifest has here already, by a digest that is known."""
+        return self._ids[digest]
 
     def digest_of_tag(self, repository_id: int, tag: str) -> str:
         """The digest by which a manifest is kept that is pushed by `tag` alone.
@@ -208,7 +249,8 @@ class _Asked:
         It is that by which the tag has these bytes already, else that by which they are here, else
         their sha256: what somebody has pushed by its sha512 does not change its name.
         """
-        if self._other is None or self._other.row is None:
+        # The common case, without the ORM: nobody has pushed it by another digest.
+        if all(self._ids[digest] is None for digest in self._known[1:]):
             return self._known[0]
         current = Tag.objects.filter(name=tag, ended_at=None, manifest_id=OuterRef("pk"))
         here = Manifest.objects.filter(
@@ -260,44 +302,49 @@ def _require_blobs(
             )
 
 
-def _store(
+def _row(
     repository_id: int,
     digest: str,
     payload: bytes,
     parsed: ParsedManifest,
     config: ImageConfig,
     actor: Actor,
-) -> int:
-    """The id of the manifest's row: a new one, or the old one revived."""
+) -> list[Any]:
+    """The values of `_STORE`."""
     content_size = parsed.content_size
     if parsed.is_index:
         content_size = content_sizes.of_index(repository_id, parsed.listed)
-    platforms = parsed.platforms if parsed.is_index else config.platforms
-    row = database.changed(
-        _STORE,
-        [
-            repository_id,
-            digest,
-            parsed.media_type,
-            parsed.artifact_type,
-            parsed.config.digest if parsed.config else "",
-            parsed.subject.digest if parsed.subject else None,
-            payload,
-            len(payload),
-            content_size,
-            json.dumps(platforms),
-            config.created_at or _newest_child(repository_id, parsed),
-            timezone.now(),
-            actor.name,
-        ],
-    )
-    assert row is not None
+    return [
+        repository_id,
+        digest,
+        parsed.media_type,
+        parsed.artifact_type,
+        parsed.config.digest if parsed.config else "",
+        parsed.subject.digest if parsed.subject else None,
+        payload,
+        len(payload),
+        content_size,
+        json.dumps(parsed.platforms if parsed.is_index else config.platforms),
+        config.created_at or _newest_child(repository_id, parsed),
+        timezone.now(),
+        actor.name,
+    ]
+
+
+def _store(row: list[Any]) -> int:
+    """The id of the manifest's new row."""
+    found = database.changed(_STORE, row)
+    assert found is not None
+    return int(found[0])
+
+
+def _resize_tags(
+    manifest_id: int, parsed: ParsedManifest, row: list[Any], send: database.Together
+) -> None:
+    """An index's size may have changed with the children that are here by now."""
     if parsed.is_index:
-        # Its size may have changed with the children that are here by now.
-        Tag.objects.filter(manifest_id=row[0], ended_at=None).exclude(size=content_size).update(
-            size=content_size
-        )
-    return int(row[0])
+        size = row[_SIZE]
+        send(_RESIZE, [size, manifest_id, size])
 
 
 def _newest_child(repository_id: int, parsed: ParsedManifest) -> dt.datetime | None:

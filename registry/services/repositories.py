@@ -13,7 +13,7 @@ from django.utils import timezone
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Event, FormerPath, Manifest, Repository, Review, Tag
-from registry.services import database, events
+from registry.services import database, events, revocations
 from registry.services.garbage import reviews
 from registry.services.protection import TagRules
 from tokens.access import is_repository_name
@@ -28,6 +28,10 @@ _BATCH = 1000
 _TOKENS_END = dt.timedelta(seconds=MAX_LIFETIME + LONGEST_LEEWAY)
 
 _HELD = "SELECT id, project_id FROM registry_repository WHERE name = %s AND closed_at IS NULL"
+_FOR_PUSH = f"""
+SELECT id, project_id, {revocations.LATEST} FROM registry_repository
+WHERE name = %s AND closed_at IS NULL
+"""
 
 
 def check_name(name: str) -> str:
@@ -71,10 +75,14 @@ def hold(name: str) -> int:
 
 
 def find_for_push(name: str, actor: Actor) -> int | None:
-    """As `find_id`. Raises DENIED where the repository belongs to another project than `actor`."""
-    row = database.one(_HELD, [name])
+    """As `find_id`. Raises DENIED where the repository belongs to another project than `actor`,
+    and `revocations.News`.
+    """
+    row = database.one(_FOR_PUSH, [name])
     if row is None:
+        revocations.notice_without_a_row()
         return None
+    revocations.notice(row[2])
     _refuse_other(name, row[1], actor)
     return int(row[0])
 
@@ -98,7 +106,7 @@ def hold_and_ask(
     """
     while True:
         with database.together() as send:
-            held = send(_HELD + database.row_lock(), [name])
+            held = hold_open_name(name, send)
             asked = ask(send)
         row = held.row
         if row is not None:
@@ -186,6 +194,11 @@ def hold_by_id(repository_id: int) -> Repository | None:
         "SELECT id FROM registry_repository WHERE id = %s" + database.row_lock(), [repository_id]
     )
     return Repository.objects.get(pk=repository_id) if row else None
+
+
+def hold_open_name(name: str, send: database.Together) -> database.Sent:
+    """As `hold_open`, by its name."""
+    return send(_HELD + database.row_lock(), [name])
 
 
 def hold_open(repository_id: int, send: database.Together) -> database.Sent:

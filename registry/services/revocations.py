@@ -70,9 +70,20 @@ def refresh() -> bool:
     return True
 
 
+def known() -> int | None:
+    """What `LATEST` has to give for there to be nothing new."""
+    return _known.latest
+
+
 def notice(latest: int | None) -> None:
     """Raises `News` where `latest`, which a query has brought along, is not what is known."""
     if latest != _known.latest:
+        raise News
+
+
+def notice_without_a_row() -> None:
+    """As `notice`, for whose query has found nothing, and so has brought nothing along."""
+    if refresh():
         raise News
 
 

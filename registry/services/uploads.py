@@ -24,7 +24,15 @@ from registry import digest as digests
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import UploadSession
-from registry.services import blobs, database, repositories, upload_limits, upload_parts, usage
+from registry.services import (
+    blobs,
+    database,
+    repositories,
+    revocations,
+    upload_limits,
+    upload_parts,
+    usage,
+)
 from registry.storage import chosen as storage
 from registry.storage.base import Part, StorageUnavailable
 
@@ -32,9 +40,9 @@ _CANCELLED = "cancelled"
 """In the place of the digest of what was committed: no digest is this."""
 
 # By its id and never by an index of the repository's, which may have thousands under way.
-_FIND = """
+_FIND = f"""
 SELECT s.opened_by, s.algorithm, s."offset", s.committed_digest, s.expires_at,
-CASE WHEN s.id IS NULL THEN (SELECT 1 FROM registry_uploadsession o
+{revocations.LATEST}, CASE WHEN s.id IS NULL THEN (SELECT 1 FROM registry_uploadsession o
 WHERE o.opened_by = %s AND o.committed_digest = '' AND o.expires_at > %s LIMIT 1 OFFSET %s) END
 FROM registry_repository r LEFT JOIN registry_uploadsession s
 ON s.id = %s AND s.repository_id + 0 = r.id
@@ -55,7 +63,8 @@ def start(name: str, actor: Actor, algorithm: str = digests.SHA256) -> UploadSes
     """A session for an upload into the repository `name`, which a first push opens. No row yet.
 
     `algorithm` is that of the digest which is to come: so the bytes are hashed as they come. It
-    binds nobody. Raises DIGEST_INVALID, and DENIED where a quota has no room at all.
+    binds nobody. Raises DIGEST_INVALID, DENIED where a quota has no room at all, and
+    `revocations.News`.
     """
     digests.check_algorithm(algorithm)
     usage.room(actor.quotas).refuse(1)
@@ -77,15 +86,17 @@ def find(name: str, told: UploadSession, actor: Actor) -> UploadSession:
     """The session as it stands, where it belongs to this repository and to this actor.
 
     `told` is what its address says of it, which is all where nothing of it was kept yet.
-    Raises BLOB_UPLOAD_UNKNOWN.
+    Raises BLOB_UPLOAD_UNKNOWN, and `revocations.News`.
     """
     most = settings.REGISTRY_UPLOADS_PER_PERSON
     others = [actor.name, timezone.now(), max(most - 1, 0)]
     row = database.changed(_FIND, [*others, told.pk, told.repository_id, name])
     if row is None:
+        revocations.notice_without_a_row()
         raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
-    if row[1] is not None:
-        opened_by, algorithm, offset, committed_digest, expires_at, _ = row
+    opened_by, algorithm, offset, committed_digest, expires_at, latest, others_fill_up = row
+    revocations.notice(latest)
+    if algorithm is not None:
         told = UploadSession(
             id=told.pk,
             repository_id=told.repository_id,
@@ -99,7 +110,7 @@ def find(name: str, told: UploadSession, actor: Actor) -> UploadSession:
     is_over = told.expires_at <= timezone.now() or told.committed_digest == _CANCELLED
     if is_over or told.opened_by != actor.name:
         raise RegistryError(Code.BLOB_UPLOAD_UNKNOWN)
-    told.quotas, told.is_one_too_many = actor.quotas, row[5] is not None and most > 0
+    told.quotas, told.is_one_too_many = actor.quotas, others_fill_up is not None and most > 0
     return told
 
 
@@ -111,7 +122,7 @@ def store_whole(
     `announced` is how many bytes the client says there are. What is refused leaves nothing, not
     even a repository that this would have opened.
 
-    Raises DIGEST_INVALID, SIZE_INVALID, DENIED.
+    Raises DIGEST_INVALID, SIZE_INVALID, DENIED, and `revocations.News` before anything was read.
     """
     digests.check(digest)
     repositories.find_for_push(name, actor)

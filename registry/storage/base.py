@@ -48,6 +48,9 @@ class BlobStore(Protocol):
     Each raises `StorageFull` or `StorageUnavailable` where the medium fails.
     """
 
+    is_here: bool
+    """Whether a blob is opened by this machine's kernel, and not by asking a server for it."""
+
     def write(
         self,
         session: UUID,

@@ -88,6 +88,8 @@ def _is_same_file(one: Path, other: Path) -> bool:
 class FilesystemStore:
     """A `BlobStore` below one folder. The folder is on one filesystem, so that renames work."""
 
+    is_here = True
+
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         self._folders = DurableFolders(self.root)

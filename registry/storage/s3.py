@@ -33,6 +33,8 @@ _DELETED_AT_ONCE = 1000
 class S3Store:
     """A `BlobStore` in one bucket, below a prefix."""
 
+    is_here = False
+
     def __init__(self, options: S3Options, *, max_blob_size: int = 0) -> None:
         """`max_blob_size` decides how large the parts of an upload have to be to suffice."""
         self._root = PurePosixPath(options.prefix.strip("/"))

@@ -47,8 +47,10 @@ class RegistryView:
     """For Django's middleware, where one process serves pages too. Cookies count for nothing."""
     counts_requests_itself = True
     """For the rate limits of pages, in such a process."""
-    notices_revocations = False
-    """Whether what GET and HEAD ask brings along whether there are new ones: see `revocations`."""
+    notices_revocations: frozenset[str] = frozenset()
+    """The methods whose first question brings along whether there are new ones, so that they may be
+    called anew: nothing has changed by then. See `revocations`.
+    """
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}
@@ -83,21 +85,27 @@ class RegistryView:
             raise RegistryError(Code.UNSUPPORTED, headers={"Allow": self.allow})
         if "name" in arguments:
             repositories.check_name(arguments["name"])
+        return self._handled(request, handler, method, arguments)
+
+    def _handled(
+        self, request: HttpRequest, handler: Handler, method: str, arguments: dict[str, Any]
+    ) -> HttpResponseBase:
+        """What `handler` says to whoever may ask, by all revocations that there are."""
         if method not in _SAFE:
+            # It can't be tried twice.
             database.check_connection()
-            _look_for_revocations(request)
-            return handler(request, self._caller(request, method, arguments), **arguments)
-        try:
-            if not self.notices_revocations:
-                _look_for_revocations(request)
-            return handler(request, self._caller(request, method, arguments), **arguments)
-        except revocations.News:
-            pass
-        except (OperationalError, InterfaceError):
-            if not database.close_if_lost():
-                raise
-        _look_for_revocations(request)
-        return handler(request, self._caller(request, method, arguments), **arguments)
+        may_try_again, looks = method in _SAFE, method not in self.notices_revocations
+        while True:
+            try:
+                if looks:
+                    _look_for_revocations(request)
+                return handler(request, self._caller(request, method, arguments), **arguments)
+            except revocations.News:
+                looks = True
+            except (OperationalError, InterfaceError):
+                if not may_try_again or not database.close_if_lost():
+                    raise
+                may_try_again = False
 
     def _caller(self, request: HttpRequest, method: str, arguments: dict[str, Any]) -> Caller:
         """Who asks, by what is known of revocations. Raises UNAUTHORIZED."""

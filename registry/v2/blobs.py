@@ -15,7 +15,7 @@ from tokens.access import Access
 class BlobView(RegistryView):
     """``/v2/<name>/blobs/<digest>``."""
 
-    notices_revocations = True
+    notices_revocations = frozenset(["GET", "HEAD"])
 
     def get(self, request: HttpRequest, caller: Caller, name: str, digest: str) -> HttpResponseBase:
         """The bytes; HEAD for somebody who may push also promises that they stay for a while."""

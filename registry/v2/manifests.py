@@ -14,6 +14,9 @@ from registry.services import manifests, pull_counts, tags
 from registry.v2.base import RegistryView, empty
 from registry.v2.body import Body
 
+_PAYLOAD = "berth.payload"
+"""Where a request keeps the manifest that it has brought."""
+
 
 class _Pushed(HttpResponse):
     """A 201 that names each tag of the query in a field of its own, as end-7b has it."""
@@ -28,10 +31,19 @@ class _Pushed(HttpResponse):
         return [*super().items(), *(("OCI-Tag", tag) for tag in self.tags)]
 
 
+def _payload(request: HttpRequest) -> bytes:
+    """The body, read once: whoever is asked for anew, because of a revocation, has sent one."""
+    environ = request.META
+    if _PAYLOAD not in environ:
+        environ[_PAYLOAD] = Body(environ).read_whole(settings.REGISTRY_MAX_MANIFEST_SIZE)
+    payload: bytes = environ[_PAYLOAD]
+    return payload
+
+
 class ManifestView(RegistryView):
     """``/v2/<name>/manifests/<reference>``."""
 
-    notices_revocations = True
+    notices_revocations = frozenset(["GET", "HEAD", "PUT"])
 
     def get(self, request: HttpRequest, caller: Caller, name: str, reference: str) -> HttpResponse:
         """The stored bytes with the stored type, whatever ``Accept`` says: one digest, one type."""
@@ -55,7 +67,7 @@ class ManifestView(RegistryView):
         if more_tags and ":" not in reference:
             raise RegistryError(Code.TAG_INVALID, "the parameter tag goes with a digest")
         tags.check_all(more_tags)
-        payload = Body(request.META).read_whole(settings.REGISTRY_MAX_MANIFEST_SIZE)
+        payload = _payload(request)
         content_type = request.META.get("CONTENT_TYPE")
         pushed = manifests.push(
             name, reference, payload, content_type, caller.acting_in(name), more_tags

@@ -3,15 +3,17 @@
 Every pull begins here, and making a request object, resolving an address and passing middlewares
 costs several times what the answer itself costs. Only the plain case is answered: a caller who may,
 a manifest that exists or is not there, all of a blob that is mostly an image's configuration.
-Whatever else it is, `answer` says None and the ordinary view answers, with the same rules, the
-right refusal included. So there is no second set of rules to keep in step.
+Whatever else it is, `question` or `answers` say None and the ordinary view answers, with the same
+rules, the right refusal included. So there is no second set of rules to keep in step.
+
+Pulls that have come at the same time are answered together: the database is asked once for all.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import DatabaseError, InterfaceError
@@ -21,10 +23,12 @@ from registry import digest as digests
 from registry.auth import Caller
 from registry.errors import RegistryError
 from registry.media_types import OCTET_STREAM
-from registry.services import blobs, manifests, pull_counts, revocations
+from registry.services import blobs, database, manifests, pull_counts, revocations
+from registry.storage import chosen as storage
 from registry.storage.base import StorageUnavailable
 from registry.v2.base import API_VERSION
 from tokens.access import NAME_PATTERN, Access, is_repository_name
+from tokens.verify import Claims
 
 _ADDRESS = re.compile(rf"/v2/({NAME_PATTERN})/(manifests|blobs)/([^/]+)", re.ASCII)
 _METHODS = frozenset(["GET", "HEAD"])
@@ -49,8 +53,24 @@ class Answer(NamedTuple):
     route: str
 
 
-def answer(environ: Mapping[str, Any]) -> Answer | None:
-    """The response to a WSGI request, None where the ordinary view has to look at it."""
+class Question(NamedTuple):
+    """A pull that a token allows, and how the database is asked for it."""
+
+    name: str
+    reference: str
+    is_blob: bool
+    method: str
+    claims: Claims | None
+    statement: database.Statement
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether no other server than the database is asked."""
+        return not self.is_blob or storage.current().is_here
+
+
+def question(environ: Mapping[str, Any]) -> Question | None:
+    """What has to be found for a WSGI request, None where the ordinary view has to look at it."""
     asked = _asked(environ)
     if asked is None:
         return None
@@ -59,14 +79,39 @@ def answer(environ: Mapping[str, Any]) -> Answer | None:
         caller = Caller(environ.get("HTTP_AUTHORIZATION"))
         caller.require(Access("repository", name, _PULL))
         if is_blob:
-            return _blob(name, reference)
-        found = manifests.find(name, manifests.check_reference(reference))
-        if method == "GET":
-            pull_counts.note(caller.claims, found, reference)
-        return _manifest(found, method)
+            statement = blobs.finding(name, digests.check(reference))
+        else:
+            statement = manifests.finding(name, manifests.check_reference(reference))
+    except RegistryError:
+        return None
+    return Question(name, reference, is_blob, method, caller.claims, statement)
+
+
+def answers(questions: Sequence[Question]) -> list[Answer | None]:
+    """The response to each, None where the ordinary view has to look at it.
+
+    The database is asked for all of them at once.
+    """
+    try:
+        rows = database.each([question.statement for question in questions])
+    except (DatabaseError, InterfaceError):
+        database.close_if_lost()
+        return [None] * len(questions)
+    return [_answer(question, row) for question, row in zip(questions, rows, strict=True)]
+
+
+def _answer(question: Question, row: database.Row | None) -> Answer | None:
+    name, reference = question.name, question.reference
+    try:
+        if question.is_blob:
+            return _blob(blobs.found(name, reference, row))
+        found = manifests.found(name, reference, row)
+        if question.method == "GET":
+            pull_counts.note(question.claims, found, reference)
+        return _manifest(found, question.method)
     except RegistryError as error:
-        is_plain = error.status == 404 and not is_blob
-        return _not_there(error, method) if is_plain else None
+        is_plain = error.status == 404 and not question.is_blob
+        return _not_there(error, question.method) if is_plain else None
     except (StorageUnavailable, DatabaseError, InterfaceError, revocations.News):
         return None
 
@@ -112,13 +157,12 @@ def _manifest(found: manifests.StoredManifest, method: str) -> Answer:
     return Answer("200 OK", headers, b"" if method == "HEAD" else found.payload, _ROUTE)
 
 
-def _blob(name: str, digest: str) -> Answer | None:
-    digests.check(digest)
-    content = delivery.small(digest, blobs.find(name, digest).size)
+def _blob(found: blobs.FoundBlob) -> Answer | None:
+    content = delivery.small(found.digest, found.size)
     if content is None:
         return None
     headers = [
-        *delivery.fields_of(digest).items(),
+        *delivery.fields_of(found.digest).items(),
         ("Content-Length", str(len(content))),
         ("Content-Type", OCTET_STREAM),
         *_ALWAYS,

@@ -97,6 +97,8 @@ def _single(request: HttpRequest, parameter: str) -> str | None:
 class UploadsView(RegistryView):
     """``POST /v2/<name>/blobs/uploads/``: open a session, mount, or upload in one request."""
 
+    notices_revocations = frozenset(["POST"])
+
     def post(self, request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         """201 where it is a blob already, else 202 with the session's address."""
         mount, digest = _single(request, "mount"), _single(request, "digest")
@@ -123,6 +125,8 @@ class UploadsView(RegistryView):
 
 class UploadView(RegistryView):
     """``/v2/<name>/blobs/uploads/<session>``: go on, ask, finish, cancel."""
+
+    notices_revocations = frozenset(["GET", "HEAD", "PATCH", "PUT", "DELETE"])
 
     def needed(self, method: str, arguments: dict[str, Any]) -> Access:
         """A caller who may push may do all of it, also ask and cancel."""

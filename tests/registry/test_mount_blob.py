@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from registry.errors import Code
-from registry.models import Event, RepositoryBlob, Review, UploadSession
-from registry.services import repositories
+from registry.actor import Actor
+from registry.errors import Code, RegistryError
+from registry.models import Event, Repository, RepositoryBlob, Review, UploadSession
+from registry.services import blobs, repositories
+from registry.storage import paths
 from registry.storage.filesystem import FilesystemStore
 from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
@@ -93,6 +95,30 @@ def test_lost_bytes_are_uploaded_again(bob: Person, store: FilesystemStore) -> N
     store.delete(digest)
     assert_not_mounted(mount(bob, digest, also=MAY_PULL_OTHER))
     assert not RepositoryBlob.objects.filter(repository__name=APP).exists()
+
+
+def test_bytes_of_another_size_are_uploaded_again(bob: Person, store: FilesystemStore) -> None:
+    digest = images.push_blob(OTHER, BODY)
+    images.push_blob(APP, b"first")
+    paths.blob(store.root, digest).write_bytes(BODY[:-1])
+    assert_not_mounted(mount(bob, digest, also=MAY_PULL_OTHER))
+    assert RepositoryBlob.objects.filter(repository__name=APP).count() == 1
+
+
+def test_a_repository_belongs_to_one_project() -> None:
+    """What belongs to none yet belongs to that of the first mount, as of the first push."""
+    digest, second = images.push_blob(OTHER, BODY), images.push_blob(OTHER, b"second")
+    images.push_blob(APP, b"first")
+    assert blobs.mount(APP, digest, OTHER, Actor("bob", project_id=1))
+    assert Repository.objects.get(name=APP).project_id == 1
+    for actor in (Actor("bob", project_id=1), Actor("bob")):
+        assert blobs.mount(APP, digest, OTHER, actor)
+    before = Event.objects.count()
+    with pytest.raises(RegistryError, match="another project") as refused:
+        blobs.mount(APP, second, OTHER, Actor("bob", project_id=2))
+    assert refused.value.code is Code.DENIED
+    assert Event.objects.count() == before
+    assert RepositoryBlob.objects.filter(repository__name=APP).count() == 2
 
 
 def test_a_closed_source_has_nothing(bob: Person) -> None:

@@ -15,10 +15,9 @@ from registry.auth import Caller, Meta
 from registry.errors import Code, RegistryError
 from registry.models import Manifest, Repository, Tag
 from registry.services import blobs, manifests, repositories, undo, uploads
-from registry.v2 import pulls
 from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person
+from tests.registry.base import APP, Person, answer_at_once
 from tokens.access import Access
 from tokens.issue import issue
 from tokens.verify import InvalidToken
@@ -94,7 +93,7 @@ def test_every_verified_token_passes_one_place(
     for path in paths:
         response = alice.send("GET", path, token=token(FIRST))
         assert response.status_code == 401
-        assert pulls.answer(response.wsgi_request.META) is None
+        assert answer_at_once(response.wsgi_request.META) is None
     said = alice.send("GET", "/gitlab/v1/diagnosis/", token=token(FIRST)).json()
     assert (said["accepted"], said["reason"]) == (False, "it was ended before its time")
 

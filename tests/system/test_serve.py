@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from tests.e2e.components import free_port
 from tests.e2e.installation import Installation, wait_until
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("serve")]
+
+_INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +118,7 @@ def test_what_is_in_flight_is_finished_and_silence_does_not_keep_it(
 ) -> None:
     """Uploads that are under way when SIGTERM comes get their answers, also one whose body is
     waited for aside. Connections on which nothing comes, as browsers and proxies open them ahead,
-    are not waited for.
+    are not waited for, nor those that have pulled and may do so again.
     """
     token = installation.token("repository:root/app:push,pull")
     host, port = installation.registry.split(":")
@@ -124,13 +128,19 @@ def test_what_is_in_flight_is_finished_and_silence_does_not_keep_it(
     location = started.headers["Location"].removeprefix(installation.registry_url)
     digest = f"sha256:{hashlib.sha256(b'slow').hexdigest()}"
     with ExitStack() as stack:
-        silent, (chunk, whole) = (
+        silent, (chunk, whole), pulling = (
             [
                 stack.enter_context(socket.create_connection((host, int(port)), timeout=30))
                 for _ in range(count)
             ]
-            for count in (40, 2)
+            for count in (40, 2, 10)
         )
+        for connection in pulling:
+            for _ in range(2):
+                connection.sendall(
+                    f"GET /v2/root/app/manifests/v1 HTTP/1.1\r\n{lines}\r\n".encode()
+                )
+                assert connection.recv(65536).startswith(b"HTTP/1.1 404")
         chunk.sendall(
             f"PATCH {location} HTTP/1.1\r\n{lines}Content-Type: application/octet-stream\r\n"
             "Content-Length: 10\r\n\r\nhello".encode()
@@ -152,7 +162,38 @@ def test_what_is_in_flight_is_finished_and_silence_does_not_keep_it(
         assert whole.recv(12) == b"HTTP/1.1 201"
         assert installation.wait(70) == 0
         assert time.monotonic() - stopping < 30
-        assert {connection.recv(1) for connection in silent} == {b""}
+        assert {connection.recv(1) for connection in silent + pulling} == {b""}
+
+
+def test_connections_pull_push_and_wait_in_turn(looked_at: Installation) -> None:
+    """What is answered at once, and what is not, on the same connections and side by side."""
+    token = looked_at.token("repository:root/turns:push,pull")
+    headers = {"Authorization": f"Bearer {token}"}
+    base = f"{looked_at.registry_url}/v2/root/turns"
+    manifest = json.dumps(
+        {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [], "annotations": {"a": "b" * 999}}
+    ).encode()
+    put = {**headers, "Content-Type": _INDEX}
+    httpx.put(f"{base}/manifests/v1", headers=put, content=manifest).raise_for_status()
+
+    def work(number: int) -> None:
+        blob = b"%d" % number * 30_000
+        digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
+        with httpx.Client(headers=headers, timeout=60) as client:
+            for _ in range(5):
+                assert client.get(f"{base}/manifests/v1").content == manifest
+                assert client.head(f"{base}/manifests/v1").status_code == 200
+                assert client.get(f"{base}/manifests/none").status_code == 404
+            pushed = client.post(f"{base}/blobs/uploads/?digest={digest}", content=blob)
+            assert pushed.status_code == 201
+            assert client.get(f"{base}/manifests/v1").content == manifest
+            assert client.get(f"{base}/blobs/{digest}").content == blob
+            refused = client.get(f"{base}/manifests/v1", headers={"Authorization": "Bearer no"})
+            assert refused.status_code == 401
+            assert client.get(f"{base}/manifests/v1").content == manifest
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(work, range(20)))
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,21 @@ def test_the_claims(pair: Pair) -> None:
     assert user == {"user_info": {"username": "alice"}}
 
 
+def test_who_it_is_for_is_signed_once_for_each_key(pair: Pair) -> None:
+    user = {"username": "alice"}
+    first, again = (opened(issue([PULL], user=user).text, pair)["user"] for _ in range(2))
+    assert again == first
+    assert opened(issue([PULL], user={"username": "bob"}).text, pair)["user"] != first
+    key, certificate = keys.generate()
+    pair.key.write_bytes(key)
+    pair.certificate.write_bytes(certificate)
+    issuing._load.cache_clear()  # Files may be of the same size and moment.
+    claim = opened(issue([PULL], user=user).text, pair)["user"]
+    (known,) = keys.load_certificates(certificate)
+    found = jwt.decode(claim, known.public_key(), algorithms=["ES256"])  # type: ignore[arg-type]
+    assert found == {"user_info": user}
+
+
 def test_the_header(pair: Pair) -> None:
     header = jwt.get_unverified_header(issue([PULL]).text)
     signing = keys.signing_key(pair.key.read_bytes(), pair.certificate.read_bytes())

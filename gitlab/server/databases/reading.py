@@ -108,10 +108,14 @@ class ReadsRows:
             return int(self._execute(sql, parameters).rowcount)
 
     @contextmanager
-    def together(self: Any) -> Iterator[Callable[[str, Sequence[Any]], Sent]]:
+    def together(
+        self: Any, *, commits: bool = False
+    ) -> Iterator[Callable[[str, Sequence[Any]], Sent]]:
         """A function that sends statements which are all done at the end.
 
-        An engine that is elsewhere gets them at once, and waits for none of them.
+        An engine that is elsewhere gets them at once, and waits for none of them. With `commits`
+        they are the last of the outermost block's transaction, which it may commit with them: what
+        the block does afterwards can't undo them.
         """
         yield self._send
 

@@ -22,6 +22,14 @@ def read(kind: type[Row], sql: str, parameters: Sequence[Any]) -> list[Row]:
     return _made(kind, connections[DEFAULT_DB_ALIAS].rows(sql, parameters))  # type: ignore[attr-defined]
 
 
+def read_together(*questions: tuple[type[NamedTuple], str, Sequence[Any]]) -> list[list[Any]]:
+    """As `read`, for several: what each gives. An engine that is elsewhere is asked once."""
+    connection: Any = connections[DEFAULT_DB_ALIAS]
+    with connection.together() as send:
+        sent = [(kind, send(sql, parameters)) for kind, sql, parameters in questions]
+    return [_made(kind, each.rows) for kind, each in sent]
+
+
 def _made(kind: type[Row], found: list[tuple[Any, ...]]) -> list[Row]:
     if not found:
         return []

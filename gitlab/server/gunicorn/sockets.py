@@ -48,7 +48,17 @@ class GivesLeave:
             self.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")  # type: ignore[attr-defined]
 
 
-class ClientSocket(GivesLeave, socket.socket):
+class HasRequests:
+    """Remembers of a connection's requests what the event loop and the shortcut have to know."""
+
+    was_asked = False
+    """Whether the shortcut has said of the request that comes now that it is not for it."""
+
+    was_at_once = False
+    """Whether the last answer was the shortcut's, and a quick one."""
+
+
+class ClientSocket(HasRequests, GivesLeave, socket.socket):
     """A connection without TLS."""
 
     @classmethod
@@ -129,7 +139,7 @@ class ClientSocket(GivesLeave, socket.socket):
             raise _broken()
 
 
-class TLSClientSocket(GivesLeave, ssl.SSLSocket):
+class TLSClientSocket(HasRequests, GivesLeave, ssl.SSLSocket):
     """A connection with TLS, of which half a record may have come."""
 
     def do_handshake(self, block: bool = False) -> None:

@@ -29,8 +29,13 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import InvalidRequestLine, LimitRequestHeaders
 from gunicorn.workers import gthread
 
+from gitlab.server import shortcut
 from gitlab.server.gunicorn import errors, sockets
+from gitlab.server.gunicorn.event_loop import EventLoop
 from gitlab.server.gunicorn.threads import RequestThreads
+
+_TAKEN = object()
+"""What has become of a connection that is in the event loop now."""
 
 _STAY = 2
 """Milliseconds for the next request on a connection."""
@@ -54,6 +59,7 @@ class BerthWorker(gthread.ThreadWorker):
     """gunicorn's ``gthread`` with threads of its own; see above."""
 
     wsgi: Any
+    event_loop: EventLoop | None = None
 
     def init_process(self) -> None:
         """See `gunicorn.workers.base.Worker.init_process`.
@@ -78,18 +84,16 @@ class BerthWorker(gthread.ThreadWorker):
         return threads
 
     def load_wsgi(self) -> None:
-        """Let the application find the threads in its environment."""
+        """Let the application find the threads in its environment, and the event loop its shortcut.
+
+        What is TLS has no event loop: a record is more or less than a request.
+        """
         super().load_wsgi()
         application: Any = self.wsgi
-        aside = self.tpool.aside
-
-        def with_aside(environ: dict[str, Any], start_response: Any) -> Any:
-            environ["berth.aside"] = aside
-            if not _owes_leave(environ["gunicorn.socket"]):
-                return application(environ, start_response)
-            return application(environ, _closing_without_leave(environ, start_response))
-
-        self.wsgi = with_aside
+        self.wsgi = _with_threads(application, self.tpool.aside)
+        if isinstance(application, shortcut.WithShortcut) and not self.cfg.is_ssl:
+            self.event_loop = EventLoop(self, application.at_once)
+            self.event_loop.start()
 
     def handle(self, conn: Any) -> Any:
         """Answer what comes on a connection; True where it is to be kept for more.
@@ -101,7 +105,12 @@ class BerthWorker(gthread.ThreadWorker):
         if not conn.initialized and not conn.data_ready and not _readable(conn.sock, _FIRST_BYTE):
             return gthread._DEFER  # noqa: SLF001 - as the method itself does, five seconds later
         keep = self._answer(conn)
-        while keep is True and self.alive and self._is_next_here(conn):
+        while keep is True and self.alive:
+            if self.event_loop and conn.sock.was_at_once and not _held(conn):
+                self.event_loop.take(conn)
+                return _TAKEN
+            if not self._is_next_here(conn):
+                break
             keep = self._answer(conn)
         if keep is False and conn.sock.fileno() >= 0:
             # gunicorn would do it in its main thread, and wait there until the client closes too.
@@ -129,11 +138,26 @@ class BerthWorker(gthread.ThreadWorker):
 
     def finish_request(self, conn: Any, fs: Future[Any]) -> None:
         """See `gunicorn.workers.gthread.ThreadWorker.finish_request`."""
+        if not fs.cancelled() and fs.result() is _TAKEN:
+            return
         if conn.sock.fileno() < 0:
             # It would be closed again, and counted out twice.
             self.nr_conns -= 1
         else:
             super().finish_request(conn, fs)
+
+    def give_back(self, conn: Any, *, keep: bool) -> None:
+        """See `gitlab.server.gunicorn.event_loop.Threads`."""
+        done: Future[bool] = Future()
+        done.set_result(keep)
+        self.method_queue.defer(self.finish_request, conn, done)
+
+    def enqueue_rest(self, conn: Any, rest: bytes) -> None:
+        """See `gitlab.server.gunicorn.event_loop.Threads`."""
+        sent = self.tpool.submit(_sent, conn.sock, rest)
+        sent.add_done_callback(
+            lambda done: self.method_queue.defer(self.finish_request, conn, done)
+        )
 
     def _cap_keepalive(self, deadline: float) -> None:
         """Nor is waited at the end for connections on which nothing has ever come."""
@@ -184,6 +208,34 @@ class BerthWorker(gthread.ThreadWorker):
         return verdict
 
 
+def _with_threads(application: Any, aside: sockets.Aside) -> Any:
+    """`application`, with ``berth.aside``, and with what the event loop has to know of requests."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        connection = environ["gunicorn.socket"]
+        environ["berth.aside"] = aside
+        if connection.was_asked:
+            environ[shortcut.WAS_ASKED] = True
+        connection.was_asked = connection.was_at_once = False
+        if _owes_leave(connection):
+            return application(environ, _closing_without_leave(environ, start_response))
+        body = application(environ, start_response)
+        connection.was_at_once = environ.get(shortcut.AT_ONCE, False)
+        return body
+
+    return answer
+
+
+def _sent(connection: socket.socket, rest: bytes) -> bool:
+    """Send `rest`, which may take long; whether the client has taken all of it."""
+    try:
+        connection.setblocking(True)
+        connection.sendall(rest)
+    except OSError:
+        return False
+    return True
+
+
 def _owes_leave(connection: Any) -> bool:
     return getattr(connection, "owes_leave", False)
 
@@ -213,7 +265,7 @@ _MORE = TimeoutError()
 def _judge(conn: Any) -> Exception | None:
     """None where the parser will not have to wait, `_MORE`, or what is wrong with the head."""
     # What was sent together with the request before has been read with it.
-    held = conn.parser.unreader.buf.getvalue() if conn.parser else b""
+    held = _held(conn)
     head = _peek(conn.sock, _MOST_HEADS)
     if head is not None and len(head) == _MOST_HEADS and _END not in held + head:
         head = _peek(conn.sock)
@@ -228,6 +280,12 @@ def _judge(conn: Any) -> Exception | None:
     if _END in start or start.count(b"\n") != start.count(b"\r\n"):
         return None
     return LimitRequestHeaders("more than 64 KiB") if len(head) >= _HEAD else _MORE
+
+
+def _held(conn: Any) -> bytes:
+    """What has come and was read, but not parsed."""
+    found: bytes = conn.parser.unreader.buf.getvalue() if conn.parser else b""
+    return found
 
 
 def lacks_descriptors(error: BaseException | None) -> bool:

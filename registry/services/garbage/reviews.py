@@ -15,22 +15,23 @@ from django.utils import timezone
 from registry.models import Review
 from registry.services import database
 
-_QUEUE = """
-INSERT INTO registry_review (kind, target, reason, queued_at, due_at, cause, attempts)
-VALUES (%s, %s, %s, %s, %s, %s, 0)
+_INTO = "INSERT INTO registry_review (kind, target, reason, queued_at, due_at, cause, attempts)"
+_AGAIN = """
 ON CONFLICT (kind, target) DO UPDATE
 SET due_at = excluded.due_at, reason = excluded.reason, cause = excluded.cause
 """
+_QUEUE = f"{_INTO} VALUES (%s, %s, %s, %s, %s, %s, 0) {_AGAIN}"
 
-
-_QUEUE_DANGLING = """
-INSERT INTO registry_review (kind, target, reason, queued_at, due_at, cause, attempts)
-SELECT 'link', l.id, %s, %s, %s, '', 0 FROM registry_repositoryblob l
-WHERE l.repository_id = %s AND l.blob_id = (SELECT id FROM registry_blob WHERE digest = %s)
-AND NOT EXISTS (SELECT 1 FROM registry_manifestblob m WHERE m.link_id = l.id)
-ON CONFLICT (kind, target) DO UPDATE
-SET due_at = excluded.due_at, reason = excluded.reason, cause = excluded.cause
+QUEUE_DANGLING_OF = f"""
+{_INTO} SELECT 'link', l.id, %s, %s, %s, '', 0 FROM {{rights}}
+AND NOT EXISTS (SELECT 1 FROM registry_manifestblob m WHERE m.link_id = l.id) {_AGAIN}
 """
+"""SQL: a review with `of_dangling` of each right `l` of some that no manifest names."""
+
+_QUEUE_DANGLING = QUEUE_DANGLING_OF.format(
+    rights="registry_repositoryblob l WHERE l.repository_id = %s"
+    " AND l.blob_id = (SELECT id FROM registry_blob WHERE digest = %s)"
+)
 _DROP = "DELETE FROM registry_review WHERE kind = %s AND target IN ({holes})"
 _BATCH = 500
 
@@ -77,8 +78,13 @@ def queue_dangling(repository_id: int, digest: str, reason: str, send: database.
 
     It is sent together with what makes the right.
     """
+    send(_QUEUE_DANGLING, [*of_dangling(reason), repository_id, digest])
+
+
+def of_dangling(reason: str) -> list[object]:
+    """The values that `QUEUE_DANGLING_OF` begins with."""
     now = timezone.now()
-    send(_QUEUE_DANGLING, [reason, now, now + grace(), repository_id, digest])
+    return [reason, now, now + grace()]
 
 
 def drop(kind: Review.Kind, targets: Iterable[int], send: database.Together | None = None) -> None:

@@ -14,12 +14,11 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from registry.models import Revocation
+from registry.models import Event, Repository, RepositoryBlob, Revocation
 from registry.services import database, revocations
-from registry.v2 import pulls
 from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
-from tests.registry.base import APP, Person
+from tests.registry.base import APP, Person, answer_at_once
 from tokens.access import Access
 from tokens.issue import issue
 
@@ -138,19 +137,47 @@ def test_a_pull_notices_by_the_query_that_it_makes(gitlab: Person) -> None:
     environ["HTTP_AUTHORIZATION"] = f"Bearer {text}"
     revocations.refresh()
     with CaptureQueriesContext(connections["registry"]) as captured:
-        found = pulls.answer(environ)
+        found = answer_at_once(environ)
     assert found is not None
     assert found.status == "200 OK"
     assert len(captured.captured_queries) == 1
-    tell(gitlab, {"subject": "bob"})
-    revocations._known.latest = -1  # As in a process that has not heard of it.
-    revocations._known.moments.clear()
-    assert pulls.answer(environ) is None
     blob = images.push_blob(APP, b"small")
+    tell(gitlab, {"subject": "bob"})
+    forget()
+    assert answer_at_once(environ) is None
     environ["PATH_INFO"] = f"/v2/{APP}/blobs/{blob}"
-    assert pulls.answer(environ) is None
+    assert answer_at_once(environ) is None
     environ["PATH_INFO"] = "/v2/acme/none/manifests/v1"
-    assert pulls.answer(environ) is None
+    assert answer_at_once(environ) is None
+
+
+def forget() -> None:
+    """As in a process that has not heard of any revocation."""
+    revocations._known.latest = -1
+    revocations._known.moments.clear()
+
+
+@pytest.mark.parametrize("source", [OTHER, "acme/none", APP])
+@pytest.mark.parametrize("target", [APP, "acme/new"])
+def test_a_mount_and_an_upload_notice_by_the_query_that_they_make(
+    gitlab: Person, bob: Person, source: str, target: str
+) -> None:
+    """What they have begun is undone, also where it would have opened a repository."""
+    blob = images.push_blob(OTHER, b"mounted")
+    tell(gitlab, {"subject": "bob"})
+    access = [Access.repository(name, "pull", "push") for name in {source, target}]
+    text = issue(access, subject="bob", decided_at=time.time() - 1).text
+    path = f"/v2/{target}/blobs/uploads/"
+    before = (Event.objects.count(), RepositoryBlob.objects.count(), Repository.objects.count())
+    for query in ("", f"?mount={blob}&from={source}", f"?digest={blob}"):
+        forget()
+        assert bob.send("POST", path + query, b"mounted", token=text).status_code == 401, query
+    after = (Event.objects.count(), RepositoryBlob.objects.count(), Repository.objects.count())
+    assert before == after
+    # Whoever may still do it is asked once more, and answered.
+    forget()
+    text = issue(access, subject="carol").text
+    assert bob.send("POST", path, token=text).status_code == 202
 
 
 def test_what_has_ended_every_token_that_it_could_is_forgotten(gitlab: Person) -> None:

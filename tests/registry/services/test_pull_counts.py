@@ -25,9 +25,8 @@ from registry.services import (
     tags,
 )
 from registry.services.garbage import collection
-from registry.v2 import pulls
 from tests.registry import images
-from tests.registry.base import APP, Person, mint
+from tests.registry.base import APP, Person, answer_at_once, mint
 from tokens.access import Access
 from tokens.issue import issue
 
@@ -52,7 +51,7 @@ def ask(reference: str, method: str = "GET", *, token: str | None = None) -> Non
     environ = RequestFactory(HTTP_HOST="registry.example").generic(
         method, f"/v2/{APP}/manifests/{reference}"
     )
-    found = pulls.answer(
+    found = answer_at_once(
         {**environ.META, "HTTP_AUTHORIZATION": f"Bearer {token or mint('carol', PULL)}"}
     )
     assert found is not None

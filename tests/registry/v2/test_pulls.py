@@ -18,7 +18,8 @@ from registry.services import database, manifests
 from registry.storage import chosen as storage
 from registry.v2 import pulls
 from tests.registry import images
-from tests.registry.base import APP, mint
+from tests.registry.base import APP, answer_at_once, mint
+from tests.registry.services.test_database import kill_backend
 from tokens.access import Access
 
 pytestmark = pytest.mark.django_db(databases=["registry"])
@@ -29,7 +30,7 @@ PULL = Access.repository(APP, "pull")
 def ask(path: str, *access: Access, method: str = "GET", **more: Any) -> pulls.Answer | None:
     environ = RequestFactory(HTTP_HOST="registry.example").generic(method, path).META
     environ["HTTP_AUTHORIZATION"] = f"Bearer {mint('carol', *access)}"
-    return pulls.answer({**environ, **more})
+    return answer_at_once({**environ, **more})
 
 
 def test_a_manifest_that_is_there() -> None:
@@ -152,7 +153,7 @@ def test_a_condition_and_a_request_without_a_host_are_left_to_the_view() -> None
     environ = RequestFactory().get(path).META
     environ.pop("HTTP_HOST", None)
     environ["HTTP_AUTHORIZATION"] = f"Bearer {mint('carol', PULL)}"
-    assert pulls.answer(environ) is None
+    assert answer_at_once(environ) is None
 
 
 def test_what_was_deleted_is_not_answered() -> None:
@@ -174,3 +175,68 @@ def test_a_failure_is_left_to_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(database, "one", fail)
     assert ask(f"/v2/{APP}/manifests/v1", PULL) is None
+
+
+def test_what_another_server_has_is_not_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others wait meanwhile: see `gitlab.server.gunicorn.event_loop`."""
+    image = images.push_image(APP, "v1")
+    environ = RequestFactory(HTTP_HOST="registry.example").get("/").META
+    environ["HTTP_AUTHORIZATION"] = f"Bearer {mint('carol', PULL)}"
+
+    def is_quick(path: str) -> bool:
+        question = pulls.question({**environ, "PATH_INFO": f"/v2/{APP}/{path}"})
+        assert question is not None
+        return question.is_quick
+
+    assert is_quick("manifests/v1")
+    assert is_quick(f"blobs/{image.config}")
+    monkeypatch.setattr(type(storage.current()), "is_here", False)
+    assert is_quick("manifests/v1")
+    assert not is_quick(f"blobs/{image.config}")
+
+
+def test_several_are_found_in_one_go() -> None:
+    """Each gets its own answer, and what is not for the shortcut holds up none of them."""
+    image, other = images.push_image(APP, "v1"), images.push_image("acme/other", "v2")
+    token = mint("carol", PULL, Access.repository("acme/other", "pull"))
+
+    def question(path: str) -> pulls.Question | None:
+        environ = RequestFactory(HTTP_HOST="registry.example").get(path).META
+        return pulls.question({**environ, "HTTP_AUTHORIZATION": f"Bearer {token}"})
+
+    paths = [
+        f"/v2/{APP}/manifests/v1",
+        f"/v2/{APP}/manifests/none",
+        f"/v2/{APP}/blobs/{image.config}",
+        f"/v2/{APP}/blobs/{digests.of(b'none')}",
+        f"/v2/acme/other/manifests/{other.digest}",
+    ]
+    questions = [found for path in paths if (found := question(path))]
+    assert len(questions) == len(paths)
+    first, second, third, fourth, fifth = pulls.answers(questions)
+    assert first
+    assert second
+    assert third
+    assert fifth
+    assert first.body == image.payload
+    assert second.status == "404 Not Found"
+    assert digests.of(third.body) == image.config
+    assert fourth is None
+    assert fifth.body == other.payload
+    assert pulls.answers([]) == []
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(databases=["registry"], transaction=True)
+def test_a_lost_connection_is_made_anew_for_the_next() -> None:
+    """No request of Django's does so in the thread of the event loop."""
+    image = images.push_image(APP, "v1")
+    path = f"/v2/{APP}/manifests/v1"
+    for _ in range(2):
+        for _ in range(3):  # A statement that is known is sent in another way.
+            found = ask(path, PULL)
+            assert found is not None
+            assert found.body == image.payload
+        kill_backend()
+        assert ask(path, PULL) is None
+    assert ask(path, PULL) is not None

@@ -149,7 +149,9 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
         found = self._answers([(sql, parameters)])
         return super().change(sql, parameters) if found is None else found[0].count
 
-    def _answers(self, statements: Sequence[Statement]) -> list[Answered] | None:
+    def _answers(
+        self, statements: Sequence[Statement], *, commits: bool = False
+    ) -> list[Answered] | None:
         """See `KnownStatements.answers`."""
         connection = self.connection
         if (
@@ -160,12 +162,12 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
         ):
             return None
         with self.wrap_database_errors:
-            found: list[Answered] | None = connection.known.answers(statements)
+            found: list[Answered] | None = connection.known.answers(statements, commits=commits)
             return found
 
     @contextmanager
-    def together(self) -> Iterator[Callable[[str, Sequence[Any]], Sent]]:
-        """See `ReadsRows.together`: in one round trip."""
+    def together(self, *, commits: bool = False) -> Iterator[Callable[[str, Sequence[Any]], Sent]]:
+        """See `ReadsRows.together`: in one round trip, which the commit needs none after."""
         if (
             self.connection is None
             or self.force_debug_cursor
@@ -182,11 +184,14 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
 
         yield note
         statements = [each for each, _ in waiting]
-        for (_, one), found in zip(waiting, self._done(statements), strict=True):
+        # A block within another one is not the transaction: that goes on.
+        ends = self.in_atomic_block and not self.savepoint_ids and not self.needs_rollback
+        done = self._done(statements, commits=commits and ends)
+        for (_, one), found in zip(waiting, done, strict=True):
             one.is_done(found)
 
-    def _done(self, statements: Sequence[Statement]) -> Sequence[Sent]:
-        found = self._answers(statements) if statements else []
+    def _done(self, statements: Sequence[Statement], *, commits: bool) -> Sequence[Sent]:
+        found = self._answers(statements, commits=commits) if statements else []
         if found is not None:
             return found
         with self.wrap_database_errors, self.connection.pipeline():

@@ -3,7 +3,7 @@
 A cursor parses, adapts and remembers for each query anew, which takes three times as long as asking
 the server for a row, and more in psycopg's pipeline. Here the same few statements are sent again
 and again: those of every pull, push and token. Several go in one round trip, and with them the
-beginning of a transaction.
+beginning of a transaction, and its end.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BAD_VALUE = "22"
 cursor, asked next, finds rows or raises its own.
 """
 
-_BEGIN = b"BEGIN"
+_BEGIN, _COMMIT = b"BEGIN", b"COMMIT"
 _TEXT, _BINARY = 0, 1
 _UNSET: Any = object()
 
@@ -56,11 +56,14 @@ class KnownStatements:
         self._poll.register(self._pgconn.socket, select.POLLIN)
         self._loader = Transformer(connection)
 
-    def answers(self, statements: Sequence[Statement]) -> list[Answered] | None:
+    def answers(
+        self, statements: Sequence[Statement], *, commits: bool = False
+    ) -> list[Answered] | None:
         """What each gives, or None where psycopg's cursor has to ask: nothing has been done then.
 
         They are done in their order and in one round trip, which begins a transaction where the
-        connection stands before one. Raises psycopg's errors.
+        connection stands before one, and with `commits` ends it. Raises psycopg's errors; of
+        several statements those after the one that has failed are not done, nor is the commit.
         """
         status = self._pgconn.transaction_status
         if status not in (pq.TransactionStatus.IDLE, pq.TransactionStatus.INTRANS):
@@ -72,10 +75,12 @@ class KnownStatements:
         if None in sent:
             return None
         begins = is_idle and not self._connection.autocommit
-        results = self._results_of(sent, begins=begins)
+        commits = commits and (begins or not is_idle)
+        results = self._results_of(sent, begins=begins, commits=commits)
         failed = next((each for each in results if each.status == pq.ExecStatus.FATAL_ERROR), None)
         if failed is None:
-            return [self._answered(each) for each in results[1 if begins else 0 :]]
+            first = 1 if begins else 0
+            return [self._answered(each) for each in results[first : first + len(sent)]]
         error = errors.error_from_result(failed, "utf-8")
         if is_idle and self._cursor_may_ask(error.sqlstate or "", statements):
             if begins:
@@ -94,7 +99,7 @@ class KnownStatements:
         """
         if self._pgconn.transaction_status != pq.TransactionStatus.INTRANS:
             return False
-        (result,) = self._run(lambda: self._pgconn.send_query_params(b"COMMIT", None))
+        (result,) = self._run(lambda: self._pgconn.send_query_params(_COMMIT, None))
         if result.status == pq.ExecStatus.FATAL_ERROR:
             raise errors.error_from_result(result, "utf-8")
         return True
@@ -164,12 +169,13 @@ class KnownStatements:
 
     # The wire
 
-    def _results_of(self, sent: Sequence[Any], *, begins: bool) -> list[Any]:
-        """What the server answers to each, and before them to what begins a transaction.
+    def _results_of(self, sent: Sequence[Any], *, begins: bool, commits: bool) -> list[Any]:
+        """What the server answers to each, before them to what begins a transaction, and after
+        them to what ends it.
 
         Raises `psycopg.OperationalError`.
         """
-        if len(sent) == 1 and not begins:
+        if len(sent) == 1 and not begins and not commits:
             return self._run(lambda: self._pgconn.send_query_prepared(*sent[0]))
 
         def send() -> None:
@@ -178,6 +184,8 @@ class KnownStatements:
                 self._pgconn.send_query_params(_BEGIN, None)
             for each in sent:
                 self._pgconn.send_query_prepared(*each)
+            if commits:
+                self._pgconn.send_query_params(_COMMIT, None)
             self._pgconn.pipeline_sync()
 
         return self._run(send, pipeline=True)

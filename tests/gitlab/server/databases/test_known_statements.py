@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
 import pytest
 from django.db import DatabaseError, DataError, IntegrityError, OperationalError, connections
+from django.db.transaction import atomic
 from psycopg.pq import TransactionStatus
 
 from gitlab.server.databases.postgresql import known_statements
@@ -183,6 +184,115 @@ def test_a_transaction_is_begun_with_its_first_statements(
         assert status == TransactionStatus.INTRANS
     assert connection.row(count, [1]) == (3,), "rolled back"
     assert asked_by_cursor == []
+
+
+ADD = "INSERT INTO added VALUES (%s)"
+FAILING = "UPDATE added SET id = 1 / %s::int WHERE id = 1"
+
+
+@pytest.fixture
+def ours() -> Any:
+    """The registry's connection, on which `ADD` and `FAILING` are known."""
+    found: Any = connections["registry"]
+    found.change("DROP TABLE IF EXISTS added", [])
+    found.change("CREATE TABLE added (id int UNIQUE DEFERRABLE INITIALLY DEFERRED)", [])
+    for number in range(3):
+        found.change(ADD, [number + 1])
+        found.change(FAILING, [1])
+    found.change("DELETE FROM added", [])
+    yield found
+    found.change("DROP TABLE added", [])
+
+
+@pytest.fixture
+def seen(ours: Any) -> Iterator[Callable[[], int]]:
+    """How many rows others see."""
+    other = ours.copy()
+    yield lambda: int(other.row("SELECT count(*) FROM added", [])[0])
+    other.close()
+
+
+def in_transaction(ours: Any) -> bool:
+    return bool(ours.connection.pgconn.transaction_status == TransactionStatus.INTRANS)
+
+
+def test_a_transaction_is_committed_with_its_last_statements(
+    ours: Any, seen: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trips: list[Any] = []
+    run = known_statements.KnownStatements._run
+
+    def noting(self: Any, *given: Any, **more: Any) -> Any:
+        if self is ours.connection.known:
+            trips.append(given)
+        return run(self, *given, **more)
+
+    monkeypatch.setattr(known_statements.KnownStatements, "_run", noting)
+    with atomic(using="registry"):
+        with ours.together(commits=True) as send:
+            sent = [send(ADD, [1]), send(FAILING, [1])]
+        assert not in_transaction(ours)
+        assert seen() == 1
+    assert [each.count for each in sent] == [1, 1]
+    assert len(trips) == 1
+    with atomic(using="registry"):
+        ours.change(ADD, [2])
+        with ours.together(commits=True) as send:
+            send(ADD, [3])
+        assert seen() == 3
+    assert len(trips) == 3
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_a_failure_before_a_commit_undoes_all(
+    ours: Any, seen: Callable[[], int], position: int
+) -> None:
+    with (  # noqa: PT012 - it is sent at the end
+        pytest.raises(DatabaseError, match="division by zero"),
+        atomic(using="registry"),
+        ours.together(commits=True) as send,
+    ):
+        send(ADD, [1])
+        for each in range(3):
+            send(ADD, [each + 2])
+            if each == position:
+                send(FAILING, [0])
+    assert not in_transaction(ours)
+    assert seen() == 0
+
+
+def test_a_block_within_another_commits_nothing(ours: Any, seen: Callable[[], int]) -> None:
+    with pytest.raises(ValueError, match="mine"), atomic(using="registry"):  # noqa: PT012
+        with atomic(using="registry"), ours.together(commits=True) as send:
+            send(ADD, [1])
+        assert in_transaction(ours)
+        raise ValueError("mine")
+    with atomic(using="registry"):
+        ours.set_rollback(True)
+        with ours.together(commits=True) as send:
+            send(ADD, [1])
+        assert in_transaction(ours)
+    assert seen() == 0
+
+
+def test_what_is_not_known_is_committed_by_the_block(ours: Any, seen: Callable[[], int]) -> None:
+    with atomic(using="registry"):
+        with ours.together(commits=True) as send:
+            send(ADD, [1])
+            send("SELECT 5", [])
+        assert seen() == 0
+    assert seen() == 1
+
+
+def test_what_a_commit_among_them_refuses_is_an_error(ours: Any, seen: Callable[[], int]) -> None:
+    with (  # noqa: PT012 - it is sent at the end
+        pytest.raises(IntegrityError),
+        atomic(using="registry"),
+        ours.together(commits=True) as send,
+    ):
+        send(ADD, [7])
+        send(ADD, [7])
+    assert seen() == 0
 
 
 def test_what_a_commit_refuses_is_an_error(connection: Any) -> None:

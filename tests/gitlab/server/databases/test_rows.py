@@ -52,6 +52,18 @@ def test_nothing_is_found(alice: User) -> None:
     assert rows.read(PersonRow, FIND, ["bob"]) == []
 
 
+def test_several_are_read_together(alice: User) -> None:
+    services.create(alice, name="ci", scopes=["read_registry"])
+    for _ in range(3):  # What the server knows already is sent in another way.
+        people, nobody, kinds = rows.read_together(
+            (PersonRow, FIND, ["alice"]), (PersonRow, FIND, ["bob"]), (Kinds, KINDS, [alice.pk])
+        )
+        assert people == rows.read(PersonRow, FIND, ["alice"])
+        assert nobody == []
+        assert kinds == rows.read(Kinds, KINDS, [alice.pk])
+        assert kinds[0].scopes == ["read_registry"]
+
+
 def test_a_query_is_counted_where_somebody_counts(
     alice: User, django_assert_num_queries: Any
 ) -> None:
@@ -62,3 +74,9 @@ def test_a_query_is_counted_where_somebody_counts(
 def test_failures_are_djangos(alice: User) -> None:
     with pytest.raises((OperationalError, ProgrammingError)):
         rows.read(PersonRow, "SELECT id FROM nowhere WHERE id = %s", [1])
+
+
+def test_failures_of_several_are_djangos(alice: User) -> None:
+    nowhere = (PersonRow, "SELECT id FROM nowhere WHERE id = %s", [1])
+    with pytest.raises((OperationalError, ProgrammingError)):
+        rows.read_together((PersonRow, FIND, ["alice"]), nowhere)

@@ -274,15 +274,18 @@ def test_one_upload_committed_twice_at_once(
 
 
 @concurrent
+@pytest.mark.parametrize("is_open", [True, False])
 def test_mounts_and_collectors_at_once(
-    clock: Any, store: FilesystemStore, at_once: Callable[..., list[Any]]
+    clock: Any, store: FilesystemStore, at_once: Callable[..., list[Any]], is_open: bool
 ) -> None:
-    """A mount that says yes has bytes."""
+    """A mount that says yes has bytes, into a repository that is there and into a new one."""
     for round_ in range(5):
         body = images.content()
         digest = images.push_blob(APP, body)
         clock.advance(days=1)
         target = f"acme/target-{round_}"
+        if is_open:
+            images.push_image(target)
         mounted, other, _ = at_once(
             lambda digest=digest, target=target: blobs.mount(target, digest, APP, ALICE),
             lambda: garbage.review(10),

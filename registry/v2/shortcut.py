@@ -1,0 +1,102 @@
+"""What a registry answers before Django's handler: pulls, mounts, and where uploads begin and end.
+
+A pull is answered by `registry.v2.pulls` where it is plain. A POST or PUT of an upload that has no
+body is small too, and most of what Django does around it is of no use here: so the view itself is
+asked, whatever it says, and there is no second set of rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+from django.core.handlers.exception import response_for_exception
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpResponse
+from django.utils.log import log_response
+
+from registry.v2 import pulls
+from registry.v2.base import RegistryView
+from registry.v2.pulls import Answer
+from registry.v2.uploads import UploadsView, UploadView
+from tokens.access import NAME_PATTERN, is_repository_name
+
+_REFUSED = 400
+"""The status from which on Django's handler logs an answer."""
+
+
+class _Entry(NamedTuple):
+    """An address and its view, with its route in `registry.urls` for the counting of requests."""
+
+    address: re.Pattern[str]
+    view: RegistryView
+    route: str
+
+
+def _entry(rest: str, view: RegistryView, route: str) -> _Entry:
+    address = re.compile(rf"/v2/(?P<name>{NAME_PATTERN})/blobs/uploads/{rest}", re.ASCII)
+    return _Entry(address, view, f"v2/<name:name>/blobs/uploads/{route}")
+
+
+_ENTRIES = {
+    "POST": _entry("", UploadsView(), ""),
+    "PUT": _entry(r"(?P<session>[0-9a-f-]+)", UploadView(), "<reference:session>"),
+}
+
+
+class ViewQuestion(NamedTuple):
+    """A request that a view answers, and what its address says."""
+
+    entry: _Entry
+    environ: dict[str, Any]
+    arguments: dict[str, str]
+
+    @property
+    def is_quick(self) -> bool:
+        """No: what is changed waits for a disk."""
+        return False
+
+
+Question = pulls.Question | ViewQuestion
+
+
+def question(environ: dict[str, Any]) -> Question | None:
+    """What has to be found for a WSGI request, None where Django's handler has to answer."""
+    entry = _ENTRIES.get(environ["REQUEST_METHOD"])
+    if entry is None:
+        return pulls.question(environ)
+    matched = entry.address.fullmatch(environ["PATH_INFO"])
+    if matched is None or not is_repository_name(matched["name"]) or _has_body(environ):
+        return None
+    return ViewQuestion(entry, environ, matched.groupdict())
+
+
+def answers(questions: Sequence[Question]) -> list[Answer | None]:
+    """The response to each, None where Django's handler has to answer. Pulls are asked for
+    together.
+    """
+    asked = [each for each in questions if isinstance(each, pulls.Question)]
+    found = iter(pulls.answers(asked) if asked else ())
+    return [
+        _by_the_view(*each) if isinstance(each, ViewQuestion) else next(found) for each in questions
+    ]
+
+
+def _by_the_view(entry: _Entry, environ: dict[str, Any], arguments: dict[str, str]) -> Answer:
+    request = WSGIRequest(environ)
+    try:
+        response = cast(HttpResponse, entry.view(request, **arguments))
+    except Exception as error:  # noqa: BLE001 - as Django's handler, which logs it and answers 500
+        response = response_for_exception(request, error)
+    if response.status_code >= _REFUSED:
+        log_response(
+            "%s: %s", response.reason_phrase, request.path, response=response, request=request
+        )
+    status = f"{response.status_code} {response.reason_phrase}"
+    return Answer(status, list(response.items()), response.content, entry.route)
+
+
+def _has_body(environ: dict[str, Any]) -> bool:
+    """Whether something follows on the request, or it has not said that nothing does."""
+    return "HTTP_TRANSFER_ENCODING" in environ or environ.get("CONTENT_LENGTH", "") not in ("", "0")
