@@ -140,7 +140,11 @@ def test_what_is_in_flight_is_finished_and_silence_does_not_keep_it(
                 connection.sendall(
                     f"GET /v2/root/app/manifests/v1 HTTP/1.1\r\n{lines}\r\n".encode()
                 )
-                assert connection.recv(65536).startswith(b"HTTP/1.1 404")
+                answer = b""
+                # The head may come before the body.
+                while not answer.endswith(b"}]}") and (more := connection.recv(65536)):
+                    answer += more
+                assert answer.startswith(b"HTTP/1.1 404"), answer
         chunk.sendall(
             f"PATCH {location} HTTP/1.1\r\n{lines}Content-Type: application/octet-stream\r\n"
             "Content-Length: 10\r\n\r\nhello".encode()
@@ -154,9 +158,9 @@ def test_what_is_in_flight_is_finished_and_silence_does_not_keep_it(
         stopping = time.monotonic()
         time.sleep(2)
         chunk.sendall(b"world")
-        answer = chunk.recv(65536).decode()
-        assert answer.startswith("HTTP/1.1 202"), answer
-        assert "Range: 0-9" in answer
+        said = chunk.recv(65536).decode()
+        assert said.startswith("HTTP/1.1 202"), said
+        assert "Range: 0-9" in said
         time.sleep(3)
         whole.sendall(b"low")
         assert whole.recv(12) == b"HTTP/1.1 201"
