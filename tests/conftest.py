@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -242,6 +243,15 @@ def _nothing_is_counted() -> Iterator[None]:
     if store._held is not None:
         with store._transaction() as cursor:
             cursor.execute("DELETE FROM arrivals")
+
+
+@pytest.fixture(autouse=True)
+def _no_revocation_is_known() -> Iterator[None]:
+    """What a test has revoked, and taken back with its rows, is no news to the next."""
+    yield
+    if revocations := sys.modules.get("registry.services.revocations"):
+        revocations._known.latest = None
+        revocations._known.moments = {}
 
 
 @pytest.fixture(scope="session")

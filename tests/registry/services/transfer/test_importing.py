@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from registry import digest as digests
-from registry.services import blobs, manifests
+from registry.services import blobs, manifests, revocations
 from registry.services.transfer.importing import Importer
 from registry.services.transfer.sources import FolderSource
 from tests.registry import images
@@ -80,3 +81,15 @@ def test_blobs_that_an_index_lists_are_taken_over_and_held(
         assert blobs.find(APP, entry["digest"]).size == entry["size"]
     with pytest.raises(blobs.RegistryError):
         blobs.find(APP, digests.of(elsewhere))
+
+
+def test_a_revocation_stops_no_import(tmp_path: Path) -> None:
+    """It ends tokens, and an import has none; a process that has just begun knows of none."""
+    folder = Folder(tmp_path)
+    revocations.add([revocations.Ended(timezone.now(), subject="bob")])
+    config, layer = images.content(), images.content()
+    for body in (config, layer):
+        folder.layer(body)
+    digest = folder.manifest("v1", images.document(config, [layer]))
+    assert not Importer(FolderSource(tmp_path)).repository(APP, APP).faults
+    assert manifests.find(APP, "v1").digest == digest
