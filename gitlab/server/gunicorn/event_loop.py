@@ -27,6 +27,8 @@ from typing import Any, NamedTuple, Protocol
 
 from gunicorn.http import wsgi
 
+from gitlab.server.shortcut import Ready
+
 log = logging.getLogger("gitlab.server.gunicorn.event_loop")
 
 _STAY = 1.0
@@ -44,27 +46,11 @@ _NOT_HERE = frozenset({"CONTENT-LENGTH", "TRANSFER-ENCODING", "EXPECT", "UPGRADE
 """Fields of requests that are more than a head."""
 
 
-class Ready(Protocol):
-    """A response that needs nothing more."""
-
-    @property
-    def status(self) -> str:
-        """The text of its status line."""
-
-    @property
-    def headers(self) -> list[tuple[str, str]]:
-        """Its fields."""
-
-    @property
-    def body(self) -> bytes:
-        """Its body; nothing for HEAD."""
-
-
 AtOnce = Callable[[Sequence[dict[str, Any]]], Sequence[Ready | None]]
 """What gives the responses to some requests; None for one that somebody else has to answer."""
 
 
-class Threads(Protocol):
+class Worker(Protocol):
     """The worker that a connection comes from and goes back to. Its methods return at once."""
 
     cfg: Any
@@ -94,7 +80,7 @@ class _Asked(NamedTuple):
 class EventLoop:
     """The connections whose next request is awaited here."""
 
-    def __init__(self, worker: Threads, at_once: AtOnce) -> None:
+    def __init__(self, worker: Worker, at_once: AtOnce) -> None:
         self._worker, self._at_once = worker, at_once
         self._coming: deque[Any] = deque()
         self._held: dict[int, Any] = {}

@@ -138,7 +138,7 @@ class BerthWorker(gthread.ThreadWorker):
 
     def finish_request(self, conn: Any, fs: Future[Any]) -> None:
         """See `gunicorn.workers.gthread.ThreadWorker.finish_request`."""
-        if not fs.cancelled() and fs.result() is _TAKEN:
+        if not fs.cancelled() and fs.exception() is None and fs.result() is _TAKEN:
             return
         if conn.sock.fileno() < 0:
             # It would be closed again, and counted out twice.
@@ -147,13 +147,13 @@ class BerthWorker(gthread.ThreadWorker):
             super().finish_request(conn, fs)
 
     def give_back(self, conn: Any, *, keep: bool) -> None:
-        """See `gitlab.server.gunicorn.event_loop.Threads`."""
+        """See `gitlab.server.gunicorn.event_loop.Worker`."""
         done: Future[bool] = Future()
         done.set_result(keep)
         self.method_queue.defer(self.finish_request, conn, done)
 
     def enqueue_rest(self, conn: Any, rest: bytes) -> None:
-        """See `gitlab.server.gunicorn.event_loop.Threads`."""
+        """See `gitlab.server.gunicorn.event_loop.Worker`."""
         sent = self.tpool.submit(_sent, conn.sock, rest)
         sent.add_done_callback(
             lambda done: self.method_queue.defer(self.finish_request, conn, done)

@@ -1,5 +1,5 @@
-"""A worker that can't begin: gunicorn gives up for a fault of the code, and not for want of
-descriptors.
+"""A worker that can't begin, for which gunicorn gives up where the code is at fault and not where a
+descriptor lacks; and what becomes of connections that have failed.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ import errno
 import os
 import subprocess
 import sys
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 from gunicorn.workers import gthread
 
-from gitlab.server.gunicorn.worker import BerthWorker, lacks_descriptors
+from gitlab.server.gunicorn.worker import _TAKEN, BerthWorker, lacks_descriptors
 from tests.e2e.installation import PROJECT
 
 pytestmark = pytest.mark.engineless
@@ -79,3 +80,35 @@ def test_a_hidden_reason_is_found() -> None:
         "assert lacks_descriptors(ValueError('unable to open database file'))\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PROJECT)
+
+
+class Connection:
+    """A connection of gunicorn's, of which it is seen whether it was closed."""
+
+    def __init__(self) -> None:
+        self.sock, self.is_closed = self, False
+
+    def fileno(self) -> int:
+        """Open."""
+        return 0
+
+    def close(self, graceful: bool = False) -> None:
+        """Note it."""
+        self.is_closed = True
+
+
+def test_a_connection_that_has_failed_is_closed_and_counted_out(worker: BerthWorker) -> None:
+    """What is raised here would end the worker."""
+    worker.nr_conns, connection, done = 2, Connection(), Future[Any]()
+    done.set_exception(ZeroDivisionError())
+    worker.finish_request(connection, done)
+    assert connection.is_closed
+    assert worker.nr_conns == 1
+
+
+def test_a_connection_that_the_event_loop_has_stays_counted(worker: BerthWorker) -> None:
+    worker.nr_conns, connection, done = 2, Connection(), Future[Any]()
+    done.set_result(_TAKEN)
+    worker.finish_request(connection, done)
+    assert not connection.is_closed
+    assert worker.nr_conns == 2
