@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict, Unpack
 
 from django.utils import timezone
 
@@ -21,41 +22,47 @@ RECORD_FOR_EACH = f"{_INTO} SELECT {_VALUES} FROM "
 """SQL: an event with `values` for each row of the query that follows; `cursors.announce` first."""
 
 
-def record(  # noqa: PLR0913 - one for each column
+class Details(TypedDict, total=False):
+    """What an event tells besides. `replaced` is the digest at which a tag pointed before its push
+    moved it.
+    """
+
+    tag: str
+    digest: str
+    media_type: str
+    size: int
+    replaced: str
+
+
+def record(
     action: Event.Action,
     repository: str,
     actor: Actor,
     *,
-    tag: str = "",
-    digest: str = "",
-    media_type: str = "",
-    size: int = 0,
-    replaced: str = "",
     send: database.Together | None = None,
+    **details: Unpack[Details],
 ) -> None:
-    """Write one event. With `send`, together with other statements.
-
-    `replaced` is the digest at which a tag pointed before its push moved it.
-    """
+    """Write one event. With `send`, together with other statements."""
     cursors.announce(Event, send)
-    (send or database.change)(
-        _RECORD, values(action, repository, actor, tag, digest, media_type, size, replaced)
-    )
+    (send or database.change)(_RECORD, values(action, repository, actor, **details))
 
 
-def values(  # noqa: PLR0913 - one for each column
-    action: Event.Action,
-    repository: str,
-    actor: Actor,
-    tag: str = "",
-    digest: str = "",
-    media_type: str = "",
-    size: int = 0,
-    replaced: str = "",
+def values(
+    action: Event.Action, repository: str, actor: Actor, **details: Unpack[Details]
 ) -> list[object]:
-    """The values of an event, in the order in which its statement has them; as `record`."""
-    what = [timezone.now(), action.value, repository, tag, digest, media_type, size, replaced]
-    return [*what, actor.name, actor.user]
+    """The values of an event, in the order in which its statement has them."""
+    return [
+        timezone.now(),
+        action.value,
+        repository,
+        details.get("tag", ""),
+        details.get("digest", ""),
+        details.get("media_type", ""),
+        details.get("size", 0),
+        details.get("replaced", ""),
+        actor.name,
+        actor.user,
+    ]
 
 
 def record_renames(names: Sequence[tuple[str, str]], actor: Actor) -> None:

@@ -38,14 +38,6 @@ def _nothing_has_to_survive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test's database has said of revocations goes with it."""
-    from registry.services import revocations
-
-    monkeypatch.setattr(revocations, "_known", revocations._Known())
-
-
-@pytest.fixture(autouse=True)
 def _nothing_is_pulled(monkeypatch: pytest.MonkeyPatch) -> None:
     """What other tests have pulled is not written down by this one."""
     from registry.services import pull_counts
