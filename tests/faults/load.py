@@ -134,6 +134,11 @@ class Registry:
         address = address.copy_merge_params({"digest": digest})
         return self.request("PUT", str(address), content=body).status_code
 
+    def mount(self, name: str, digest: str, source: str) -> int:
+        """201 where the blob of another image is now in this one too."""
+        asked = f"/v2/{name}/blobs/uploads/"
+        return self.request("POST", asked, params={"mount": digest, "from": source}).status_code
+
     def push_image(self, name: str, tag: str, layers: list[bytes]) -> tuple[int, str]:
         """The last status, and the manifest's digest."""
         config = json.dumps({"made": random.random()}).encode()
@@ -235,15 +240,35 @@ class Load:
             config = json.dumps({"made": chance.random()}).encode()
             payload = manifest(config, layers)
             for body in (config, *layers):
-                status = registry.push_blob(name, body)
+                status = self._store(registry, chance, name, body)
                 if status not in (200, 201):
                     self._note(status, (), name, tag, None)
                     return
-                if self._notes_blobs and status == 201:
-                    self.journal.write(op="stored", name=name, digest=digest_of(body))
             digest = digest_of(payload)
             self.journal.write(op="trying", name=name, tag=tag, digest=digest)
             self._note(registry.put(name, tag, payload), (201,), name, tag, digest)
+
+    def _store(self, registry: Registry, chance: random.Random, name: str, body: bytes) -> int:
+        """Push a blob, one in four to another image from which it is then mounted. The last
+        status.
+        """
+        if chance.random() < 0.75:
+            return self._stored(registry.push_blob(name, body), name, body)
+        source = chance.choice([other for other in NAMES if other != name])
+        status = self._stored(registry.push_blob(source, body), source, body)
+        if status not in (200, 201):
+            return status
+        status = self._stored(registry.mount(name, digest_of(body), source), name, body)
+        if status == 202:  # The other image has lost it again: nothing names it there.
+            return self._stored(registry.push_blob(name, body), name, body)
+        self.counts["mounts"] += status == 201
+        return status
+
+    def _stored(self, status: int, name: str, body: bytes) -> int:
+        """Write down that a blob is there, where it is so; the status."""
+        if self._notes_blobs and status == 201:
+            self.journal.write(op="stored", name=name, digest=digest_of(body))
+        return status
 
     def _note(
         self, status: int, good: tuple[int, ...], name: str, tag: str, digest: str | None
