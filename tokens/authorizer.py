@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -81,6 +82,11 @@ class RegistryDisabled(Exception):
 
 class Authorizer(Protocol):
     """What GitLab's side provides. Each method is called at most once for a request, in order."""
+
+    def expecting(self, asked: Sequence[Access]) -> AbstractContextManager[None]:
+        """A block in which somebody will be authenticated, and `asked` be decided: what both need
+        to know may be read together.
+        """
 
     def authenticate(self, username: str, password: str, *, address: str) -> Identity:
         """Who this is. `address` is the client's.

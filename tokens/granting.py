@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from tokens.access import Access, parse_scopes
+from tokens.access import Access, InvalidScope, parse_scopes
 from tokens.authorizer import AccessForbidden, Authorizer, Identity
 from tokens.issue import Bearer, IssuedToken, fitting, issue
 
@@ -26,7 +26,7 @@ def grant(
     """
     asked = parse_scopes(scopes)[: settings.TOKENS_MAX_SCOPES]
     try:
-        granted = authorizer.authorize(identity, [a for a in asked if a.is_well_formed])
+        granted = authorizer.authorize(identity, _well_formed(asked))
         if identity is None and not granted:
             raise AccessForbidden("access forbidden")
     except AccessForbidden as error:
@@ -48,6 +48,18 @@ def grant(
         refusals=_explained(authorizer, identity, asked, recorded),
     )
     return token, signed
+
+
+def expected(scopes: Sequence[str]) -> list[Access]:
+    """What `grant` will ask the authorizer for; nothing where it will raise `InvalidScope`."""
+    try:
+        return _well_formed(parse_scopes(scopes)[: settings.TOKENS_MAX_SCOPES])
+    except InvalidScope:
+        return []
+
+
+def _well_formed(asked: Sequence[Access]) -> list[Access]:
+    return [access for access in asked if access.is_well_formed]
 
 
 def _says_the_same(recorded: Sequence[Access], granted: Sequence[Access]) -> bool:

@@ -111,9 +111,8 @@ def issue(  # noqa: PLR0913 - one for each claim
     lifetime = settings.TOKENS_LIFETIME if lifetime is None else lifetime
     if ends_at is not None:
         lifetime = max(0, min(lifetime, int(ends_at) - now))
-    signed_user = None if user is None else _signed_user(json.dumps(dict(user)), key)
-    bearer = Bearer(subject, auth_type, None, credential)
-    claims = _claims(access, bearer, signed_user, now, lifetime, decided_at)
+    bearer = Bearer(subject, auth_type, user, credential)
+    claims = _claims(access, bearer, key, now, lifetime, decided_at)
     text = _sign(
         claims | ({"refusals": dict(refusals)} if refusals else {}), key, with_certificate=True
     )
@@ -128,7 +127,7 @@ def issue(  # noqa: PLR0913 - one for each claim
 
 
 def fitting(access: Sequence[Access], bearer: Bearer) -> list[Access]:
-    """The first of `access`, as many as fit into one token. Nothing is signed."""
+    """The first of `access`, as many as fit into one token. None of it is signed."""
     key = current_key()
     count = len(access)
     while count and _length(access[:count], bearer, key) > MAX_TOKEN_LENGTH:
@@ -139,7 +138,7 @@ def fitting(access: Sequence[Access], bearer: Bearer) -> list[Access]:
 def _claims(
     access: Iterable[Access],
     bearer: Bearer,
-    signed_user: str | None,
+    key: SigningKey,
     now: int,
     lifetime: int,
     decided_at: float,
@@ -158,8 +157,8 @@ def _claims(
         claims["sub"] = bearer.subject
     if bearer.auth_type is not None:
         claims["auth_type"] = bearer.auth_type
-    if signed_user is not None:
-        claims["user"] = signed_user
+    if bearer.user is not None:
+        claims["user"] = _signed_user(json.dumps(dict(bearer.user)), key)
     if bearer.credential:
         claims["credential"] = bearer.credential
     return claims
@@ -167,17 +166,25 @@ def _claims(
 
 def _length(access: Sequence[Access], bearer: Bearer, key: SigningKey) -> int:
     """How long a token without its certificate is, in characters."""
-    now, user = int(time.time()), None
-    if bearer.user is not None:
-        user = "x" * _signed_length({"user_info": dict(bearer.user)}, key)
-    claims = _claims(access, bearer, user, now, settings.TOKENS_LIFETIME, now)
-    return _signed_length(claims, key)
+    now = int(time.time())
+    claims = _claims(access, bearer, key, now, settings.TOKENS_LIFETIME, now)
+    return _encoded(_json_length(claims)) + _length_around(key)
 
 
-def _signed_length(claims: dict[str, Any], key: SigningKey) -> int:
+@functools.lru_cache(maxsize=4)
+def _length_around(key: SigningKey) -> int:
+    """How long everything but its claims is in a token without its certificate."""
     headers = {"alg": key.algorithm, "kid": key.key_id, "typ": "JWT"}
-    parts = [len(json.dumps(part, separators=(",", ":"))) for part in (headers, claims)]
-    return sum(-(-length * 4 // 3) for length in (*parts, key.signature_length)) + 2
+    return _encoded(_json_length(headers)) + _encoded(key.signature_length) + 2
+
+
+def _json_length(part: dict[str, Any]) -> int:
+    return len(json.dumps(part, separators=(",", ":")))
+
+
+def _encoded(length: int) -> int:
+    """How many characters of Base64 so many bytes are, without padding."""
+    return -(-length * 4 // 3)
 
 
 @functools.lru_cache(maxsize=_MOST_USERS)

@@ -24,7 +24,7 @@ from tokens import authorizer as authorizers
 from tokens import rate_limits
 from tokens.access import InvalidScope
 from tokens.authorizer import LOGIN_AUTH_TYPE, Identity
-from tokens.granting import grant
+from tokens.granting import expected, grant
 from tokens.issue import SERVICE
 from tokens.limiter import TooManyRequests
 
@@ -79,13 +79,15 @@ class TokenView(View):
         address = request.META.get("REMOTE_ADDR", "")
         # Before anything is asked: see `issue`.
         began = time.time()
+        scopes = _scopes(parameters)
         try:
-            identity = (
-                authorizer.authenticate(*credentials, address=address) if credentials else None
-            )
-            if settings.RATE_LIMITS:
-                _count(identity, credentials, address)
-            return self._token(identity, _scopes(parameters), authorizer, began)
+            with authorizer.expecting(expected(scopes)):
+                identity = (
+                    authorizer.authenticate(*credentials, address=address) if credentials else None
+                )
+                if settings.RATE_LIMITS:
+                    _count(identity, credentials, address)
+                return self._token(identity, scopes, authorizer, began)
         except TooManyRequests as error:
             raise _Refusal(
                 429, "TOOMANYREQUESTS", str(error), **{"Retry-After": str(error.retry_after)}

@@ -2,9 +2,9 @@
 
 The order is the protocol's: `authenticate`, `authorize` decides and changes nothing, `record` then
 creates the project that a first push needs and notes the container repository. The database is
-asked three times after the login, however many scopes: for the namespaces and projects of all
-paths, for the memberships, and for the images pushed to with the rules and quotas for them. What
-only pulls asks nothing of the last.
+asked twice, however many scopes, where somebody logs in with a token: for that, with the namespaces
+and projects of all paths, and for the memberships, with the images pushed to and the rules and
+quotas for them. What only pulls asks nothing of the last.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -22,6 +23,7 @@ from gitlab.authorization.credentials.kinds import identify
 from gitlab.authorization.principals import Principal
 from gitlab.container_registry import repositories
 from gitlab.container_registry.image_paths import ImagePath, image_paths, located
+from gitlab.container_registry.image_paths import questions as image_questions
 from gitlab.container_registry.models import ContainerRepository
 from gitlab.container_registry.protection import reading as rule_questions
 from gitlab.container_registry.protection.reading import RuleRow, RulesOfImages
@@ -76,6 +78,11 @@ class _Meta(dict[str, Any]):
 class GitLabAuthorizer:
     """Implements `tokens.authorizer.Authorizer`. Keeps nothing between requests."""
 
+    def expecting(self, asked: Sequence[Access]) -> AbstractContextManager[None]:
+        """Let what `authorize` reads first go in one round trip with what tells who it is."""
+        names = {access.name for access in asked if access.type == "repository"}
+        return rows.asking_along(*(image_questions(names) if names else ()))
+
     def authenticate(self, username: str, password: str, *, address: str) -> Identity:
         """Who this is: a password, or a personal access token with any name beside it."""
         try:
@@ -99,18 +106,13 @@ class GitLabAuthorizer:
             raise RegistryDisabled
         principal: Principal | None = identity.principal if identity else None
         found = located(access.name for access in asked if access.type == "repository")
-        access_in = _access_to(principal, found.values())
-        granted: list[_Granted] = []
-        for access in asked:
-            if access.type == "repository" and access.name in found:
-                image = found[access.name]
-                allowed = _allowed(principal, image, access_in[access.name], access.actions)
-                part = access.limited_to(allowed)
-                if part is not None:
-                    granted.append(_Granted(part, image, access_in[access.name]))
-            elif _is_catalog(access) and principal is not None and principal.lists_catalog:
-                granted.append(_Granted(access, None, policies.NOBODY))
-        return _with_meta(granted)
+        changed = [
+            found[access.name]
+            for access in asked
+            if access.name in found and _changes_images(access)
+        ]
+        with rows.asking_along(*(_questions_about(changed) if changed else ())):
+            return _with_meta(_allowed_of(principal, asked, found))
 
     def ends_at(self, identity: Identity | None, granted: Sequence[Access]) -> float | None:
         """When the credential ends, or the first membership by which something was granted."""
@@ -151,6 +153,10 @@ class GitLabAuthorizer:
         return [access for access in recorded if access is not None]
 
 
+def _changes_images(access: Access) -> bool:
+    return access.type == "repository" and not protections.CHANGES.isdisjoint(access.actions)
+
+
 def _is_catalog(access: Access) -> bool:
     return (access.type, access.name, access.actions) == ("registry", "catalog", ("*",))
 
@@ -159,6 +165,32 @@ def _access_to(principal: Principal | None, images: Collection[ImagePath]) -> di
     if principal is None:
         return {image.path: policies.NOBODY for image in images}
     return principal.access_to(images)
+
+
+class _Granted(NamedTuple):
+    """An access that role and credential allow, to which image, and what its reader is there."""
+
+    access: Access
+    image: ImagePath | None
+    reader: UserAccess
+
+
+def _allowed_of(
+    principal: Principal | None, asked: Sequence[Access], found: Mapping[str, ImagePath]
+) -> list[_Granted]:
+    """What of `asked` role and credential allow, of the images that were `found`."""
+    access_in = _access_to(principal, found.values())
+    granted = []
+    for access in asked:
+        if access.type == "repository" and access.name in found:
+            image = found[access.name]
+            allowed = _allowed(principal, image, access_in[access.name], access.actions)
+            part = access.limited_to(allowed)
+            if part is not None:
+                granted.append(_Granted(part, image, access_in[access.name]))
+        elif _is_catalog(access) and principal is not None and principal.lists_catalog:
+            granted.append(_Granted(access, None, policies.NOBODY))
+    return granted
 
 
 def _allowed(
@@ -206,24 +238,12 @@ def _allowed_in_new_project(
     return {"push", "pull"} if "read" in carried else {"push"}
 
 
-class _Granted(NamedTuple):
-    """An access that role and credential allow, to which image, and what its reader is there."""
-
-    access: Access
-    image: ImagePath | None
-    reader: UserAccess
-
-
 def _with_meta(granted: Sequence[_Granted]) -> list[Access]:
     """What rules leave of the accesses, with what is to be known of each.
 
     Raises `AccessForbidden`.
     """
-    changed = [
-        each.image
-        for each in granted
-        if each.image and protections.CHANGES & set(each.access.actions)
-    ]
+    changed = [each.image for each in granted if each.image and _changes_images(each.access)]
     known, rules, limits = _about(changed) if changed else ({}, RulesOfImages([]), None)
     accesses = []
     for each in granted:
@@ -250,14 +270,18 @@ def _about(
     images: Sequence[ImagePath],
 ) -> tuple[dict[str, str | None], RulesOfImages, QuotasOfImages]:
     """The status of each image that is noted, by path, and the rules and quotas for all of them."""
+    found, rules, limits = rows.read_together(*_questions_about(images))
+    statuses = {row.path: row.status for row in found}
+    return statuses, RulesOfImages(rules), QuotasOfImages(limits)
+
+
+def _questions_about(images: Sequence[ImagePath]) -> tuple[rows.Question, ...]:
     paths = [image.path for image in images]
-    found, rules, limits = rows.read_together(
+    return (
         (_ImageRow, _STATUSES.format(rows.marks(paths)), paths),
         (RuleRow, *rule_questions.question(images)),
         (QuotaRow, *quotas.question(images)),
     )
-    statuses = {row.path: row.status for row in found}
-    return statuses, RulesOfImages(rules), QuotasOfImages(limits)
 
 
 def _refuse_protected(image: ImagePath, rules: RulesOfImages, rank: int) -> None:

@@ -101,20 +101,24 @@ def image_paths(paths: Iterable[str]) -> dict[str, ImagePath]:
 def located(paths: Iterable[str]) -> dict[str, ImagePath]:
     """As `image_paths`, with those that lie too deep, so that somebody can be told."""
     asked = set(paths)
-    wanted = sorted({prefix for path in asked for prefix in prefixes(path)})
-    if not wanted:
+    if not asked:
         return {}
-    # Written out, since composing them costs several times as much as running them.
-    marks = rows.marks(wanted)
     namespaces, projects = (
-        {row.full_path: row for row in found}
-        for found in rows.read_together(
-            (NamespaceRow, _NAMESPACES.format(marks), wanted),
-            (ProjectRow, _PROJECTS.format(marks), wanted),
-        )
+        {row.full_path: row for row in found} for found in rows.read_together(*questions(asked))
     )
     found = ((path, _locate(path, namespaces, projects)) for path in asked)
     return {path: image for path, image in found if image is not None}
+
+
+def questions(paths: Iterable[str]) -> tuple[rows.Question, rows.Question]:
+    """What `located` asks for images, of which there is at least one."""
+    wanted = sorted({prefix for path in paths for prefix in prefixes(path)})
+    # Written out, since composing them costs several times as much as running them.
+    marks = rows.marks(wanted)
+    return (
+        (NamespaceRow, _NAMESPACES.format(marks), wanted),
+        (ProjectRow, _PROJECTS.format(marks), wanted),
+    )
 
 
 def _locate(

@@ -203,8 +203,8 @@ def test_f33_a_node_that_does_not_sync_is_found_out(
     else:
         (tmp_path / "sitecustomize.py").write_text(CARELESS[careless])
         settings["PYTHONPATH"] = str(tmp_path)
-    # Any sync on ext4 and XFS writes their whole journal, so that the database's, right after, writes
-    # each folder of the store along; Btrfs writes what it was asked for.
+    # Any sync on ext4 and XFS writes their whole journal, so that the database's, right after,
+    # writes each folder of the store along; ext2 writes what it was asked for.
     with disk("ext2" if careless == "folders" else "ext4") as on:
         engine = "postgresql" if careless == "server" else "sqlite"
         machine = Machine(tmp_path / "node", on, engine, durable=engine == "sqlite", **settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,10 @@ class FakeAuthorizer:
     meta: dict[str, Any] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     end: float | None = None
+
+    def expecting(self, asked: Sequence[Access]) -> AbstractContextManager[None]:
+        """See `Authorizer`."""
+        return nullcontext()
 
     def authenticate(self, username: str, password: str, *, address: str) -> Identity:
         """See `Authorizer`."""

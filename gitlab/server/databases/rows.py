@@ -9,21 +9,74 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import json
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
 Row = TypeVar("Row", bound=NamedTuple)
 
+Question = tuple[type[NamedTuple], str, Sequence[Any]]
+"""What the rows of a query are made, the query, and its parameters."""
+
+
+class _Along(threading.local):
+    """What this thread asks along, and what that has given, which is nobody's yet."""
+
+    def __init__(self) -> None:
+        self.waiting: Sequence[Question] = ()
+        self.found: dict[tuple[Any, ...], list[Any]] = {}
+
+
+_along = _Along()
+
+
+@contextmanager
+def asking_along(*questions: Question) -> Iterator[None]:
+    """Let the first that is read in this block go in one round trip with `questions`.
+
+    Whoever asks one of these in the block then has the answer already, once: so each rule asks for
+    itself what it needs, and an engine that is elsewhere is asked for all of it together.
+    """
+    before = _along.waiting, _along.found
+    _along.waiting, _along.found = questions, {}
+    try:
+        yield
+    finally:
+        _along.waiting, _along.found = before
+
 
 def read(kind: type[Row], sql: str, parameters: Sequence[Any]) -> list[Row]:
     """The rows of `sql` in GitLab's database as `kind`. `sql` is ours, with ``%s`` for a value."""
+    if _along.waiting or _along.found:
+        return read_together((kind, sql, parameters))[0]
     return _made(kind, connections[DEFAULT_DB_ALIAS].rows(sql, parameters))  # type: ignore[attr-defined]
 
 
-def read_together(*questions: tuple[type[NamedTuple], str, Sequence[Any]]) -> list[list[Any]]:
+def read_together(*questions: Question) -> list[list[Any]]:
     """As `read`, for several: what each gives. An engine that is elsewhere is asked once."""
+    if not _along.waiting and not _along.found:
+        return _read(questions)
+    found, keys = _along.found, [_key(each) for each in questions]
+    missing = {key: each for key, each in zip(keys, questions, strict=True) if key not in found}
+    if missing:
+        missing.update((_key(each), each) for each in _along.waiting)
+        _along.waiting = ()
+        found.update(zip(missing, _read(list(missing.values())), strict=True))
+    answers = [found[key] for key in keys]
+    for key in keys:
+        found.pop(key, None)
+    return answers
+
+
+def _key(question: Question) -> tuple[Any, ...]:
+    _, sql, parameters = question
+    return (sql, *parameters)
+
+
+def _read(questions: Sequence[Question]) -> list[list[Any]]:
     connection: Any = connections[DEFAULT_DB_ALIAS]
     with connection.together() as send:
         sent = [(kind, send(sql, parameters)) for kind, sql, parameters in questions]

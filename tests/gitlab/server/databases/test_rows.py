@@ -80,3 +80,49 @@ def test_failures_of_several_are_djangos(alice: User) -> None:
     nowhere = (PersonRow, "SELECT id FROM nowhere WHERE id = %s", [1])
     with pytest.raises((OperationalError, ProgrammingError)):
         rows.read_together((PersonRow, FIND, ["alice"]), nowhere)
+
+
+def test_what_is_asked_along_goes_with_the_first_that_is_read(
+    alice: User, django_assert_num_queries: Any
+) -> None:
+    services.create(alice, name="ci", scopes=["read_registry"])
+    kinds: rows.Question = (Kinds, KINDS, [alice.pk])
+    with rows.asking_along(kinds, (PersonRow, FIND, ["bob"])):
+        with django_assert_num_queries(3):
+            (found,) = rows.read(PersonRow, FIND, ["alice"])
+        assert found.username == "alice"
+        with django_assert_num_queries(0):
+            ((of_alice,), nobody) = rows.read_together(kinds, (PersonRow, FIND, ["bob"]))
+        assert (of_alice.scopes, nobody) == (["read_registry"], [])
+
+
+def test_what_was_asked_along_is_given_once(alice: User) -> None:
+    """Later the row may be another."""
+    with rows.asking_along((PersonRow, FIND, ["alice"])):
+        rows.read(PersonRow, FIND, ["bob"])
+        assert rows.read(PersonRow, FIND, ["alice"])[0].name == alice.name
+        User.objects.update(name="Somebody else")
+        assert rows.read(PersonRow, FIND, ["alice"])[0].name == "Somebody else"
+
+
+def test_what_is_asked_along_is_asked_once_where_it_comes_first(
+    alice: User, django_assert_num_queries: Any
+) -> None:
+    asked: rows.Question = (PersonRow, FIND, ["alice"])
+    with rows.asking_along(asked), django_assert_num_queries(1):
+        assert rows.read(*asked)
+
+
+def test_nothing_is_left_of_it_after_the_block(alice: User, django_assert_num_queries: Any) -> None:
+    asked: rows.Question = (PersonRow, FIND, ["alice"])
+    with rows.asking_along((PersonRow, FIND, ["bob"])):
+        with rows.asking_along(asked):
+            rows.read(PersonRow, FIND, ["carol"])
+        with django_assert_num_queries(2):  # Its own, and what this block asks along.
+            assert rows.read(*asked)
+    with django_assert_num_queries(1):
+        assert rows.read(*asked)
+    with pytest.raises(ZeroDivisionError), rows.asking_along(asked):
+        raise ZeroDivisionError
+    with django_assert_num_queries(1):
+        assert rows.read(PersonRow, FIND, ["carol"]) == []
