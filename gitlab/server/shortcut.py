@@ -72,10 +72,10 @@ class WithShortcut:
     def __init__(self, application: Application, shortcut: Shortcut) -> None:
         # They need the settings to be there.
         from gitlab.server import middleware
-        from gitlab.server.metrics.requests import note
+        from gitlab.server.metrics.requests import note, receiving
 
         self.application, self.shortcut = application, shortcut
-        self.note, self.request_id = note, middleware.request_id
+        self.note, self.receiving, self.request_id = note, receiving, middleware.request_id
         self.log_request, self.logged_from = middleware.log_request, middleware.logged_from()
         self.role = "-".join(sorted(settings.ROLES))
         # Pages of other origins get the middleware's answer; a cache must not keep this one for
@@ -86,8 +86,11 @@ class WithShortcut:
         """Answer a request (PEP 3333)."""
         began = time.perf_counter()
         question = None if WAS_ASKED in environ else self._question(environ)
-        answer = None if question is None else self.shortcut.answers([question])[0]
-        if question is None or answer is None:
+        if question is None:
+            return self.application(environ, start_response)
+        with self.receiving(self.role, environ):
+            answer = self.shortcut.answers([question])[0]
+        if answer is None:
             return self.application(environ, start_response)
         ready = self._ready(environ, answer, time.perf_counter() - began)
         environ[AT_ONCE] = question.is_quick

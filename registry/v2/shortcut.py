@@ -1,7 +1,7 @@
-"""What a registry answers before Django's handler: pulls, mounts, and where uploads begin and end.
+"""What a registry answers before Django's handler: pulls, and all that a push consists of.
 
-A pull is answered by `registry.v2.pulls` where it is plain. A POST or PUT of an upload that has no
-body is small too, and most of what Django does around it is of no use here: so the view itself is
+A pull is answered by `registry.v2.pulls` where it is plain. The requests of a push are many and
+mostly small, and most of what Django does around them is of no use here: so the view itself is
 asked, whatever it says, and there is no second set of rules.
 """
 
@@ -18,6 +18,7 @@ from django.utils.log import log_response
 
 from registry.v2 import pulls
 from registry.v2.base import RegistryView
+from registry.v2.manifests import ManifestView
 from registry.v2.pulls import Answer
 from registry.v2.uploads import UploadsView, UploadView
 from tokens.access import NAME_PATTERN, is_repository_name
@@ -35,14 +36,19 @@ class _Entry(NamedTuple):
 
 
 def _entry(rest: str, view: RegistryView, route: str) -> _Entry:
-    address = re.compile(rf"/v2/(?P<name>{NAME_PATTERN})/blobs/uploads/{rest}", re.ASCII)
-    return _Entry(address, view, f"v2/<name:name>/blobs/uploads/{route}")
+    address = re.compile(rf"/v2/(?P<name>{NAME_PATTERN})/{rest}", re.ASCII)
+    return _Entry(address, view, f"v2/<name:name>/{route}")
 
 
-_ENTRIES = {
-    "POST": _entry("", UploadsView(), ""),
-    "PUT": _entry(r"(?P<session>[0-9a-f-]+)", UploadView(), "<reference:session>"),
-}
+_UPLOADS = _entry("blobs/uploads/", UploadsView(), "blobs/uploads/")
+_UPLOAD = _entry(
+    r"blobs/uploads/(?P<session>[0-9a-f-]+)", UploadView(), "blobs/uploads/<reference:session>"
+)
+_MANIFEST = _entry(
+    r"manifests/(?P<reference>[^/]+)", ManifestView(), "manifests/<reference:reference>"
+)
+# Each method's own, the first that has the address.
+_ENTRIES = {"POST": (_UPLOADS,), "PATCH": (_UPLOAD,), "PUT": (_UPLOAD, _MANIFEST)}
 
 
 class ViewQuestion(NamedTuple):
@@ -63,13 +69,14 @@ Question = pulls.Question | ViewQuestion
 
 def question(environ: dict[str, Any]) -> Question | None:
     """What has to be found for a WSGI request, None where Django's handler has to answer."""
-    entry = _ENTRIES.get(environ["REQUEST_METHOD"])
-    if entry is None:
+    entries = _ENTRIES.get(environ["REQUEST_METHOD"])
+    if entries is None:
         return pulls.question(environ)
-    matched = entry.address.fullmatch(environ["PATH_INFO"])
-    if matched is None or not is_repository_name(matched["name"]) or _has_body(environ):
-        return None
-    return ViewQuestion(entry, environ, matched.groupdict())
+    for entry in entries:
+        matched = entry.address.fullmatch(environ["PATH_INFO"])
+        if matched is not None and is_repository_name(matched["name"]):
+            return ViewQuestion(entry, environ, matched.groupdict())
+    return None
 
 
 def answers(questions: Sequence[Question]) -> list[Answer | None]:
@@ -95,8 +102,3 @@ def _by_the_view(entry: _Entry, environ: dict[str, Any], arguments: dict[str, st
         )
     status = f"{response.status_code} {response.reason_phrase}"
     return Answer(status, list(response.items()), response.content, entry.route)
-
-
-def _has_body(environ: dict[str, Any]) -> bool:
-    """Whether something follows on the request, or it has not said that nothing does."""
-    return "HTTP_TRANSFER_ENCODING" in environ or environ.get("CONTENT_LENGTH", "") not in ("", "0")

@@ -7,8 +7,10 @@ import threading
 import time
 from collections import Counter as TallyOf
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
@@ -39,6 +41,8 @@ TOKENS = Counter("berth_tokens", "Answers of the token endpoint.", ["outcome"])
 
 # Looking up a child by its labels takes a lock; this takes a dictionary.
 _seconds = cache(SECONDS.labels)
+_sending = cache(SENDING.labels)
+_received = cache(RECEIVED.labels)
 
 INTERVAL = 1.0
 """Seconds in which what was noted is written down."""
@@ -96,6 +100,23 @@ def flush() -> None:
         SENT.labels(role).inc(length)
 
 
+@contextmanager
+def receiving(role: str, environ: Mapping[str, Any]) -> Iterator[None]:
+    """Count the body of a request, if its method has one, while it is answered; and what came."""
+    if environ["REQUEST_METHOD"] not in _SENDING:
+        yield
+        return
+    gauge = _sending(role)
+    gauge.inc()
+    try:
+        yield
+    finally:
+        gauge.dec()
+    # The registry has counted what came; others read what was announced, or nothing.
+    received = environ.get("berth.received") or environ.get("CONTENT_LENGTH") or 0
+    _received(role).inc(int(received))
+
+
 class MetricsMiddleware:
     """Counts each request by route and status, and answers ``/-/metrics`` to whoever may ask."""
 
@@ -106,22 +127,8 @@ class MetricsMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info == exposition.PATH:
             return exposition.answer(request)
-        if request.method in _SENDING:
-            return self._with_body(request)
-        return self._counted(request)
-
-    def _with_body(self, request: HttpRequest) -> HttpResponseBase:
-        gauge = SENDING.labels(self.role)
-        gauge.inc()
-        try:
-            response = self._counted(request)
-        finally:
-            gauge.dec()
-        # The registry has counted what came; others read what was announced, or nothing.
-        meta = request.META
-        received = meta.get("berth.received") or meta.get("CONTENT_LENGTH") or 0
-        RECEIVED.labels(self.role).inc(int(received))
-        return response
+        with receiving(self.role, request.META):
+            return self._counted(request)
 
     def _counted(self, request: HttpRequest) -> HttpResponseBase:
         began = time.perf_counter()

@@ -1,14 +1,17 @@
-"""Requests of uploads without a body, which the view answers before Django's handler is asked."""
+"""The requests of a push, which the view answers before Django's handler is asked."""
 
 from __future__ import annotations
 
+import io
 import logging
 import uuid
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import OperationalError
 
+from registry import media_types
 from registry.models import Event, RepositoryBlob
 from registry.services import uploads
 from registry.v2 import pulls, shortcut
@@ -21,6 +24,8 @@ pytestmark = pytest.mark.django_db(databases=["registry"])
 UPLOADS = f"/v2/{APP}/blobs/uploads/"
 OTHER = "acme/other"
 ALSO = (Access.repository(OTHER, "pull"),)
+NONE = "0b7c6f0e-3d36-4f38-9d49-5e1a0c7d1f4a"
+"""The id of no session."""
 CHANGING = {"Location", "Docker-Upload-UUID"}
 """Fields that differ from one upload to the next."""
 
@@ -31,21 +36,34 @@ def answer(environ: dict[str, Any]) -> pulls.Answer | None:
 
 
 def both(
-    person: Person, path: str, method: str = "POST", **options: Any
+    person: Person,
+    path: str,
+    method: str = "POST",
+    body: bytes = b"",
+    *,
+    then: str | None = None,
+    **options: Any,
 ) -> tuple[Any, pulls.Answer | None]:
-    """What Django's handler answers, and what is answered to the same request before it."""
-    response = person.send(method, path, also=ALSO, **options)
-    return response, answer(response.wsgi_request.META)
+    """What Django's handler answers, and what is answered to the same request before it; or to one
+    for `then`.
+    """
+    response = person.send(method, path, body, also=ALSO, **options)
+    environ = response.wsgi_request.META
+    ours = {name: each for name, each in environ.items() if not name.startswith("berth.")}
+    if then is not None:
+        ours["PATH_INFO"], _, ours["QUERY_STRING"] = then.partition("?")
+    return response, answer({**ours, "wsgi.input": io.BytesIO(body)})
 
 
 def assert_same(response: Any, found: pulls.Answer | None) -> None:
     assert found is not None
     assert found.status == f"{response.status_code} {response.reason_phrase}"
-    headers = {k: v for k, v in response.headers.items() if k != "X-Request-Id"}
-    assert dict(found.headers).keys() == headers.keys()
+    # A field may stand more than once.
+    fields = [each for each in response.items() if each[0] != "X-Request-Id"]
+    assert [name for name, _ in found.headers] == [name for name, _ in fields]
     changing = CHANGING if response.status_code == 202 else set()
-    for name in headers.keys() - changing:
-        assert dict(found.headers)[name] == headers[name], name
+    for ours, theirs in zip(found.headers, fields, strict=True):
+        assert ours == theirs or ours[0] in changing
     assert found.body == response.content
     assert found.route == response.wsgi_request.resolver_match.route
 
@@ -85,6 +103,50 @@ def test_the_end_of_an_upload(bob: Person) -> None:
     ):
         response, found = both(bob, wrong, "PUT")
         assert response.status_code == status
+        assert_same(response, found)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", f"{UPLOADS}?digest={images.digests.of(b'hello')}", 201),
+        ("POST", f"{UPLOADS}?digest={images.digests.of(b'other')}", 400),
+        ("PUT", f"{{location}}&digest={images.digests.of(b'hello')}", 201),
+        ("PUT", f"{{location}}&digest={images.digests.of(b'other')}", 400),
+        ("PUT", "{location}", 400),
+        ("PUT", f"{UPLOADS}{NONE}?digest={images.digests.of(b'hello')}", 404),
+        ("PATCH", "{location}", 202),
+        ("PATCH", f"{UPLOADS}{NONE}", 404),
+    ],
+)
+def test_bytes(bob: Person, method: str, path: str, status: int, chunked: bool) -> None:
+    first, then = (path.format(location=bob.send("POST", UPLOADS)["Location"]) for _ in range(2))
+    response, found = both(bob, first, method, b"hello", then=then, chunked=chunked)
+    assert response.status_code == status
+    assert_same(response, found)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_manifest(bob: Person, chunked: bool) -> None:
+    image = images.push_image(APP, "v1")
+    address, kind = (
+        f"/v2/{APP}/manifests",
+        {"content_type": media_types.OCI_MANIFEST, "chunked": chunked},
+    )
+    for path, status in (
+        (f"{address}/v2", 201),
+        (f"{address}/{image.digest}?tag=v3&tag=v4", 201),
+        (f"{address}/{image.digest}?tag=-", 400),
+        (f"{address}/{images.digests.of(b'other')}", 400),
+        (f"{address}/-", 400),
+    ):
+        response, found = both(bob, path, "PUT", image.payload, **kind)
+        assert response.status_code == status
+        assert_same(response, found)
+    for body in (b"{}", b"no JSON", b"x" * (settings.REGISTRY_MAX_MANIFEST_SIZE + 1)):
+        response, found = both(bob, f"{address}/v5", "PUT", body, **kind)
+        assert response.status_code in (400, 413)
         assert_same(response, found)
 
 
@@ -139,9 +201,6 @@ def test_failures(
 
 
 def test_what_is_left_to_djangos_handler(bob: Person) -> None:
-    digest = images.digests.of(b"hello")
-    assert both(bob, f"{UPLOADS}?digest={digest}", body=b"hello")[1] is None
-    assert both(bob, f"{UPLOADS}?digest={digest}", body=b"hello", chunked=True)[1] is None
     for path in (
         f"/{UPLOADS}",
         UPLOADS.rstrip("/"),
@@ -150,9 +209,9 @@ def test_what_is_left_to_djangos_handler(bob: Person) -> None:
         f"/v2/{APP}/manifests/v1",
     ):
         assert both(bob, path)[1] is None, path
-    assert both(bob, f"{UPLOADS}{uuid.uuid4()}", "PUT", body=b"hello")[1] is None
     assert both(bob, f"{UPLOADS}{uuid.uuid4()}", "DELETE")[1] is None
-    assert both(bob, f"/v2/{APP}/manifests/v1", "PUT")[1] is None
+    for path in (f"/v2/{APP}/manifests/", f"/v2/{APP}/blobs/{images.digests.of(b'hello')}"):
+        assert both(bob, path, "PUT")[1] is None, path
 
 
 def test_pulls_are_answered_too(bob: Person) -> None:
