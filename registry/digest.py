@@ -47,7 +47,7 @@ def of(content: bytes, algorithm: str = SHA256) -> str:
     return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
-def of_chunks(chunks: Iterable[bytes], algorithm: str = SHA256) -> str:
+def of_chunks(chunks: Iterable[bytes | memoryview], algorithm: str = SHA256) -> str:
     """The digest of `chunks` one after the other."""
     hasher = hashlib.new(algorithm)
     for chunk in chunks:

@@ -10,6 +10,7 @@ from registry.errors import Code, RegistryError
 from registry.models import UploadSession
 from registry.quotas import NO_QUOTAS, Quotas
 from registry.services import usage
+from registry.storage.base import Chunk
 
 UNASKED = 16 * 1024 * 1024
 """Bytes of an upload that may come before a quota is asked whether they fit: the commit asks at any
@@ -31,8 +32,8 @@ def refuse_large(quotas: Quotas, size: int, digest: str = "") -> None:
 
 
 def limited(
-    chunks: Iterable[bytes], offset: int, quotas: Quotas = NO_QUOTAS, digest: str = ""
-) -> Iterator[bytes]:
+    chunks: Iterable[Chunk], offset: int, quotas: Quotas = NO_QUOTAS, digest: str = ""
+) -> Iterator[Chunk]:
     """`chunks`, which come behind `offset`, as long as there is room for what has come."""
     for chunk in chunks:
         require_room(offset, len(chunk))

@@ -34,7 +34,7 @@ from registry.services import (
     usage,
 )
 from registry.storage import chosen as storage
-from registry.storage.base import Part, StorageUnavailable
+from registry.storage.base import Chunk, Part, StorageUnavailable
 
 _CANCELLED = "cancelled"
 """In the place of the digest of what was committed: no digest is this."""
@@ -115,7 +115,7 @@ def find(name: str, told: UploadSession, actor: Actor) -> UploadSession:
 
 
 def store_whole(
-    name: str, digest: str, chunks: Iterable[bytes], actor: Actor, announced: int | None = None
+    name: str, digest: str, chunks: Iterable[Chunk], actor: Actor, announced: int | None = None
 ) -> None:
     """Make a blob of the repository `name` of what has come in one request (end-4b).
 
@@ -154,7 +154,7 @@ def store_whole(
 
 def append(
     session: UploadSession,
-    chunks: Iterable[bytes],
+    chunks: Iterable[Chunk],
     start: int | None,
     announced: int | None = None,
 ) -> None:
@@ -250,7 +250,7 @@ def _move(
 def commit(
     session: UploadSession,
     digest: str,
-    chunks: Iterable[bytes],
+    chunks: Iterable[Chunk],
     start: int | None,
     announced: int | None = None,
 ) -> None:
@@ -289,7 +289,7 @@ def commit(
     store.discard(session.pk)
 
 
-def _whole(session: UploadSession, digest: str, chunks: Iterable[bytes], made: list[Part]) -> Part:
+def _whole(session: UploadSession, digest: str, chunks: Iterable[Chunk], made: list[Part]) -> Part:
     """One part with all of the upload, `chunks` at its end. `made` gets what was written for it.
 
     Raises DIGEST_INVALID where it is not `digest`, before several parts are written as one: who

@@ -15,6 +15,9 @@ from uuid import UUID
 CHUNK = 1024 * 1024
 """Bytes that are read and written at once."""
 
+Chunk = bytes | memoryview
+"""A piece of content. It is used before the next one is asked for, which may lie in its place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -54,7 +57,7 @@ class BlobStore(Protocol):
     def write(
         self,
         session: UUID,
-        chunks: Iterable[bytes],
+        chunks: Iterable[Chunk],
         algorithm: str = "sha256",
         *,
         durable: bool = True,

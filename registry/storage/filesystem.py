@@ -25,6 +25,7 @@ from registry import digest as digests
 from registry.storage import paths
 from registry.storage.base import (
     CHUNK,
+    Chunk,
     Part,
     StorageFull,
     StorageUnavailable,
@@ -97,7 +98,7 @@ class FilesystemStore:
     def write(
         self,
         session: UUID,
-        chunks: Iterable[bytes],
+        chunks: Iterable[Chunk],
         algorithm: str = "sha256",
         *,
         durable: bool = True,
@@ -149,14 +150,15 @@ class FilesystemStore:
         """See `BlobStore.join`."""
         return self.write(session, self._content(session, parts), algorithm, durable=False)
 
-    def _content(self, session: UUID, parts: Iterable[Part]) -> Iterator[bytes]:
+    def _content(self, session: UUID, parts: Iterable[Part]) -> Iterator[Chunk]:
+        place = memoryview(bytearray(CHUNK))
         for part in parts:
             with (
                 _named_failures(),
                 paths.part(self.root, session, part.name).open("rb", buffering=0) as file,
             ):
-                while chunk := file.read(CHUNK):
-                    yield chunk
+                while count := file.readinto(place):
+                    yield place[:count]
 
     def take_over(self, session: UUID, source: Path, digest: str) -> Part:
         """A part that is a hard link to `source`, whose bytes the caller knows to be `digest`.
@@ -331,7 +333,7 @@ def _write_back(descriptor: int, start: int, end: int) -> None:
         os.posix_fadvise(descriptor, start, end - start, os.POSIX_FADV_DONTNEED)
 
 
-def _write_all(descriptor: int, chunk: bytes) -> None:
+def _write_all(descriptor: int, chunk: Chunk) -> None:
     """Write all of `chunk`: the operating system may take less at a time."""
     view = memoryview(chunk)
     while view:

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from registry import digest as digests
 from registry.storage import paths, s3_upload
-from registry.storage.base import CHUNK, Part, StorageUnavailable, StoredBlob
+from registry.storage.base import CHUNK, Chunk, Part, StorageUnavailable, StoredBlob
 from registry.storage.s3_client import Clients, S3Options, named_failures
 from registry.storage.s3_reader import ObjectReader
 from registry.storage.s3_upload import Bucket, Writer
@@ -52,7 +52,7 @@ class S3Store:
     def write(
         self,
         session: UUID,
-        chunks: Iterable[bytes],
+        chunks: Iterable[Chunk],
         algorithm: str = "sha256",
         *,
         durable: bool = True,

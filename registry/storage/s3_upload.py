@@ -18,7 +18,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from registry.media_types import OCTET_STREAM
-from registry.storage.base import StorageUnavailable
+from registry.storage.base import Chunk, StorageUnavailable
 from registry.storage.s3_client import Clients, named_failures
 
 MIB = 1024 * 1024
@@ -166,7 +166,7 @@ class Writer:
         self._size = 0
         self._has_asked = False
 
-    def add(self, chunk: bytes) -> None:
+    def add(self, chunk: Chunk) -> None:
         """Take the next bytes."""
         self._size += len(chunk)
         view = memoryview(chunk)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from registry.errors import Code, RegistryError
-from registry.storage.base import CHUNK
+from registry.storage.base import CHUNK, Chunk
 from registry.v2.gunicorn_stream import open_stream
 
 
@@ -31,7 +31,7 @@ class Body:
         """How many bytes the client says that there are, None where it has not said."""
         return self.expected if self.length is None else self.length
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[Chunk]:
         """The body in pieces. Raises SIZE_INVALID where it ends before its announced length."""
         if self.length is None:
             yield from self._all()
@@ -41,7 +41,7 @@ class Body:
             return
         yield from self._named(self._counted(self.length))
 
-    def _counted(self, left: int) -> Iterator[bytes]:
+    def _counted(self, left: int) -> Iterator[Chunk]:
         while left:
             chunk: bytes = self._input.read(min(CHUNK, left))
             if not chunk:
@@ -52,7 +52,7 @@ class Body:
             left -= len(chunk)
             yield chunk
 
-    def _all(self) -> Iterator[bytes]:
+    def _all(self) -> Iterator[Chunk]:
         size = 0
         stream = open_stream(self._environ)
         pieces = stream.pieces() if stream else iter(lambda: self._input.read(CHUNK), b"")
@@ -64,7 +64,7 @@ class Body:
                 Code.SIZE_INVALID, f"the body has {size} bytes, announced were {self.expected}"
             )
 
-    def _named(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    def _named(self, pieces: Iterator[Chunk]) -> Iterator[Chunk]:
         """`pieces`, where what breaks off on the way gets the protocol's name."""
         received = 0
         try:
@@ -92,7 +92,7 @@ class Body:
             size += len(chunk)
             if size > limit:
                 raise too_large
-            pieces.append(chunk)
+            pieces.append(bytes(chunk))
         return b"".join(pieces)
 
 

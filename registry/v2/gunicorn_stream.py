@@ -26,7 +26,9 @@ import ssl
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
+
+from registry.storage.base import Chunk
 
 try:
     from gunicorn.http.body import Body, ChunkedReader, LengthReader
@@ -49,9 +51,6 @@ _TRAILER_LIMIT = 64 * 1024
 _SIZE_LINE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[\t !-~\x80-\xff]*)?")
 
 
-Received = TypeVar("Received", bytes, int)
-
-
 class BrokenStream(OSError):
     """The connection ended early, or the chunked coding is wrong."""
 
@@ -59,8 +58,13 @@ class BrokenStream(OSError):
 class Stream(Protocol):
     """A body that can be read once, in pieces."""
 
-    def pieces(self) -> Iterator[bytes]:
-        """The body. Raises `BrokenStream`, `OSError`."""
+    def pieces(self) -> Iterator[Chunk]:
+        """The body; a piece is good until the next one is asked for. Raises `BrokenStream`,
+        `OSError`.
+
+        They all lie in one place: memory for each anew would take as long as to hash it, since
+        what is given back to the system has to be had, and emptied, again (see `registry.memory`).
+        """
 
 
 def open_stream(environ: dict[str, Any]) -> Stream | None:
@@ -109,7 +113,7 @@ class _Connection:
         self._away = ExitStack()
         self._is_limited = self._is_away = False
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[Chunk]:
         """See `Stream.pieces`."""
         try:
             for piece in self._pieces():
@@ -120,30 +124,32 @@ class _Connection:
             if self._is_limited:
                 self._limit(0)
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self) -> Iterator[Chunk]:
         raise NotImplementedError
 
-    def receive(self, size: int) -> bytes:
-        """`size` bytes, or fewer where the connection ends before; a TLS connection's next ones."""
+    def fill(self, view: memoryview) -> int:
+        """Receive as many bytes as `view` has, or fewer where the connection ends before; of a TLS
+        connection the next ones. How many.
+        """
         if not self.plain:
-            return self._receive(lambda: self.socket.recv(size))
-        begun = self._receive(lambda: self.socket.recv(size, socket.MSG_WAITALL))
-        if len(begun) == size or not begun:
-            return begun
+            return self.receive_into(view)
+        size = len(view)
+        count = self._receive(lambda: self.socket.recv_into(view, size, socket.MSG_WAITALL))
+        if count in (0, size):
+            return count
         self._go_away()
-        held = bytearray(begun)
-        while len(held) < size:
-            more = self._receive(functools.partial(self.socket.recv, size - len(held)))
+        while count < size:
+            more = self.receive_into(view[count:])
             if not more:
                 break
-            held += more
-        return bytes(held)
+            count += more
+        return count
 
     def receive_into(self, view: memoryview) -> int:
         """Receive what there is into `view`; how many bytes."""
         return self._receive(lambda: self.socket.recv_into(view))
 
-    def _receive(self, read: Callable[[], Received]) -> Received:
+    def _receive(self, read: Callable[[], int]) -> int:
         """What `read` gives, however long it takes to come."""
         try:
             if self.plain and not self._is_limited:
@@ -200,7 +206,7 @@ class _Connection:
 class _LengthStream(_Connection):
     """A body of known length."""
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self) -> Iterator[Chunk]:
         reader = self.body.reader
         held = self.unreader.take_buffered()
         if len(held) > reader.length:
@@ -209,12 +215,13 @@ class _LengthStream(_Connection):
         if held:
             reader.length -= len(held)
             yield held
+        place = memoryview(bytearray(min(PIECE, reader.length)))
         while reader.length:
-            piece = self.receive(min(PIECE, reader.length))
-            if not piece:
+            count = self.fill(place[: reader.length])
+            if not count:
                 raise self.broken(f"the connection ended {reader.length} bytes early")
-            reader.length -= len(piece)
-            yield piece
+            reader.length -= count
+            yield place[:count]
 
 
 class _ChunkedStream(_Connection):
@@ -225,13 +232,13 @@ class _ChunkedStream(_Connection):
         self._data = bytearray()
         self._at = self._end = 0
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self) -> Iterator[Chunk]:
         """Chunks are joined to pieces of `PIECE`."""
         held = self.unreader.take_buffered()
         self._data = bytearray(max(PIECE, len(held)))
         self._data[: len(held)] = held
         self._end = len(held)
-        piece, filled = bytearray(PIECE), 0
+        piece, filled = memoryview(bytearray(PIECE)), 0
         # Until the end has come: gunicorn's reader, which has not begun, would look for a chunk
         # inside of one, and take what the client has written there for its next request.
         self.body.failed = True
@@ -242,7 +249,7 @@ class _ChunkedStream(_Connection):
                 left -= len(part)
                 filled += len(part)
                 if filled == PIECE:
-                    yield bytes(piece)
+                    yield piece
                     filled = 0
             if self._exactly(2) != b"\r\n":
                 raise self.broken("a chunk does not end where it said")
@@ -251,7 +258,7 @@ class _ChunkedStream(_Connection):
         self.body.reader.parser = None
         self.body.failed = False
         if filled:
-            yield bytes(piece[:filled])
+            yield piece[:filled]
 
     def _more(self) -> None:
         """Receive behind what is left, which moves to the buffer's front.
