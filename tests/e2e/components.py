@@ -38,7 +38,6 @@ _NEEDS = {
     "ext4": ("mkfs.ext4",),
     "xfs": ("mkfs.xfs",),
     "btrfs": ("mkfs.btrfs",),
-    "ext2": ("mkfs.ext2", "e2fsck"),
     "capabilities": ("setpriv",),
     "promtool": ("promtool",),
     "node": ("node",),
