@@ -370,13 +370,10 @@ def can_write_in_a_query() -> bool:
 
 
 def others_wait() -> bool:
-    """Whether somebody waits to write until this process does not; on SQLite only.
-
-    Elsewhere writers don't wait for each other but where they want the same row.
+    """Whether somebody waits until this process does not write: on SQLite for the one turn to
+    write, on PostgreSQL for a core and the disk, of which everybody at work there has a share.
     """
-    # What our engine for SQLite knows, and no other engine has to tell.
-    asked = getattr(connections[ALIAS], "others_wait", None)
-    return asked is not None and bool(asked())
+    return bool(connections[ALIAS].others_wait())  # type: ignore[attr-defined]
 
 
 def let_others_write(seconds: float) -> bool:

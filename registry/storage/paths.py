@@ -26,7 +26,8 @@ Root = TypeVar("Root", bound=PurePath)
 def blob(root: Root, digest: str) -> Root:
     """The file of a blob; `digest` has been checked."""
     algorithm, _, encoded = digest.partition(":")
-    return root / "blobs" / algorithm / encoded[:2] / encoded[2:4] / encoded
+    # One step: each costs as much as to ask for the file.
+    return root / f"blobs/{algorithm}/{encoded[:2]}/{encoded[2:4]}/{encoded}"
 
 
 def blobs(root: Root) -> Root:
@@ -49,12 +50,13 @@ def uploads(root: Root) -> Root:
 def upload(root: Root, session: UUID) -> Root:
     """The folder of an upload session's parts."""
     text = str(session)
-    return uploads(root) / text[:2] / text
+    return root / f"uploads/{text[:2]}/{text}"
 
 
 def part(root: Root, session: UUID, name: str) -> Root:
     """The file of one part; `name` was made by the store."""
-    return upload(root, session) / name
+    text = str(session)
+    return root / f"uploads/{text[:2]}/{text}/{name}"
 
 
 def health(root: Root) -> Root:

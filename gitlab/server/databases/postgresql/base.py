@@ -37,6 +37,12 @@ _PLANNED_FOR = 20.0
 statistics: a table that has grown from nothing since would be read from end to end until then."""
 
 
+_AT_WORK = """
+SELECT 1 FROM pg_stat_get_activity(NULL) WHERE pid <> pg_backend_pid() AND state <> 'idle'
+AND datid = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1
+"""
+
+
 class PatientConnection(psycopg.Connection[Any]):
     """A connection that is closed where the server leaves a query without an answer."""
 
@@ -133,6 +139,14 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
         """See Django's."""
         super().connect()
         self._known_usable_at = time.monotonic()
+
+    def others_wait(self) -> bool:
+        """Whether another connection to this database is at work, or in a transaction, now."""
+        with self.together() as send:
+            # Within a transaction the server would say what it was when this was first asked.
+            send("SELECT pg_stat_clear_snapshot()", [])
+            found = send(_AT_WORK, [])
+        return bool(found.row)
 
     def rows(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         """See `ReadsRows.rows`: by a statement that the server knows, where there is one."""

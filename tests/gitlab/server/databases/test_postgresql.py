@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator
 from typing import Any
@@ -123,3 +124,18 @@ def test_a_failure_among_them_is_djangos_and_changes_nothing() -> None:
     with pytest.raises(DatabaseError):
         fail()
     assert connection.row("SELECT to_regclass('never')", []) == (None,)
+
+
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_whether_others_are_at_work(connection: Any, in_transaction: bool) -> None:
+    """As it is each time, in a transaction of one's own too."""
+    asking, other = connections["registry"], connection
+    with transaction.atomic("registry") if in_transaction else contextlib.nullcontext():
+        for _ in range(3):
+            assert not asking.others_wait()
+            other.set_autocommit(False)
+            other.row("SELECT 1", [])
+            assert asking.others_wait()
+            other.rollback()
+            other.set_autocommit(True)
+        assert not asking.others_wait()
