@@ -8,8 +8,8 @@ import pytest
 from django.db import connections
 from django.db.backends.utils import CursorWrapper
 
+from gitlab.server.databases.postgresql import base
 from gitlab.server.databases.postgresql.known_statements import KnownStatements
-from gitlab.server.databases.reading import ReadsRows
 
 
 class RoundTrips:
@@ -19,7 +19,7 @@ class RoundTrips:
         self._ways: list[str] = []
         for owner, name in (
             (KnownStatements, "_run"),
-            (ReadsRows, "_execute"),
+            (base.DatabaseWrapper, "_execute"),
             (CursorWrapper, "execute"),
         ):
             monkeypatch.setattr(owner, name, self._noting(getattr(owner, name), name))

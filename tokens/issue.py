@@ -127,7 +127,7 @@ def issue(  # noqa: PLR0913 - one for each claim
 
 
 def fitting(access: Sequence[Access], bearer: Bearer) -> list[Access]:
-    """The first of `access`, as many as fit into one token. None of it is signed."""
+    """The first of `access`, as many as fit into one token."""
     key = current_key()
     count = len(access)
     while count and _length(access[:count], bearer, key) > MAX_TOKEN_LENGTH:

@@ -2,9 +2,10 @@
 
 The order is the protocol's: `authenticate`, `authorize` decides and changes nothing, `record` then
 creates the project that a first push needs and notes the container repository. The database is
-asked twice, however many scopes, where somebody logs in with a token: for that, with the namespaces
-and projects of all paths, and for the memberships, with the images pushed to and the rules and
-quotas for them. What only pulls asks nothing of the last.
+asked twice where somebody logs in with a token and asks for an image or two: for that, with the
+namespaces and projects of all paths, and for the memberships, with the images pushed to and the
+rules and quotas for them. Once more where there are many images, or not all of a push is granted.
+What only pulls asks nothing of the last.
 """
 
 from __future__ import annotations
@@ -55,6 +56,9 @@ class _ImageRow(NamedTuple):
 _STATUSES = """
 SELECT path, status FROM container_registry_containerrepository WHERE path IN ({})
 """
+_MOST_ALONG = 16
+"""Slashes in the names of all images that are looked for while it is not known yet who asks."""
+
 _AN_ID = 10**9
 """Stands for the id of a project that is not there yet, so that its token's length is known."""
 
@@ -81,7 +85,9 @@ class GitLabAuthorizer:
     def expecting(self, asked: Sequence[Access]) -> AbstractContextManager[None]:
         """Let what `authorize` reads first go in one round trip with what tells who it is."""
         names = {access.name for access in asked if access.type == "repository"}
-        return rows.asking_along(*(image_questions(names) if names else ()))
+        # Who sends many has not shown yet that they may ask for anything.
+        is_small = 0 < sum(name.count("/") for name in names) <= _MOST_ALONG
+        return rows.asking_along(*(image_questions(names) if is_small else ()))
 
     def authenticate(self, username: str, password: str, *, address: str) -> Identity:
         """Who this is: a password, or a personal access token with any name beside it."""

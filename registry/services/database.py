@@ -377,7 +377,8 @@ def others_wait() -> bool:
 
 
 def let_others_write(seconds: float) -> bool:
-    """After a transaction of so many seconds let those who wait write for three times as long.
+    """After a transaction of so many seconds let those who wait (see `others_wait`) write for three
+    times as long.
 
     Whether there were any. Whoever waits now comes again with its next statement: so the break is
     not over when nobody waits for a moment.

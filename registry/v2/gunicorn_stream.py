@@ -38,7 +38,7 @@ except ImportError:  # Another server, or none: as in the tests' client.
 log = logging.getLogger(__name__)
 
 PIECE = 256 * 1024
-"""Bytes in one piece, except the last. Each upload under way holds two or three of them."""
+"""Bytes in one piece, except the last. Each upload under way holds one, or two if it is chunked."""
 
 _PATIENCE = 0.25
 """Seconds without a byte, or for one piece, after which a client counts as slow."""

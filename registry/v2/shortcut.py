@@ -27,6 +27,13 @@ _REFUSED = 400
 """The status from which on Django's handler logs an answer."""
 
 
+class _Request(WSGIRequest):
+    """Django's, without what the views here never ask for, and which may be malformed."""
+
+    def _set_content_type_params(self, meta: dict[str, Any]) -> None:
+        self.content_type, self.content_params = "", {}
+
+
 class _Entry(NamedTuple):
     """An address and its view, with its route in `registry.urls` for the counting of requests."""
 
@@ -91,7 +98,7 @@ def answers(questions: Sequence[Question]) -> list[Answer | None]:
 
 
 def _by_the_view(entry: _Entry, environ: dict[str, Any], arguments: dict[str, str]) -> Answer:
-    request = WSGIRequest(environ)
+    request = _Request(environ)
     try:
         response = cast(HttpResponse, entry.view(request, **arguments))
     except Exception as error:  # noqa: BLE001 - as Django's handler, which logs it and answers 500

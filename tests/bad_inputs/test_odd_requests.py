@@ -10,6 +10,8 @@ from tests.bad_inputs.wire import PRIVATE, Wire, v1
 
 pytestmark = pytest.mark.xdist_group("bad-inputs")
 
+_UNDECODABLE = ["a/b; x*=nothing''%41", "a/b; charset*=utf-8''%ff", "a/b; charset*=utf-8''%00"]
+
 
 @pytest.mark.engineless
 @pytest.mark.parametrize(
@@ -53,6 +55,20 @@ def test_slashes_in_front_are_read_over(wire: Wire, node: Node) -> None:
         assert wire.send(wire.head("GET", path, close=True)).body == v1(node)
 
 
+@pytest.mark.parametrize("media_type", _UNDECODABLE)
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "GET"])
+def test_a_type_that_cant_be_decoded_is_no_fault_of_ours(
+    wire: Wire, node: Node, method: str, media_type: str
+) -> None:
+    """Nobody is logged in yet: docker's own question is answered with a challenge."""
+    for path in (f"/v2/{PRIVATE}/blobs/uploads/", f"/v2/{PRIVATE}/manifests/v1", "/v2/"):
+        fields = [("Content-Type", media_type)]
+        answer = exchange(node.registry, request(method, path, "x", fields, b"", chunked=False))
+        assert answer.status in (401, 405), answer
+    page = request(method, "/users/sign_in", f"localhost:{node.web[1]}", fields, b"", chunked=False)
+    assert exchange(node.web, page).status < 500
+
+
 def test_the_token_server_survives_odd_forms(node: Node) -> None:
     host = f"localhost:{node.web[1]}"
     form = ("Content-Type", "application/x-www-form-urlencoded")
@@ -69,7 +85,9 @@ def test_the_token_server_survives_odd_forms(node: Node) -> None:
         assert 400 <= answer.status < 500, (body[:80], answer)
         assert answer.header("Content-Type") == "application/json", (body[:80], answer)
         assert answer.codes
-    for media_type in ("multipart/form-data; boundary=x", "application/json", "text/plain"):
+    for media_type in (
+        "multipart/form-data; boundary=x", "application/json", "text/plain", *_UNDECODABLE
+    ):  # fmt: skip
         content = request(
             "POST", "/jwt/auth", host, [("Content-Type", media_type)], b"--x--", chunked=False
         )

@@ -52,6 +52,24 @@ class BlobStoreContract:
         part = store.write(uuid.uuid4(), iter(chunks), algorithm)
         assert (part.size, part.digest) == (len(whole), digest_of(whole, algorithm))
 
+    def test_a_chunk_may_lie_where_the_one_before_lay(self, store: BlobStore) -> None:
+        """As those of a request's body do. Of more bytes than go to a store at once."""
+        pieces = [bytes([number]) * (CHUNK // 2) for number in range(40)]
+
+        def chunks() -> Iterator[memoryview]:
+            place = bytearray(CHUNK // 2)
+            for piece in pieces:
+                place[:] = piece
+                yield memoryview(place)
+                # Whoever looks at it later finds something else.
+                place[:] = bytes(len(place))
+
+        session, whole = uuid.uuid4(), b"".join(pieces)
+        part = store.write(session, chunks())
+        assert (part.size, part.digest) == (len(whole), digest_of(whole))
+        store.commit(session, part, part.digest)
+        assert read(store, part.digest) == whole
+
     def test_a_committed_part_is_a_blob(self, store: BlobStore) -> None:
         digest = put(store, b"hello")
         assert read(store, digest) == b"hello"

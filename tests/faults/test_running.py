@@ -65,7 +65,7 @@ def under_load(
 
 def until_worked(load: Load) -> None:
     """Let clients go on until they have worked at all, which on a busy machine takes longer."""
-    wait_until(lambda: load.counts["writes"] > WRITES, timeout=PATIENCE)
+    wait_until(lambda: load.counts["writes"] > WRITES and load.counts["mounts"], timeout=PATIENCE)
 
 
 def assert_whole(node: Installation, journal: Journal, load: Load | None = None) -> None:

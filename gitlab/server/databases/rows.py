@@ -38,7 +38,8 @@ def asking_along(*questions: Question) -> Iterator[None]:
     """Let the first that is read in this block go in one round trip with `questions`.
 
     Whoever asks one of these in the block then has the answer already, once: so each rule asks for
-    itself what it needs, and an engine that is elsewhere is asked for all of it together.
+    itself what it needs, and an engine that is elsewhere is asked for all of it together. Their
+    parameters are hashable.
     """
     before = _along.waiting, _along.found
     _along.waiting, _along.found = questions, {}
@@ -72,8 +73,8 @@ def read_together(*questions: Question) -> list[list[Any]]:
 
 
 def _key(question: Question) -> tuple[Any, ...]:
-    _, sql, parameters = question
-    return (sql, *parameters)
+    kind, sql, parameters = question
+    return (kind, sql, *parameters)
 
 
 def _read(questions: Sequence[Question]) -> list[list[Any]]:

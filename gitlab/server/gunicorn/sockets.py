@@ -156,19 +156,21 @@ class TLSClientSocket(HasRequests, GivesLeave, ssl.SSLSocket):
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """See `ssl.SSLSocket.recv`."""
-        self.give_leave()
-        if self.gettimeout() == 0:
-            return super().recv(buflen, flags)
-        if self.gettimeout() is not None:
-            with _aside():
-                return super().recv(buflen, flags)
-        with ExitStack() as away:
-            return self._patiently(lambda: super(TLSClientSocket, self).recv(buflen, flags), away)
+        return self._received(lambda: super(TLSClientSocket, self).recv(buflen, flags))
 
     def recv_into(self, *arguments: Any) -> int:
         """See `ssl.SSLSocket.recv_into`."""
+        return self._received(lambda: super(TLSClientSocket, self).recv_into(*arguments))
+
+    def _received(self, receive: Callable[[], Found]) -> Found:
         self.give_leave()
-        return super().recv_into(*arguments)
+        if self.gettimeout() == 0:
+            return receive()
+        if self.gettimeout() is not None:
+            with _aside():
+                return receive()
+        with ExitStack() as away:
+            return self._patiently(receive, away)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """See `ssl.SSLSocket.sendall`."""

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from gitlab.access_tokens import services as access_tokens
 from gitlab.access_tokens.models import PersonalAccessToken
 from gitlab.audit.models import AuditEvent
 from gitlab.authorization.authorizer import GitLabAuthorizer
@@ -114,6 +115,16 @@ def test_many_scopes_cost_as_many_queries_as_one(
         identity = AUTHORIZER.authenticate("bob", text, address="")
         granted = AUTHORIZER.record(identity, AUTHORIZER.authorize(identity, scopes))
     assert len(granted) == 10
+
+
+@pytest.mark.parametrize(("images", "queries"), [(2, 3), (20, 1)])
+def test_much_is_looked_for_only_when_it_is_known_who_asks(
+    images: int, queries: int, make_project: Any, django_assert_num_queries: Any
+) -> None:
+    make_project("acme/app")
+    asked = [Access.repository(f"acme/app/image{number}", "pull") for number in range(images)]
+    with AUTHORIZER.expecting(asked), django_assert_num_queries(queries):
+        assert access_tokens.find(f"glpat-{'x' * 20}") is None
 
 
 def test_a_level_in_a_group_reaches_its_projects(

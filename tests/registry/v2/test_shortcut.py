@@ -140,6 +140,7 @@ def test_a_manifest(bob: Person, chunked: bool) -> None:
         (f"{address}/{image.digest}?tag=-", 400),
         (f"{address}/{images.digests.of(b'other')}", 400),
         (f"{address}/-", 400),
+        (f"{address}/%C3%A9", 400),
     ):
         response, found = both(bob, path, "PUT", image.payload, **kind)
         assert response.status_code == status

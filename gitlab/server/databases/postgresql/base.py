@@ -37,8 +37,10 @@ _PLANNED_FOR = 20.0
 statistics: a table that has grown from nothing since would be read from end to end until then."""
 
 
+# Neither what the server does by itself, as a vacuum, nor a replica that fetches changes for ever.
 _AT_WORK = """
-SELECT 1 FROM pg_stat_get_activity(NULL) WHERE pid <> pg_backend_pid() AND state <> 'idle'
+SELECT 1 FROM pg_stat_get_activity(NULL) WHERE pid <> pg_backend_pid()
+AND backend_type = 'client backend' AND state IN ('active', 'idle in transaction')
 AND datid = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1
 """
 
@@ -141,7 +143,9 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
         self._known_usable_at = time.monotonic()
 
     def others_wait(self) -> bool:
-        """Whether another connection to this database is at work, or in a transaction, now."""
+        """Whether another connection to this database is at work, or in a transaction, now: one of
+        the same role, as far as this may see no others.
+        """
         with self.together() as send:
             # Within a transaction the server would say what it was when this was first asked.
             send("SELECT pg_stat_clear_snapshot()", [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from gitlab.server.gunicorn.sockets import ClientSocket
+from gitlab.server.gunicorn.sockets import ClientSocket, TLSClientSocket
+from tokens import keys
 
 pytestmark = pytest.mark.engineless
 LARGE = 8_000_000
@@ -180,3 +182,57 @@ def test_leave_is_given_once_and_when_somebody_reads(
     assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
     with pytest.raises(BlockingIOError):
         client.recv(100, socket.MSG_DONTWAIT)
+
+
+def contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's, whose connections are ours, and a client's."""
+    key, certificate = keys.generate()
+    (folder / "key").write_bytes(key)
+    (folder / "certificate").write_bytes(certificate)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(folder / "certificate", folder / "key")
+    server.sslsocket_class = TLSClientSocket
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    return server, client
+
+
+@pytest.mark.parametrize("into", [False, True])
+def test_half_a_record_is_waited_for_aside(aside: Aside, tmp_path: Path, into: bool) -> None:
+    for_server, for_client = contexts(tmp_path)
+    ours, theirs = socket.socketpair()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = for_client.wrap_bio(incoming, outgoing)
+    content, found, has_met = os.urandom(8000), bytearray(8000), threading.Event()
+
+    def receive() -> None:
+        server = for_server.wrap_socket(theirs, server_side=True)
+        server.settimeout(None)
+        aside.is_in.clear()
+        aside.entered = 0
+        has_met.set()
+        if into:
+            assert server.recv_into(memoryview(found)) == len(content)
+        else:
+            found[:] = server.recv(len(content))
+
+    thread = threading.Thread(target=receive)
+    thread.start()
+    while True:
+        try:
+            client.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            ours.sendall(outgoing.read())
+            incoming.write(ours.recv(65536))
+    ours.sendall(outgoing.read())
+    assert has_met.wait(10)
+    client.write(content)
+    record = outgoing.read()
+    ours.sendall(record[:100])
+    assert aside.is_in.wait(10)
+    ours.sendall(record[100:])
+    thread.join(10)
+    ours.close()
+    assert found == content
+    assert (aside.entered, aside.is_in.is_set()) == (1, False)
