@@ -15,4 +15,4 @@ ORDER BY r.name LIMIT %s
 
 def page(last: str, limit: int) -> list[str]:
     """The names after `last` in byte order, one more than `limit` where there are more."""
-    return database.column(_PAGE, [last, limit + 1])
+    return database.names(_PAGE, [last, limit + 1])

@@ -86,7 +86,7 @@ def page(repository: str, last: str, limit: int) -> list[str]:
 
     Raises NAME_UNKNOWN.
     """
-    names = database.column(_PAGE, [last, repository, limit + 1])
+    names = database.names(_PAGE, [last, repository, limit + 1])
     if not names:
         repositories.get_id(repository)
     return names
