@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from registry import memory, ranges
 from registry.auth import Caller
 from registry.errors import Code, RegistryError
-from registry.services import manifests, pull_counts, tags
+from registry.services import manifests, pull_counts, pushing, tags
 from registry.v2.base import RegistryView, empty
 from registry.v2.body import Body
 
@@ -69,7 +69,7 @@ class ManifestView(RegistryView):
         tags.check_all(more_tags)
         payload = _payload(request)
         content_type = request.META.get("CONTENT_TYPE")
-        pushed = manifests.push(
+        pushed = pushing.push(
             name, reference, payload, content_type, caller.acting_in(name), more_tags
         )
         memory.let_go(len(payload))

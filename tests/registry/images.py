@@ -12,7 +12,7 @@ from registry import digest as digests
 from registry import media_types
 from registry.actor import Actor
 from registry.models import UploadSession
-from registry.services import manifests, uploads
+from registry.services import pushing, uploads
 
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -93,7 +93,7 @@ def push_manifest(name: str, reference: str | None, value: dict[str, Any]) -> Im
     """Push a manifest or an index under a tag, or under its digest where there is none."""
     payload = encoded(value)
     digest = f"sha256:{hashlib.sha256(payload).hexdigest()}"
-    manifests.push(name, reference or digest, payload, value["mediaType"], ALICE)
+    pushing.push(name, reference or digest, payload, value["mediaType"], ALICE)
     return Image(
         digest=digest,
         payload=payload,

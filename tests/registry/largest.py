@@ -14,7 +14,7 @@ from registry import media_types
 from registry.actor import Actor
 from registry.manifest import MAX_REFERENCES
 from registry.models import DailyPulls, Manifest, ManifestPulls, Repository, Tag
-from registry.services import manifests, pull_counts
+from registry.services import pull_counts, pushing
 from tests.registry import images
 
 LARGEST = 4 * 1024 * 1024
@@ -28,7 +28,7 @@ def _push(name: str, tag: str | None, value: dict[str, Any]) -> str:
     payload = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
     assert len(payload) <= LARGEST
     digest = f"sha256:{hashlib.sha256(payload).hexdigest()}"
-    manifests.push(name, tag or digest, payload, value["mediaType"], _PUSHER)
+    pushing.push(name, tag or digest, payload, value["mediaType"], _PUSHER)
     return digest
 
 

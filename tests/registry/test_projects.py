@@ -14,7 +14,7 @@ from registry.actor import Actor
 from registry.auth import Caller, Meta
 from registry.errors import Code, RegistryError
 from registry.models import Manifest, Repository, Tag
-from registry.services import blobs, manifests, repositories, undo, uploads
+from registry.services import blobs, manifests, pushing, repositories, undo, uploads
 from tests.refusals import assert_challenged, assert_refused
 from tests.registry import images
 from tests.registry.base import APP, Person, answer_at_once
@@ -44,7 +44,7 @@ def push(project: int | None, tag: str = "latest", name: str = APP) -> images.Im
     images.push_blob(name, config, actor)
     value = images.document(config, [])
     payload = images.encoded(value)
-    pushed = manifests.push(name, tag, payload, value["mediaType"], actor)
+    pushed = pushing.push(name, tag, payload, value["mediaType"], actor)
     return images.Image(pushed.digest, payload, value["mediaType"], value["config"]["digest"], ())
 
 

@@ -19,7 +19,7 @@ from django.db import connections
 
 from registry.errors import RegistryError
 from registry.models import Blob, Finding, Manifest, Repository, RepositoryBlob, Review
-from registry.services import manifests, repositories, tags
+from registry.services import manifests, pushing, repositories, tags
 from registry.services.garbage import collection as garbage
 from registry.services.verification import comparison as verification
 from registry.services.verification import rounds as verification_rounds
@@ -178,7 +178,7 @@ def test_rows_against_rows(clock: Any, store: FilesystemStore) -> None:
     assert verify("--repair")[0] == 1
     assert {fault["kind"] for fault in verify()[1]["findings"]} == {"damaged manifest"}
     # A push of the same bytes heals it.
-    manifests.push("acme/other", "latest", other.payload, other.media_type, ALICE)
+    pushing.push("acme/other", "latest", other.payload, other.media_type, ALICE)
     assert verify()[0] == 0
     # And what was queued goes in its time.
     for _ in range(4):

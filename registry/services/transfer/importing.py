@@ -20,7 +20,7 @@ from registry import manifest as parsing
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import Blob, Manifest, RepositoryBlob, Tag
-from registry.services import blobs, database, manifests, repositories, revocations, usage
+from registry.services import blobs, database, pushing, repositories, revocations, usage
 from registry.services.transfer.sources import FolderSource, Outside, Source
 from registry.storage import chosen as storage
 from registry.storage.base import BlobStore, Part
@@ -185,10 +185,10 @@ class Importer:
 
 
 def _push(name: str, reference: str, payload: bytes) -> None:
-    """As `manifests.push`, again where that has met a revocation: there is no token to end."""
+    """As `pushing.push`, again where that has met a revocation: there is no token to end."""
     while True:
         try:
-            manifests.push(name, reference, payload, None, ACTOR)
+            pushing.push(name, reference, payload, None, ACTOR)
         except revocations.News:
             revocations.refresh()
         else:

@@ -15,7 +15,7 @@ from registry import digest as digests
 from registry.actor import Actor
 from registry.errors import Code, RegistryError
 from registry.models import FormerPath, Repository, RepositoryBlob, Tag, UploadSession
-from registry.services import manifests, renaming, uploads
+from registry.services import pushing, renaming, uploads
 from tests.refusals import assert_refused
 from tests.registry import images
 from tests.registry.base import APP, Person
@@ -157,7 +157,7 @@ class TestAtTheSameTime:
             kind = image.media_type
 
             def push(old: str = old, payload: bytes = payload, kind: str = kind) -> Any:
-                return manifests.push(old, "v2", payload, kind, late())
+                return pushing.push(old, "v2", payload, kind, late())
 
             def first(old: str = old) -> Any:
                 return uploads.start(f"{old}/first", late())

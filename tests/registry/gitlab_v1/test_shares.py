@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from registry.models import Manifest
-from registry.services import manifests, repositories, shares, tags
+from registry.services import pushing, repositories, shares, tags
 from registry.timestamps import timestamp
 from tests.refusals import assert_refused
 from tests.registry import images
@@ -46,7 +46,7 @@ def test_what_several_have_counts_for_none(gitlab: Person) -> None:
 
 def test_tags_of_one_manifest_are_one_share(gitlab: Person) -> None:
     image = images.push_image(APP, "v1", config=b"{}", layers=[images.content(70)])
-    manifests.push(APP, "latest", image.payload, image.media_type, images.ALICE)
+    pushing.push(APP, "latest", image.payload, image.media_type, images.ALICE)
     (one,) = shared(gitlab)["shares"]
     assert one["tags"] == ["latest", "v1"]
     assert (one["alone_bytes"], one["tags_count"]) == (72, 2)
