@@ -282,15 +282,30 @@ def ids_of_pairs(
 
 
 def check_connection() -> None:
-    """Try the connection that this thread has kept, and close a lost one.
+    """Try the connection that this thread has kept, and close a lost one, and one that is old.
 
     The next query opens another.
 
     For what changes something, and so can't be tried twice. On SQLite nothing is asked.
     """
+    close_if_old()
     connection = connections[ALIAS]
     if connection.vendor == "postgresql" and connection.connection is not None:
         close_if_lost()
+
+
+def close_if_old() -> None:
+    """Close the connection that this thread has kept for as long as the settings let, as Django
+    does where one of its requests begins: a server that is no more than a copy of another by now
+    answers like before.
+    """
+    connection = connections[ALIAS]
+    close_at = connection.close_at
+    if close_at is None or time.monotonic() < close_at or connection.in_atomic_block:
+        return
+    # Without an age, Django closes it where a request ends; whoever asks here has no such end.
+    if connection.settings_dict["CONN_MAX_AGE"]:
+        connection.close()
 
 
 def close_if_lost() -> bool:

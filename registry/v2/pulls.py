@@ -92,6 +92,7 @@ def answers(questions: Sequence[Question]) -> list[Answer | None]:
 
     The database is asked for all of them at once.
     """
+    database.close_if_old()
     try:
         rows = database.each([question.statement for question in questions])
     except (DatabaseError, InterfaceError):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import time
+
 import pytest
 from django.db import OperationalError, connections
 
 from registry.services import database
+from registry.v2 import shortcut
+from tests.registry import images
+from tests.registry.base import APP, Person
 
 pytestmark = [
     pytest.mark.django_db(databases=["registry"], transaction=True),
@@ -48,7 +54,41 @@ def test_before_a_write_the_connection_is_tried() -> None:
         assert database.one("SELECT 1", []) == (1,)
 
 
-def test_in_a_transaction_nothing_is_opened_again() -> None:
+def test_in_a_transaction_nothing_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with database.atomic():
         database.one("SELECT 1", [])
+        connection = connections[database.ALIAS]
+        connection.close_at = time.monotonic()
+        with monkeypatch.context() as patched:
+            patched.setitem(connection.settings_dict, "CONN_MAX_AGE", 600)
+            database.close_if_old()
         assert not database.close_if_lost()
+
+
+def backend() -> int:
+    (found,) = database.one("SELECT pg_backend_pid()", []) or (0,)
+    return int(found)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET", "POST", "PUT"])
+def test_none_is_kept_for_longer_than_the_settings_let(
+    bob: Person, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor by what Django's handler never sees."""
+    monkeypatch.setitem(connections[database.ALIAS].settings_dict, "CONN_MAX_AGE", 600)
+    connections[database.ALIAS].close()
+    image = images.push_image(APP, "v1")
+    path = f"/v2/{APP}/blobs/uploads/" if method == "POST" else f"/v2/{APP}/manifests/v1"
+    environ = bob.send(
+        method, path, image.payload if method == "PUT" else b"", content_type=image.media_type
+    ).wsgi_request.META
+    for is_old in (False, True):
+        before = backend()
+        assert connections[database.ALIAS].close_at > time.monotonic() + 60
+        if is_old:
+            connections[database.ALIAS].close_at = time.monotonic()
+        environ["wsgi.input"] = io.BytesIO(image.payload)
+        asked = shortcut.question(environ)
+        assert asked is not None
+        assert shortcut.answers([asked])[0] is not None
+        assert (backend() != before) == is_old
