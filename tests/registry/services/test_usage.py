@@ -159,9 +159,16 @@ def test_nothing_limits_before_the_first_count(monkeypatch: pytest.MonkeyPatch) 
         images.push_blob(APP, b"more still", limited)
 
 
+def let_drift(path: str) -> None:
+    """Add 7 bytes where nothing is: whatever is pushed counts in a slot of its own choice."""
+    free = UsageTotal.objects.filter(usage__path=path, bytes=0).first()
+    assert free is not None
+    UsageTotal.objects.filter(pk=free.pk).update(bytes=7)
+
+
 def test_a_drift_is_found_and_mended(caplog: pytest.LogCaptureFixture) -> None:
     images.push_blob(APP, b"x" * 50, COUNTED)
-    UsageTotal.objects.filter(usage__path="acme", slot=3).update(bytes=7)
+    let_drift("acme")
     usage.count_again(Usage.objects.get(path="acme").pk)
     (count,) = count_all()
     assert (count.said, count.found, count.is_first) == (57, 50, False)
@@ -177,7 +184,7 @@ def test_paths_that_are_not_counted_cost_one_question(django_assert_num_queries:
 
 def test_a_verification_counts_anew_and_names_what_has_drifted() -> None:
     images.push_blob(APP, b"x" * 50, COUNTED)
-    UsageTotal.objects.filter(usage__path=APP, slot=3).update(bytes=7)
+    let_drift(APP)
     findings = []
     row = rounds.begin(rounds.COMMAND, resume=False)
     for page in rounds.rounds(row, Verifier()):
