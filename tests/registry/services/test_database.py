@@ -25,7 +25,7 @@ def kill_backend() -> None:
     other = connections.create_connection(database.ALIAS)
     try:
         with other.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
     finally:
         other.close()
 
