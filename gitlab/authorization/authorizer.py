@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -82,7 +81,7 @@ class _Meta(dict[str, Any]):
 class GitLabAuthorizer:
     """Implements `tokens.authorizer.Authorizer`. Keeps nothing between requests."""
 
-    def expecting(self, asked: Sequence[Access]) -> AbstractContextManager[None]:
+    def expecting(self, asked: Sequence[Access]) -> contextlib.AbstractContextManager[None]:
         """Let what `authorize` reads first go in one round trip with what tells who it is."""
         names = {access.name for access in asked if access.type == "repository"}
         # Who sends many has not shown yet that they may ask for anything.

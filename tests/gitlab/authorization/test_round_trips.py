@@ -17,9 +17,9 @@ def round_trips(monkeypatch: pytest.MonkeyPatch) -> RoundTrips:
     return RoundTrips(monkeypatch)
 
 
-@pytest.mark.parametrize(("actions", "count"), [("pull", 2), ("pull,push", 2)])
+@pytest.mark.parametrize("actions", ["pull", "pull,push"])
 def test_a_persons_token(
-    actions: str, count: int, bob: Any, make_token: Any, make_project: Any, round_trips: RoundTrips
+    actions: str, bob: Any, make_token: Any, make_project: Any, round_trips: RoundTrips
 ) -> None:
     """Who it is, with where the images are; then what they may, with what holds there."""
     make_project("acme/app", developers=[bob])
@@ -30,7 +30,7 @@ def test_a_persons_token(
         round_trips.begin()
         assert len(granted(ask("bob", text, *scopes))) == 2
 
-    assert round_trips.count == count
+    assert round_trips.count == 2
 
 
 def test_a_deploy_token(make_project: Any, make_deploy_token: Any, round_trips: RoundTrips) -> None:
