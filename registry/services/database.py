@@ -341,6 +341,25 @@ def hold_openings(*, others_too: bool) -> None:
         one(f"SELECT pg_advisory_xact_lock{kind}(%s)::text", [_OPENINGS])
 
 
+def begin_again_to_hold_openings() -> None:
+    """As `hold_openings`, for who finds out that a name has to be opened in a transaction that has
+    asked, and perhaps holds something, but has changed nothing: that is given up.
+
+    On PostgreSQL a row that was waited for stays held where it turns out to be another one by then,
+    as that of a repository which was closed or renamed meanwhile. A rename, which keeps openings
+    away, may wait for just that row.
+    """
+    connection = connections[ALIAS]
+    if connection.vendor == "postgresql":
+        # Nobody comes here within another transaction, which would be given up with it; except
+        # for tests that take everything back.
+        if not connection.savepoint_ids:
+            connection.connection.rollback()
+        else:
+            assert connection.atomic_blocks[0]._from_testcase  # noqa: SLF001 - Django's own mark
+        hold_openings(others_too=False)
+
+
 def hold_revocations() -> None:
     """Until the transaction ends, nobody else adds revocations: ids are then seen in their order.
 

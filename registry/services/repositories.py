@@ -90,8 +90,8 @@ def find_for_push(name: str, actor: Actor) -> int | None:
 def hold_or_open(name: str, actor: Actor) -> int:
     """As `hold`, for a push, opening the repository where there is none.
 
-    It then belongs to the project of `actor`, where that is known. Raises DENIED, as
-    `_refuse_late`, `_refuse_other` and `_refuse_one_more`.
+    It then belongs to the project of `actor`, where that is known. To be called where a transaction
+    begins, as `hold_and_ask`. Raises DENIED, as `_refuse_late`, `_refuse_other` and `_refuse_one_more`.
     """
     repository_id, _ = hold_and_ask(name, actor, lambda _send: None)
     return repository_id
@@ -103,6 +103,7 @@ def hold_and_ask(
     """As `hold_or_open`, with what `ask` gives, which sends its questions with the one that holds.
 
     They are answered when the repository is held; `ask` may be called again where there was none.
+    To be called where a transaction begins, which may begin once more.
     """
     while True:
         with database.together() as send:
@@ -115,7 +116,7 @@ def hold_and_ask(
             if project_id is None and actor.project_id is not None:
                 _bind(repository_id, actor)
             return int(repository_id), asked
-        database.hold_openings(others_too=False)
+        database.begin_again_to_hold_openings()
         _refuse_late(name, actor)
         _refuse_one_more(actor)
         # Two first pushes at once both come here; the index lets one insert win.

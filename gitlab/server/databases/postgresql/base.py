@@ -78,6 +78,11 @@ class PatientConnection(psycopg.Connection[Any]):
         if self.known is None or not self.known.commit():
             super().commit()
 
+    def rollback(self) -> None:
+        """As psycopg's."""
+        if self.known is None or not self.known.roll_back():
+            super().rollback()
+
 
 def _has_news(socket: int) -> bool:
     """Whether something has come, such as the end, on a connection that nobody has asked."""

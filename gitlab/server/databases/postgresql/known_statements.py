@@ -33,7 +33,7 @@ _BAD_VALUE = "22"
 cursor, asked next, finds rows or raises its own.
 """
 
-_BEGIN, _COMMIT = b"BEGIN", b"COMMIT"
+_BEGIN, _COMMIT, _ROLLBACK = b"BEGIN", b"COMMIT", b"ROLLBACK"
 _TEXT, _BINARY = 0, 1
 _UNSET: Any = object()
 
@@ -84,7 +84,7 @@ class KnownStatements:
         error = errors.error_from_result(failed, "utf-8")
         if is_idle and self._cursor_may_ask(error.sqlstate or "", statements):
             if begins:
-                self._run(lambda: self._pgconn.send_query_params(b"ROLLBACK", None))
+                self._run(lambda: self._pgconn.send_query_params(_ROLLBACK, None))
             return None
         raise error
 
@@ -97,9 +97,20 @@ class KnownStatements:
 
         Raises psycopg's errors.
         """
+        return self._end(_COMMIT)
+
+    def roll_back(self) -> bool:
+        """Give the transaction under way up; False where there is none, or one that has failed.
+
+        What was prepared stays: psycopg, which can't know which statements the server has got when
+        one of them failed, lets it forget all of them after any rollback. Raises psycopg's errors.
+        """
+        return self._end(_ROLLBACK)
+
+    def _end(self, statement: bytes) -> bool:
         if self._pgconn.transaction_status != pq.TransactionStatus.INTRANS:
             return False
-        (result,) = self._run(lambda: self._pgconn.send_query_params(_COMMIT, None))
+        (result,) = self._run(lambda: self._pgconn.send_query_params(statement, None))
         if result.status == pq.ExecStatus.FATAL_ERROR:
             raise errors.error_from_result(result, "utf-8")
         return True
