@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -198,7 +198,7 @@ class Client:
             path,
             body=body,  # type: ignore[arg-type]
             headers={**self.headers, **(headers or {})},
-            encode_chunked=bool(headers and "Transfer-Encoding" in headers),
+            encode_chunked=False,
         )
         response = self.connection.getresponse()
         response.read()
@@ -210,7 +210,7 @@ class Client:
         """POST, a chunked PATCH, PUT."""
         opened = self._ask("POST", f"/v2/{name}/blobs/uploads/", headers={"Content-Length": "0"})
         location = _path(opened.getheader("Location") or "")
-        sent = self._ask("PATCH", location, steps, {"Transfer-Encoding": "chunked"})
+        sent = self._ask("PATCH", location, _framed(steps), {"Transfer-Encoding": "chunked"})
         self._finish(_path(sent.getheader("Location") or ""), digest)
 
     def _finish(self, location: str, digest: str) -> None:
@@ -226,7 +226,7 @@ class Client:
         headers = {"Content-Type": "application/octet-stream"}
         if chunked:
             headers["Transfer-Encoding"] = "chunked"
-            sent = self._ask("PATCH", location, _steps(content), headers)
+            sent = self._ask("PATCH", location, _framed(_steps(content)), headers)
         else:
             headers["Content-Length"] = str(len(content))
             sent = self._ask("PATCH", location, content, headers)
@@ -303,6 +303,16 @@ def _steps(content: memoryview | bytes) -> Iterator[memoryview]:
     view = memoryview(content)
     for start in range(0, len(view), _STEP):
         yield view[start : start + _STEP]
+
+
+def _framed(steps: Iterable[memoryview | bytes]) -> Iterator[memoryview | bytes]:
+    """`steps` in the chunked coding. Python's own client copies each of them to put it in."""
+    ending = b""
+    for step in steps:
+        yield b"%s%x\r\n" % (ending, len(step))
+        yield step
+        ending = b"\r\n"
+    yield ending + b"0\r\n\r\n"
 
 
 class Payloads:

@@ -91,7 +91,8 @@ def hold_or_open(name: str, actor: Actor) -> int:
     """As `hold`, for a push, opening the repository where there is none.
 
     It then belongs to the project of `actor`, where that is known. To be called where a transaction
-    begins, as `hold_and_ask`. Raises DENIED, as `_refuse_late`, `_refuse_other` and `_refuse_one_more`.
+    begins, as `hold_and_ask`. Raises DENIED, as `_refuse_late`, `_refuse_other` and
+    `_refuse_one_more`.
     """
     repository_id, _ = hold_and_ask(name, actor, lambda _send: None)
     return repository_id

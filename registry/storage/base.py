@@ -16,7 +16,9 @@ CHUNK = 1024 * 1024
 """Bytes that are read and written at once."""
 
 Chunk = bytes | memoryview
-"""A piece of content. It is used before the next one is asked for, which may lie in its place."""
+"""A piece of content. It is used before the second one after it is asked for, which may lie in its
+place: so one may still be hashed while the next one comes.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import errno
-import hashlib
+import itertools
 import os
 import shutil
 import uuid
@@ -31,9 +31,10 @@ from registry.storage.base import (
     StorageUnavailable,
     StoredBlob,
 )
+from registry.storage.digester import Digester
 from registry.storage.folders import DurableFolders, make_folder, sync, sync_folder
 
-_WRITTEN_BACK = 8 * 1024 * 1024
+_WRITTEN_BACK = 4 * 1024 * 1024
 """Bytes that a disk begins to write together, long before anybody waits for it."""
 
 _FILE_MODE = 0o640
@@ -106,7 +107,6 @@ class FilesystemStore:
         """See `BlobStore.write`."""
         name = uuid.uuid4().hex
         path = paths.part(self.root, session, name)
-        hasher = hashlib.new(algorithm)
         size = on_its_way = 0
         with _named_failures():
             # No entry of an upload's folder has to survive: a session whose parts are lost is
@@ -119,15 +119,17 @@ class FilesystemStore:
         try:
             os.fchmod(descriptor, _FILE_MODE)
             crash_points.reached("part_created")
-            for chunk in chunks:
-                with _named_failures():
-                    _write_all(descriptor, chunk)
-                crash_points.reached("part_half_written")
-                hasher.update(chunk)
-                size += len(chunk)
-                if size - on_its_way >= _WRITTEN_BACK:
-                    _write_back(descriptor, on_its_way, size)
-                    on_its_way = size
+            with Digester(algorithm) as digester:
+                for chunk in chunks:
+                    digester.update(chunk)
+                    with _named_failures():
+                        _write_all(descriptor, chunk)
+                    crash_points.reached("part_half_written")
+                    size += len(chunk)
+                    if size - on_its_way >= _WRITTEN_BACK:
+                        _write_back(descriptor, on_its_way, size)
+                        on_its_way = size
+                digest = digester.digest()
             if durable:
                 with _named_failures():
                     os.fsync(descriptor)
@@ -140,7 +142,7 @@ class FilesystemStore:
             raise
         finally:
             os.close(descriptor)
-        return Part(name, size, f"{algorithm}:{hasher.hexdigest()}")
+        return Part(name, size, f"{algorithm}:{digest.hex()}")
 
     def digest(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> str:
         """See `BlobStore.digest`."""
@@ -151,13 +153,13 @@ class FilesystemStore:
         return self.write(session, self._content(session, parts), algorithm, durable=False)
 
     def _content(self, session: UUID, parts: Iterable[Part]) -> Iterator[Chunk]:
-        place = memoryview(bytearray(CHUNK))
+        places = itertools.cycle([memoryview(bytearray(CHUNK)) for _ in range(2)])
         for part in parts:
             with (
                 _named_failures(),
                 paths.part(self.root, session, part.name).open("rb", buffering=0) as file,
             ):
-                while count := file.readinto(place):
+                while count := file.readinto(place := next(places)):
                     yield place[:count]
 
     def take_over(self, session: UUID, source: Path, digest: str) -> Part:

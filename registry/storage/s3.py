@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import hashlib
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import PurePosixPath
@@ -22,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from registry import digest as digests
 from registry.storage import paths, s3_upload
 from registry.storage.base import CHUNK, Chunk, Part, StorageUnavailable, StoredBlob
+from registry.storage.digester import Digester
 from registry.storage.s3_client import Clients, S3Options, named_failures
 from registry.storage.s3_reader import ObjectReader
 from registry.storage.s3_upload import Bucket, Writer
@@ -59,16 +59,16 @@ class S3Store:
     ) -> Part:
         """See `BlobStore.write`. An object is durable in any case."""
         name = uuid.uuid4().hex
-        hasher = hashlib.new(algorithm)
         size = 0
         writer = Writer(self._bucket, str(paths.part(self._root, session, name)), name)
-        with writer.removing_on_failure():
+        with writer.removing_on_failure(), Digester(algorithm) as digester:
             for chunk in chunks:
-                hasher.update(chunk)
+                digester.update(chunk)
                 size += len(chunk)
                 writer.add(chunk)
-            writer.finish(hasher.digest() if algorithm == "sha256" else None)
-        return Part(name, size, f"{algorithm}:{hasher.hexdigest()}")
+            digest = digester.digest()
+            writer.finish(digest if algorithm == "sha256" else None)
+        return Part(name, size, f"{algorithm}:{digest.hex()}")
 
     def digest(self, session: UUID, parts: Iterable[Part], algorithm: str = "sha256") -> str:
         """See `BlobStore.digest`."""

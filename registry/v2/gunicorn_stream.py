@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import logging
 import re
 import select
@@ -38,7 +39,10 @@ except ImportError:  # Another server, or none: as in the tests' client.
 log = logging.getLogger(__name__)
 
 PIECE = 256 * 1024
-"""Bytes in one piece, except the last. Each upload under way holds one, or two if it is chunked."""
+"""Bytes in one piece, except the last. Each upload under way holds two."""
+
+_BUFFER = 128 * 1024
+"""Bytes of a chunked body that are received without knowing where they belong."""
 
 _PATIENCE = 0.25
 """Seconds without a byte, or for one piece, after which a client counts as slow."""
@@ -46,9 +50,14 @@ _PATIENCE = 0.25
 _SILENCE = 300.0
 """Seconds without a byte after which the connection counts as broken."""
 
+_INSIDE = "the connection ended inside the chunked coding"
 _LINE_LIMIT = 8190
 _TRAILER_LIMIT = 64 * 1024
 _SIZE_LINE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[\t !-~\x80-\xff]*)?")
+
+
+def _place() -> memoryview:
+    return memoryview(bytearray(PIECE))
 
 
 class BrokenStream(OSError):
@@ -59,10 +68,10 @@ class Stream(Protocol):
     """A body that can be read once, in pieces."""
 
     def pieces(self) -> Iterator[Chunk]:
-        """The body; a piece is good until the next one is asked for. Raises `BrokenStream`,
-        `OSError`.
+        """The body; a piece is good until the second one after it is asked for. Raises
+        `BrokenStream`, `OSError`.
 
-        They all lie in one place: memory for each anew would take as long as to hash it, since
+        They take turns in two places: memory for each anew would take as long as to hash it, since
         what is given back to the system has to be had, and emptied, again (see `registry.memory`).
         """
 
@@ -215,8 +224,12 @@ class _LengthStream(_Connection):
         if held:
             reader.length -= len(held)
             yield held
-        place = memoryview(bytearray(min(PIECE, reader.length)))
-        while reader.length:
+        size = min(PIECE, reader.length)
+        # Only a body of several pieces needs a second place.
+        places = [memoryview(bytearray(size)) for _ in range(1 if size == reader.length else 2)]
+        for place in itertools.cycle(places):
+            if not reader.length:
+                return
             count = self.fill(place[: reader.length])
             if not count:
                 raise self.broken(f"the connection ended {reader.length} bytes early")
@@ -235,22 +248,21 @@ class _ChunkedStream(_Connection):
     def _pieces(self) -> Iterator[Chunk]:
         """Chunks are joined to pieces of `PIECE`."""
         held = self.unreader.take_buffered()
-        self._data = bytearray(max(PIECE, len(held)))
+        self._data = bytearray(max(_BUFFER, len(held)))
         self._data[: len(held)] = held
         self._end = len(held)
-        piece, filled = memoryview(bytearray(PIECE)), 0
+        piece, other, filled = _place(), None, 0
         # Until the end has come: gunicorn's reader, which has not begun, would look for a chunk
         # inside of one, and take what the client has written there for its next request.
         self.body.failed = True
         while left := self._next_size():
             while left:
-                part = self._some(min(left, PIECE - filled))
-                piece[filled : filled + len(part)] = part
-                left -= len(part)
-                filled += len(part)
+                count = self._put(piece[filled : filled + left])
+                left -= count
+                filled += count
                 if filled == PIECE:
                     yield piece
-                    filled = 0
+                    piece, other, filled = other or _place(), piece, 0
             if self._exactly(2) != b"\r\n":
                 raise self.broken("a chunk does not end where it said")
         self._read_trailers()
@@ -272,16 +284,23 @@ class _ChunkedStream(_Connection):
         with memoryview(self._data) as view:
             received = self.receive_into(view[rest:])
         if not received:
-            raise self.broken("the connection ended inside the chunked coding")
+            raise self.broken(_INSIDE)
         self._end += received
 
-    def _some(self, limit: int) -> memoryview:
-        """At least one byte, at most `limit`; to be copied before more is received."""
-        if self._at == self._end:
+    def _put(self, view: memoryview) -> int:
+        """Put bytes of a chunk into `view`, which it fills; how many: at least one."""
+        count = min(len(view), self._end - self._at)
+        if not count and len(view) >= _BUFFER:
+            count = self.fill(view)
+            if not count:
+                raise self.broken(_INSIDE)
+            return count
+        if not count:
             self._more()
-        count = min(limit, self._end - self._at)
+            count = min(len(view), self._end - self._at)
+        view[:count] = memoryview(self._data)[self._at : self._at + count]
         self._at += count
-        return memoryview(self._data)[self._at - count : self._at]
+        return count
 
     def _exactly(self, count: int) -> bytes:
         while self._end - self._at < count:

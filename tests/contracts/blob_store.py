@@ -52,17 +52,18 @@ class BlobStoreContract:
         part = store.write(uuid.uuid4(), iter(chunks), algorithm)
         assert (part.size, part.digest) == (len(whole), digest_of(whole, algorithm))
 
-    def test_a_chunk_may_lie_where_the_one_before_lay(self, store: BlobStore) -> None:
+    def test_chunks_may_take_turns_in_two_places(self, store: BlobStore) -> None:
         """As those of a request's body do. Of more bytes than go to a store at once."""
         pieces = [bytes([number]) * (CHUNK // 2) for number in range(40)]
 
         def chunks() -> Iterator[memoryview]:
-            place = bytearray(CHUNK // 2)
-            for piece in pieces:
+            places = [bytearray(CHUNK // 2), bytearray(CHUNK // 2)]
+            for number, piece in enumerate(pieces):
+                place, other = places[number % 2], places[(number + 1) % 2]
                 place[:] = piece
                 yield memoryview(place)
-                # Whoever looks at it later finds something else.
-                place[:] = bytes(len(place))
+                # Whoever looks at the one before it from now on finds something else.
+                other[:] = bytes(len(other))
 
         session, whole = uuid.uuid4(), b"".join(pieces)
         part = store.write(session, chunks())

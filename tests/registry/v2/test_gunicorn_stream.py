@@ -67,7 +67,7 @@ def chunked(content: bytes, sizes: Iterator[int]) -> bytes:
 
 
 def copied(stream: Any) -> list[bytes]:
-    """The pieces, each of which may lie where the one before it lay."""
+    """The pieces, each of which may lie where the second one before it lay."""
     return [bytes(piece) for piece in stream.pieces()]
 
 
@@ -179,6 +179,29 @@ def test_a_body_that_ends_early_is_refused(ends: tuple[socket.socket, socket.soc
     with pytest.raises(BrokenStream):
         copied(stream)
     assert environ["wsgi.input"].failed
+
+
+@pytest.mark.parametrize("is_chunked", [True, False])
+@pytest.mark.parametrize("size", [1, PIECE, 2 * PIECE, 5 * PIECE + 13])
+def test_a_piece_stays_as_it_is_until_the_second_after_it_is_asked_for(
+    ends: tuple[socket.socket, socket.socket], size: int, is_chunked: bool
+) -> None:
+    """So it may be hashed while the next one comes; and not for ever, since that takes memory."""
+    content = os.urandom(size)
+    wire = chunked(content, itertools.repeat(70_000)) if is_chunked else content
+    environ, _ = request(ends[1], length=None if is_chunked else size, buffered=wire[:100])
+    send(ends[0], wire[100:])
+    stream = open_stream(environ)
+    assert stream is not None
+    found, before = b"", memoryview(b"")
+    places = set()
+    for piece in stream.pieces():
+        found += before
+        before = memoryview(piece)
+        places.add(id(before.obj))
+    assert found + before == content
+    # The one that gunicorn had read already is none of the two.
+    assert len(places) <= 3
 
 
 @pytest.mark.parametrize("count", [0, 1])
