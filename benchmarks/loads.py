@@ -166,20 +166,25 @@ def rate(
     return measured
 
 
-def heads(server: Server, path: str, token: str, *, connections: int, seconds: float) -> float:
+def heads(
+    server: Server, path: str, token: str, *, connections: int, seconds: float, status: int = 200
+) -> float:
     """HEADs a second on one path (wrk waits for the body that HEAD does not have).
 
-    Raises `RuntimeError` where any answer was not 2xx.
+    Raises `RuntimeError` where any answer was not 2xx, or with another `status` any was.
     """
     command = ["ab", "-q", "-i", "-k", f"-c{connections}", f"-t{seconds:.0f}", "-n1000000"]
     command += ["-H", f"Authorization: Bearer {token}", "-H", f"Accept: {MANIFEST_TYPE}"]
     done = subprocess.run(
         [*command, server.address + path], capture_output=True, text=True, check=True
     )
-    if "Non-2xx" in done.stdout:
-        raise RuntimeError(f"{server.name} {path}: {done.stdout}")
+    refused = re.search(r"Non-2xx responses:\s+(\d+)", done.stdout)
+    complete = re.search(r"Complete requests:\s+(\d+)", done.stdout)
     rate = re.search(r"Requests per second:\s+([\d.]+)", done.stdout)
     assert rate
+    assert complete
+    if (refused[1] if refused else "0") != ("0" if status < 300 else complete[1]):
+        raise RuntimeError(f"{server.name} {path}: {done.stdout}")
     return float(rate[1])
 
 

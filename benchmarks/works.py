@@ -43,8 +43,10 @@ def of_the_registry(token: str, seconds: float) -> list[Work]:
             server, path, bearer, connections=connections, seconds=seconds
         )[0]
 
-    def heads(path: str) -> Measure:
-        return lambda server: loads.heads(server, path, token, connections=16, seconds=seconds)
+    def heads(path: str, status: int = 200) -> Measure:
+        return lambda server: loads.heads(
+            server, path, token, connections=16, seconds=seconds, status=status
+        )
 
     def volume(server: Server) -> float:
         return loads.volume(server, big, bearer, connections=4, seconds=seconds) / MIB
@@ -74,6 +76,15 @@ def of_the_registry(token: str, seconds: float) -> list[Work]:
             4,
             "requests/s",
             rate(f"/v2/bench/app/blobs/{loads.digest_of(CONFIG)}"),
+        ),
+        Work(
+            "blob HEAD", 3.2, "requests/s", heads(f"/v2/bench/app/blobs/{loads.digest_of(CONFIG)}")
+        ),
+        Work(
+            "blob HEAD, 404",
+            3,
+            "requests/s",
+            heads(f"/v2/bench/app/blobs/{loads.digest_of(b'none')}", status=404),
         ),
         Work("blob GET 64 MB", 1, "MiB/s", volume),
         Work("blob GET 64 MB, CPU", 1.25, "CPU s/GiB", cpu_a_gigabyte, "less"),

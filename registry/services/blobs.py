@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ WHERE l.blob_id = (SELECT id FROM registry_blob WHERE digest = %s)
 AND l.repository_id = (SELECT id FROM registry_repository WHERE name = %s AND closed_at IS NULL)
 """
 _FIND = f"""
-SELECT l.id, b.size, v.id, l.repository_id, b.id, l.deleted_at, {revocations.LATEST}
+SELECT l.id, b.size, v.due_at, l.repository_id, b.id, l.deleted_at, {revocations.LATEST}
 FROM registry_repositoryblob l JOIN registry_blob b ON b.id = l.blob_id
 LEFT JOIN registry_review v ON v.kind = 'link' AND v.target = l.id {_WHICH}
 """
@@ -77,7 +78,8 @@ class FoundBlob:
     digest: str
     size: int
     link_id: int
-    is_up_for_review: bool
+    review_at: dt.datetime | None
+    """When the collector looks whether it is still needed; None where that is known."""
 
 
 def find(name: str, digest: str) -> FoundBlob:
@@ -98,7 +100,7 @@ def found(name: str, digest: str, row: database.Row | None) -> FoundBlob:
     """The blob that the query of `finding` has found. Raises as `find`."""
     row = _checked(digest, row)
     revocations.notice(row[6])
-    return FoundBlob(digest, row[1], row[0], row[2] is not None)
+    return FoundBlob(digest, row[1], row[0], database.moment(row[2]) if row[2] else None)
 
 
 def _checked(digest: str, row: database.Row | None) -> database.Row:
@@ -156,12 +158,24 @@ def promise(name: str, digest: str) -> FoundBlob:
     that is up for review is protected for the grace. Raises BLOB_UNKNOWN.
     """
     found = find(name, digest)
-    if storage.current().size(digest) != found.size:
+    if not is_stored(found):
         raise RegistryError(Code.BLOB_UNKNOWN, digest=digest)
-    if found.is_up_for_review and not reviews.promise_link(found.link_id):
+    if not is_promised(found) and not reviews.promise_link(found.link_id):
         # The collector took it between the two statements, or a manifest has just claimed it.
         return find(name, digest)
     return found
+
+
+def is_stored(found: FoundBlob) -> bool:
+    """Whether all of its bytes are in the store."""
+    return storage.current().size(found.digest) == found.size
+
+
+def is_promised(found: FoundBlob) -> bool:
+    """Whether it stays for about the grace as it is, so that nothing is to be written for that:
+    docker asks for each blob that it has just uploaded.
+    """
+    return found.review_at is None or reviews.is_far(found.review_at)
 
 
 def grant(

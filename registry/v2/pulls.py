@@ -32,7 +32,7 @@ from tokens.verify import Claims
 
 _ADDRESS = re.compile(rf"/v2/({NAME_PATTERN})/(manifests|blobs)/([^/]+)", re.ASCII)
 _METHODS = frozenset(["GET", "HEAD"])
-_PULL = ("pull",)
+_PULL, _PUSH = ("pull",), ("push",)
 _ROUTE = "v2/<name:name>/manifests/<reference:reference>"
 _BLOB_ROUTE = "v2/<name:name>/blobs/<reference:digest>"
 """The routes of the views that would have answered, for the counting of requests."""
@@ -62,6 +62,8 @@ class Question(NamedTuple):
     method: str
     claims: Claims | None
     statement: database.Statement
+    wants_promise: bool
+    """Whether who asks if a blob is there will rely on the answer (see `blobs.promise`)."""
 
     @property
     def is_quick(self) -> bool:
@@ -78,13 +80,16 @@ def question(environ: Mapping[str, Any]) -> Question | None:
     try:
         caller = Caller(environ.get("HTTP_AUTHORIZATION"))
         caller.require(Access("repository", name, _PULL))
+        wants_promise = (
+            is_blob and method == "HEAD" and caller.may(Access("repository", name, _PUSH))
+        )
         if is_blob:
             statement = blobs.finding(name, digests.check(reference))
         else:
             statement = manifests.finding(name, manifests.check_reference(reference))
     except RegistryError:
         return None
-    return Question(name, reference, is_blob, method, caller.claims, statement)
+    return Question(name, reference, is_blob, method, caller.claims, statement, wants_promise)
 
 
 def answers(questions: Sequence[Question]) -> list[Answer | None]:
@@ -105,14 +110,13 @@ def _answer(question: Question, row: database.Row | None) -> Answer | None:
     name, reference = question.name, question.reference
     try:
         if question.is_blob:
-            return _blob(blobs.found(name, reference, row))
+            return _blob(question, blobs.found(name, reference, row))
         found = manifests.found(name, reference, row)
         if question.method == "GET":
             pull_counts.note(question.claims, found, reference)
         return _manifest(found, question.method)
     except RegistryError as error:
-        is_plain = error.status == 404 and not question.is_blob
-        return _not_there(error, question.method) if is_plain else None
+        return _not_there(error, question) if error.status == 404 else None
     except (StorageUnavailable, DatabaseError, InterfaceError, revocations.News):
         return None
 
@@ -129,13 +133,12 @@ def _asked(environ: Mapping[str, Any]) -> tuple[str, bool, str, str] | None:
     if matched is None or not is_repository_name(matched[1]):
         return None
     is_blob = matched[2] == "blobs"
-    # Who asks whether a blob is there may be promised that it stays.
-    if is_blob and (method == "HEAD" or "HTTP_RANGE" in environ):
+    if is_blob and "HTTP_RANGE" in environ:
         return None
     return matched[1], is_blob, matched[3], method
 
 
-def _not_there(error: RegistryError, method: str) -> Answer:
+def _not_there(error: RegistryError, question: Question) -> Answer:
     body = json.dumps(error.as_json()).encode()
     headers = [
         ("Content-Type", "application/json"),
@@ -143,7 +146,8 @@ def _not_there(error: RegistryError, method: str) -> Answer:
         *error.headers.items(),
         *_ALWAYS,
     ]
-    return Answer("404 Not Found", headers, b"" if method == "HEAD" else body, _ROUTE)
+    route = _BLOB_ROUTE if question.is_blob else _ROUTE
+    return Answer("404 Not Found", headers, b"" if question.method == "HEAD" else body, route)
 
 
 def _manifest(found: manifests.StoredManifest, method: str) -> Answer:
@@ -158,13 +162,18 @@ def _manifest(found: manifests.StoredManifest, method: str) -> Answer:
     return Answer("200 OK", headers, b"" if method == "HEAD" else found.payload, _ROUTE)
 
 
-def _blob(found: blobs.FoundBlob) -> Answer | None:
-    content = delivery.small(found.digest, found.size)
+def _blob(question: Question, found: blobs.FoundBlob) -> Answer | None:
+    if question.method == "HEAD":
+        if not blobs.is_stored(found) or (question.wants_promise and not blobs.is_promised(found)):
+            return None
+        content: bytes | None = b""
+    else:
+        content = delivery.small(found.digest, found.size)
     if content is None:
         return None
     headers = [
         *delivery.fields_of(found.digest).items(),
-        ("Content-Length", str(len(content))),
+        ("Content-Length", str(found.size)),
         ("Content-Type", OCTET_STREAM),
         *_ALWAYS,
     ]

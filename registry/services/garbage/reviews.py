@@ -99,18 +99,18 @@ def drop(kind: Review.Kind, targets: Iterable[int], send: database.Together | No
         (send or database.change)(sql, [kind.value, *some])
 
 
+def is_far(due_at: dt.datetime) -> bool:
+    """Whether what is due then is protected for nine tenths of the grace at least."""
+    return due_at >= timezone.now() + grace() * 0.9
+
+
 def promise_link(link_id: int) -> bool:
     """Protect a right to a blob for the grace, since somebody has been told that it is here.
 
     Whether it was still up for review; False where the collector was quicker, or nobody queued it.
-    What is protected for nine tenths of the grace as it is needs nothing to be written: docker asks
-    for each blob that it has just uploaded.
     """
-    now = timezone.now()
     found = Review.objects.filter(kind=Review.Kind.LINK, target=link_id)
-    if found.filter(due_at__gte=now + grace() * 0.9).exists():
-        return True
-    return found.update(due_at=now + grace(), attempts=F("attempts")) > 0
+    return found.update(due_at=timezone.now() + grace(), attempts=F("attempts")) > 0
 
 
 def next_due_at() -> dt.datetime | None:

@@ -7,6 +7,7 @@ none.
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -14,11 +15,11 @@ from django.db import OperationalError
 from django.test import RequestFactory
 
 from registry import digest as digests
-from registry.services import database, manifests
+from registry.services import blobs, database, manifests
 from registry.storage import chosen as storage
 from registry.v2 import pulls
 from tests.registry import images
-from tests.registry.base import APP, answer_at_once, mint
+from tests.registry.base import APP, Person, answer_at_once, mint
 from tests.registry.services.test_database import kill_backend
 from tokens.access import Access
 
@@ -85,13 +86,69 @@ def test_an_empty_blob() -> None:
 
 def test_what_else_may_be_asked_of_a_blob_is_left_to_the_view() -> None:
     path, _ = push_small()
-    assert ask(path, PULL, method="HEAD") is None
-    assert ask(path, PULL, HTTP_RANGE="bytes=0-1") is None
-    assert ask(path, Access.repository(APP, "push")) is None
-    assert ask(path.replace(APP, "acme/other"), Access.repository("acme/other", "pull")) is None
-    assert ask(path[:-1], PULL) is None
+    for method in ("GET", "HEAD"):
+        assert ask(path, PULL, method=method, HTTP_RANGE="bytes=0-1") is None
+        assert ask(path, PULL, method=method, HTTP_IF_NONE_MATCH="*") is None
+        assert ask(path, Access.repository(APP, "push"), method=method) is None
+        assert ask(path[:-1], PULL, method=method) is None
     large = images.push_blob(APP, bytes(100_000))
     assert ask(f"/v2/{APP}/blobs/{large}", PULL) is None
+
+
+PUSH = Access.repository(APP, "pull", "push")
+
+
+@pytest.mark.parametrize("size", [0, 2000, 100_000])
+@pytest.mark.parametrize("access", [PULL, PUSH])
+def test_whether_a_blob_is_there(carol: Person, access: Access, size: int) -> None:
+    """Of any size, and as the view says it."""
+    path = f"/v2/{APP}/blobs/{images.push_blob(APP, images.content(size))}"
+    found = ask(path, access, method="HEAD")
+    assert found is not None
+    assert (found.status, found.body) == ("200 OK", b"")
+    seen = carol.send("HEAD", path)
+    assert seen.status_code == 200
+    said = {name.lower(): value for name, value in found.headers}
+    assert said == {n.lower(): v for n, v in seen.items() if n.lower() in said}
+    assert said["content-length"] == str(size)
+    assert {"docker-content-digest", "etag", "content-type", "accept-ranges"} < said.keys()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("access", [PULL, PUSH])
+def test_a_blob_that_is_not_there(method: str, access: Access) -> None:
+    """What each push asks first, for each layer."""
+    path, content = push_small()
+    images.push_blob("acme/other", b"other")
+    missing = [
+        f"/v2/{APP}/blobs/{digests.of(b'none')}",
+        f"/v2/{APP}/blobs/{digests.of(b'other')}",
+        f"/v2/acme/none/blobs/{digests.of(content)}",
+    ]
+    for each in missing:
+        found = ask(each, access, Access.repository("acme/none", "pull"), method=method)
+        assert found is not None
+        assert found.status == "404 Not Found"
+        assert found.route == "v2/<name:name>/blobs/<reference:digest>"
+        assert (b"BLOB_UNKNOWN" in found.body) is (method == "GET")
+    blobs.delete(APP, digests.of(content), images.ALICE)
+    found = ask(path, access, method=method)
+    assert found is not None
+    assert found.status == "404 Not Found"
+
+
+def test_who_asks_for_a_promise_has_it_from_the_view(clock: Any, settings: Any) -> None:
+    """It may have to be written down; not where the grace has just begun."""
+    settings.REGISTRY_GC_REVIEW_DELAY = dt.timedelta(hours=10)
+    path, _ = push_small()
+    clock.advance(minutes=55)
+    assert ask(path, PUSH, method="HEAD") is not None
+    clock.advance(minutes=10)
+    assert ask(path, PUSH, method="HEAD") is None
+    assert ask(path, PULL, method="HEAD") is not None, "nobody has promised anything"
+    image = images.push_image(APP, "v1")
+    clock.advance(days=1)
+    assert ask(f"/v2/{APP}/blobs/{image.config}", PUSH, method="HEAD") is not None, "it is needed"
 
 
 @pytest.mark.parametrize("setting", ["redirect", "accel_prefix"])
@@ -104,7 +161,9 @@ def test_a_blob_that_leaves_in_another_way_is_left_to_the_view(setting: str, set
 def test_a_blob_whose_bytes_are_lost_is_left_to_the_view() -> None:
     path, content = push_small()
     storage.current().delete(digests.of(content))
-    assert ask(path, PULL) is None
+    for access in (PULL, PUSH):
+        assert ask(path, access) is None
+        assert ask(path, access, method="HEAD") is None
 
 
 @pytest.mark.parametrize(
@@ -221,7 +280,8 @@ def test_several_are_found_in_one_go() -> None:
     assert first.body == image.payload
     assert second.status == "404 Not Found"
     assert digests.of(third.body) == image.config
-    assert fourth is None
+    assert fourth
+    assert fourth.status == "404 Not Found"
     assert fifth.body == other.payload
     assert pulls.answers([]) == []
 
