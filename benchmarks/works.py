@@ -66,7 +66,13 @@ def of_the_registry(token: str, seconds: float) -> list[Work]:
 
     tags = "/v2/seed/large/tags/list?n=100"
     middle = f"/v2/_catalog?n=100&last=seed/{REPOSITORIES // 2:06}"
+
+    def challenges(path: str) -> Measure:
+        return lambda server: loads.rate(server, path, "", seconds=seconds, status=401)
+
     return [
+        Work("/v2/, 401", 3, "requests/s", challenges("/v2/")),
+        Work("manifest GET, 401", 3, "requests/s", challenges(by_tag)),
         Work("manifest GET by tag", 3.2, "requests/s", rate(by_tag)),
         Work("manifest HEAD by tag", 3.2, "requests/s", heads(by_tag)),
         Work("manifest GET by digest", 3.2, "requests/s", rate(by_digest)),

@@ -2,7 +2,8 @@
 
 Every pull begins here, and making a request object, resolving an address and passing middlewares
 costs several times what the answer itself costs. Only the plain case is answered: a caller who may,
-a manifest that exists or is not there, all of a blob that is mostly an image's configuration.
+a manifest that exists or is not there, all of a blob that is mostly an image's configuration; and
+one who has to get a token first, as every client has.
 Whatever else it is, `question` or `answers` say None and the ordinary view answers, with the same
 rules, the right refusal included. So there is no second set of rules to keep in step.
 
@@ -71,7 +72,18 @@ class Question(NamedTuple):
         return not self.is_blob or storage.current().is_here
 
 
-def question(environ: Mapping[str, Any]) -> Question | None:
+class Challenge(NamedTuple):
+    """A pull that needs another token, and the answer that says so."""
+
+    answer: Answer
+
+    @property
+    def is_quick(self) -> bool:
+        """Yes: nobody is asked."""
+        return True
+
+
+def question(environ: Mapping[str, Any]) -> Question | Challenge | None:
     """What has to be found for a WSGI request, None where the ordinary view has to look at it."""
     asked = _asked(environ)
     if asked is None:
@@ -79,7 +91,10 @@ def question(environ: Mapping[str, Any]) -> Question | None:
     name, is_blob, reference, method = asked
     try:
         caller = Caller(environ.get("HTTP_AUTHORIZATION"))
-        caller.require(Access("repository", name, _PULL))
+        try:
+            caller.require(Access("repository", name, _PULL))
+        except RegistryError as challenge:
+            return Challenge(_refusal(challenge, "401 Unauthorized", method, is_blob=is_blob))
         wants_promise = (
             is_blob and method == "HEAD" and caller.may(Access("repository", name, _PUSH))
         )
@@ -92,11 +107,17 @@ def question(environ: Mapping[str, Any]) -> Question | None:
     return Question(name, reference, is_blob, method, caller.claims, statement, wants_promise)
 
 
-def answers(questions: Sequence[Question]) -> list[Answer | None]:
+def answers(questions: Sequence[Question | Challenge]) -> list[Answer | None]:
     """The response to each, None where the ordinary view has to look at it.
 
     The database is asked for all of them at once.
     """
+    asked = [each for each in questions if isinstance(each, Question)]
+    found = iter(_found(asked) if asked else ())
+    return [each.answer if isinstance(each, Challenge) else next(found) for each in questions]
+
+
+def _found(questions: Sequence[Question]) -> list[Answer | None]:
     database.close_if_old()
     try:
         rows = database.each([question.statement for question in questions])
@@ -116,7 +137,9 @@ def _answer(question: Question, row: database.Row | None) -> Answer | None:
             pull_counts.note(question.claims, found, reference)
         return _manifest(found, question.method)
     except RegistryError as error:
-        return _not_there(error, question) if error.status == 404 else None
+        if error.status != 404:
+            return None
+        return _refusal(error, "404 Not Found", question.method, is_blob=question.is_blob)
     except (StorageUnavailable, DatabaseError, InterfaceError, revocations.News):
         return None
 
@@ -138,7 +161,7 @@ def _asked(environ: Mapping[str, Any]) -> tuple[str, bool, str, str] | None:
     return matched[1], is_blob, matched[3], method
 
 
-def _not_there(error: RegistryError, question: Question) -> Answer:
+def _refusal(error: RegistryError, status: str, method: str, *, is_blob: bool) -> Answer:
     body = json.dumps(error.as_json()).encode()
     headers = [
         ("Content-Type", "application/json"),
@@ -146,8 +169,8 @@ def _not_there(error: RegistryError, question: Question) -> Answer:
         *error.headers.items(),
         *_ALWAYS,
     ]
-    route = _BLOB_ROUTE if question.is_blob else _ROUTE
-    return Answer("404 Not Found", headers, b"" if question.method == "HEAD" else body, route)
+    route = _BLOB_ROUTE if is_blob else _ROUTE
+    return Answer(status, headers, b"" if method == "HEAD" else body, route)
 
 
 def _manifest(found: manifests.StoredManifest, method: str) -> Answer:

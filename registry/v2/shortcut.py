@@ -1,4 +1,5 @@
-"""What a registry answers before Django's handler: pulls, and all that a push consists of.
+"""What a registry answers before Django's handler: a client's first question, pulls, and all that a
+push consists of.
 
 A pull is answered by `registry.v2.pulls` where it is plain. The requests of a push are many and
 mostly small, and most of what Django does around them is of no use here: so the view itself is
@@ -21,8 +22,10 @@ from registry.v2.base import RegistryView
 from registry.v2.manifests import ManifestView
 from registry.v2.pulls import Answer
 from registry.v2.uploads import UploadsView, UploadView
+from registry.v2.version import VersionView
 from tokens.access import NAME_PATTERN, is_repository_name
 
+_SAFE = frozenset(["GET", "HEAD"])
 _REFUSED = 400
 """The status from which on Django's handler logs an answer."""
 
@@ -40,6 +43,11 @@ class _Entry(NamedTuple):
     address: re.Pattern[str]
     view: RegistryView
     route: str
+    is_quick: bool = False
+    """Whether others may wait for it. Not what changes something, which waits for a disk."""
+
+
+_VERSION = _Entry(re.compile("/v2/"), VersionView(), "v2/", is_quick=True)
 
 
 def _entry(rest: str, view: RegistryView, route: str) -> _Entry:
@@ -67,20 +75,23 @@ class ViewQuestion(NamedTuple):
 
     @property
     def is_quick(self) -> bool:
-        """No: what is changed waits for a disk."""
-        return False
+        """Whether others may wait for the answer."""
+        return self.entry.is_quick
 
 
-Question = pulls.Question | ViewQuestion
+Question = pulls.Question | pulls.Challenge | ViewQuestion
 
 
 def question(environ: dict[str, Any]) -> Question | None:
     """What has to be found for a WSGI request, None where Django's handler has to answer."""
-    entries = _ENTRIES.get(environ["REQUEST_METHOD"])
+    method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+    entries = _ENTRIES.get(method)
     if entries is None:
+        if path == "/v2/" and method in _SAFE and "HTTP_HOST" in environ:
+            return ViewQuestion(_VERSION, environ, {})
         return pulls.question(environ)
     for entry in entries:
-        matched = entry.address.fullmatch(environ["PATH_INFO"])
+        matched = entry.address.fullmatch(path)
         if matched is not None and is_repository_name(matched["name"]):
             return ViewQuestion(entry, environ, matched.groupdict())
     return None
@@ -90,7 +101,7 @@ def answers(questions: Sequence[Question]) -> list[Answer | None]:
     """The response to each, None where Django's handler has to answer. Pulls are asked for
     together.
     """
-    asked = [each for each in questions if isinstance(each, pulls.Question)]
+    asked = [each for each in questions if not isinstance(each, ViewQuestion)]
     found = iter(pulls.answers(asked) if asked else ())
     return [
         _by_the_view(*each) if isinstance(each, ViewQuestion) else next(found) for each in questions

@@ -118,10 +118,12 @@ def assert_shortcut_agrees(response: Any) -> None:
 
 def answer_at_once(environ: dict[str, Any]) -> Any:
     """What is answered to a request before Django's handler, None where that is asked."""
-    from registry.v2 import pulls  # Needs the settings, which are made later.
+    from registry.v2 import shortcut  # Needs the settings, which are made later.
 
-    question = pulls.question(environ)
-    return None if question is None else pulls.answers([question])[0]
+    if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        return None
+    question = shortcut.question(environ)
+    return None if question is None else shortcut.answers([question])[0]
 
 
 def content_of(response: Any) -> bytes:

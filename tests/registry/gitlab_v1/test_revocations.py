@@ -148,6 +148,7 @@ def test_a_pull_notices_by_the_query_that_it_makes(gitlab: Person) -> None:
     environ["PATH_INFO"] = f"/v2/{APP}/blobs/{blob}"
     assert answer_at_once(environ) is None
     environ["PATH_INFO"] = "/v2/acme/none/manifests/v1"
+    environ["HTTP_AUTHORIZATION"] = f"Bearer {token(name='acme/none')}"
     assert answer_at_once(environ) is None
 
 

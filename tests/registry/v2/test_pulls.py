@@ -11,13 +11,14 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 
 from registry import digest as digests
 from registry.services import blobs, database, manifests
 from registry.storage import chosen as storage
-from registry.v2 import pulls
+from registry.v2 import pulls, shortcut
 from tests.registry import images
 from tests.registry.base import APP, Person, answer_at_once, mint
 from tests.registry.services.test_database import kill_backend
@@ -89,7 +90,6 @@ def test_what_else_may_be_asked_of_a_blob_is_left_to_the_view() -> None:
     for method in ("GET", "HEAD"):
         assert ask(path, PULL, method=method, HTTP_RANGE="bytes=0-1") is None
         assert ask(path, PULL, method=method, HTTP_IF_NONE_MATCH="*") is None
-        assert ask(path, Access.repository(APP, "push"), method=method) is None
         assert ask(path[:-1], PULL, method=method) is None
     large = images.push_blob(APP, bytes(100_000))
     assert ask(f"/v2/{APP}/blobs/{large}", PULL) is None
@@ -176,7 +176,9 @@ def test_a_blob_whose_bytes_are_lost_is_left_to_the_view() -> None:
         f"/v2/{APP.upper()}/manifests/v1",
         f"/v2/{'a' * 256}/manifests/v1",
         f"/v2/{APP}/tags/list",
-        "/v2/",
+        "/v2/_catalog",
+        "/v2",
+        "/v2//",
     ],
 )
 def test_whatever_else_is_left_to_the_view(path: str) -> None:
@@ -192,17 +194,58 @@ def test_other_methods_are_left_to_the_view(method: str) -> None:
     assert ask(f"/v2/{APP}/manifests/v1", more, method=method) is None
 
 
+OTHER = Access.repository("acme/other", "pull")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("kind", ["manifests", "blobs"])
 @pytest.mark.parametrize(
-    "authorization", ["", "Bearer", "Bearer x.y.z", "Basic Y2Fyb2w6eA==", None]
+    ("access", "authorization", "error"),
+    [
+        (None, None, ""),
+        (None, "", ""),
+        (None, "Bearer", 'error="invalid_token"'),
+        (None, "Bearer x.y.z", 'error="invalid_token"'),
+        (None, "Basic Y2Fyb2w6eA==", 'error="invalid_token"'),
+        (OTHER, "theirs", 'error="insufficient_scope"'),
+        (Access.repository(APP, "push"), "theirs", 'error="insufficient_scope"'),
+    ],
 )
-def test_who_may_not_is_refused_by_the_view(authorization: str | None) -> None:
-    images.push_image(APP, "v1")
-    path = f"/v2/{APP}/manifests/v1"
-    assert ask(path, PULL) is not None
-    assert ask(path) is None
-    assert ask(path, Access.repository("acme/other", "pull")) is None
-    assert ask(path, Access.repository(APP, "push")) is None
-    assert ask(path, PULL, HTTP_AUTHORIZATION=authorization) is None
+def test_who_may_not_is_told_which_token_to_get(
+    method: str, kind: str, access: Access | None, authorization: str | None, error: str
+) -> None:
+    """What every client of docker's, podman's and containerd's is told first."""
+    image = images.push_image(APP, "v1")
+    path = f"/v2/{APP}/{kind}/{image.config if kind == 'blobs' else 'v1'}"
+    more = {} if authorization == "theirs" else {"HTTP_AUTHORIZATION": authorization}
+    with CaptureQueriesContext(connections["registry"]) as queries:
+        found = ask(path, *[access] if access else [], method=method, **more)
+    assert found is not None
+    assert found.status == "401 Unauthorized"
+    assert not queries, "nothing is said of what is there"
+    challenge = dict(found.headers)["WWW-Authenticate"]
+    assert f'scope="repository:{APP}:pull"' in challenge
+    assert error in challenge
+    assert ("error=" in challenge) is bool(error)
+    assert (b"UNAUTHORIZED" in found.body) is (method == "GET")
+
+
+def test_the_first_question(carol: Person, nobody: Person) -> None:
+    for person, status in ((carol, 200), (nobody, 401)):
+        for method in ("GET", "HEAD"):
+            seen = person.send(method, "/v2/")
+            assert seen.status_code == status
+            # That it is the same is compared in `send`.
+            assert answer_at_once(seen.wsgi_request.META) is not None
+
+
+def test_it_is_known_whom_others_wait_for() -> None:
+    """A challenge and the first question ask nobody."""
+    environ = RequestFactory(HTTP_HOST="registry.example").get("/v2/").META
+    for path in ("/v2/", f"/v2/{APP}/manifests/v1"):
+        question = shortcut.question({**environ, "PATH_INFO": path})
+        assert question is not None
+        assert question.is_quick
 
 
 def test_a_condition_and_a_request_without_a_host_are_left_to_the_view() -> None:

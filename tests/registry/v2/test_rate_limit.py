@@ -18,8 +18,12 @@ TAGS = f"/v2/{APP}/tags/list"
 
 
 @pytest.fixture(autouse=True)
-def limits(settings: Any, tmp_path: Path, _registry_process: None) -> dict[str, int]:
+def limits(
+    settings: Any, tmp_path: Path, _registry_process: None, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, int]:
     """The limits of this test: with one an hour, in effect."""
+    # Where there are any, nothing is answered before Django's handler: see the settings.
+    monkeypatch.setattr(Person, "compares", False)
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "registry.v2.rate_limit.RateLimitMiddleware"]
     settings.RATE_LIMITS_STORES = (f"file://{tmp_path}/limiter.sqlite3",)
     settings.RATE_LIMITS = {}

@@ -225,4 +225,4 @@ def test_pulls_are_answered_too(bob: Person) -> None:
     assert [each.status[:3] for each in found if each] == ["202", "200", "202"]
     assert found[1]
     assert found[1].body == image.payload
-    assert shortcut.question(bob.send("GET", "/v2/").wsgi_request.META) is None
+    assert shortcut.question(bob.send("GET", "/v2/_catalog").wsgi_request.META) is None
