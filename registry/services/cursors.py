@@ -16,7 +16,7 @@ such row, and those of other databases of the server, hold nothing back.
 
 from __future__ import annotations
 
-from django.db import connections, models
+from django.db import models
 
 from registry.services import database
 
@@ -38,7 +38,7 @@ def announce(model: type[models.Model], send: database.Together | None = None) -
 
     With `send`, together with other statements.
     """
-    if connections[database.ALIAS].vendor != "postgresql":
+    if database.this_connection().vendor != "postgresql":
         return
     table = model._meta.db_table  # noqa: SLF001
     given = _GIVEN.format(table=table)
@@ -51,7 +51,7 @@ def settled(model: type[models.Model]) -> int | None:
 
     To be called outside of a transaction, or the rows are those of its own moment.
     """
-    if connections[database.ALIAS].vendor != "postgresql":
+    if database.this_connection().vendor != "postgresql":
         return None
     table = model._meta.db_table  # noqa: SLF001
     (given,) = database.one(_GIVEN.format(table=table), []) or (0,)

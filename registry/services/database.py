@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +37,25 @@ _BREAKS = 3
 """Times as long as a transaction was is the break after it, where others wait."""
 
 
+class _Kept(threading.local):
+    connection: Any = None
+
+
+_kept = _Kept()
+
+
+def this_connection() -> Any:
+    """This thread's connection to the registry's database.
+
+    Django keeps one for each thread and makes no other, but takes as long to look it up as SQLite
+    to find a row.
+    """
+    found = _kept.connection
+    if found is None:
+        found = _kept.connection = connections[ALIAS]
+    return found
+
+
 def atomic() -> transaction.Atomic:
     """A transaction in the registry's database."""
     return transaction.atomic(using=ALIAS)
@@ -47,7 +67,7 @@ def atomic_until_the_next_sync() -> Iterator[None]:
 
     It survives the death of this process. Inside of another transaction it is a part of that.
     """
-    connection = connections[ALIAS]
+    connection = this_connection()
     if connection.in_atomic_block:
         with atomic():
             yield
@@ -85,21 +105,21 @@ def on_commit(function: Any) -> None:
 
 def one(sql: str, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
     """The first row of a query, without the ORM: for the paths that every pull takes."""
-    return connections[ALIAS].row(sql, parameters)  # type: ignore[attr-defined,no-any-return]
+    return this_connection().row(sql, parameters)  # type: ignore[no-any-return]
 
 
 def each(statements: Sequence[Statement]) -> list[Row | None]:
     """As `one`, for several queries, which PostgreSQL gets in one round trip."""
     if len(statements) == 1:
         return [one(*statements[0])]
-    with connections[ALIAS].together() as send:  # type: ignore[attr-defined]
+    with this_connection().together() as send:
         sent = [send(*statement) for statement in statements]
     return [found.row for found in sent]
 
 
 def rows(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     """All rows of a query, without the ORM. `parameters` may be moments and UUIDs too."""
-    return connections[ALIAS].rows(sql, _adapted(parameters))  # type: ignore[attr-defined,no-any-return]
+    return this_connection().rows(sql, _adapted(parameters))  # type: ignore[no-any-return]
 
 
 def change(sql: str, parameters: Sequence[Any]) -> int:
@@ -107,7 +127,7 @@ def change(sql: str, parameters: Sequence[Any]) -> int:
 
     `parameters` may be moments and UUIDs too. To be called in a transaction.
     """
-    return int(connections[ALIAS].change(sql, _adapted(parameters)))  # type: ignore[attr-defined]
+    return int(this_connection().change(sql, _adapted(parameters)))
 
 
 _NEW = {
@@ -136,7 +156,7 @@ def change_many(sql: str, values: Sequence[Sequence[Any]]) -> None:
     if len(values) == 1:
         change(sql, values[0])
     elif values:
-        with connections[ALIAS].cursor() as cursor:
+        with this_connection().cursor() as cursor:
             cursor.executemany(sql, [_adapted(each) for each in values])
 
 
@@ -178,7 +198,7 @@ def together(*, commits: bool = False) -> Iterator[Together]:
     which is committed in the same round trip: nothing may be refused after that. One that fails
     undoes all.
     """
-    with connections[ALIAS].together(commits=commits) as send:  # type: ignore[attr-defined]
+    with this_connection().together(commits=commits) as send:
         yield lambda sql, parameters: send(sql, _adapted(parameters))
 
 
@@ -190,7 +210,7 @@ def moment(value: Any) -> dt.datetime:
 
 def _adapted(parameters: Sequence[Any]) -> list[Any]:
     """`parameters` as the engine stores them: SQLite has no type for moments, days and UUIDs."""
-    connection = connections[ALIAS]
+    connection = this_connection()
     if connection.vendor == "postgresql":
         return list(parameters)
     return [_AS_TEXT.get(type(each), _as_it_is)(each) for each in parameters]
@@ -214,7 +234,7 @@ def names(sql: str, parameters: Sequence[Any]) -> list[str]:
     On SQLite as one row: with each row of a query Python's one lock is given up and asked for
     again, which others want too. SQLite goes through the rows of a limited query in their order.
     """
-    if connections[ALIAS].vendor == "sqlite":
+    if this_connection().vendor == "sqlite":
         row = one(f"SELECT json_group_array(name) FROM ({sql})", parameters)
         found: list[str] = json.loads(row[0]) if row else []
         return found
@@ -223,7 +243,7 @@ def names(sql: str, parameters: Sequence[Any]) -> list[str]:
 
 def column(sql: str, parameters: Sequence[Any]) -> list[Any]:
     """The first column of a query, without the ORM."""
-    with connections[ALIAS].cursor() as cursor:
+    with this_connection().cursor() as cursor:
         cursor.execute(sql, parameters)
         return [row[0] for row in cursor.fetchall()]
 
@@ -237,7 +257,7 @@ def insert(
     """
     if not rows:
         return
-    connection = connections[ALIAS]
+    connection = this_connection()
     fields = [model._meta.get_field(column) for column in columns]  # noqa: SLF001
     # The engines store texts and numbers as they are.
     adapted = [
@@ -289,7 +309,7 @@ def check_connection() -> None:
     For what changes something, and so can't be tried twice. On SQLite nothing is asked.
     """
     close_if_old()
-    connection = connections[ALIAS]
+    connection = this_connection()
     if connection.vendor == "postgresql" and connection.connection is not None:
         close_if_lost()
 
@@ -299,7 +319,7 @@ def close_if_old() -> None:
     does where one of its requests begins: a server that is no more than a copy of another by now
     answers like before.
     """
-    connection = connections[ALIAS]
+    connection = this_connection()
     close_at = connection.close_at
     if close_at is None or time.monotonic() < close_at or connection.in_atomic_block:
         return
@@ -313,7 +333,7 @@ def close_if_lost() -> bool:
 
     The next query opens a new one.
     """
-    connection = connections[ALIAS]
+    connection = this_connection()
     if connection.in_atomic_block or (connection.connection and connection.is_usable()):
         return False
     connection.close()
@@ -325,7 +345,7 @@ def close_kept() -> None:
 
     The next query opens another, in a few milliseconds.
     """
-    connection = connections[ALIAS]
+    connection = this_connection()
     if not connection.in_atomic_block:
         connection.close()
 
@@ -336,7 +356,7 @@ def hold_openings(*, others_too: bool) -> None:
     A name that is about to be opened has no row to hold yet, so a rename could not wait for it.
     Needs nothing on SQLite, whose transactions take turns. To be called before any row is held.
     """
-    if connections[ALIAS].vendor == "postgresql":
+    if this_connection().vendor == "postgresql":
         kind = "" if others_too else "_shared"
         one(f"SELECT pg_advisory_xact_lock{kind}(%s)::text", [_OPENINGS])
 
@@ -349,7 +369,7 @@ def begin_again_to_hold_openings() -> None:
     as that of a repository which was closed or renamed meanwhile. A rename, which keeps openings
     away, may wait for just that row.
     """
-    connection = connections[ALIAS]
+    connection = this_connection()
     if connection.vendor == "postgresql":
         # Nobody comes here within another transaction, which would be given up with it; except
         # for tests that take everything back.
@@ -365,7 +385,7 @@ def hold_revocations() -> None:
 
     Who has seen a greater id would never look for a smaller one that is committed later.
     """
-    if connections[ALIAS].vendor == "postgresql":
+    if this_connection().vendor == "postgresql":
         change("LOCK TABLE registry_revocation IN SHARE ROW EXCLUSIVE MODE", [])
 
 
@@ -374,13 +394,13 @@ def share_usage(send: Together) -> None:
 
     Needs nothing on SQLite, whose transactions take turns. See `services.usage`.
     """
-    if connections[ALIAS].vendor == "postgresql":
+    if this_connection().vendor == "postgresql":
         send("SELECT pg_advisory_xact_lock_shared(%s)::text", [_USAGE])
 
 
 def take_usage() -> None:
     """Until the transaction ends, nobody changes what is used, once those before have ended."""
-    if connections[ALIAS].vendor == "postgresql":
+    if this_connection().vendor == "postgresql":
         one("SELECT pg_advisory_xact_lock(%s)::text", [_USAGE])
 
 
@@ -396,7 +416,7 @@ def gather_statistics() -> None:
     PostgreSQL's own does it within minutes; until then its plans are those for an empty table.
     SQLite's looks rows up by an index without being told.
     """
-    connection = connections[ALIAS]
+    connection = this_connection()
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
@@ -407,21 +427,21 @@ def row_lock(of: str = "") -> str:
 
     `of` is the table whose row it is, by its short name, where there are several.
     """
-    if connections[ALIAS].vendor != "postgresql":
+    if this_connection().vendor != "postgresql":
         return ""
     return f" FOR NO KEY UPDATE OF {of}" if of else " FOR NO KEY UPDATE"
 
 
 def can_write_in_a_query() -> bool:
     """Whether a query may begin with what writes, ``WITH new AS (INSERT …)``, and go on with it."""
-    return connections[ALIAS].vendor == "postgresql"
+    return bool(this_connection().vendor == "postgresql")
 
 
 def others_wait() -> bool:
     """Whether somebody waits until this process does not write: on SQLite for the one turn to
     write, on PostgreSQL for a core and the disk, of which everybody at work there has a share.
     """
-    return bool(connections[ALIAS].others_wait())  # type: ignore[attr-defined]
+    return bool(this_connection().others_wait())
 
 
 def let_others_write(seconds: float) -> bool:
@@ -431,7 +451,7 @@ def let_others_write(seconds: float) -> bool:
     Whether there were any. Whoever waits now comes again with its next statement: so the break is
     not over when nobody waits for a moment.
     """
-    if connections[ALIAS].in_atomic_block or not others_wait():
+    if this_connection().in_atomic_block or not others_wait():
         return False
     time.sleep(min(_BREAKS * seconds, _LONGEST_BREAK))
     return True
