@@ -20,6 +20,7 @@ from django.db.backends.postgresql import base
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
+from gitlab.server.databases.postgresql import first_statistics
 from gitlab.server.databases.postgresql.known_statements import KnownStatements, Statement
 from gitlab.server.databases.reading import Answered, ReadsRows, Sent, Waiting
 
@@ -32,9 +33,10 @@ _SOUND = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
 _PREPARED_FROM = 2
 """The time that a statement is prepared at: once on each connection, and then only executed."""
 
-_PLANNED_FOR = 20.0
-"""Seconds that a plan is kept. The server makes it anew by itself only when it has gathered new
-statistics: a table that has grown from nothing since would be read from end to end until then."""
+_FIRST_PLANNED_FOR, _PLANNED_FOR = 1.0, 20.0
+"""Seconds that a plan is kept, on a connection that is new and on one that is not. The server makes
+it anew by itself only when it has gathered new statistics: a table that has grown from nothing
+since would be read from end to end until then."""
 
 
 # Neither what the server does by itself, as a vacuum, nor a replica that fetches changes for ever.
@@ -51,6 +53,9 @@ class PatientConnection(psycopg.Connection[Any]):
     patience: float | None = None
     planned_until = float("inf")
     """By the monotonic clock; never, where nothing is prepared."""
+
+    planned_for = _FIRST_PLANNED_FOR
+    """Seconds, until it is planned again."""
 
     known: KnownStatements | None = None
 
@@ -99,7 +104,7 @@ def _connect(*arguments: Any, patience: float | None = None, **options: Any) -> 
         # What is prepared looks rows up by an index, whatever the values: planning it anew for
         # them, as the server does where it hopes to gain by that, takes ten times as long.
         connection.execute("SET plan_cache_mode TO force_generic_plan")
-        connection.planned_until = time.monotonic() + _PLANNED_FOR
+        connection.planned_until = time.monotonic() + connection.planned_for
         connection.known = KnownStatements(connection, patience)
         if not connection.autocommit:
             connection.commit()
@@ -224,7 +229,9 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
         """With the values beside the statement, so that this stays the same and is prepared."""
         now = time.monotonic()
         if now > self.connection.planned_until:
-            self.connection.planned_until = now + _PLANNED_FOR
+            first_statistics.look_aside(self.alias)
+            self.connection.planned_until = now + self.connection.planned_for
+            self.connection.planned_for = min(2 * self.connection.planned_for, _PLANNED_FOR)
             psycopg.Cursor(self.connection).execute("DISCARD PLANS", prepare=False)
         return psycopg.Cursor(self.connection).execute(sql, parameters)
 

@@ -130,11 +130,12 @@ class DatabaseWrapper(ReadsRows, base.DatabaseWrapper):
 
     def _start_transaction_under_autocommit(self) -> None:
         """See Django's: without its cursor, which takes twice as long as the transaction."""
-        if self.force_debug_cursor or self.transaction_mode is None:
-            super()._start_transaction_under_autocommit()
+        if self.force_debug_cursor:
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]
             return
+        mode = self.transaction_mode or ""  # type: ignore[attr-defined]
         with self.wrap_database_errors:
-            self.connection.execute(f"BEGIN {self.transaction_mode}")
+            self.connection.execute(f"BEGIN {mode}")
 
     def others_wait(self) -> bool:
         """Whether a connection waits for a lock now, in this process or another."""

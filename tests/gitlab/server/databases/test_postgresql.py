@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
+import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, OperationalError, connections, transaction
 
-from gitlab.server.databases.postgresql import base
+from gitlab.server.databases.postgresql import base, first_statistics
 
 pytestmark = [
     pytest.mark.postgresql,
@@ -88,6 +91,53 @@ def test_a_plan_is_made_anew_for_a_table_that_has_grown(connection: Any) -> None
     connection.connection.planned_until = 0.0
     assert "Index" in plan()
     assert connection.connection.planned_until > 0.0
+
+
+@pytest.fixture
+def young() -> Iterator[str]:
+    """A table with rows that nobody has counted."""
+    connection: Any = connections["registry"]
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE young AS SELECT generate_series(1, 1000) AS id")
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+    # What a session has counted is seen when it ends, or a second later.
+    connection.close()
+    yield "young"
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE young")
+
+
+def test_a_table_gets_its_first_statistics(connection: Any, young: str) -> None:
+    """Once: what comes later is the server's."""
+    assert connection.row("SELECT reltuples FROM pg_class WHERE relname = %s", [young]) == (-1,)
+    assert f"public.{young}" in first_statistics.gather("registry")
+    assert connection.row("SELECT reltuples FROM pg_class WHERE relname = %s", [young]) == (1000,)
+    assert f"public.{young}" not in first_statistics.gather("registry")
+
+
+def test_young_tables_are_looked_for_aside_and_less_and_less_often(
+    connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    now = 1000.0
+
+    def gather(alias: str) -> list[str]:
+        assert alias == "registry"
+        looks.append(now)
+        raise OperationalError("the server does it later")
+
+    monkeypatch.setattr(first_statistics, "gather", gather)
+    monkeypatch.setattr(first_statistics, "_pauses", {})
+    monkeypatch.setattr(first_statistics, "time", SimpleNamespace(monotonic=lambda: now))
+    while now < 1000 + 3600:
+        connection.connection.planned_until = 0.0
+        connection.row("SELECT %s::int", [1])
+        for thread in threading.enumerate():
+            if thread.name == "statistics":
+                thread.join(10)
+        now += 0.5
+    assert [round(look - 1000, 1) for look in looks[:6]] == [0.0, 1.0, 3.0, 7.0, 15.0, 31.0]
+    assert max(b - a for a, b in itertools.pairwise(looks)) == 600.0
 
 
 def test_behind_a_pooler_nothing_is_prepared(
