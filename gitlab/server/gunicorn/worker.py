@@ -16,6 +16,7 @@ all of it has one limit of time.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import select
 import socket
@@ -55,6 +56,21 @@ _HEAD = 64 * 1024
 """Bytes of a head. gunicorn would take 800 KiB, and wait for each of them."""
 
 
+_YOUNG = 10_000
+"""Objects that have come since Python last looked for those that only hold each other."""
+
+
+def _look_through_little() -> None:
+    """Have Python look for garbage among what requests make, and seldom.
+
+    What is loaded by now lives as long as the process, and requests leave few objects that hold
+    each other. Looking through all of it after each few requests took a tenth of their time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG, *gc.get_threshold()[1:])
+
+
 class BerthWorker(gthread.ThreadWorker):
     """gunicorn's ``gthread`` with threads of its own; see above."""
 
@@ -89,6 +105,7 @@ class BerthWorker(gthread.ThreadWorker):
         What is TLS has no event loop: a record is more or less than a request.
         """
         super().load_wsgi()
+        _look_through_little()
         application: Any = self.wsgi
         self.wsgi = _with_threads(application, self.tpool.aside)
         if isinstance(application, shortcut.WithShortcut) and not self.cfg.is_ssl:

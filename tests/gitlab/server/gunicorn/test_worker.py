@@ -5,10 +5,12 @@ descriptor lacks; and what becomes of connections that have failed.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import subprocess
 import sys
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -112,3 +114,20 @@ def test_a_connection_that_the_event_loop_has_stays_counted(worker: BerthWorker)
     worker.finish_request(connection, done)
     assert not connection.is_closed
     assert worker.nr_conns == 2
+
+
+def test_what_is_loaded_is_not_looked_through_for_garbage(
+    worker: BerthWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = [[] for _ in range(1000)]  # type: ignore[var-annotated]
+    monkeypatch.setattr(gthread.ThreadWorker, "load_wsgi", lambda self: setattr(self, "wsgi", None))
+    worker.tpool = SimpleNamespace(aside=None)  # type: ignore[assignment]
+    before, was_on = gc.get_threshold(), gc.isenabled()
+    try:
+        worker.load_wsgi()
+        assert gc.get_freeze_count() > len(loaded)
+        assert gc.get_threshold() == (10_000, *before[1:])
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+        (gc.enable if was_on else gc.disable)()
