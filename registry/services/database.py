@@ -374,7 +374,8 @@ def begin_again_to_hold_openings() -> None:
         # Nobody comes here within another transaction, which would be given up with it; except
         # for tests that take everything back.
         if not connection.savepoint_ids:
-            connection.connection.rollback()
+            with connection.wrap_database_errors:
+                connection.connection.rollback()
         else:
             assert getattr(connection.atomic_blocks[0], "_from_testcase", False)
         hold_openings(others_too=False)

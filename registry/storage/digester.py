@@ -2,13 +2,14 @@
 
 Hashing is the longest part of an upload's way: as long as receiving and writing together. Both go
 without Python's one lock, so where a core has nothing to do a thread hashes one piece while the
-next one is received and written. Uploads and such threads are together no more than there are
-cores: where several uploads keep these busy, each hashes alone as fast. A thread ends when its
-upload has sent nothing for a moment.
+next one is received and written. There is one only as long as uploads that send and such threads
+are together, in this process, no more than there are cores: where several uploads keep these busy,
+each hashes alone as fast. A thread ends when its upload has sent nothing for a moment.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import queue
@@ -29,28 +30,34 @@ _MOMENT = 0.02
 """Seconds without a piece after which a client is too slow for a thread to gain anything."""
 
 
+_SILENT = 0.1
+"""Seconds without a piece after which an upload keeps no core busy."""
+
+
 class Cores:
-    """Who keeps the machine's cores busy, as far as this process hashes."""
+    """Who keeps the cores busy, as far as this process hashes."""
 
     def __init__(self, count: int) -> None:
         self._count = count
         self._lock = threading.Lock()
-        self._uploads = self._threads = 0
+        self._threads = 0
+        # By a large upload, when its last piece came.
+        self._uploads: dict[object, float] = {}
 
-    def begin_upload(self) -> None:
-        """A large upload begins, whose thread is one of those that work."""
+    def note(self, upload: object, now: float) -> None:
+        """A piece of a large upload has come, which has a thread of its own."""
         with self._lock:
-            self._uploads += 1
+            self._uploads[upload] = now
 
-    def end_upload(self) -> None:
+    def forget(self, upload: object) -> None:
         """It has ended."""
         with self._lock:
-            self._uploads -= 1
+            self._uploads.pop(upload, None)
 
-    def take(self) -> bool:
+    def take(self, now: float) -> bool:
         """Whether a core has nothing to do; it is then given to a thread, until `give_back`."""
         with self._lock:
-            is_free = self._uploads + self._threads < self._count
+            is_free = self._busy(now) < self._count
             self._threads += is_free
             return is_free
 
@@ -59,12 +66,23 @@ class Cores:
         with self._lock:
             self._threads -= 1
 
-    def are_short(self) -> bool:
+    def are_short(self, now: float) -> bool:
         """Whether a thread that was given a core is in the way of others by now."""
-        return self._uploads + self._threads > self._count
+        with self._lock:
+            return self._busy(now) > self._count
+
+    def _busy(self, now: float) -> int:
+        return self._threads + sum(now - last < _SILENT for last in self._uploads.values())
 
 
-_cores = Cores(len(os.sched_getaffinity(0)))
+def _count() -> int:
+    """Cores that this process may use, as far as the system says it."""
+    with contextlib.suppress(AttributeError):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_cores = Cores(_count())
 
 
 class Digester:
@@ -74,7 +92,6 @@ class Digester:
         """`algorithm` is one of `hashlib`'s."""
         self._hasher = hashlib.new(algorithm)
         self._size, self._last = 0, time.monotonic()
-        self._is_large = False
         self._beside: _Beside | None = None
 
     def update(self, piece: Chunk) -> None:
@@ -84,14 +101,14 @@ class Digester:
         now = time.monotonic()
         is_quick, self._last = now - self._last < _MOMENT, now
         self._size += len(piece)
-        if self._size > _ALONE and not self._is_large:
-            self._is_large = True
-            _cores.begin_upload()
-        if self._beside is not None and not _cores.are_short() and self._beside.takes(piece):
+        is_large = self._size > _ALONE
+        if is_large:
+            _cores.note(self, now)
+        if self._beside is not None and not _cores.are_short(now) and self._beside.takes(piece):
             return
         self._settle()
-        if is_quick and self._is_large and len(piece) >= _LARGE:
-            self._beside = _Beside.begun(self._hasher)
+        if is_quick and is_large and len(piece) >= _LARGE:
+            self._beside = _Beside.begun(self._hasher, now)
         if self._beside is None or not self._beside.takes(piece):
             self._settle()
             self._hasher.update(piece)
@@ -119,8 +136,7 @@ class Digester:
         try:
             self._settle()
         finally:
-            if self._is_large:
-                _cores.end_upload()
+            _cores.forget(self)
 
 
 class _Beside:
@@ -130,6 +146,7 @@ class _Beside:
         self._hasher = hasher
         self._given: queue.SimpleQueue[Chunk | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="digester", daemon=True)
         self._under_way = 0
         self._failure: BaseException | None = None
         # Between the last look for a piece and the end.
@@ -137,13 +154,13 @@ class _Beside:
         self._has_ended = False
 
     @classmethod
-    def begun(cls, hasher: hashlib._Hash) -> _Beside | None:
+    def begun(cls, hasher: hashlib._Hash, now: float) -> _Beside | None:
         """One that works for `hasher`, None where no thread is to be had."""
-        if not _cores.take():
+        if not _cores.take(now):
             return None
         made = cls(hasher)
         try:
-            threading.Thread(target=made._run, name="digester", daemon=True).start()
+            made._thread.start()
         except RuntimeError:  # The machine has no more of them.
             _cores.give_back()
             return None
@@ -156,18 +173,19 @@ class _Beside:
                 return False
             self._given.put(piece)
         self._under_way += 1
-        self._wait(until_left=1)
+        while self._under_way > 1:
+            self._done.get()
+            self._under_way -= 1
+        self._raise()
         return True
 
     def end(self) -> None:
         """Wait until all is hashed that was given."""
         self._given.put(None)
-        self._wait(until_left=0)
+        self._thread.join()
+        self._raise()
 
-    def _wait(self, *, until_left: int) -> None:
-        while self._under_way > until_left:
-            self._done.get()
-            self._under_way -= 1
+    def _raise(self) -> None:
         if self._failure is not None:
             raise self._failure
 

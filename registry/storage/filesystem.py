@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import errno
-import itertools
 import os
 import shutil
 import uuid
@@ -153,14 +152,16 @@ class FilesystemStore:
         return self.write(session, self._content(session, parts), algorithm, durable=False)
 
     def _content(self, session: UUID, parts: Iterable[Part]) -> Iterator[Chunk]:
-        places = itertools.cycle([memoryview(bytearray(CHUNK)) for _ in range(2)])
+        place, other = memoryview(bytearray(CHUNK)), memoryview(bytearray(CHUNK))
         for part in parts:
             with (
                 _named_failures(),
                 paths.part(self.root, session, part.name).open("rb", buffering=0) as file,
             ):
-                while count := file.readinto(place := next(places)):
+                while count := file.readinto(place):
                     yield place[:count]
+                    # Not where nothing was read: the one before may still be looked at.
+                    place, other = other, place
 
     def take_over(self, session: UUID, source: Path, digest: str) -> Part:
         """A part that is a hard link to `source`, whose bytes the caller knows to be `digest`.

@@ -42,7 +42,8 @@ PIECE = 256 * 1024
 """Bytes in one piece, except the last. Each upload under way holds two."""
 
 _BUFFER = 128 * 1024
-"""Bytes of a chunked body that are received without knowing where they belong."""
+"""Bytes of a chunked body that are received without knowing where they belong. Of a chunk that has
+as many to come they are received where they belong."""
 
 _PATIENCE = 0.25
 """Seconds without a byte, or for one piece, after which a client counts as slow."""
@@ -225,8 +226,9 @@ class _LengthStream(_Connection):
             reader.length -= len(held)
             yield held
         size = min(PIECE, reader.length)
-        # Only a body of several pieces needs a second place.
-        places = [memoryview(bytearray(size)) for _ in range(1 if size == reader.length else 2)]
+        # A body that comes in one piece needs no second place. That of a TLS connection does not.
+        is_one = self.plain and size == reader.length
+        places = [memoryview(bytearray(size)) for _ in range(1 if is_one else 2)]
         for place in itertools.cycle(places):
             if not reader.length:
                 return

@@ -17,6 +17,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 from django.utils.log import log_response
 
+from registry.services import database
 from registry.v2 import pulls
 from registry.v2.base import RegistryView
 from registry.v2.manifests import ManifestView
@@ -43,11 +44,9 @@ class _Entry(NamedTuple):
     address: re.Pattern[str]
     view: RegistryView
     route: str
-    is_quick: bool = False
-    """Whether others may wait for it. Not what changes something, which waits for a disk."""
 
 
-_VERSION = _Entry(re.compile("/v2/"), VersionView(), "v2/", is_quick=True)
+_VERSION = _Entry(re.compile("/v2/"), VersionView(), "v2/")
 
 
 def _entry(rest: str, view: RegistryView, route: str) -> _Entry:
@@ -75,8 +74,10 @@ class ViewQuestion(NamedTuple):
 
     @property
     def is_quick(self) -> bool:
-        """Whether others may wait for the answer."""
-        return self.entry.is_quick
+        """Whether others may wait for the answer: not where something is changed, which waits for a
+        disk, nor where somebody shows a token, be it none, for which the database is asked.
+        """
+        return self.entry is _VERSION and not self.environ.get("HTTP_AUTHORIZATION")
 
 
 Question = pulls.Question | pulls.Challenge | ViewQuestion
@@ -110,6 +111,7 @@ def answers(questions: Sequence[Question]) -> list[Answer | None]:
 
 def _by_the_view(entry: _Entry, environ: dict[str, Any], arguments: dict[str, str]) -> Answer:
     request = _Request(environ)
+    database.close_if_old()
     try:
         response = cast(HttpResponse, entry.view(request, **arguments))
     except Exception as error:  # noqa: BLE001 - as Django's handler, which logs it and answers 500

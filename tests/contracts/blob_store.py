@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import os
 import threading
 import time
 import uuid
@@ -70,6 +71,18 @@ class BlobStoreContract:
         assert (part.size, part.digest) == (len(whole), digest_of(whole))
         store.commit(session, part, part.digest)
         assert read(store, part.digest) == whole
+
+    def test_parts_of_several_chunks_are_joined_in_their_order(self, store: BlobStore) -> None:
+        """Whatever their ends do to the places in which they are read."""
+        session = uuid.uuid4()
+        contents = [os.urandom(size * CHUNK + 7) for size in (5, 1, 0, 4)]
+        parts = [store.write(session, iter([content])) for content in contents]
+        whole = b"".join(contents)
+        for _ in range(5):
+            joined = store.join(session, parts)
+            assert (joined.size, joined.digest) == (len(whole), digest_of(whole))
+            assert store.digest(session, parts) == digest_of(whole)
+            store.discard(session, joined)
 
     def test_a_committed_part_is_a_blob(self, store: BlobStore) -> None:
         digest = put(store, b"hello")

@@ -70,15 +70,26 @@ def backend() -> int:
     return int(found)
 
 
-@pytest.mark.parametrize("method", ["HEAD", "GET", "POST", "PUT"])
+MANIFEST = f"/v2/{APP}/manifests/v1"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v2/"),
+        ("HEAD", MANIFEST),
+        ("GET", MANIFEST),
+        ("PUT", MANIFEST),
+        ("POST", f"/v2/{APP}/blobs/uploads/"),
+    ],
+)
 def test_none_is_kept_for_longer_than_the_settings_let(
-    bob: Person, method: str, monkeypatch: pytest.MonkeyPatch
+    bob: Person, method: str, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor by what Django's handler never sees."""
     monkeypatch.setitem(connections[database.ALIAS].settings_dict, "CONN_MAX_AGE", 600)
     connections[database.ALIAS].close()
     image = images.push_image(APP, "v1")
-    path = f"/v2/{APP}/blobs/uploads/" if method == "POST" else f"/v2/{APP}/manifests/v1"
     environ = bob.send(
         method, path, image.payload if method == "PUT" else b"", content_type=image.media_type
     ).wsgi_request.META

@@ -23,6 +23,7 @@ def cores(monkeypatch: pytest.MonkeyPatch) -> Cores:
     found = Cores(2)
     monkeypatch.setattr(digesters, "_cores", found)
     monkeypatch.setattr(digesters, "_MOMENT", 30.0)
+    monkeypatch.setattr(digesters, "_SILENT", 30.0)
     return found
 
 
@@ -71,7 +72,7 @@ def has_no_thread(cores: Cores) -> bool:
 
 def is_idle(cores: Cores) -> bool:
     """Whether nothing is counted as under way."""
-    return has_no_thread(cores) and cores._uploads == 0
+    return has_no_thread(cores) and not cores._uploads
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
@@ -137,6 +138,20 @@ def test_where_another_upload_is_under_way_each_hashes_alone(
         assert set(hashers[1].threads) == {here}
         assert other.digest() == hashlib.sha256(content).digest()
         assert one.digest() == hashlib.sha256(content + content[:PIECE]).digest()
+    assert is_idle(cores)
+
+
+def test_an_upload_that_is_silent_keeps_no_thread_from_others(
+    cores: Cores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digesters, "_SILENT", 0.0)
+    content = os.urandom(8 * PIECE)
+    hasher = Noting()
+    with Digester("sha256") as silent:
+        silent.update(content)
+        monkeypatch.setattr(hashlib, "new", lambda _algorithm: hasher)
+        assert digested(in_two_places(content)) == hashlib.sha256(content).digest()
+    assert "digester" in hasher.threads
     assert is_idle(cores)
 
 

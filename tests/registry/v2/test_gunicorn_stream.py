@@ -204,6 +204,26 @@ def test_a_piece_stays_as_it_is_until_the_second_after_it_is_asked_for(
     assert len(places) <= 3
 
 
+def test_what_a_tls_connection_gives_piece_by_piece_stays_too(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record at a time, also where all of it would fit into one place."""
+    content = os.urandom(1000)
+    environ, _ = request(ends[1], length=len(content))
+    stream: Any = open_stream(environ)
+    stream.plain = False
+    monkeypatch.setattr(stream, "_has_more", lambda _seconds: True)
+    pieces = stream.pieces()
+    before = b""
+    for start in range(0, len(content), 100):
+        ends[0].sendall(content[start : start + 100])
+        piece = next(pieces)
+        assert bytes(before) == content[max(start - 100, 0) : start]
+        assert bytes(piece) == content[start : start + 100]
+        before = piece
+    assert next(pieces, None) is None
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_chunked_body_of_which_nobody_wants_the_rest_ends_the_connection(
     ends: tuple[socket.socket, socket.socket], count: int

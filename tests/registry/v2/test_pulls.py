@@ -240,12 +240,14 @@ def test_the_first_question(carol: Person, nobody: Person) -> None:
 
 
 def test_it_is_known_whom_others_wait_for() -> None:
-    """A challenge and the first question ask nobody."""
+    """A challenge and the first question ask nobody, unless somebody shows what may be a token."""
     environ = RequestFactory(HTTP_HOST="registry.example").get("/v2/").META
-    for path in ("/v2/", f"/v2/{APP}/manifests/v1"):
-        question = shortcut.question({**environ, "PATH_INFO": path})
-        assert question is not None
-        assert question.is_quick
+    for authorization in (None, "", "Bearer nonsense"):
+        for path in ("/v2/", f"/v2/{APP}/manifests/v1"):
+            more = {"PATH_INFO": path, "HTTP_AUTHORIZATION": authorization}
+            question = shortcut.question({**environ, **more})
+            assert question is not None
+            assert question.is_quick is not (path == "/v2/" and bool(authorization))
 
 
 def test_a_condition_and_a_request_without_a_host_are_left_to_the_view() -> None:

@@ -9,6 +9,7 @@ looked for, aside: after a second first, then less and less often.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -23,7 +24,7 @@ _FIRST, _MOST = 1.0, 600.0
 # As the server does, from about so many rows on: fewer are as quickly found in any way.
 _YOUNG = """
 SELECT quote_ident(schemaname) || '.' || quote_ident(relname) FROM pg_stat_user_tables
-WHERE last_analyze IS NULL AND last_autoanalyze IS NULL AND n_mod_since_analyze >= 50
+WHERE schemaname = current_schema() AND last_analyze IS NULL AND last_autoanalyze IS NULL AND n_mod_since_analyze >= 50
 ORDER BY 1 LIMIT 100
 """
 
@@ -40,7 +41,9 @@ def look_aside(alias: str) -> None:
         if now < due:
             return
         _pauses[alias] = now + pause, min(2 * pause, _MOST)
-    threading.Thread(target=_gather, args=(alias,), name="statistics", daemon=True).start()
+    # Where the machine has no thread left, the server does it later.
+    with contextlib.suppress(RuntimeError):
+        threading.Thread(target=_gather, args=(alias,), name="statistics", daemon=True).start()
 
 
 def _gather(alias: str) -> None:
