@@ -98,7 +98,9 @@ def young() -> Iterator[str]:
     """A table with rows that nobody has counted."""
     connection: Any = connections["registry"]
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE young AS SELECT generate_series(1, 1000) AS id")
+        cursor.execute(
+            "CREATE TABLE young WITH (autovacuum_enabled = false) AS SELECT generate_series(1, 1000)"
+        )
         cursor.execute("SELECT pg_stat_force_next_flush()")
     # What a session has counted is seen when it ends, or a second later.
     connection.close()
