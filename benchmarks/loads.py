@@ -203,7 +203,6 @@ class Client:
             path,
             body=body,  # type: ignore[arg-type]
             headers={**self.headers, **(headers or {})},
-            encode_chunked=False,
         )
         response = self.connection.getresponse()
         response.read()

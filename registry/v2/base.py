@@ -31,7 +31,9 @@ _FAILURES = (
     InternalError,
     SuspiciousOperation,
 )
-_SAFE = frozenset(["GET", "HEAD"])
+SAFE = frozenset(["GET", "HEAD"])
+"""The methods that change nothing."""
+
 Handler = Callable[..., HttpResponseBase]
 API_VERSION = "registry/2.0"
 
@@ -91,10 +93,12 @@ class RegistryView:
         self, request: HttpRequest, handler: Handler, method: str, arguments: dict[str, Any]
     ) -> HttpResponseBase:
         """What `handler` says to whoever may ask, by all revocations that there are."""
-        if method not in _SAFE:
+        if method in SAFE:
+            database.close_if_old()
+        else:
             # It can't be tried twice.
             database.check_connection()
-        may_try_again, looks = method in _SAFE, method not in self.notices_revocations
+        may_try_again, looks = method in SAFE, method not in self.notices_revocations
         while True:
             try:
                 if looks:

@@ -27,12 +27,11 @@ from registry.media_types import OCTET_STREAM
 from registry.services import blobs, database, manifests, pull_counts, revocations
 from registry.storage import chosen as storage
 from registry.storage.base import StorageUnavailable
-from registry.v2.base import API_VERSION
+from registry.v2.base import API_VERSION, SAFE
 from tokens.access import NAME_PATTERN, Access, is_repository_name
 from tokens.verify import Claims
 
 _ADDRESS = re.compile(rf"/v2/({NAME_PATTERN})/(manifests|blobs)/([^/]+)", re.ASCII)
-_METHODS = frozenset(["GET", "HEAD"])
 _PULL, _PUSH = ("pull",), ("push",)
 _ROUTE = "v2/<name:name>/manifests/<reference:reference>"
 _BLOB_ROUTE = "v2/<name:name>/blobs/<reference:digest>"
@@ -150,7 +149,7 @@ def _asked(environ: Mapping[str, Any]) -> tuple[str, bool, str, str] | None:
     None where it is another request, or says more than this module understands.
     """
     method = environ["REQUEST_METHOD"]
-    if method not in _METHODS or "HTTP_IF_NONE_MATCH" in environ or "HTTP_HOST" not in environ:
+    if method not in SAFE or "HTTP_IF_NONE_MATCH" in environ or "HTTP_HOST" not in environ:
         return None
     matched = _ADDRESS.fullmatch(environ["PATH_INFO"])
     if matched is None or not is_repository_name(matched[1]):

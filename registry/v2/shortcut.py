@@ -17,16 +17,14 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 from django.utils.log import log_response
 
-from registry.services import database
 from registry.v2 import pulls
-from registry.v2.base import RegistryView
+from registry.v2.base import SAFE, RegistryView
 from registry.v2.manifests import ManifestView
 from registry.v2.pulls import Answer
 from registry.v2.uploads import UploadsView, UploadView
 from registry.v2.version import VersionView
 from tokens.access import NAME_PATTERN, is_repository_name
 
-_SAFE = frozenset(["GET", "HEAD"])
 _REFUSED = 400
 """The status from which on Django's handler logs an answer."""
 
@@ -88,7 +86,7 @@ def question(environ: dict[str, Any]) -> Question | None:
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
     entries = _ENTRIES.get(method)
     if entries is None:
-        if path == "/v2/" and method in _SAFE and "HTTP_HOST" in environ:
+        if path == "/v2/" and method in SAFE and "HTTP_HOST" in environ:
             return ViewQuestion(_VERSION, environ, {})
         return pulls.question(environ)
     for entry in entries:
@@ -111,7 +109,6 @@ def answers(questions: Sequence[Question]) -> list[Answer | None]:
 
 def _by_the_view(entry: _Entry, environ: dict[str, Any], arguments: dict[str, str]) -> Answer:
     request = _Request(environ)
-    database.close_if_old()
     try:
         response = cast(HttpResponse, entry.view(request, **arguments))
     except Exception as error:  # noqa: BLE001 - as Django's handler, which logs it and answers 500

@@ -24,7 +24,8 @@ _FIRST, _MOST = 1.0, 600.0
 # As the server does, from about so many rows on: fewer are as quickly found in any way.
 _YOUNG = """
 SELECT quote_ident(schemaname) || '.' || quote_ident(relname) FROM pg_stat_user_tables
-WHERE schemaname = current_schema() AND last_analyze IS NULL AND last_autoanalyze IS NULL AND n_mod_since_analyze >= 50
+WHERE schemaname = current_schema() AND last_analyze IS NULL AND last_autoanalyze IS NULL
+AND n_mod_since_analyze >= 50
 ORDER BY 1 LIMIT 100
 """
 

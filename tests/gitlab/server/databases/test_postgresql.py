@@ -142,6 +142,19 @@ def test_young_tables_are_looked_for_aside_and_less_and_less_often(
     assert max(b - a for a, b in itertools.pairwise(looks)) == 600.0
 
 
+def test_without_a_thread_nobody_looks_and_the_query_is_answered(
+    connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(first_statistics, "_pauses", {})
+    connection.connection.planned_until = 0.0
+    assert connection.row("SELECT %s::int", [1]) == (1,)
+    assert first_statistics._pauses, "it was time to look"
+
+
 def test_behind_a_pooler_nothing_is_prepared(
     connection: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
