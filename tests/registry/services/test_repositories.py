@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 
 from registry import digest as digests
 from registry.actor import Actor
@@ -22,6 +22,7 @@ from tests.registry import images
 from tests.registry.base import APP
 from tests.registry.images import ALICE
 from tests.registry.services.garbage.collecting import only_refusals
+from tests.registry.services.test_database import kill_backend
 
 pytestmark = [
     pytest.mark.postgresql,
@@ -147,6 +148,15 @@ def test_within_another_transaction_nobody_opens_a_name() -> None:
     with database.atomic(), pytest.raises(AssertionError), database.atomic():
         repositories.hold_or_open(APP, ALICE)
     assert not Repository.objects.exists()
+
+
+def test_a_connection_that_is_lost_before_it_begins_again_is_djangos_error() -> None:
+    """So it is a 503, and nobody's fault."""
+    with pytest.raises(OperationalError), database.atomic():
+        database.one("SELECT 1", [])
+        kill_backend()
+        database.begin_again_to_hold_openings()
+    assert database.one("SELECT 1", []) == (1,)
 
 
 def test_a_refusal_lets_the_server_forget_nothing() -> None:
