@@ -152,10 +152,15 @@ def test_within_another_transaction_nobody_opens_a_name() -> None:
 
 def test_a_connection_that_is_lost_before_it_begins_again_is_djangos_error() -> None:
     """So it is a 503, and nobody's fault."""
-    with pytest.raises(OperationalError), database.atomic():
-        database.one("SELECT 1", [])
-        kill_backend()
-        database.begin_again_to_hold_openings()
+
+    def begin_again() -> None:
+        with database.atomic():
+            database.one("SELECT 1", [])
+            kill_backend()
+            database.begin_again_to_hold_openings()
+
+    with pytest.raises(OperationalError):
+        begin_again()
     assert database.one("SELECT 1", []) == (1,)
 
 
